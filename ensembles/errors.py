@@ -1,0 +1,17 @@
+"""One exception for every request that cannot be carried out as given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class BadInput(ValueError):
+    """The request is wrong. `problems` holds every mistake found, one text each.
+
+    A text says what is wrong, what was given, what is allowed and what to do next, so that a
+    program can print it as it stands, without a traceback.
+    """
+
+    def __init__(self, problems: str | Iterable[str]):
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))

@@ -1,0 +1,25 @@
+"""One exception for every request that cannot be carried out as given."""
+
+from __future__ import annotations
+
+import difflib
+
+from collections.abc import Iterable
+
+
+class BadInput(ValueError):
+    """The request is wrong. `problems` holds every mistake found, one text each.
+
+    A text says what is wrong, what was given, what is allowed and what to do next, so that a
+    program can print it as it stands, without a traceback.
+    """
+
+    def __init__(self, problems: str | Iterable[str]):
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` for the allowed name closest to `name`, or an empty text."""
+    found = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=1, cutoff=0.5)
+    return f" Did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,1 @@
+"""What to run, where and in what order: the commands and Ray."""
