@@ -1,0 +1,81 @@
+"""Colours, curves, and a pen that draws in a person's own coordinates."""
+
+from __future__ import annotations
+
+import functools
+
+import cv2
+import numpy as np
+
+SHEET = (512, 384)  # height, width
+Colour = tuple[float, float, float]
+
+
+def hsv(hue: float, saturation: float, value: float) -> Colour:
+    """Hue in degrees, the rest 0..1 -> RGB 0..255."""
+    part = lambda n: (n + hue / 60) % 6  # noqa: E731
+    return tuple(
+        255 * value * (1 - saturation * max(0, min(part(n), 4 - part(n), 1))) for n in (5, 3, 1)
+    )
+
+
+def mix(one: Colour, other: Colour, share: float) -> Colour:
+    return tuple((1 - share) * a + share * b for a, b in zip(one, other, strict=True))
+
+
+def shade(colour: Colour, factor: float) -> Colour:
+    return tuple(min(255.0, part * factor) for part in colour)
+
+
+class Pen:
+    """Draws on a sheet in the person's coordinates, under one pose of the head and camera."""
+
+    def __init__(self, sheet: np.ndarray, rng: np.random.Generator):
+        self.sheet = sheet
+        angle = np.deg2rad(rng.normal(0, 3.5))
+        scale = rng.uniform(0.9, 1.12)
+        cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+        self.turn = np.array([[cos, -sin], [sin, cos]])
+        self.place = np.array([192 + rng.normal(0, 10), 232 + rng.normal(0, 12)])
+        self.scale = scale
+
+    def fill(self, points, colour: Colour, alpha: float = 1.0) -> None:
+        self._draw(cv2.fillPoly, points, colour, alpha)
+
+    def line(self, points, colour: Colour, width: float, alpha: float = 1.0) -> None:
+        thick = max(1, round(width * self.scale))
+
+        def draw(sheet, at, colour, kind, bits):
+            cv2.polylines(sheet, at, False, colour, thick, kind, bits)
+
+        self._draw(draw, points, colour, alpha, margin=thick)
+
+    def oval(self, x, y, rx, ry, colour: Colour, alpha: float = 1.0) -> None:
+        self.fill(arc(x, y, rx, ry, 0, 360), colour, alpha)
+
+    def _draw(self, draw, points, colour, alpha, margin=1) -> None:
+        at = np.asarray(points, dtype=np.float64) @ self.turn.T + self.place
+        if alpha >= 1:
+            draw(self.sheet, [np.rint(at * 8).astype(np.int32)], colour, cv2.LINE_AA, 3)
+            return
+        height, width = self.sheet.shape[:2]
+        left, top = (max(0, int(low) - margin) for low in at.min(axis=0))
+        right, bottom = (int(high) + margin + 2 for high in at.max(axis=0))
+        area = self.sheet[top : min(bottom, height), left : min(right, width)]
+        if not area.size:
+            return
+        drawn = area.copy()
+        draw(drawn, [np.rint((at - (left, top)) * 8).astype(np.int32)], colour, cv2.LINE_AA, 3)
+        cv2.addWeighted(drawn, alpha, area, 1 - alpha, 0, dst=drawn)
+        area[:] = drawn
+
+
+def arc(x, y, rx, ry, start, stop) -> np.ndarray:
+    """Points (28, 2) along an ellipse, degrees clockwise from the right."""
+    return _unit_arc(start, stop) * (rx, ry) + (x, y)
+
+
+@functools.cache
+def _unit_arc(start: float, stop: float) -> np.ndarray:
+    angle = np.deg2rad(np.linspace(start, stop, 28))
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
