@@ -1,0 +1,149 @@
+"""Decoded photographs in memory, and the batches of an epoch.
+
+Every random number comes from (seed, purpose, epoch, place in the epoch), so an epoch is the same
+whatever ran before it in this process and however many loader workers prepare it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from members.augment import Chain, compiled
+from members.recipe import Statistics
+
+# What a random number is for; part of its seed, so that no two purposes share a sequence.
+WEIGHTS, ORDER, VARY, NOISE, NETWORK = range(5)
+
+
+def derived_seed(seed: int, *key: int) -> int:
+    """A 64-bit seed for `key`, statistically independent of every other key's."""
+    words = np.random.SeedSequence((seed, *key)).generate_state(2)
+    return int(words[0]) << 32 | int(words[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Photos:
+    """Photographs of one size, with labels where they are known.
+
+    pixels: (M, h, w, 3) uint8; an array or a memory map, never copied as a whole.
+    labels: (N,) int64, or None.
+    rows: (N,) int64, which of the M pictures these are; None: all, N = M.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray | None = None
+    rows: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels) if self.rows is None else len(self.rows)
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Photos:
+        """The photographs at `rows`, in that order; repeats are allowed."""
+        rows = np.asarray(rows, np.int64)
+        return Photos(
+            self.pixels,
+            None if self.labels is None else np.asarray(self.labels)[rows],
+            rows if self.rows is None else self.rows[rows],
+        )
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Pixels at `rows`: (len(rows), h, w, 3) uint8, a copy."""
+        return self.pixels[rows if self.rows is None else self.rows[rows]]
+
+
+def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
+    """0..n-1 in the random order of `epoch`."""
+    return np.random.default_rng(derived_seed(seed, ORDER, epoch)).permutation(n)
+
+
+def in_batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """`order` cut into pieces of `batch_size`; the last may be smaller.
+
+    A single photo left over joins the batch before it: batch norm has no statistics of one.
+    """
+    pieces = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    if batch_size > 1 and len(pieces) > 1 and len(pieces[-1]) == 1:
+        pieces[-2:] = [np.concatenate(pieces[-2:])]
+    return pieces
+
+
+Batch = tuple[int, int, np.ndarray]  # epoch, place of its first photo in the epoch, rows
+
+
+class _Reader(Dataset):
+    """Batch -> (pixels (B, h, w, 3) uint8, labels (B,) int64 or empty), varied by the chain."""
+
+    def __init__(self, photos: Photos, chain: Chain | None, seed: int):
+        self.photos, self.chain, self.seed = photos, chain, seed
+        self.vary = compiled(chain) if chain else None
+
+    def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        epoch, start, rows = batch
+        pixels = self.photos.read(rows)
+        if self.vary:
+            for i, photo in enumerate(pixels):
+                pixels[i] = self.vary(photo, derived_seed(self.seed, VARY, epoch, start + i))
+        labels = self.photos.labels
+        wanted = np.empty(0, np.int64) if labels is None else np.asarray(labels)[rows]
+        return torch.from_numpy(pixels), torch.from_numpy(wanted.astype(np.int64))
+
+
+def _quiet_worker(worker: int) -> None:
+    """One process, one thread: OpenCV's pool does not survive a fork, and would compete."""
+    import cv2
+
+    cv2.setNumThreads(0)
+
+
+class Loader:
+    """Batches of `photos`, read and varied in this process or by `workers` others.
+
+    chain: what to do to training photos; None: nothing (validation, prediction).
+    """
+
+    def __init__(
+        self, photos: Photos, chain: Chain | None = None, *, seed: int = 0, workers: int = 0
+    ):
+        self._reader = _Reader(photos, chain, seed)
+        self._plan: list[Batch] = []
+        self._processes = None
+        if workers:
+            self._processes = DataLoader(
+                self._reader,
+                batch_size=None,  # an item is a whole batch
+                sampler=self._plan,
+                num_workers=workers,
+                persistent_workers=True,
+                pin_memory=torch.cuda.is_available(),
+                worker_init_fn=_quiet_worker,
+                generator=torch.Generator(),  # else it would draw from the network's generator
+            )
+
+    def batches(self, pieces: list[np.ndarray], epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """One (pixels, labels) for each piece of `in_batches`, in order."""
+        starts = np.cumsum([0, *map(len, pieces)])
+        self._plan[:] = [(epoch, int(s), rows) for s, rows in zip(starts, pieces, strict=False)]
+        if self._processes is not None:
+            return iter(self._processes)
+        return map(self._reader.__getitem__, self._plan)
+
+
+def to_input(pixels: Tensor, statistics: Statistics, *, channels_last: bool) -> Tensor:
+    """(B, h, w, 3) uint8 on any device -> (B, 3, h, w) float32, normalised."""
+    mean = torch.tensor(statistics.mean, device=pixels.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor(statistics.std, device=pixels.device).view(1, 3, 1, 1) * 255
+    wanted = torch.channels_last if channels_last else torch.contiguous_format
+    x = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=wanted)
+    return x.sub_(mean).div_(std)
+
+
+def add_noise(x: Tensor, std: float, seed: int) -> Tensor:
+    """`x` plus Gaussian noise drawn from `seed`, in place."""
+    generator = torch.Generator(x.device).manual_seed(seed)
+    return x.add_(torch.randn(x.shape, device=x.device, generator=generator), alpha=std)

@@ -1,0 +1,98 @@
+"""Photographs in, probabilities out."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from torch import nn
+
+from members import models
+from members.dataset import Loader, Photos, in_batches, to_input
+from members.errors import BadInput
+from members.recipe import Recipe
+
+
+def predict(
+    model: nn.Module,
+    photos: Photos,
+    recipe: Recipe,
+    *,
+    device: str = "cpu",
+    loader_workers: int = 0,
+) -> np.ndarray:
+    """Probabilities (N, K) float32, rows sum to 1; without augmentation.
+
+    `model` is moved to `device` and left in eval mode. Raises BadInput for photos of another size
+    than the recipe's.
+    """
+    scores = logits(
+        model.to(device),
+        photos,
+        recipe,
+        device=device,
+        loader=Loader(photos, workers=loader_workers),
+    )
+    return softmax(scores)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(N, K) of any real numbers -> (N, K) float32, rows sum to 1; computed in float64."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True, initial=-np.inf)
+    powers = np.exp(shifted)
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def logits(
+    model: nn.Module, photos: Photos, recipe: Recipe, *, device: str, loader: Loader
+) -> np.ndarray:
+    """The network's raw answers (N, K) float32; `model` is on `device` and ends in eval mode."""
+    check_size(photos, recipe, "photos to predict")
+    model.eval()
+    statistics = models.statistics(recipe)
+    batch_size = recipe.validation_batch_size or 2 * recipe.batch_size
+    answers = []
+    with torch.inference_mode(), autocast(recipe, device):
+        for pixels, _ in loader.batches(in_batches(np.arange(len(photos)), batch_size)):
+            x = pixels.to(device, non_blocking=True)
+            x = to_input(x, statistics, channels_last=recipe.channels_last)
+            answers.append(model(x).float())
+    if not answers:
+        return np.empty((0, model.num_classes), np.float32)
+    return torch.cat(answers).cpu().numpy()
+
+
+def check_size(photos: Photos, recipe: Recipe, what: str) -> None:
+    """Raise BadInput unless `photos` are uint8 RGB of the recipe's size."""
+    pixels = photos.pixels
+    wanted = (*recipe.image_size, 3)
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
+        raise BadInput(
+            f"{what}: pixels must be uint8 of shape (N, {', '.join(map(str, wanted))}) as "
+            f"image_size says; got {pixels.dtype} {tuple(pixels.shape)}. Decode them at that size"
+        )
+
+
+def precision(recipe: Recipe, device: str) -> torch.dtype | None:
+    """The number format for the network's arithmetic; None: plain float32. Raises BadInput."""
+    on_gpu = torch.device(device).type == "cuda"
+    choice = recipe.mixed_precision
+    if choice == "off" or (choice == "auto" and not on_gpu):
+        return None
+    if choice == "fp16" and not on_gpu:
+        raise BadInput(
+            f"mixed_precision: fp16 needs a CUDA device, this unit runs on {device}; use auto, "
+            "bf16 or off"
+        )
+    if choice == "auto":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    return torch.bfloat16 if choice == "bf16" else torch.float16
+
+
+def autocast(recipe: Recipe, device: str):
+    """Context in which the network runs in the format of `precision`."""
+    dtype = precision(recipe, device)
+    return nullcontext() if dtype is None else torch.autocast(torch.device(device).type, dtype)
