@@ -1,1 +1,32 @@
-"""Combine many probability tables: tables in, a vote out. Knows numpy and pyarrow, never torch or Ray."""
+"""Combine many probability tables: tables in, a vote out. Knows numpy and pyarrow only."""
+
+import importlib
+
+_HOME = {
+    "BadInput": "errors",
+    "Submission": "submission",
+    "Table": "tables",
+    "Vote": "result",
+    "align": "tables",
+    "cast": "casting",
+    "cast_submissions": "casting",
+    "compare": "submission",
+    "evaluate": "evaluation",
+    "fit_weights": "weights",
+    "read_members": "tables",
+    "read_submission": "submission",
+    "read_table": "tables",
+    "write_submission": "submission",
+    "write_table": "tables",
+}
+_RENAMED = {"read_table": "read", "write_table": "write"}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    """Import a public name's module when the name is first asked for: importing this is instant."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOME[name]}")
+    return getattr(module, _RENAMED.get(name, name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class BadInput(ValueError):
@@ -15,3 +15,8 @@ class BadInput(ValueError):
     def __init__(self, problems: str | Iterable[str]):
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+
+def examples(values: Sequence) -> str:
+    """The first three of the values, for a message."""
+    return ", ".join(map(str, values[:3])) + (", ..." if len(values) > 3 else "")

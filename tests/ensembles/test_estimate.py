@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from ensembles import estimate, metrics, vote
+from ensembles.weights import fit_weights
+
+
+def test_each_fold_is_mixed_with_weights_fitted_without_it(draw):
+    probabilities, labels = draw(3, 120, 4)
+    folds = np.arange(120) % 4
+    found = estimate.nested_probabilities(
+        probabilities, labels, folds, lambda p, y: fit_weights(p, y, "log_loss").weights
+    )
+    for fold in range(4):
+        train = folds != fold
+        weights = fit_weights(probabilities[:, train], labels[train], "log_loss").weights
+        expected = vote.weighted(probabilities, weights)[~train]
+        np.testing.assert_array_equal(found[~train], expected)
+
+
+def test_labels_of_a_fold_cannot_move_its_own_predictions(draw):
+    probabilities, labels = draw(4, 120, 4)
+    folds = np.arange(120) % 3
+    changed = np.where(folds == 1, (labels + 1) % 4, labels)
+    first, second = (
+        estimate.nested_probabilities(
+            probabilities, y, folds, lambda p, y: fit_weights(p, y, "macro_f1").weights
+        )
+        for y in (labels, changed)
+    )
+    np.testing.assert_array_equal(first[folds == 1], second[folds == 1])
+    assert (first[folds != 1] != second[folds != 1]).any()
+
+
+def test_the_estimate_is_near_the_score_on_fresh_rows_where_the_fitted_score_is_not():
+    """Members that know nothing: fitted weights look better than chance, the estimate does not."""
+    rng = np.random.default_rng(0)
+    fitted, nested = [], []
+    for _ in range(8):
+        probabilities = rng.dirichlet(np.ones(4), (12, 80)).astype(np.float32)
+        labels, folds = rng.integers(0, 4, 80), np.arange(80) % 5
+
+        def fit(p, y):
+            return fit_weights(p, y, "accuracy").weights
+
+        mixed = vote.weighted(probabilities, fit(probabilities, labels))
+        fitted.append(metrics.scores(labels, mixed)["accuracy"])
+        held_out = estimate.nested_probabilities(probabilities, labels, folds, fit)
+        nested.append(estimate.estimate(labels, held_out)["accuracy"])
+    assert np.mean(fitted) > 0.4
+    assert np.mean(nested) == pytest.approx(0.25, abs=0.05)
+
+
+def test_a_hold_out_is_parted_by_group_the_same_way_every_time():
+    groups = np.arange(200).repeat(7)
+    folds = np.zeros(1400, np.int16)
+    drawn = estimate.folds_for_weights(folds, groups)
+    np.testing.assert_array_equal(drawn, estimate.folds_for_weights(folds, groups))
+    assert np.bincount(drawn).tolist() == [280] * 5
+    assert (drawn.reshape(200, 7) == drawn.reshape(200, 7)[:, :1]).all()
+
+
+def test_folds_of_the_tables_are_used_where_there_are_two():
+    folds = np.array([0, 1, 1, 3], np.int16)
+    assert estimate.folds_for_weights(folds) is folds
+
+
+@pytest.mark.parametrize("objective", metrics.METRICS)
+def test_the_best_single_member_is_the_best_by_the_objective(draw, objective):
+    probabilities, labels = draw(4, 300, 4)
+    scores = [metrics.scores(labels, member)[objective] for member in probabilities]
+    best = scores.index(min(scores) if objective == "log_loss" else max(scores))
+    assert (
+        estimate.best_single(probabilities, labels, objective).tolist() == np.eye(4)[best].tolist()
+    )

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from ensembles.simplex import log_loss_weights, true_class_probabilities
+
+
+def loss(weights, true):
+    return -np.log(weights @ true).mean()
+
+
+def certified_gap(weights, true):
+    return (true / (weights @ true)).mean(axis=1).max() - 1
+
+
+def slsqp(true):
+    n = len(true)
+    return minimize(
+        lambda w: loss(w, true),
+        np.full(n, 1 / n),
+        jac=lambda w: -(true / (w @ true)).mean(axis=1),
+        bounds=[(0, 1)] * n,
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
+        method="SLSQP",
+        options={"ftol": 1e-13, "maxiter": 1000},
+    ).x
+
+
+def check(true):
+    """Weights that are feasible and certified here, not by the solver's own word."""
+    fit = log_loss_weights(true)
+    assert fit.weights.min() >= 0
+    assert fit.weights.sum() == pytest.approx(1, abs=1e-12)
+    assert certified_gap(fit.weights, true) <= 1e-8
+    assert fit.gap == pytest.approx(max(certified_gap(fit.weights, true), 0), abs=1e-11)
+    return fit.weights
+
+
+@pytest.mark.parametrize(("n_members", "n_rows"), [(2, 50), (8, 3000), (25, 2000), (60, 1000)])
+def test_the_optimum_is_slsqps_or_better(n_members, n_rows):
+    true = np.random.default_rng(n_members).beta(2, 1, (n_members, n_rows))
+    weights, other = check(true), slsqp(true)
+    assert loss(weights, true) <= loss(other, true) + 1e-10
+    np.testing.assert_allclose(weights, other, atol=1e-3)
+
+
+def test_two_members_worked_by_hand():
+    """The first is better on a rows, the second on b: a / (1 + w) = b / (2 - w) at the optimum.
+
+    a, b = 3, 1 gives w = 5/4, beyond the simplex: all on the first. a, b = 3, 2 gives w = 4/5.
+    """
+    true = np.array([[0.5, 0.5, 0.5, 0.25], [0.25, 0.25, 0.25, 0.5]])
+    np.testing.assert_allclose(check(true), [1, 0], atol=1e-9)
+    true = np.array([[0.5] * 3 + [0.25] * 2, [0.25] * 3 + [0.5] * 2])
+    np.testing.assert_allclose(check(true), [0.8, 0.2], atol=1e-7)
+
+
+def test_more_rows_than_are_solved_at_first():
+    rng = np.random.default_rng(0)
+    check(rng.beta(2, 1, (10, 60_000)) * rng.uniform(0.6, 1, (10, 1)))
+
+
+def test_many_members_of_which_few_help():
+    rng = np.random.default_rng(0)
+    check(rng.beta(3, 1, (150, 4000)) * rng.uniform(0.3, 1, (150, 1)))
+
+
+def test_any_small_problem_is_certified():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        n_members, n_rows = rng.integers(1, 12), rng.integers(1, 40)
+        true = rng.random((n_members, n_rows)) ** rng.integers(1, 30)
+        true[rng.random(true.shape) < rng.choice([0, 0.4])] = 0
+        if n_members > 1 and rng.random() < 0.3:
+            true[1] = true[0]
+        check(np.maximum(true, 1e-15))
+
+
+def test_identical_and_constant_members():
+    true = np.tile(np.random.default_rng(0).random(200), (4, 1))
+    check(true)
+    true[1] = 0.25
+    check(true)
+
+
+def test_a_true_class_that_every_member_rules_out_changes_nothing():
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), (5, 400)).astype(np.float32)
+    labels = np.zeros(400, int)
+    expected = check(true_class_probabilities(probabilities, labels))
+    ruled_out = np.zeros((5, 30, 3), np.float32)
+    ruled_out[:, :, 1] = 1
+    true = true_class_probabilities(
+        np.concatenate([probabilities, ruled_out], axis=1), np.zeros(430, int)
+    )
+    np.testing.assert_allclose(check(true), expected, atol=1e-5)
+
+
+def test_votes_of_real_networks_as_one_hot_tables(cifar):
+    choices, labels = cifar
+    true = true_class_probabilities(np.eye(10, dtype=np.float32)[choices], labels)
+    assert (true.max(axis=0) < 1).any()
+    check(true)
