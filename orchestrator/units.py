@@ -1,0 +1,150 @@
+"""Spec -> units (member x fold x seed), their content hash, what is done, what is left.
+
+A unit's folder is named by a hash of everything that decides its result: a changed member gets a
+new folder, an unchanged one is never trained twice, and adding a member trains that one only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from members import folds
+from members.table import Codec
+
+from .spec import Member, Spec
+from .store import Store
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One member on one fold with one seed: what is trained, and where its files go."""
+
+    member: Member
+    hash: str
+    fold: int
+    seed: int | None
+
+    @property
+    def path(self) -> str:
+        seed = "" if self.seed is None else f"-seed-{self.seed}"
+        return f"units/{self.member.name}/{self.hash}/fold-{self.fold}{seed}"
+
+    @property
+    def title(self) -> str:
+        seed = "" if self.seed is None else f" seed {self.seed}"
+        return f"{self.member.name} fold {self.fold}{seed}"
+
+    def config(self) -> dict[str, Any]:
+        """Plain values that `unit_of` turns back into the unit (what travels to a worker)."""
+        return {
+            "member": self.member.model_dump(mode="json"),
+            "hash": self.hash,
+            "fold": self.fold,
+            "seed": self.seed,
+        }
+
+
+def unit_of(config: dict[str, Any]) -> Unit:
+    return Unit(Member(**config["member"]), config["hash"], config["fold"], config["seed"])
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """The photographs of one run: what members train on and what they are asked about.
+
+    `train` has image_id, path, group, fold, label, one column a target, and digest; `test` has
+    image_id, path, label (-1 where unknown) and digest, or is None.
+    """
+
+    train: pd.DataFrame
+    test: pd.DataFrame | None
+    codec: Codec
+
+    @property
+    def data_hash(self) -> str:
+        """Of the training rows: ids, groups, labels and file contents, in any row order."""
+        columns = ["image_id", "group", "digest", *self.codec.targets]
+        return _digest(self.train, columns, self.codec.to_json())
+
+    @property
+    def folds_hash(self) -> str:
+        return _digest(self.train, ["image_id", "fold"])
+
+    @property
+    def test_hash(self) -> str:
+        return "" if self.test is None else _digest(self.test, ["image_id", "digest"])
+
+    @property
+    def n_folds(self) -> int:
+        return folds.n_folds(self.train["fold"].to_numpy())
+
+
+def codec_of(member: Member, codec: Codec) -> Codec:
+    """The codec of what `member` predicts: all targets, or those it names."""
+    return codec if member.targets is None else codec.subset(member.targets)
+
+
+def labels_of(frame: pd.DataFrame, codec: Codec) -> np.ndarray:
+    """Joint labels (N,) int16 of `codec`; -1 where a target is unknown."""
+    return codec.encode({target: frame[target].to_numpy() for target in codec.targets})
+
+
+def _digest(frame: pd.DataFrame, columns: list[str], salt: str = "") -> str:
+    ordered = frame.sort_values("image_id")
+    digest = hashlib.blake2b(salt.encode(), digest_size=8)
+    for column in columns:
+        digest.update("\x1f".join(ordered[column].astype(str)).encode() + b"\x1e")
+    return digest.hexdigest()
+
+
+def member_hash(member: Member, data_hash: str, folds_hash: str) -> str:
+    """16 hex digits of what decides a member's result, its name and its fold and seed apart."""
+    content = {
+        # defaults left out: a key that a later version adds does not retrain everything
+        "recipe": member.recipe.model_dump(mode="json", exclude_defaults=True),
+        "targets": member.targets,
+        "data": data_hash,
+        "folds": folds_hash,
+    }
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def of_member(member: Member, photographs: Photographs) -> list[Unit]:
+    """Every unit of one member, fold by fold."""
+    digest = member_hash(member, photographs.data_hash, photographs.folds_hash)
+    return [
+        Unit(member, digest, fold, seed)
+        for fold in range(photographs.n_folds)
+        for seed in (member.seeds or (None,))
+    ]
+
+
+def of_spec(spec: Spec, photographs: Photographs) -> list[Unit]:
+    return [unit for member in spec.members for unit in of_member(member, photographs)]
+
+
+def is_done(unit: Unit, store: Store, test_hash: str) -> bool:
+    """Complete, its answers for today's test photographs included."""
+    try:
+        record = store.read_json(f"{unit.path}/unit.json")
+    except FileNotFoundError:
+        return False
+    return record["test_hash"] == test_hash
+
+
+def left(units: Iterable[Unit], store: Store, test_hash: str) -> list[Unit]:
+    return [unit for unit in units if not is_done(unit, store, test_hash)]
+
+
+def in_fold(frame: pd.DataFrame, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the training and of the validation part of one fold."""
+    held_out = frame["fold"].to_numpy() == fold
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)

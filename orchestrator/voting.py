@@ -1,0 +1,259 @@
+"""`vote`, `leaderboard`, `evaluate` and `compare`: from tables on disk to figures on the screen.
+
+Nothing here imports torch or Ray: these commands start in a blink.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import ensembles
+
+from .errors import WrongRequest
+from .spec import Spec, load
+from .store import Store
+
+
+@dataclass
+class Run:
+    """A run folder and the members to vote over, in the order of its spec."""
+
+    spec: Spec
+    store: Store
+
+
+def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: str | None) -> Run:
+    """The run of a spec, of a folder, or, with neither, the one trained last."""
+    if spec_file:
+        spec = load(spec_file, small=small, sets=sets)
+        return Run(spec, Store(folder or f"runs/{spec.name}"))
+    if small or sets:
+        raise WrongRequest("--small and --set change a spec: give its file too")
+    if folder is None:
+        try:
+            folder = Store("runs").read("latest").decode().strip()
+        except FileNotFoundError:
+            raise WrongRequest(
+                "nothing was trained here yet (there is no runs/latest). Give a SPEC, --run DIR, "
+                "--tables DIR or --submissions CSV, or train first: "
+                "python -m orchestrator train-members SPEC"
+            ) from None
+    store = Store(folder)
+    try:
+        text = store.read("spec.yaml").decode()
+    except FileNotFoundError:
+        raise WrongRequest(f"{store.root} is no run folder: it has no spec.yaml") from None
+    from .spec_reader import Reader
+    from .yaml_lines import parse
+
+    name = store.uri("spec.yaml")
+    return Run(Reader(parse(text, name), name).read(small=False, sets=()), store)
+
+
+def vote_on_run(run: Run, mode: str | None, objective: str | None) -> ensembles.Vote:
+    """Vote over the members that are complete; a note names those that are not."""
+    mode = mode or run.spec.vote.mode
+    objective = objective or run.spec.vote.objective or "macro_f1"
+    trained = run.store.list("tables")
+    names = [m.name for m in run.spec.members if m.name in trained]
+    if not names:
+        raise WrongRequest(
+            f"{run.store.root} has no tables yet. Train its members first: "
+            "python -m orchestrator train-members SPEC"
+        )
+    whole = {m.name for m in run.spec.members if m.targets is None}
+    voting = [name for name in names if name in whole]
+    tables = {kind: _read(run.store, voting, kind) for kind in ("oof", "test")}
+    vote = ensembles.cast(tables["oof"], tables["test"], mode, objective, _groups(run.store))
+    missing = [m.name for m in run.spec.members if m.name not in trained]
+    if missing:
+        vote.notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
+    partial = [name for name in names if name not in whole]
+    if partial:
+        vote.notes.append(f"predict only some targets, so left out: {', '.join(partial)}.")
+    return vote
+
+
+def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
+    return {
+        name: ensembles.read_table(store.uri(f"tables/{name}/{kind}.parquet"))
+        for name in names
+        if store.exists(f"tables/{name}/{kind}.parquet")
+    }
+
+
+def _groups(store: Store) -> dict[str, str] | None:
+    """image id -> group, where the run knows them: rows of a person err together."""
+    import pyarrow.parquet as pq
+
+    try:
+        content = io.BytesIO(store.read("images.parquet"))
+    except FileNotFoundError:
+        return None
+    table = pq.read_table(content, columns=["image_id", "group"])
+    return dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))
+
+
+def vote_folder(vote: ensembles.Vote) -> str:
+    return f"votes/{vote.mode}-{vote.objective}" if vote.objective else f"votes/{vote.mode}"
+
+
+# -- how it looks ------------------------------------------------------------------------------
+
+
+def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> None:
+    title = f"{vote.mode} vote" + (f" for {vote.objective}" if vote.objective else "")
+    console.print(
+        f"{title}: {len(vote.weights)} members, {len(vote.ids)} photographs, {vote.seconds:.2f} s"
+    )
+    if vote.estimate:
+        table = Table(box=None, pad_edge=False)
+        for name in ("", "weight", "macro F1", "accuracy", "log-loss"):
+            table.add_column(name, justify="left" if not name else "right")
+        for name, weight in vote.weights.items():
+            table.add_row(name, f"{weight:.3f}", *_figures(vote.solo[name]))
+        table.add_section()
+        table.add_row(
+            f"best single ({vote.best_single['member']})", "", *_figures(vote.best_single)
+        )
+        table.add_row("uniform weights", "", *_figures(vote.uniform))
+        table.add_row(f"this {vote.mode} vote", "", *_figures(vote.estimate))
+        console.print(table)
+        console.print(
+            "Scores on out-of-fold rows; the votes' on rows that nothing was fitted to "
+            "(± standard error)."
+        )
+        if vote.gap is not None:
+            console.print(f"The weights are at most {vote.gap:.1e} above the lowest log-loss.")
+    for note in vote.notes:
+        console.print(f"note: {note}", markup=False)
+    console.print(
+        f"{'submission' if 'submission.csv' in paths else 'probabilities'}: "
+        f"{paths.get('submission.csv', paths['probabilities.parquet'])}"
+    )
+
+
+def _figures(scores: dict[str, Any]) -> list[str]:
+    errors = scores.get("standard_error") or {}
+    cells = []
+    for metric in ("macro_f1", "accuracy", "log_loss"):
+        error = f" ±{errors[metric]:.3f}" if errors.get(metric) is not None else ""
+        cells.append(f"{scores[metric]:.4f}{error}" if metric in scores else "")
+    return cells
+
+
+def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
+    """Members, then votes: OOF figures, the nested estimate, and the score on the test part.
+
+    A vote's `oof` is of the rows its weights were fitted to; its `estimate` is not. A member's own
+    OOF score is a little flattered where its best epoch was chosen on the same rows.
+    """
+    votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
+    if not votes:
+        raise WrongRequest(
+            f"{run.store.root} has no votes yet: python -m orchestrator vote SPEC --mode weighted"
+        )
+    records = {name: run.store.read_json(f"votes/{name}/vote.json") for name in votes}
+    solo: dict[str, dict] = {}
+    for record in records.values():
+        solo |= record["solo"]
+    rows = []
+    for member in (m.name for m in run.spec.members if m.name in solo):
+        rows.append(
+            {
+                "kind": "member",
+                "name": member,
+                "oof": solo[member],
+                "estimate": None,
+                "table": f"tables/{member}/test.parquet",
+            }
+        )
+    for name, record in records.items():
+        rows.append(
+            {
+                "kind": "vote",
+                "name": name,
+                "oof": record["oof"],
+                "estimate": record["estimate"],
+                "table": f"votes/{name}/probabilities.parquet",
+            }
+        )
+    for row in rows:
+        table = row.pop("table")
+        row["truth"] = None
+        if truth is not None and run.store.exists(table):
+            report = ensembles.evaluate(run.store.uri(table), truth)
+            row["truth"] = {k: report[k] for k in ("macro_f1", "accuracy", "log_loss")}
+    return rows
+
+
+def show_leaderboard(run: Run, rows: list[dict[str, Any]], console: Console) -> None:
+    with_truth = any(row["truth"] for row in rows)
+    table = Table(
+        box=None, pad_edge=False, title=f"{run.spec.name}: macro F1", title_justify="left"
+    )
+    table.add_column("")
+    for name in ("OOF", "nested estimate", *(["test"] if with_truth else [])):
+        table.add_column(name, justify="right")
+    for kind in ("member", "vote"):
+        for row in sorted(
+            (r for r in rows if r["kind"] == kind),
+            key=lambda r: -((r["estimate"] or r["oof"] or {}).get("macro_f1", 0.0)),
+        ):
+            oof = _figures(row["oof"])[0] if row["oof"] and kind == "member" else _plain(row["oof"])
+            estimate = _figures(row["estimate"])[0] if row["estimate"] else ""
+            cells = [oof, estimate] + ([_plain(row["truth"])] if with_truth else [])
+            table.add_row(f"{kind} {row['name']}", *cells)
+        table.add_section()
+    console.print(table)
+    for row in rows:
+        if row["kind"] == "vote" and run.store.exists(f"votes/{row['name']}/submission.csv"):
+            path = run.store.uri(f"votes/{row['name']}/submission.csv")
+            console.print(f"submission of {row['name']}: {path}")
+
+
+def _plain(scores: dict[str, Any] | None) -> str:
+    return f"{scores['macro_f1']:.4f}" if scores else ""
+
+
+def show_evaluation(report: dict[str, Any], console: Console) -> None:
+    errors = report["standard_error"]
+    console.print(f"{report['rows']} photographs")
+    for metric in ("macro_f1", "accuracy", "log_loss", "calibration_error"):
+        if metric in report:
+            error = f" ±{errors[metric]:.4f}" if errors.get(metric) is not None else ""
+            console.print(f"{metric.replace('_', ' '):<18}{report[metric]:.4f}{error}")
+    for title, rows in (("class", report["per_class"]), *report["per_target"].items()):
+        found = rows["per_class"] if isinstance(rows, dict) else rows
+        table = Table(box=None, pad_edge=False)
+        table.add_column(title)
+        for name in ("precision", "recall", "f1", "support", "predicted"):
+            table.add_column(name, justify="right")
+        for row in found:
+            table.add_row(
+                str(row["class"]),
+                *(f"{row[n]:.3f}" for n in ("precision", "recall", "f1")),
+                str(row["support"]),
+                str(row["predicted"]),
+            )
+        console.print(table)
+
+
+def show_comparison(report: dict[str, Any], console: Console) -> None:
+    names = report["files"]
+    console.print(f"{report['rows']} rows; share of equal answers")
+    table = Table(box=None, pad_edge=False)
+    for name in ("", *names):
+        table.add_column(name, justify="left" if not name else "right")
+    for name, row in zip(names, report["agreement"], strict=True):
+        table.add_row(name, *(f"{share:.4f}" for share in row))
+    console.print(table)
+    for same in report["identical"]:
+        console.print(f"{' and '.join(same)} are the same submission")

@@ -1,0 +1,72 @@
+"""Files of a run are whole or not there, and one process at a time trains into it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from orchestrator.errors import WrongRequest
+from orchestrator.store import Store
+
+
+def test_what_was_written_is_read_back_and_listed(tmp_path):
+    store = Store(tmp_path / "run")
+    assert not store.exists()
+    assert store.list("units") == []
+    store.write("units/a/unit.json", '{"x": 1}')
+    store.write("units/b/model", b"\x00\x01")
+    assert store.read_json("units/a/unit.json") == {"x": 1}
+    assert store.read("units/b/model") == b"\x00\x01"
+    assert store.list("units") == ["a", "b"]
+    store.delete("units/a")
+    store.delete("units/nowhere")
+    assert store.list("units") == ["b"]
+
+
+def test_a_store_travels_to_another_process(tmp_path):
+    store = pickle.loads(pickle.dumps(Store(tmp_path)))
+    store.write("x", "y")
+    assert (tmp_path / "x").read_text() == "y"
+
+
+def test_a_writer_killed_at_any_moment_leaves_the_old_or_the_new_content(tmp_path):
+    store = Store(tmp_path)
+    store.write("file", "old" * 1_000_000)
+    code = (
+        "from orchestrator.store import Store\n"
+        f"store = Store({str(tmp_path)!r})\n"
+        "print('go', flush=True)\n"
+        "while True:\n"
+        "    store.write('file', 'new' * 1_000_000)\n"
+        "    store.write('file', 'old' * 1_000_000)\n"
+    )
+    for delay in (0.0, 0.01, 0.03, 0.05):
+        writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        writer.stdout.readline()
+        time.sleep(delay)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        assert store.read("file") in (b"old" * 1_000_000, b"new" * 1_000_000)
+
+
+def test_a_second_trainer_is_refused_until_the_first_is_gone_however_it_went(tmp_path):
+    code = (
+        "import time\nfrom orchestrator.store import Store\n"
+        f"with Store({str(tmp_path)!r}).lock():\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    with pytest.raises(WrongRequest, match=str(holder.pid)), Store(tmp_path).lock():
+        pass
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    with Store(tmp_path).lock():
+        assert (tmp_path / ".lock").read_text() == str(os.getpid())
