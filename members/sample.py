@@ -135,7 +135,10 @@ def _people(count: int, seed: int, part: int) -> list[tuple[bool, int]]:
     people = []
     for cell, number in enumerate(numbers):
         _, low, high = AGES[cell % 3]
-        people += [(cell >= 3, int(rng.integers(low, high + 1))) for _ in range(number)]
+        for _ in range(number):
+            two = rng.integers(low, high + 1, 2)  # as there: many in their twenties and fifties
+            age = int(two.min() if low < 30 else two.max())
+            people.append((cell >= 3, age))
     return [people[i] for i in rng.permutation(count)]
 
 

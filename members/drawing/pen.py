@@ -32,11 +32,11 @@ class Pen:
 
     def __init__(self, sheet: np.ndarray, rng: np.random.Generator):
         self.sheet = sheet
-        angle = np.deg2rad(rng.normal(0, 3.5))
-        scale = rng.uniform(0.9, 1.12)
+        angle = np.deg2rad(rng.normal(0, 2.5))
+        scale = rng.uniform(1.18, 1.36)
         cos, sin = scale * np.cos(angle), scale * np.sin(angle)
         self.turn = np.array([[cos, -sin], [sin, cos]])
-        self.place = np.array([192 + rng.normal(0, 10), 232 + rng.normal(0, 12)])
+        self.place = np.array([192 + rng.normal(0, 7), 236 + rng.normal(0, 8)])
         self.scale = scale
 
     def fill(self, points, colour: Colour, alpha: float = 1.0) -> None:

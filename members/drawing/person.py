@@ -14,8 +14,8 @@ import numpy as np
 
 from members.drawing.pen import Colour, hsv, mix
 
-HAIR = ((28, 24, 24), (44, 32, 26), (74, 50, 36), (112, 74, 46), (150, 104, 60))
-GREY = (206, 205, 203)
+HAIR = ((28, 24, 24), (44, 32, 26), (74, 50, 36), (100, 64, 42), (128, 84, 50))
+GREY = (222, 221, 219)
 
 
 @dataclass(frozen=True)
@@ -54,33 +54,33 @@ class Person:
 
 def person(rng: np.random.Generator, female: bool, age: int) -> Person:
     """Somebody of that gender and age; the signs of both are noisy, so that classes overlap."""
-    look = (0.9 if female else -0.9) + rng.normal(0, 0.35)
+    look = (1.1 if female else -1.1) + rng.normal(0, 0.3)
     cue = lambda spread=0.5: look + rng.normal(0, spread)  # noqa: E731
-    years = age + (rng.normal(5, 4) if age >= 60 else rng.normal(0, 4))
+    years = age + (rng.normal(7, 3) if age >= 60 else rng.normal(0, 3))
     old = lambda start, span: float(np.clip((years - start) / span + rng.normal(0, 0.1), 0, 1))  # noqa: E731
     young = old(26, 18)
 
-    grey = old(48, 16) * (0.45 if female and rng.random() < 0.35 else 1.0)
+    grey = old(54, 10) * (0.5 if female and rng.random() < 0.2 else 1.0)
     hair = mix(HAIR[rng.choice(5, p=(0.36, 0.28, 0.18, 0.1, 0.08))], GREY, grey)
     if years < 31 and rng.random() < 0.3:
         hair = mix(hair, hsv(rng.choice((12, 345, 28, 280)), 0.5, 0.62), 0.6)
-    skin = hsv(rng.uniform(16, 27), rng.uniform(0.26, 0.46) - 0.06 * young, rng.uniform(0.76, 0.97))
-    skin = mix(skin, (196, 172, 156), 0.45 * old(42, 25))
-    calm = 0.62 - 0.3 * young
+    skin = hsv(rng.uniform(16, 27), rng.uniform(0.26, 0.46) - 0.06 * young, rng.uniform(0.82, 0.98))
+    skin = mix(skin, (196, 172, 156), 0.5 * old(48, 18))
+    hue = rng.uniform(0, 360)
+    loud = hsv(hue, rng.uniform(0.45, 0.85), rng.uniform(0.7, 0.98))
+    plain = hsv(hue, rng.uniform(0.05, 0.35), rng.uniform(0.2, 0.5))
+    formal = rng.random() < 0.1 + 0.75 * young
+    cloth = mix(loud, plain, np.clip(0.15 + 0.6 * young + rng.normal(0, 0.15), 0, 1))
     return Person(
         skin=skin,
         hair=hair,
-        wall=hsv(rng.uniform(0, 360), rng.uniform(0.05, 0.35), rng.uniform(0.55, 0.95)),
-        accent=hsv(rng.uniform(0, 360), rng.uniform(0.15, 0.5), rng.uniform(0.4, 0.9)),
-        cloth=hsv(
-            rng.uniform(0, 360), rng.uniform(0.1, 0.35) + 0.5 * calm, rng.uniform(0.25, 0.95)
-        ),
+        wall=hsv(rng.uniform(0, 360), rng.uniform(0.1, 0.32), rng.uniform(0.55, 0.8)),
+        accent=hsv(rng.uniform(0, 360), rng.uniform(0.15, 0.45), rng.uniform(0.5, 0.8)),
+        cloth=cloth,
         iris=HAIR[rng.integers(1, 4)],
         lips=mix(mix(skin, (170, 92, 88), 0.45), (196, 44, 62), np.clip(0.35 * cue(), 0, 0.8)),
         room=int(rng.integers(6)),
-        collar=int(
-            rng.choice(4, p=(0.5, 0.25, 0.15, 0.1) if young < 0.5 else (0.25, 0.2, 0.5, 0.05))
-        ),
+        collar=int(rng.choice(4, p=(0.1, 0.2, 0.7, 0.0) if formal else (0.45, 0.25, 0.0, 0.3))),
         width=80 - 3 * cue(1.0) + rng.normal(0, 3),
         chin=124 - 4 * cue(0.8) + rng.normal(0, 4),
         jaw=float(np.clip(0.78 + 0.1 * cue(0.8), 0.58, 1.05)),
@@ -89,14 +89,14 @@ def person(rng: np.random.Generator, female: bool, age: int) -> Person:
         brow=float(np.clip(6.2 - 1.5 * cue(), 3, 10)),
         nose=11.5 - 1.2 * cue(1.0) + rng.normal(0, 1),
         mouth=25 + rng.normal(0, 2.5),
-        length=float(np.clip(0.5 + 0.55 * cue(0.6) - 0.15 * old(50, 15), 0, 1.6)),
+        length=float(np.clip(0.5 + 0.6 * cue(0.45) - 0.15 * old(50, 15), 0, 1.6)),
         fringe=int(rng.integers(3)),
         part=float(rng.uniform(-40, 40)),
         hairline=float(0 if female else 34 * old(34, 32) * (rng.random() < 0.75)),
         volume=float(np.clip(16 + rng.normal(0, 4) - 5 * old(50, 20), 6, 26)),
         shoulders=150 - 13 * cue() + rng.normal(0, 5),
         beard=0.0 if female else float(np.clip(rng.normal(0.15, 0.35), 0, 1)),
-        wrinkles=old(34, 32),
+        wrinkles=old(38, 26),
         glasses=int(rng.random() < 0.18 + 0.3 * old(42, 20)) * int(rng.integers(1, 3)),
         earrings=bool(rng.random() < 0.06 + 0.34 * (look > 0)),
         spots=tuple(

@@ -106,7 +106,7 @@ def _body(pen: Pen, who: Person) -> None:
         for side in (-1, 1):
             pen.fill(
                 [(side * 3, 206), (side * (neck + 14), 156), (side * 62, 214), (side * 34, 246)],
-                mix(who.cloth, (250, 250, 250), 0.55),
+                (240, 241, 244),
             )
         pen.line([(0, 210), (0, 420)], dark, 3)
     else:
@@ -294,12 +294,12 @@ def _glasses(pen: Pen, who: Person, turn: float) -> None:
 
 def _mask(pen: Pen, who: Person, turn: float, rng: np.random.Generator, kind: str) -> None:
     """Over nose and chin; or, worn incorrectly, under the nose, on the chin or off one ear."""
-    colour = MASKS[rng.choice(5, p=(0.4, 0.25, 0.2, 0.08, 0.07))]
+    colour = MASKS[rng.choice(5, p=(0.5, 0.3, 0.1, 0.06, 0.04))]
     colour = shade(colour, rng.uniform(0.9, 1.04))
-    top, bottom, lean = rng.uniform(2, 22), who.chin + rng.uniform(2, 12), 0.0
+    top, bottom, lean = rng.uniform(0, 16), who.chin + rng.uniform(2, 12), 0.0
     if kind == "incorrect_mask":
-        way = rng.choice(3, p=(0.5, 0.36, 0.14))
-        top = (rng.uniform(42, 58), rng.uniform(92, 106), rng.uniform(28, 46))[way]
+        way = rng.choice(3, p=(0.42, 0.44, 0.14))
+        top = (rng.uniform(54, 66), rng.uniform(98, 108), rng.uniform(46, 60))[way]
         bottom += (2, 16, 10)[way]
         lean = (0, 0, rng.choice((-26, 26)))[way]
     x, half = 14 * turn, who.width - 6
@@ -342,11 +342,11 @@ def _expose(sheet: np.ndarray, rng: np.random.Generator, size: tuple[int, int]) 
         small = cv2.GaussianBlur(small, (0, 0), rng.uniform(0.5, 1.1) * width / 192)
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    way, slope = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.22)
+    way, slope = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.14)
     light = 1 + float(slope * np.cos(way)) * x + float(slope * np.sin(way)) * y
-    light *= rng.uniform(0.72, 1.14)
-    grain = rng.standard_normal((height, width), dtype=np.float32) * rng.uniform(1.5, 6.5)
-    balance = 1 + rng.normal(0, 0.035, 3)
+    light *= rng.uniform(0.86, 1.1)
+    grain = rng.standard_normal((height, width), dtype=np.float32) * rng.uniform(1.5, 5)
+    balance = 1 + rng.normal(0, 0.02, 3)
     channels = [
         cv2.multiply(channel, light * float(part), dtype=cv2.CV_32F) + grain
         for channel, part in zip(cv2.split(small), balance, strict=True)
