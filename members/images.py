@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -74,7 +73,8 @@ def scan(
         else:
             fresh.append(name)
     done = 0
-    for part in _chunks(fresh, 2000):  # an interrupted scan loses one part, not the whole
+    for start in range(0, len(fresh), 2000):  # an interrupted scan loses one part, not the whole
+        part = fresh[start : start + 2000]
         for row in _in_threads(_inspect, part):
             rows[row["path"]] = row
             done += 1
@@ -163,7 +163,7 @@ def _rgb(photo: Image.Image) -> np.ndarray:
         photo = Image.fromarray(grey.astype(np.uint8))
     elif photo.mode in ("I", "F"):
         raise ValueError("has 32 bits a pixel, whose range is unknown; save it with 8 bits.")
-    if photo.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in photo.info:
+    if photo.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in photo.info:
         photo = photo.convert("RGBA")
         white = Image.new("RGBA", photo.size, (255, 255, 255, 255))
         photo = Image.alpha_composite(white, photo)
@@ -188,9 +188,10 @@ def _reason(error: Exception) -> str:
 
 
 def _inspect(path: str) -> dict:
-    row = dict(path=path, size=0, mtime_ns=0, digest="", height=0, width=0, problem="")
+    size, mtime_ns = _stamp(path) or (0, 0)
+    row = {"path": path, "size": size, "mtime_ns": mtime_ns, "digest": "", "problem": ""}
+    row |= {"height": 0, "width": 0}
     try:
-        row["size"], row["mtime_ns"] = _stamp(path) or (0, 0)
         data = Path(path).read_bytes()
         row["digest"] = hashlib.blake2b(data, digest_size=16).hexdigest()
         row["height"], row["width"] = _decode(data).shape[:2]
@@ -225,7 +226,7 @@ def _remember(memo: Path, known: dict[str, dict]) -> None:
     memo = Path(memo)
     memo.parent.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(list(known.values()), columns=list(COLUMNS)).astype(COLUMNS)
-    with _replacing(memo) as work:
+    with _replacing(memo, memo.with_name(f".{memo.name}-{os.getpid()}")) as work:
         table.to_parquet(work, index=False)
 
 
@@ -296,7 +297,7 @@ def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
         )
     problems: list[str] = []
     small: list[tuple[str, int, int]] = []
-    with _replacing(file) as work:
+    with _replacing(file, file.with_suffix(".part")) as work:  # locked: one writer, one name
         out = np.lib.format.open_memmap(work, mode="w+", dtype=np.uint8, shape=shape)
 
         def fill(row: int) -> None:
@@ -327,20 +328,11 @@ def _in_threads(work: Callable, items: Iterable) -> Iterator:
         yield from pool.map(work, items)
 
 
-def _chunks(items: list, size: int) -> Iterator[list]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
 @contextmanager
-def _replacing(file: Path) -> Iterator[Path]:
-    """A name to write to, moved to `file` at the end; removed if anything goes wrong."""
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-    os.close(handle)
-    work = Path(name)
+def _replacing(file: Path, work: Path) -> Iterator[Path]:
+    """`work` to write to, moved to `file` at the end; removed if anything goes wrong."""
     try:
         yield work
-        work.chmod(0o644)
         work.replace(file)
     finally:
         work.unlink(missing_ok=True)

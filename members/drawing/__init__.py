@@ -1,1 +1,1 @@
-"""Sample people, drawn: who they are (person), with what (pen), one photo at a time (portrait)."""
+"""Sample people, drawn: who (person), where (scene), with what (pen), one photo (portrait)."""

@@ -1,9 +1,9 @@
 """Who somebody is: what stays the same in all their photos.
 
 Gender and age show in many signs that overlap between the classes (hair, brows, lips, shoulders;
-grey, wrinkles, hairline, glasses), as they do in people. The room and the clothes stay with the
-person and say nothing about the class: a network that knows the room from training recognises
-the person, which is how a split by photo flatters a score.
+grey, wrinkles, hairline, glasses, a collar), as they do in people. The room says nothing about
+the class, but it stays with the person: a network that knows it from training recognises the
+person, which is how a split by photo flatters a score.
 """
 
 from __future__ import annotations
@@ -55,22 +55,26 @@ class Person:
 def person(rng: np.random.Generator, female: bool, age: int) -> Person:
     """Somebody of that gender and age; the signs of both are noisy, so that classes overlap."""
     look = (1.1 if female else -1.1) + rng.normal(0, 0.3)
-    cue = lambda spread=0.5: look + rng.normal(0, spread)  # noqa: E731
     years = age + (rng.normal(7, 3) if age >= 60 else rng.normal(0, 3))
-    old = lambda start, span: float(np.clip((years - start) / span + rng.normal(0, 0.1), 0, 1))  # noqa: E731
-    young = old(26, 18)
 
+    def cue(spread: float = 0.5) -> float:
+        return look + rng.normal(0, spread)
+
+    def old(start: float, span: float) -> float:
+        return float(np.clip((years - start) / span + rng.normal(0, 0.1), 0, 1))
+
+    grown = old(26, 18)
     grey = old(54, 10) * (0.5 if female and rng.random() < 0.2 else 1.0)
     hair = mix(HAIR[rng.choice(5, p=(0.36, 0.28, 0.18, 0.1, 0.08))], GREY, grey)
     if years < 31 and rng.random() < 0.3:
         hair = mix(hair, hsv(rng.choice((12, 345, 28, 280)), 0.5, 0.62), 0.6)
-    skin = hsv(rng.uniform(16, 27), rng.uniform(0.26, 0.46) - 0.06 * young, rng.uniform(0.82, 0.98))
+    skin = hsv(rng.uniform(16, 27), rng.uniform(0.26, 0.46) - 0.06 * grown, rng.uniform(0.82, 0.98))
     skin = mix(skin, (196, 172, 156), 0.5 * old(48, 18))
     hue = rng.uniform(0, 360)
     loud = hsv(hue, rng.uniform(0.45, 0.85), rng.uniform(0.7, 0.98))
     plain = hsv(hue, rng.uniform(0.05, 0.35), rng.uniform(0.2, 0.5))
-    formal = rng.random() < 0.1 + 0.75 * young
-    cloth = mix(loud, plain, np.clip(0.15 + 0.6 * young + rng.normal(0, 0.15), 0, 1))
+    formal = rng.random() < 0.1 + 0.75 * grown
+    cloth = mix(loud, plain, np.clip(0.15 + 0.6 * grown + rng.normal(0, 0.15), 0, 1))
     return Person(
         skin=skin,
         hair=hair,
