@@ -9,6 +9,7 @@ costliest first, so that one big network does not decide the wall time.
 from __future__ import annotations
 
 import math
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,9 @@ class _Run:
     units: list[Unit]
     candidate: tuple[str, int] | None = None
     ended: dict[str, str] = field(default_factory=dict)  # unit's path -> "done" or the failure
+    given: float = field(default_factory=time.monotonic)
+    first_report: float | None = None
+    last_report: float | None = None
 
     def title(self, unit: Unit) -> str:
         return f"{unit.member.name} candidate {self.candidate[1]}" if self.candidate else unit.title
@@ -73,6 +77,8 @@ class Schedule(Searcher):
         self.winners: dict[str, dict[str, Any]] = {}
         self.failures: dict[str, str] = {}
         self.trained = 0  # units, candidates that trained to their end included
+        # slot-seconds of all runs: until a worker's first report, until its last, until it is gone
+        self.seconds = {"starting": 0.0, "working": 0.0, "ending": 0.0}
         self.runs: dict[str, _Run] = {}
         self._units_left, self._cost, self._slots = units_left, cost, slots
         self._config, self._progress = config, progress
@@ -126,6 +132,8 @@ class Schedule(Searcher):
     def report(self, trial_id: str, result: dict[str, Any]) -> bool:
         """One report of a worker; True where ASHA stops the candidate."""
         run = self.runs[trial_id]
+        run.last_report = time.monotonic()
+        run.first_report = run.first_report or run.last_report
         if result["event"] == "failed":
             run.ended[result["unit"]] = result["message"]
         elif result["event"] == "done":
@@ -144,6 +152,7 @@ class Schedule(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False):
         run = self.runs.pop(trial_id)
+        self._clock(run)
         lost = "its training process died; see the Ray logs" if error else "stopped"
         outcome = {u.path: run.ended.get(u.path, lost) for u in run.units}
         self.trained += sum(why == "done" for why in outcome.values())
@@ -152,6 +161,13 @@ class Schedule(Searcher):
             return
         self.failures |= {u.title: outcome[u.path] for u in run.units if outcome[u.path] != "done"}
         self._progress.ended(outcome)
+
+    def _clock(self, run: _Run) -> None:
+        now = time.monotonic()
+        first, last = run.first_report or now, run.last_report or now
+        self.seconds["starting"] += first - run.given
+        self.seconds["working"] += last - first
+        self.seconds["ending"] += now - last
 
     def _candidate_ended(self, run: _Run, outcome: str) -> None:
         name, number = run.candidate

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from members import folds, images, table
+from members import augment, folds, images, table
 from members.errors import BadInput
 
 from .spec import Spec
@@ -52,6 +52,8 @@ def prepare(spec: Spec, progress=None) -> Prepared:
             part["path"].tolist(), Path(cache_folder()) / "scan.parquet", progress
         )
         problems += images.unreadable(scanned)
+        for crop in dict.fromkeys(augment.crop_of(member.recipe) for member in spec.members):
+            problems += images.crop_problems(scanned, crop)
         part["digest"] = scanned["digest"].to_numpy()
     settings = spec.folds.model_dump(include={"k", "ratio", "seed"})
     try:

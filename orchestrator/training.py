@@ -29,7 +29,7 @@ class Outcome:
     failures: dict[str, str] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    slots: int | None = None
+    timing: dict[str, float] = field(default_factory=dict)
 
 
 def train_members(
@@ -58,6 +58,7 @@ def train_members(
         todo = [u for m in members for u in _left(m, photographs, store)]
         already = sum(len(units.of_member(m, photographs)) for m in members) - len(todo)
         outcome = Outcome(already=already)
+        outcome.timing["data"] = time.monotonic() - started
         searching = {name: search for name, search in searching.items() if name in chosen}
         if todo or searching:
             winners = _train(
@@ -69,7 +70,10 @@ def train_members(
             if member.name not in outcome.failures and assemble(member, photographs, store):
                 outcome.tables.append(member.name)
         _remember(store)
-    outcome.seconds = time.monotonic() - started
+        outcome.seconds = time.monotonic() - started
+        if outcome.timing.get("slots"):
+            timing = {name: round(seconds, 3) for name, seconds in outcome.timing.items()}
+            store.write_json("timing.json", {"wall": round(outcome.seconds, 3), **timing})
     return outcome
 
 
@@ -125,6 +129,7 @@ def cost_of(photographs: Photographs) -> Callable[[Member], float]:
 
 def _train(spec, photographs, store, console, todo, searching, address, outcome: Outcome):
     """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
+    clock = _Clock(outcome.timing)
     problems = check_recipes(spec)
     if problems:
         raise BadInput(problems)
@@ -133,9 +138,10 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     from .progress import Progress
 
     cost = cost_of(photographs)
+    clock.lap("check")
     with connect(address) as cluster:
         slots = cluster.slots(spec.resources)
-        outcome.slots = slots
+        clock.lap("ray_start")
         where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
         console.print(
             f"{len(todo)} units to train, {len(searching)} members to search, "
@@ -154,9 +160,23 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
                 progress=progress,
             )
             crossfit.run_all(schedule, store, cluster)
+        clock.lap("runs")
+    clock.lap("ray_stop")
+    outcome.timing |= {"slots": slots, **schedule.seconds}
     outcome.failures = schedule.failures
     outcome.trained = schedule.trained
     return schedule.winners
+
+
+class _Clock:
+    """Seconds since the last lap, by name; `timing.json` keeps them for the benchmark."""
+
+    def __init__(self, laps: dict[str, float]):
+        self._laps, self._last = laps, time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self._laps[name], self._last = now - self._last, now
 
 
 def _left(member: Member, photographs: Photographs, store: Store) -> list[Unit]:

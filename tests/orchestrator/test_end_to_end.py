@@ -1,0 +1,356 @@
+"""The real commands with a real local Ray, on drawn people: train, vote, resume after a kill.
+
+One run of three members, one of them searched, is shared by the tests that only look at it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from sklearn.metrics import f1_score
+
+from members import sample
+
+pytestmark = pytest.mark.ray
+ROOT = Path(__file__).parents[2]
+
+SPEC = """\
+name: e2e
+data: {train: photos/train, test: photos/eval}
+folds: {k: 2}
+defaults: {image_size: [48, 32], epochs: 4, batch_size: 32, lr: 3e-3}
+members:
+  - {name: searched, model: test_efficientnet}
+  - {name: resnet, model: test_resnet, loss: f1, augmentation: flip}
+  - {name: ages, model: test_vit, targets: [age], seeds: [1, 2], epochs: 2}
+search:
+  members: [searched]
+  space: {lr: {log_uniform: [1e-5, 1e-2]}, loss: {choice: [f1, cross_entropy, focal]}}
+  candidates: 5
+  sampler: random
+  asha: {grace_epochs: 1, reduction_factor: 2}
+"""
+
+
+def orchestrator(*arguments: str, cwd: Path, check: int | None = 0) -> subprocess.CompletedProcess:
+    """Run one command to its end, in `cwd`; `check` is the exit code that it must have."""
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", *arguments],
+        cwd=cwd, env=environment(cwd), capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    if check is not None:
+        assert done.returncode == check, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+def environment(cwd: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "SM_"))}
+    return {**kept, "PYTHONPATH": str(ROOT), "ENSEMBLE_CACHE": str(cwd / "cache")}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photos") / "photos"
+    sample.draw(folder, profiles=44, eval=60, seed=5, size=(96, 72))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(photos, tmp_path_factory):
+    """A new working folder with the photographs and a spec file."""
+
+    def place(spec: str = SPEC) -> Path:
+        cwd = tmp_path_factory.mktemp("work")
+        (cwd / "photos").symlink_to(photos)
+        (cwd / "spec.yaml").write_text(spec)
+        return cwd
+
+    return place
+
+
+@pytest.fixture(scope="module")
+def trained(place) -> Path:
+    cwd = place()
+    done = orchestrator("train-members", "spec.yaml", cwd=cwd)
+    (cwd / "output.txt").write_text(done.stdout)
+    return cwd
+
+
+def table(cwd: Path, member: str, kind: str) -> pd.DataFrame:
+    return pd.read_parquet(cwd / f"runs/e2e/tables/{member}/{kind}.parquet")
+
+
+def finished(cwd: Path) -> list[Path]:
+    """Folders of the complete units; a candidate that ASHA stopped leaves none."""
+    found = sorted(f.parent for f in (cwd / "runs/e2e").glob("units/*/*/*/unit.json"))
+    assert found
+    return found
+
+
+def unit_files(cwd: Path) -> dict[str, int]:
+    """When each finished unit was written, by its folder."""
+    run = cwd / "runs/e2e"
+    return {
+        str(unit.relative_to(run)): (unit / "unit.json").stat().st_mtime_ns
+        for unit in finished(cwd)
+    }
+
+
+# -- one run, looked at from all sides ---------------------------------------------------------
+
+
+def test_every_member_leaves_its_tables(trained):
+    images = pd.read_parquet(trained / "runs/e2e/images.parquet")
+    info = pd.read_csv(trained / "photos/eval/info.csv")
+    for member, classes in (("searched", 18), ("resnet", 18), ("ages", 3)):
+        oof, test = table(trained, member, "oof"), table(trained, member, "test")
+        columns = [f"p{k}" for k in range(classes)]
+        assert list(oof.columns) == ["image_id", "fold", "label", *columns]
+        assert list(oof["image_id"]) == list(images["image_id"])
+        assert (oof["fold"].to_numpy() == images["fold"].to_numpy()).all()
+        assert list(test["image_id"]) == list(info["ImageID"])
+        for frame in (oof, test):
+            np.testing.assert_allclose(frame[columns].sum(axis=1), 1, atol=1e-4)
+    assert (table(trained, "ages", "oof")["label"].to_numpy() == images["age"].to_numpy()).all()
+
+
+def test_a_test_row_is_the_mean_over_folds_and_seeds(trained):
+    columns = ["p0", "p1", "p2"]
+    units = sorted((trained / "runs/e2e/units/ages").glob("*/*"))
+    assert [u.name for u in units] == [
+        "fold-0-seed-1",
+        "fold-0-seed-2",
+        "fold-1-seed-1",
+        "fold-1-seed-2",
+    ]
+    parts = [pd.read_parquet(unit / "test.parquet")[columns].to_numpy() for unit in units]
+    np.testing.assert_allclose(
+        table(trained, "ages", "test")[columns], np.mean(parts, axis=0), atol=1e-6
+    )
+
+
+def test_no_person_was_predicted_by_a_model_that_saw_them(trained):
+    images = pd.read_parquet(trained / "runs/e2e/images.parquet")
+    assert (images.groupby("group")["fold"].nunique() == 1).all()
+    for unit in finished(trained):
+        record = json.loads((unit / "unit.json").read_text())
+        held_out = set(images.loc[images["fold"] == record["fold"], "image_id"])
+        assert set(pd.read_parquet(unit / "oof.parquet")["image_id"]) == held_out
+        assert record["rows"] == {"train": len(images) - len(held_out), "validation": len(held_out)}
+
+
+def test_a_finished_unit_holds_what_its_folder_promises(trained):
+    for unit in finished(trained):
+        assert {f.name for f in unit.iterdir()} == {"unit.json", "history.csv", "model.safetensors",
+                                                    "oof.parquet", "test.parquet"}  # fmt: skip
+        record = json.loads((unit / "unit.json").read_text())
+        history = pd.read_csv(unit / "history.csv")
+        assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+        assert record["metrics"]["macro_f1"] == pytest.approx(history["macro_f1"].max())
+        oof = pd.read_parquet(unit / "oof.parquet")
+        probabilities = oof.filter(regex=r"^p\d+$").to_numpy()
+        score = f1_score(oof["label"], probabilities.argmax(1), average="macro",
+                         labels=range(probabilities.shape[1]), zero_division=0)  # fmt: skip
+        assert score == pytest.approx(record["metrics"]["macro_f1"])
+
+
+def test_asha_stopped_a_candidate_and_its_slot_was_used_again(trained):
+    """Five candidates, two slots: the last ones ran although earlier ones were killed."""
+    rows = list(csv.DictReader((trained / "runs/e2e/search/searched.csv").open()))
+    assert len(rows) == 5
+    states = [row["state"] for row in rows]
+    assert set(states) == {"done", "stopped"}
+    first_stop = states.index("stopped")
+    assert int(rows[-1]["epochs"]) >= 1
+    assert first_stop < 4
+    for row in rows:
+        if row["state"] == "stopped":
+            assert int(row["epochs"]) < 4
+            assert re.search(r"rung \d", row["reason"])
+            assert "cut-off" in row["reason"]
+            assert row["reason"] in (trained / "output.txt").read_text()
+
+
+def test_the_winners_settings_are_in_the_resolved_spec_and_its_fold_is_not_trained_again(trained):
+    import yaml
+
+    rows = list(csv.DictReader((trained / "runs/e2e/search/searched.csv").open()))
+    best = max((r for r in rows if r["state"] == "done"), key=lambda r: float(r["macro_f1"]))
+    resolved = yaml.safe_load((trained / "runs/e2e/spec.yaml").read_text())
+    member = next(m for m in resolved["members"] if m["name"] == "searched")
+    assert member["lr"] == pytest.approx(float(best["lr"]))
+    assert member["loss"] == best["loss"]
+    units = trained / "runs/e2e/units/searched" / best["hash"]
+    assert sorted(u.name for u in units.iterdir()) == ["fold-0", "fold-1"]
+    times = unit_files(trained)
+    searched = max(t for path, t in times.items() if "searched" in path and "fold-0" in path)
+    assert times[f"units/searched/{best['hash']}/fold-1"] > searched
+
+
+def test_a_second_call_does_nothing_in_seconds(trained):
+    before = unit_files(trained)
+    tables = {f: f.stat().st_mtime_ns for f in (trained / "runs/e2e/tables").rglob("*.parquet")}
+    started = time.monotonic()
+    done = orchestrator("train-members", "spec.yaml", cwd=trained)
+    assert "Nothing to do" in done.stdout
+    assert time.monotonic() - started < 30
+    assert unit_files(trained) == before
+    assert {f: f.stat().st_mtime_ns for f in tables} == tables
+
+
+@pytest.mark.parametrize("mode", ["hard", "soft", "weighted"])
+def test_votes_are_cast_and_scored(trained, mode):
+    done = orchestrator("vote", "--mode", mode, "--json", "vote.json", cwd=trained)
+    assert "ages" in done.stdout  # named as left out: it predicts one target only
+    record = json.loads((trained / "vote.json").read_text())
+    assert set(record["members"]) == {"searched", "resnet"}
+    assert sum(record["members"].values()) == pytest.approx(1)
+    folder = trained / "runs/e2e/votes" / (mode if mode != "weighted" else "weighted-macro_f1")
+    assert json.loads((folder / "vote.json").read_text())["mode"] == mode
+    submission = pd.read_csv(folder / "submission.csv")
+    info = pd.read_csv(trained / "photos/eval/info.csv")
+    assert list(submission.columns) == ["ImageID", "ans"]
+    assert list(submission["ImageID"]) == list(info["ImageID"])
+    assert submission["ans"].between(0, 17).all()
+    truth = pd.read_csv(trained / "photos/eval/truth.csv")
+    orchestrator("evaluate", str(folder / "submission.csv"), "--truth", "photos/eval/truth.csv",
+                 "--json", "report.json", cwd=trained)  # fmt: skip
+    report = json.loads((trained / "report.json").read_text())
+    merged = submission.merge(truth, on="ImageID", suffixes=("", "_true"))
+    expected = f1_score(
+        merged["ans_true"], merged["ans"], average="macro", labels=range(18), zero_division=0
+    )
+    assert report["macro_f1"] == pytest.approx(expected)
+
+
+def test_the_leaderboard_names_members_votes_and_the_truth(trained):
+    orchestrator("vote", "spec.yaml", "--mode", "soft", cwd=trained)
+    done = orchestrator("leaderboard", "spec.yaml", "--truth", "photos/eval/truth.csv", cwd=trained)
+    for word in ("searched", "resnet", "soft", "nested estimate", "submission"):
+        assert word in done.stdout
+
+
+def test_new_test_photographs_are_predicted_without_training(trained, tmp_path):
+    work = tmp_path / "work"
+    shutil.copytree(trained, work, symlinks=True)
+    (work / "photos").unlink()
+    shutil.copytree(trained / "photos", work / "photos", symlinks=True)
+    info = work / "photos/eval/info.csv"
+    info.write_text("\n".join(info.read_text().splitlines()[:11]) + "\n")
+    models = {f: f.stat().st_mtime_ns for f in work.rglob("model.safetensors")}
+    orchestrator("train-members", "spec.yaml", cwd=work)
+    assert len(table(work, "resnet", "test")) == 10
+    assert {f: f.stat().st_mtime_ns for f in models} == models
+    old = table(trained, "resnet", "test").set_index("image_id")
+    new = table(work, "resnet", "test").set_index("image_id")
+    np.testing.assert_allclose(new, old.loc[new.index], atol=1e-5)
+
+
+# -- what happens over time --------------------------------------------------------------------
+
+
+def kill_everything(driver: subprocess.Popen) -> None:
+    """SIGKILL for the command and every process that it started."""
+    try:
+        family = [driver, *psutil.Process(driver.pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family = []
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            process.send_signal(signal.SIGKILL)
+    psutil.wait_procs([p for p in family if isinstance(p, psutil.Process)], timeout=20)
+    driver.wait()
+
+
+def test_killed_and_called_again_it_ends_with_the_same_tables(place, trained):
+    """Killed twice: in the search, and in the cross-fit. Another Ray runs beside it all the while."""
+    other = subprocess.run(
+        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--num-cpus=1",
+         "--temp-dir", "/tmp/ray-beside", "--include-dashboard=false", "--disable-usage-stats"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert other.returncode == 0, other.stdout + other.stderr
+    beside = [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if "/tmp/ray-beside" in " ".join(p.info["cmdline"] or [])
+    ]
+    assert beside
+    cwd = place()
+    try:
+        for wait_for in ("units/searched/*/fold-0/state.pt", "units/resnet/*/fold-*/state.pt"):
+            command = [sys.executable, "-m", "orchestrator", "train-members", "spec.yaml"]
+            with (cwd / "killed.txt").open("w") as output:
+                driver = subprocess.Popen(command, cwd=cwd, env=environment(cwd), stdout=output,
+                                          stderr=output)  # fmt: skip
+                deadline = time.monotonic() + 240
+                while not list((cwd / "runs/e2e").glob(wait_for)) and time.monotonic() < deadline:
+                    assert driver.poll() is None, (cwd / "killed.txt").read_text()
+                    time.sleep(0.1)
+                kill_everything(driver)
+            assert list((cwd / "runs/e2e").glob(wait_for)), (cwd / "killed.txt").read_text()
+        finished = unit_files(cwd)
+        orchestrator("train-members", "spec.yaml", cwd=cwd)
+    finally:
+        for process in beside:
+            process.kill()
+        psutil.wait_procs(beside, timeout=20)
+        shutil.rmtree("/tmp/ray-beside", ignore_errors=True)
+    after = unit_files(cwd)
+    assert {path: after[path] for path in finished} == finished  # nothing finished was done again
+    records = [json.loads(f.read_text()) for f in (cwd / "runs/e2e").glob("units/*/*/*/unit.json")]
+    assert any(record["resumed_after_epoch"] > 0 for record in records)
+    for member in ("resnet", "ages"):  # the search's order of events is not part of the promise
+        for kind in ("oof", "test"):
+            pd.testing.assert_frame_equal(
+                table(cwd, member, kind), table(trained, member, kind), check_exact=True
+            )
+
+
+def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_path):
+    work = tmp_path / "work"
+    shutil.copytree(trained, work, symlinks=True)
+    before = unit_files(work)
+    text = SPEC.replace(
+        "search:",
+        "  - {name: added, model: test_convnext, epochs: 1}\n"
+        "  - {name: exploding, model: test_resnet, optimizer: sgd, lr: 1e30, epochs: 2}\nsearch:",
+    )
+    (work / "spec.yaml").write_text(text)
+    done = orchestrator("train-members", "spec.yaml", cwd=work, check=1)
+    after = unit_files(work)
+    assert {path: after[path] for path in before} == before
+    assert {path.split("/")[1] for path in set(after) - set(before)} == {"added"}
+    assert len(table(work, "added", "oof")) == len(table(work, "resnet", "oof"))
+    for fold in (0, 1):
+        assert f"exploding fold {fold}: the loss became" in done.stderr
+    assert "in epoch 1 at lr" in done.stderr
+    assert "2 failed" in done.stderr
+    assert not (work / "runs/e2e/tables/exploding").exists()
+    voted = orchestrator("vote", "spec.yaml", "--mode", "soft", cwd=work)
+    assert "exploding" in voted.stdout  # named as left out
+
+
+def test_nothing_of_ray_is_left_behind(trained):
+    mine = [p for p in psutil.Process().children(recursive=True) if "ray" in p.name().lower()]
+    assert mine == []
+    folder = str(trained)
+    leftovers = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        if folder in str((process.info["environ"] or {}).get("ENSEMBLE_CACHE", "")):
+            leftovers.append(process)
+    assert leftovers == []
