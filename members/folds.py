@@ -30,7 +30,8 @@ def assign(
 ) -> np.ndarray:
     """Folds (N,) int16 of the rows of `frame`; same seed, same folds, in whatever order they come.
 
-    `kfold`: k folds 0..k-1, by group, stratified by class. `holdout`: fold 0 is about `ratio` of
+    `kfold`: k folds 0..k-1, by group, stratified by class (scikit-learn's StratifiedGroupKFold,
+    where `seed` decides only among groups of equally uneven classes). `holdout`: fold 0 is about `ratio` of
     the photos, by group, stratified; the rest is -1. `all`: -1 everywhere.
     Raises BadInput for an unknown scheme, a wrong k or ratio, or more folds than groups.
     """

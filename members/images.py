@@ -92,9 +92,9 @@ def unreadable(scanned: pd.DataFrame) -> list[str]:
     if bad.empty:
         return []
     rows = zip(bad["path"].head(3), bad["problem"].head(3), strict=True)
-    examples = "; ".join(f"{path}: {problem}" for path, problem in rows)
+    examples = "; ".join(f"{path}: {problem.rstrip('.')}" for path, problem in rows)
     rest = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
-    return [f"{len(bad)} of {len(scanned)} photos cannot be read: {examples}{rest} {FIX}"]
+    return [f"{len(bad)} of {len(scanned)} photos cannot be read: {examples}{rest}. {FIX}"]
 
 
 def crop_problems(scanned: pd.DataFrame, crop: Pair | None) -> list[str]:
@@ -151,6 +151,8 @@ def _decode(data: bytes) -> np.ndarray:
     if not data:
         raise ValueError("has zero bytes.")
     with Image.open(io.BytesIO(data)) as photo:
+        if photo.format == "PNG":  # load() does not look at the checksums of the pixels
+            Image.open(io.BytesIO(data)).verify()
         photo.load()
         return _rgb(ImageOps.exif_transpose(photo))
 
