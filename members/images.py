@@ -326,7 +326,7 @@ def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
 
 
 def _in_threads(work: Callable, items: Iterable) -> Iterator:
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor() as pool:
         yield from pool.map(work, items)
 
 

@@ -68,7 +68,7 @@ def draw(
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         work.chmod(0o755)
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor() as pool:
             _draw_train(work / "train", profiles, seed, size, pool)
             _draw_eval(work / "eval", eval, seed, size, pool)
         (work / "README.txt").write_text(README)
