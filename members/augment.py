@@ -9,13 +9,14 @@ neither is applied.
 from __future__ import annotations
 
 import os
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
 
     from members.recipe import Recipe
 
@@ -105,7 +106,9 @@ def compiled(chain: Chain) -> Callable[[np.ndarray, int], np.ndarray] | None:
     )
 
     def vary(photo: np.ndarray, seed: int) -> np.ndarray:
-        compose.set_random_seed(seed)
+        # Shared by all transforms. Compose.set_random_seed would start each of them at the same
+        # place of the same sequence, so that all with p=0.5 would act on the same half of photos.
+        compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         return compose(image=photo)["image"]
 
     return vary

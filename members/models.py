@@ -160,12 +160,12 @@ def _forward(recipe: Recipe, model: nn.Module, n_classes: int) -> float:
     try:
         # the default device too: some networks make their position tables in forward
         with counter, torch.no_grad(), torch.device("meta"):
-            logits = model.eval()(photo)
+            logits = model.eval().requires_grad_(False)(photo)
     except (AssertionError, RuntimeError, ValueError) as error:
         native = list(_config(recipe).input_size[1:])
         raise BadInput(
-            f"image_size: {recipe.model} does not take {list(recipe.image_size)}: {_line(error)} "
-            f"Its own size is {native}"
+            f"image_size: {recipe.model} does not take {list(recipe.image_size)}: "
+            f"{_line(error).rstrip('.')}. Its own size is {native}"
         ) from error
     shape = getattr(logits, "shape", None)
     if shape != (1, n_classes):

@@ -1,0 +1,357 @@
+import io
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+from torch import nn
+
+from members import fit as fit_module
+from members import models
+from members.dataset import Photos
+from members.errors import BadInput
+from members.fit import Diverged, best_weights, fit, scores
+from members.predict import predict
+from members.recipe import LOSSES, Recipe
+from tests.members.drawn import SHAPES, shapes
+
+TRAIN, VALID = shapes(26, seed=1), shapes(12, seed=2)
+
+
+def recipe(model="test_efficientnet", **settings):
+    defaults = {"image_size": 32, "epochs": 4, "batch_size": 8, "augmentation": "light"}
+    return Recipe(**{"model": model, **defaults, **settings})
+
+
+def states(settings, train=TRAIN, valid=VALID, *, seed=0, **keywords):
+    """(epochs, the state after each)."""
+    epochs, after = [], []
+    for epoch in fit(settings, train, valid, SHAPES, seed=seed, **keywords):
+        epochs.append(epoch)
+        after.append(epoch.state())
+    return epochs, after
+
+
+def same_weights(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def through_a_file(state):
+    content = io.BytesIO()
+    torch.save(state, content)
+    content.seek(0)
+    return torch.load(content, weights_only=True)
+
+
+# -- it learns ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_small_network_learns_to_tell_three_shapes_apart(loss):
+    settings = recipe("test_resnet", batch_size=16, lr=3e-3, loss=loss, augmentation="flip")
+    train, unseen = shapes(240, seed=3), shapes(60, seed=4)
+    (*_, last), _ = states(settings, train, unseen)
+    assert last.metrics["accuracy"] > 0.8  # chance: 0.33
+    assert last.metrics["macro_f1"] > 0.8
+
+
+def test_the_best_weights_are_those_that_gave_the_best_epoch_its_score():
+    epochs, after = states(recipe(epochs=6, lr=0.01))
+    best = max(epochs, key=lambda epoch: epoch.metrics["macro_f1"])
+    model = models.build(recipe(), SHAPES)
+    model.load_state_dict(best_weights(after[-1]))
+    answers = predict(model, VALID, recipe()).argmax(1)
+    expected = f1_score(VALID.labels, answers, average="macro", labels=range(3), zero_division=0)
+    assert best.metrics["macro_f1"] == pytest.approx(expected)
+    assert after[-1]["best_epoch"] == best.number
+
+
+# -- stopped and resumed --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        # batch norm, dropout, drop-path, random changes and noise
+        ("test_efficientnet", {"dropout": 0.3, "drop_path": 0.2, "augmentation": "custom"}),
+        ("test_resnet", {"optimizer": "sgd", "schedule": "step", "step_epochs": 2}),
+        ("test_convnext", {"drop_path": 0.3, "clip_grad_norm": 0.5, "warmup_epochs": 1.5}),
+        ("test_vit", {"dropout": 0.3, "drop_path": 0.2, "optimizer": "adamp", "loss": "f1"}),
+        ("test_efficientnet", {"optimizer": "lamb", "metric": "loss", "channels_last": False}),
+        ("test_resnet", {"mixed_precision": "bf16", "optimizer": "rmsprop"}),
+    ],
+)
+def test_stopped_after_any_epoch_and_resumed_it_ends_with_the_same_bits(model, settings):
+    settings = recipe(model, **settings)
+    epochs, after = states(settings)
+    for stop in range(1, len(epochs)):
+        rest, then = states(settings, state=through_a_file(after[stop - 1]))
+        assert [epoch.number for epoch in rest] == list(range(stop + 1, 5))
+        assert same_weights(then[-1]["model"], after[-1]["model"])
+        assert same_weights(best_weights(then[-1]), best_weights(after[-1]))
+        assert then[-1]["best_epoch"] == after[-1]["best_epoch"]
+        for ours, theirs in zip(then[-1]["history"], after[-1]["history"], strict=True):
+            timed = {"seconds", "photos_per_second"}
+            assert {k: v for k, v in ours.items() if k not in timed} == {
+                k: v for k, v in theirs.items() if k not in timed
+            }
+
+
+def test_stopped_again_and_again_it_ends_with_the_same_bits():
+    settings = recipe(dropout=0.2)
+    _, after = states(settings)
+    state = None
+    for _ in range(4):
+        state = through_a_file(
+            next(fit(settings, TRAIN, VALID, SHAPES, seed=0, state=state)).state()
+        )
+    assert same_weights(state["model"], after[-1]["model"])
+
+
+def test_a_state_serves_twice_and_is_left_as_it_was():
+    settings = recipe()
+    _, after = states(settings)
+    before = through_a_file(after[0])
+    for _ in range(2):
+        _, then = states(settings, state=after[0])
+        assert same_weights(then[-1]["model"], after[-1]["model"])
+    moments = {i: s["exp_avg"] for i, s in before["optimizer"]["state"].items()}
+    assert all(
+        torch.equal(s["exp_avg"], moments[i]) for i, s in after[0]["optimizer"]["state"].items()
+    )
+    assert same_weights(after[0]["model"], before["model"])
+
+
+def test_fp16_s_loss_scale_goes_on_where_it_stopped(monkeypatch):
+    # no CUDA device here: torch computes fp16 on a CPU, too, which takes the same path
+    monkeypatch.setattr(fit_module, "precision", lambda recipe, device: torch.float16)
+    monkeypatch.setattr(
+        fit_module, "autocast", lambda recipe, device: torch.autocast("cpu", torch.float16)
+    )
+    _, after = states(recipe("test_resnet", clip_grad_norm=1.0))
+    assert 1 < after[1]["scaler"]["scale"] < 65536  # where it begins; an overflow halves it
+    _, then = states(recipe("test_resnet", clip_grad_norm=1.0), state=through_a_file(after[1]))
+    assert then[-1]["scaler"] == after[-1]["scaler"]
+    assert same_weights(then[-1]["model"], after[-1]["model"])
+
+
+def test_pretrained_weights_are_read_once_and_not_again_on_resuming(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    models.save(models.build(recipe(), SHAPES), file)
+    settings = recipe(pretrained=str(file), lr=1e-3)
+    _, after = states(settings)
+    file.unlink()
+    _, then = states(settings, state=after[0])
+    assert same_weights(then[-1]["model"], after[-1]["model"])
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_a_finished_state_yields_nothing(patience):
+    settings = recipe(patience=patience, metric="loss", lr=1e-6, epochs=3)
+    epochs, after = states(settings)
+    assert epochs[-1].last
+    assert list(fit(settings, TRAIN, VALID, SHAPES, seed=0, state=after[-1])) == []
+
+
+def test_a_state_of_another_run_is_refused_with_what_differs():
+    _, after = states(recipe(epochs=1))
+    with pytest.raises(BadInput, match=r"lr was 0.001, is 0.01"):
+        fit(recipe(epochs=1, lr=0.01), TRAIN, VALID, SHAPES, seed=0, state=after[0])
+    with pytest.raises(BadInput, match=r"seed was 0, is 1"):
+        fit(recipe(epochs=1), TRAIN, VALID, SHAPES, seed=1, state=after[0])
+
+
+def test_a_state_is_taken_before_the_next_epoch_or_not_at_all():
+    run = fit(recipe(), TRAIN, VALID, SHAPES, seed=0)
+    first = next(run)
+    next(run)
+    with pytest.raises(RuntimeError, match="the state after epoch 1 is gone"):
+        first.state()
+
+
+# -- the same whatever else happens ---------------------------------------------------------------
+
+
+def test_the_seed_decides_and_nothing_else():
+    settings = recipe(dropout=0.2, augmentation="custom")
+    _, first = states(settings)
+    states(recipe("test_vit"), seed=5)  # another training in between
+    torch.rand(7), np.random.rand(3)
+    _, second = states(settings)
+    _, other = states(settings, seed=1)
+    assert same_weights(first[-1]["model"], second[-1]["model"])
+    assert not same_weights(first[-1]["model"], other[-1]["model"])
+
+
+def test_two_trainings_may_take_turns():
+    settings = recipe(dropout=0.2)
+    _, alone = states(settings)
+    runs = [fit(settings, TRAIN, VALID, SHAPES, seed=seed) for seed in (0, 1)]
+    for ours, _ in zip(*runs, strict=True):
+        state = ours.state()
+    assert same_weights(state["model"], alone[-1]["model"])
+
+
+def test_loader_workers_change_nothing():
+    settings = recipe(dropout=0.2, augmentation="custom", epochs=2)
+    _, alone = states(settings)
+    _, helped = states(settings, loader_workers=2)
+    assert same_weights(alone[-1]["model"], helped[-1]["model"])
+
+
+def test_rows_of_a_shared_array_train_like_an_array_of_their_own():
+    rows = np.random.default_rng(0).permutation(26)[:20]
+    own = Photos(TRAIN.pixels[rows], TRAIN.labels[rows])
+    _, a = states(recipe(epochs=2), TRAIN.take(rows))
+    _, b = states(recipe(epochs=2), own)
+    assert same_weights(a[-1]["model"], b[-1]["model"])
+
+
+# -- the best epoch, and when it ends -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("metric", "better"), [("macro_f1", max), ("accuracy", max), ("loss", min)]
+)
+def test_the_best_epoch_is_the_first_with_the_best_value_of_the_metric(metric, better):
+    epochs, after = states(recipe(epochs=6, lr=0.01, metric=metric))
+    values = [epoch.metrics[metric] for epoch in epochs]
+    assert after[-1]["best_epoch"] == values.index(better(values)) + 1
+    for i, epoch in enumerate(epochs):
+        assert epoch.best == (i == 0 or better(values[: i + 1]) != better(values[:i]))
+
+
+def test_it_stops_early_after_as_many_worse_epochs_as_it_has_patience():
+    settings = recipe("test_resnet", epochs=50, patience=2, metric="loss", lr=0.02)
+    epochs, after = states(settings)
+    assert len(epochs) < 50
+    assert epochs[-1].reason == f"no better loss since epoch {len(epochs) - 2}"
+    assert [epoch.last for epoch in epochs] == [False] * (len(epochs) - 1) + [True]
+    assert after[-1]["best_epoch"] == len(epochs) - 2
+    losses = [epoch.metrics["loss"] for epoch in epochs]
+    assert min(losses) == losses[-3]
+
+
+def test_it_ends_after_the_recipe_s_epochs():
+    epochs, _ = states(recipe(epochs=3))
+    assert [(e.number, e.last, e.reason) for e in epochs] == [
+        (1, False, ""),
+        (2, False, ""),
+        (3, True, "all 3 epochs are done"),
+    ]
+
+
+def test_without_a_validation_part_the_last_epoch_is_the_best_and_no_score_is_invented():
+    epochs, after = states(recipe(patience=1), valid=None)
+    assert len(epochs) == 4
+    assert all(epoch.best for epoch in epochs)
+    assert same_weights(best_weights(after[-1]), after[-1]["model"])
+    assert set(epochs[0].metrics) == {"epoch", "train_loss", "lr", "seconds", "photos_per_second"}
+
+
+def test_every_metric_is_a_finite_number_and_the_steps_are_told():
+    told = []
+    epochs, _ = states(recipe(epochs=2), on_step=lambda done, steps: told.append((done, steps)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)] * 2  # 26 photos: 8 + 8 + 8 + 2
+    for epoch in epochs:
+        assert {"loss", "macro_f1", "accuracy"} < set(epoch.metrics)
+        assert all(np.isfinite(value) for value in epoch.metrics.values())
+        assert epoch.metrics["epoch"] == epoch.number
+
+
+def test_validation_loss_is_the_loss_of_the_whole_part():
+    settings = recipe(epochs=1, validation_batch_size=5)
+    ((epoch,), (state,)) = states(settings)
+    model = models.build(settings, SHAPES)
+    model.load_state_dict(state["model"])
+    probabilities = predict(model, VALID, settings)
+    expected = -np.log(probabilities[np.arange(12), VALID.labels]).mean()
+    assert epoch.metrics["loss"] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5, 18])
+def test_scores_agree_with_scikit_learn(n_classes):
+    rng = np.random.default_rng(n_classes)
+    for n in (1, 10, 200):
+        labels, answers = rng.integers(0, n_classes, (2, n))
+        f1 = f1_score(labels, answers, average="macro", labels=range(n_classes), zero_division=0)
+        got = scores(labels, answers, n_classes)
+        assert got == pytest.approx({"macro_f1": f1, "accuracy": accuracy_score(labels, answers)})
+
+
+# -- at the edges ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [17, 9, 2])
+def test_one_photo_left_over_does_not_break_batch_norm(n):
+    # at 8 x 8 the last feature map has one pixel: batch norm of one photo would have no variance
+    train = shapes(n, (8, 8))
+    epochs, _ = states(recipe(image_size=8, epochs=2), train, shapes(3, (8, 8)))
+    assert len(epochs) == 2
+
+
+def test_a_single_photo_trains_where_the_network_allows_it():
+    epochs, _ = states(recipe("test_vit"), TRAIN.take([0]), VALID.take([0]))
+    assert len(epochs) == 4
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("valid", [VALID, None])
+def test_a_loss_that_is_no_number_ends_it_with_epoch_and_rate(valid, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    settings = recipe("test_vit", optimizer="sgd", lr=1e30, epochs=3, schedule="constant")
+    with pytest.raises(Diverged, match=r"the loss became (nan|inf) in epoch 1 at lr 1e\+30"):
+        list(fit(settings, TRAIN, valid, SHAPES, seed=0, device=device))
+
+
+def test_a_divergence_travels_between_processes():
+    error = pickle.loads(pickle.dumps(Diverged(3, 0.5)))
+    assert (error.epoch, error.lr) == (3, 0.5)
+    assert str(error).startswith("the loss became nan in epoch 3 at lr 0.5")
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "settings", "told"),
+    [
+        (TRAIN.take([]), VALID, {}, "training part: no photographs"),
+        (TRAIN, VALID.take([]), {}, "validation part: no photographs"),
+        (Photos(TRAIN.pixels), VALID, {}, "training part: 26 photographs need .* got no labels"),
+        (Photos(TRAIN.pixels, TRAIN.labels[:5]), VALID, {}, "need as many labels, got 5 labels"),
+        (Photos(TRAIN.pixels, TRAIN.labels + 1), VALID, {}, "labels must be 0 to 2, got 1 to 3"),
+        (TRAIN, Photos(VALID.pixels, VALID.labels - 1), {}, "labels must be 0 to 2, got -1 to 1"),
+        (shapes(5, (16, 16)), VALID, {}, r"training part: pixels must be .* \(N, 32, 32, 3\)"),
+        (Photos(TRAIN.pixels / 255, TRAIN.labels), VALID, {}, "must be uint8"),
+        (TRAIN, VALID, {"mixed_precision": "fp16"}, "fp16 needs a CUDA device"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_the_first_epoch(train, valid, settings, told):
+    with pytest.raises(BadInput, match=told):
+        fit(recipe(**settings), train, valid, SHAPES, seed=0)
+
+
+def test_gradients_are_clipped_to_the_asked_norm(monkeypatch):
+    norms = []
+    original = nn.utils.clip_grad_norm_
+
+    def clip(parameters, limit):
+        parameters = list(parameters)
+        original(parameters, limit)
+        norms.append(float(torch.cat([p.grad.flatten() for p in parameters]).norm()))
+
+    monkeypatch.setattr(nn.utils, "clip_grad_norm_", clip)
+    states(recipe("test_resnet", clip_grad_norm=0.01, epochs=1))
+    assert norms == pytest.approx([0.01] * 4, rel=0.01)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("mixed_precision", ["auto", "fp16", "off"])
+def test_on_a_gpu_it_learns_and_resumes(mixed_precision):
+    settings = recipe("test_resnet", batch_size=16, lr=3e-3, augmentation="flip")
+    settings = settings.model_copy(update={"mixed_precision": mixed_precision})
+    train, unseen = shapes(240, seed=3), shapes(60, seed=4)
+    epochs, after = states(settings, train, unseen, device="cuda")
+    assert epochs[-1].metrics["accuracy"] > 0.8
+    rest, _ = states(settings, train, unseen, device="cuda", state=through_a_file(after[2]))
+    assert rest[-1].metrics["accuracy"] > 0.8

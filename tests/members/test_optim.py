@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from members import optim
+from members.errors import BadInput
+from members.recipe import Recipe
+
+
+def rates(recipe, steps=5):
+    """(epochs, steps) learning rates."""
+    return np.array(
+        [
+            [optim.learning_rate(recipe, epoch, step, steps) for step in range(steps)]
+            for epoch in range(recipe.epochs)
+        ]
+    )
+
+
+def test_cosine_follows_torch():
+    recipe = Recipe(model="x", epochs=4, lr=0.1, min_lr=0.01, schedule="cosine")
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=0.01)
+    expected = []
+    for _ in range(20):
+        expected.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates(recipe).ravel() == pytest.approx(expected)
+
+
+def test_step_follows_torch_between_epochs_and_stays_within_them():
+    recipe = Recipe(model="x", epochs=7, lr=0.1, schedule="step", step_epochs=3, gamma=0.1)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.1)
+    for row in rates(recipe):
+        assert row == pytest.approx([schedule.get_last_lr()[0]] * 5)
+        optimizer.step()
+        schedule.step()
+
+
+def test_step_does_not_fall_below_min_lr():
+    recipe = Recipe(model="x", epochs=9, lr=1, schedule="step", step_epochs=1, min_lr=0.1)
+    assert rates(recipe).min() == 0.1
+
+
+def test_warm_up_rises_by_equal_steps_and_reaches_the_peak():
+    recipe = Recipe(model="x", epochs=4, lr=1.0, schedule="constant", warmup_epochs=2)
+    flat = rates(recipe).ravel()
+    assert flat[:10] == pytest.approx([0.1 * i for i in range(1, 11)])
+    assert (flat[10:] == 1.0).all()
+
+
+def test_cosine_after_a_warm_up_of_part_of_an_epoch_starts_at_the_peak_and_ends_at_the_floor():
+    recipe = Recipe(model="x", epochs=3, lr=1.0, min_lr=0.2, warmup_epochs=0.5)
+    assert optim.learning_rate(recipe, 0, 5, 10) == pytest.approx(1.0)
+    assert optim.learning_rate(recipe, 2, 99_999, 100_000) == pytest.approx(0.2, abs=1e-6)
+
+
+def test_a_warm_up_longer_than_the_training_only_rises():
+    recipe = Recipe(model="x", epochs=2, lr=1.0, warmup_epochs=5)
+    flat = rates(recipe).ravel()
+    assert (np.diff(flat) > 0).all()
+    assert 0 < flat[0] < flat[-1] < 1
+
+
+def test_biases_and_norm_layers_do_not_decay():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    optimizer = optim.create(model, Recipe(model="x", weight_decay=0.3))
+    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert {n: decay[id(p)] for n, p in model.named_parameters()} == {
+        "0.weight": 0.3,
+        "0.bias": 0,
+        "1.weight": 0,
+        "1.bias": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reference"),
+    [
+        ("adamw", {"betas": [0.8, 0.9]}, lambda p: torch.optim.AdamW(p, 0.1, (0.8, 0.9))),
+        ("momentum", {"momentum": 0.7}, lambda p: torch.optim.SGD(p, 0.1, 0.7, weight_decay=0.01)),
+    ],
+)
+def test_settings_reach_the_optimiser(name, arguments, reference):
+    recipe = Recipe(model="x", optimizer=name, lr=0.1, optimizer_args=arguments)
+    ours, theirs = (nn.Linear(3, 2, bias=False) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    pairs = [(ours, optim.create(ours, recipe)), (theirs, reference(theirs.parameters()))]
+    for model, optimizer in pairs:
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.ones(4, 3)).pow(2).sum().backward()
+            optimizer.step()
+    assert torch.allclose(ours.weight, theirs.weight, atol=1e-7)
+
+
+def test_a_group_with_a_scale_of_its_own_keeps_it():
+    weights = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    groups = [{"params": weights[:1], "lr_scale": 0.5}, {"params": weights[1:]}]
+    optimizer = torch.optim.SGD(groups, lr=1)
+    optim.set_learning_rate(optimizer, 0.2)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.2]
+
+
+def test_the_mission_s_optimisers_exist():
+    for name in ("adam", "adamw", "adamp", "sgd", "AdamW"):
+        assert optim.name_problem(name) is None
+
+
+def test_what_cannot_be_made_is_refused_with_its_name():
+    with pytest.raises(BadInput, match="Did you mean 'adamp'"):
+        optim.create(nn.Linear(1, 1), Recipe(model="x", optimizer="adampp"))
+    recipe = Recipe(model="x", optimizer="sgd", optimizer_args={"nestrov": True})
+    with pytest.raises(BadInput, match=r"sgd with .*nestrov.* cannot be made"):
+        optim.create(nn.Linear(1, 1), recipe)

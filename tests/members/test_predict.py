@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax as scipy_softmax
+
+from members import models
+from members.dataset import Photos
+from members.errors import BadInput
+from members.predict import precision, predict, softmax
+from members.recipe import Recipe
+from tests.members.drawn import SHAPES, shapes
+
+RECIPE = Recipe(model="test_resnet", image_size=32, batch_size=4)
+
+
+def network(recipe=RECIPE):
+    torch.manual_seed(0)
+    return models.build(recipe, SHAPES)
+
+
+def test_probabilities_are_the_network_s_own():
+    photos = shapes(11)
+    model = network()
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    x = ((photos.pixels / 255 - mean) / std).transpose(0, 3, 1, 2).astype(np.float32)
+    with torch.no_grad():
+        expected = model.eval()(torch.from_numpy(x)).softmax(1).numpy()
+    got = predict(model.train(), photos, RECIPE)
+    assert got.dtype == np.float32
+    assert np.allclose(got, expected, atol=1e-5)
+    assert np.allclose(got.sum(1, dtype=np.float64), 1, atol=1e-6)
+    assert not model.training
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_the_batch_size_makes_no_difference(batch_size):
+    photos, model = shapes(11), network()
+    other = RECIPE.model_copy(update={"validation_batch_size": batch_size})
+    assert np.allclose(predict(model, photos, other), predict(model, photos, RECIPE), atol=1e-5)
+
+
+def test_rows_are_answered_in_the_order_they_are_taken():
+    photos, model = shapes(11), network()
+    rows = [5, 0, 5, 10]
+    whole = predict(model, photos, RECIPE)
+    assert np.allclose(predict(model, photos.take(rows), RECIPE), whole[rows], atol=1e-5)
+
+
+def test_loader_workers_make_no_difference():
+    photos, model = shapes(11), network()
+    assert (
+        predict(model, photos, RECIPE, loader_workers=2) == predict(model, photos, RECIPE)
+    ).all()
+
+
+def test_training_s_random_changes_stay_in_training():
+    photos, model = shapes(5), network()
+    custom = RECIPE.model_copy(update={"augmentation": "custom"})
+    assert (predict(model, photos, custom) == predict(model, photos, RECIPE)).all()
+
+
+def test_labels_are_not_needed_and_no_photos_give_no_rows():
+    photos, model = shapes(5), network()
+    assert predict(model, Photos(photos.pixels), RECIPE).shape == (5, SHAPES)
+    assert predict(model, photos.take([]), RECIPE).shape == (0, SHAPES)
+
+
+def test_photos_of_another_size_are_refused():
+    with pytest.raises(BadInput, match=r"\(N, 32, 32, 3\).*got uint8 \(5, 16, 16, 3\)"):
+        predict(network(), shapes(5, (16, 16)), RECIPE)
+
+
+def test_softmax_agrees_with_scipy_and_takes_any_size_of_number():
+    logits = np.random.default_rng(0).normal(0, 5, (20, 4)).astype(np.float32)
+    assert np.allclose(softmax(logits), scipy_softmax(logits.astype(float), 1), atol=1e-7)
+    assert softmax(np.array([[1e30, -1e30], [-1e4, -1e4]], np.float32)).tolist() == [
+        [1, 0],
+        [0.5, 0.5],
+    ]
+
+
+def test_bf16_on_a_cpu_gives_nearly_the_same_probabilities():
+    photos, model = shapes(11), network()
+    half = RECIPE.model_copy(update={"mixed_precision": "bf16"})
+    got = predict(model, photos, half)
+    assert got.dtype == np.float32
+    assert not (got == predict(model, photos, RECIPE)).all()
+    assert np.allclose(got, predict(model, photos, RECIPE), atol=0.03)
+
+
+def test_precision_follows_device_and_wish():
+    assert precision(RECIPE, "cpu") is None
+    assert precision(RECIPE.model_copy(update={"mixed_precision": "bf16"}), "cpu") is torch.bfloat16
+    with pytest.raises(BadInput, match="fp16 needs a CUDA device"):
+        precision(RECIPE.model_copy(update={"mixed_precision": "fp16"}), "cpu")
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_auto_on_a_gpu_takes_bf16_only_where_the_gpu_computes_it(monkeypatch, native, dtype):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    assert precision(RECIPE, "cuda") is dtype
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_nearly_the_same_probabilities():
+    photos, model = shapes(40), network()
+    on_cpu = predict(model, photos, RECIPE)
+    assert np.allclose(predict(model, photos, RECIPE, device="cuda"), on_cpu, atol=0.03)

