@@ -136,19 +136,22 @@ def _check_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -> 
 
 
 def _check_state(state: State, recipe: Recipe, n_classes: int, seed: int) -> None:
-    mine = _identity(recipe, n_classes, seed)
-    theirs = json.loads(state["made_by"])
-    differ = [key for key in mine if theirs.get(key) != mine[key]]
+    mine, theirs = _identity(recipe, n_classes, seed), json.loads(state["made_by"])
+    defaults = {name: field.default for name, field in Recipe.model_fields.items()}
+    differ = [key for key in sorted({*mine, *theirs}) if mine.get(key) != theirs.get(key)]
     if differ:
+        was, now = ({**defaults, **settings} for settings in (theirs, mine))
         raise BadInput(
             "this state belongs to another run: "
-            + ", ".join(f"{key} was {theirs.get(key)!r}, is {mine[key]!r}" for key in differ)
+            + ", ".join(f"{key} was {was.get(key)!r}, is {now.get(key)!r}" for key in differ)
             + ". Start without it, or give back what it was made with"
         )
 
 
 def _identity(recipe: Recipe, n_classes: int, seed: int) -> dict[str, Any]:
-    return {**recipe.model_dump(mode="json"), "n_classes": n_classes, "seed": seed}
+    # without defaults, so that a state outlives a recipe key that a later version adds
+    settings = recipe.model_dump(mode="json", exclude_defaults=True)
+    return {**settings, "n_classes": n_classes, "seed": seed}
 
 
 class _Run:
