@@ -117,6 +117,7 @@ def _write_tables(folder: Path, cells: pd.DataFrame) -> None:
     cells.loc[held, ["path", "group"]].to_csv(folder / "test.csv", index=False)
     truth = data.frame.loc[held, ["image_id", "label"]]
     truth.columns = ["ImageID", "ans"]
+    truth["ans"] = [data.codec.classes[label] for label in truth["ans"]]
     truth.to_csv(folder / "truth.csv", index=False)
 
 

@@ -91,7 +91,9 @@ def _listing(problems: list[str]) -> str:
 def _console():
     from rich.console import Console
 
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    # a file or a pipe has no width of its own: tables need room, lines stay whole
+    width = None if sys.stdout.isatty() else 120
+    return Console(width=width, soft_wrap=width is not None, highlight=False)
 
 
 def _store(spec, run: str | None):

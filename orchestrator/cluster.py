@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -63,7 +64,10 @@ def connect(address: str | None = None) -> Iterator[Cluster]:
 
 def _quiet() -> None:
     """Settings that Ray reads when it is imported or when a process of it starts."""
+    logging.getLogger("ray").setLevel(logging.ERROR)  # its notes are about Ray, not about the work
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
+    # one process less a run; a worker that is preempted is noticed when it dies, and resumes
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # we keep our own history
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")

@@ -253,11 +253,19 @@ def run_all(schedule: Schedule, store: Store, cluster: Cluster) -> None:
 def _trial(config: dict[str, Any]) -> None:
     """One Tune trial: a Ray Train run over the units of `config`."""
     import ray.train
+    from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
+    class Trainer(DataParallelTrainer):
+        """Without the process that would deal out Ray datasets: there are none."""
+
+        def _create_default_callbacks(self) -> list:
+            callbacks = super()._create_default_callbacks()
+            return [c for c in callbacks if not isinstance(c, DatasetsCallback)]
+
     resources = {"CPU": config["cpus"], "GPU": config["gpus"]}
-    trainer = DataParallelTrainer(
+    trainer = Trainer(
         train_units,
         train_loop_config=config,
         scaling_config=ray.train.ScalingConfig(

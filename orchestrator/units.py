@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,21 @@ def member_hash(member: Member, data_hash: str, folds_hash: str) -> str:
         "targets": member.targets,
         "data": data_hash,
         "folds": folds_hash,
+        "weights": _weights_digest(member.recipe.pretrained),
     }
     text = json.dumps(content, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _weights_digest(pretrained: bool | str) -> str | None:
+    """Of the file that training starts from: another file under the same name is another start."""
+    if not isinstance(pretrained, str) or pretrained.startswith("package:"):
+        return None
+    try:
+        with Path(pretrained).open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
+    except OSError:
+        return None  # `check` says that it is missing
 
 
 def of_member(member: Member, photographs: Photographs) -> list[Unit]:

@@ -230,20 +230,18 @@ def show_evaluation(report: dict[str, Any], console: Console) -> None:
         if metric in report:
             error = f" ±{errors[metric]:.4f}" if errors.get(metric) is not None else ""
             console.print(f"{metric.replace('_', ' '):<18}{report[metric]:.4f}{error}")
-    for title, rows in (("class", report["per_class"]), *report["per_target"].items()):
-        found = rows["per_class"] if isinstance(rows, dict) else rows
-        table = Table(box=None, pad_edge=False)
-        table.add_column(title)
-        for name in ("precision", "recall", "f1", "support", "predicted"):
-            table.add_column(name, justify="right")
-        for row in found:
-            table.add_row(
-                str(row["class"]),
-                *(f"{row[n]:.3f}" for n in ("precision", "recall", "f1")),
-                str(row["support"]),
-                str(row["predicted"]),
-            )
-        console.print(table)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for name in ("precision", "recall", "f1", "support", "predicted"):
+        table.add_column(name, justify="right")
+    for row in report["per_class"]:
+        shares = [f"{row[name]:.3f}" for name in ("precision", "recall", "f1")]
+        table.add_row(str(row["class"]), *shares, str(row["support"]), str(row["predicted"]))
+    console.print(table)
+    for target, scores in report["per_target"].items():
+        console.print(
+            f"{target}: macro F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f}"
+        )
 
 
 def show_comparison(report: dict[str, Any], console: Console) -> None:

@@ -93,6 +93,7 @@ def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report)
 def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, device: str):
     """The unit's network with its best weights, and a record of how it came about."""
     from members import fit, models
+    from members.errors import BadInput
 
     photographs = shared["photographs"]
     recipe = unit.member.recipe
@@ -105,21 +106,20 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
     started = time.perf_counter()
     photos = _photos(photographs.train, unit, config, shared, "train")
     train_rows, valid_rows = in_fold(photographs.train, unit.fold)
+    parts = (photos.take(train_rows), photos.take(valid_rows) if len(valid_rows) else None)
+    how = {"seed": unit.seed or 0, "device": device, "loader_workers": config["loader_workers"]}
     state = _read_state(unit, store)
+    try:
+        epochs = fit.fit(recipe, *parts, n_classes, **how, state=state)
+    except BadInput:  # a state that another version of the project left: begin again
+        if state is None:
+            raise
+        state, epochs = None, fit.fit(recipe, *parts, n_classes, **how)
     resumed = len(state["history"]) if state else 0
     for row in state["history"] if state else ():
         send({"event": "epoch", **_progress(row, config["metric"], state["history"])})
     prepared = time.perf_counter()
-    for epoch in fit.fit(
-        recipe,
-        photos.take(train_rows),
-        photos.take(valid_rows) if len(valid_rows) else None,
-        n_classes,
-        seed=unit.seed or 0,
-        device=device,
-        loader_workers=config["loader_workers"],
-        state=state,
-    ):
+    for epoch in epochs:
         state = epoch.state()
         _write_state(unit, store, state)
         send({"event": "epoch", **_progress(epoch.metrics, config["metric"], state["history"])})
@@ -272,12 +272,16 @@ def _progress(row: dict[str, Any], metric: str, history: list[dict]) -> dict[str
 
 
 def _read_state(unit: Unit, store: Store) -> dict[str, Any] | None:
+    """What an interrupted unit left behind, or None where there is nothing that can be read."""
     import torch
 
     if not store.exists(f"{unit.path}/state.pt"):
         return None
     content = io.BytesIO(store.read(f"{unit.path}/state.pt"))
-    return torch.load(content, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(content, map_location="cpu", weights_only=True)
+    except Exception:  # torch raises what it likes on a damaged file; the unit begins again
+        return None
 
 
 def _write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:

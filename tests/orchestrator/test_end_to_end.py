@@ -290,14 +290,14 @@ def test_killed_and_called_again_it_ends_with_the_same_tables(place, trained):
         if "/tmp/ray-beside" in " ".join(p.info["cmdline"] or [])
     ]
     assert beside
-    cwd = place()
+    cwd = place(SPEC.replace("candidates: 5", "candidates: 2"))
     try:
         for wait_for in ("units/searched/*/fold-0/state.pt", "units/resnet/*/fold-*/state.pt"):
             command = [sys.executable, "-m", "orchestrator", "train-members", "spec.yaml"]
             with (cwd / "killed.txt").open("w") as output:
                 driver = subprocess.Popen(command, cwd=cwd, env=environment(cwd), stdout=output,
                                           stderr=output)  # fmt: skip
-                deadline = time.monotonic() + 240
+                deadline = time.monotonic() + 400
                 while not list((cwd / "runs/e2e").glob(wait_for)) and time.monotonic() < deadline:
                     assert driver.poll() is None, (cwd / "killed.txt").read_text()
                     time.sleep(0.1)

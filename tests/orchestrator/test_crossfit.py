@@ -1,0 +1,137 @@
+"""How units are dealt out to runs: nobody waits long, and starting up is paid for rarely."""
+
+from __future__ import annotations
+
+import heapq
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from orchestrator.crossfit import Schedule, units_per_run
+from orchestrator.progress import Progress
+from orchestrator.spec import Member
+from orchestrator.units import Unit
+
+START = 0.6  # of the cost of a unit
+
+
+def members(*specification: tuple[str, int, float]) -> tuple[list[Unit], dict[str, float]]:
+    """Units of (name, folds, cost of one) and the costs by name."""
+    units, costs = [], {}
+    for name, folds, cost in specification:
+        member = Member(name=name, recipe={"model": name})
+        units += [Unit(member, name, fold, None) for fold in range(folds)]
+        costs[name] = cost
+    return units, costs
+
+
+def simulate(units: list[Unit], costs: dict[str, float], slots: int) -> tuple[float, int]:
+    """Wall time and number of runs when `Schedule` deals `units` out to `slots`."""
+
+    def cost(member: Member) -> float:
+        return costs[member.name]
+
+    progress = Progress(Console(file=io.StringIO()), cost)
+    schedule = Schedule(units, {}, lambda m: [], cost, slots, {}, progress)
+    running: list[tuple[float, int, str]] = []
+    now, runs, seen = 0.0, 0, []
+    while True:
+        trial = f"t{runs}"
+        config = schedule.suggest(trial)
+        if config == Schedule.FINISHED:
+            break
+        if config is not None:
+            mine = schedule.runs[trial].units
+            seen += [u.path for u in mine]
+            assert len({u.member.name for u in mine}) == 1
+            heapq.heappush(running, (now + START + sum(cost(u.member) for u in mine), runs, trial))
+            runs += 1
+            assert len(running) <= slots
+            continue
+        now, _, trial = heapq.heappop(running)
+        for unit in schedule.runs[trial].units:
+            schedule.report(trial, {"event": "done", "unit": unit.path})
+        schedule.on_trial_complete(trial)
+    assert sorted(seen) == sorted(u.path for u in units)
+    assert schedule.failures == {}
+    assert schedule.trained == len(units)
+    return now, runs
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 4, 8, 40])
+def test_wall_time_is_near_the_best_possible(slots):
+    rng = np.random.default_rng(slots)
+    for _ in range(30):
+        units, costs = members(*((f"m{i}", int(rng.integers(1, 6)), float(rng.uniform(0.5, 5)))
+                                 for i in range(int(rng.integers(1, 9)))))  # fmt: skip
+        total = sum(costs[u.member.name] for u in units)
+        longest = max(costs.values())
+        wall, _ = simulate(units, costs, slots)
+        # a greedy order ends within one unit of the average load, plus what starting costs
+        least = max(total / slots, longest) + START
+        starts = START * (len(costs) / slots + 4)
+        assert wall <= total / slots + longest + starts
+        assert wall >= least - 1e-9
+
+
+def test_folds_share_a_process_where_slots_are_few_and_not_where_there_are_many():
+    units, costs = members(("a", 5, 1.0), ("b", 5, 1.0))
+    assert simulate(units, costs, slots=1)[1] == 2
+    assert simulate(units, costs, slots=2)[1] <= 4
+    assert simulate(units, costs, slots=10) == (pytest.approx(1 + START), 10)
+
+
+def test_the_costliest_member_goes_first():
+    units, costs = members(("small", 2, 1.0), ("large", 2, 9.0))
+    progress = Progress(Console(file=io.StringIO()), lambda m: costs[m.name])
+    schedule = Schedule(units, {}, lambda m: [], lambda m: costs[m.name], 1, {}, progress)
+    assert schedule.suggest("first")["units"][0]["member"]["name"] == "large"
+    assert schedule.suggest("second") is None  # one slot
+
+
+def test_units_per_run_is_a_slots_share_of_what_is_outstanding():
+    assert units_per_run(available=5, cost=1.0, outstanding=10.0, slots=2) == 5
+    assert units_per_run(available=5, cost=1.0, outstanding=4.0, slots=2) == 2
+    assert units_per_run(available=5, cost=1.0, outstanding=1.0, slots=2) == 1
+    assert units_per_run(available=3, cost=2.0, outstanding=100.0, slots=1) == 3
+    assert units_per_run(available=5, cost=4.0, outstanding=20.0, slots=8) == 1
+
+
+def test_a_run_whose_process_died_loses_only_what_it_had_not_finished():
+    units, costs = members(("a", 3, 1.0))
+    progress = Progress(Console(file=io.StringIO()), lambda m: 1.0)
+    schedule = Schedule(units, {}, lambda m: [], lambda m: costs[m.name], 1, {}, progress)
+    schedule.suggest("t")
+    schedule.report("t", {"event": "done", "unit": units[0].path})
+    schedule.report(
+        "t", {"event": "failed", "unit": units[1].path, "message": "the loss became nan"}
+    )
+    schedule.on_trial_complete("t", error=True)
+    assert schedule.failures == {
+        "a fold 1": "the loss became nan",
+        "a fold 2": "its training process died; see the Ray logs",
+    }
+    assert schedule.trained == 1
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_shows_member_fold_epoch_score_and_time_left(terminal):
+    units, costs = members(("resnet", 2, 1.0))
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=terminal, width=100)
+    with Progress(console, lambda m: costs[m.name]) as progress:
+        progress.expect(units)
+        progress.started({u.path: u.title for u in units}, units)
+        for epoch in (1, 2):
+            progress.reported(
+                {"event": "epoch", "unit": units[1].path, "epoch": epoch, "score": 0.625}
+            )
+        progress.note("resnet: a note")
+        progress.reported({"event": "done", "unit": units[1].path})
+        progress.ended({u.path: "done" for u in units})
+    shown = screen.getvalue()
+    for part in ("resnet", "fold", "2/10" if terminal else "1/10", "0.6250", "left", "a note"):
+        assert part in shown
+    assert ("\x1b[" in shown) == terminal

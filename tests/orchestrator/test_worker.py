@@ -1,0 +1,184 @@
+"""Units in one process, without Ray: alone or in company, whole or interrupted, the same result."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+from members import sample
+from orchestrator import data, units, worker
+from orchestrator.spec import Member, load
+from orchestrator.store import Store
+
+SPEC = """\
+name: w
+data: {train: photos/train, test: photos/eval}
+folds: {k: 3}
+defaults: {image_size: [32, 32], epochs: 3, batch_size: 32, dropout: 0.2}
+members:
+  - {name: net, model: test_efficientnet, augmentation: flip}
+  - {name: wild, model: test_resnet, optimizer: sgd, lr: 1.0e+30, schedule: constant}
+"""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    sample.draw(folder / "photos", profiles=18, eval=20, size=(64, 48))
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path, photos, monkeypatch):
+    """A run folder with its photographs written, and a way to train units into it."""
+    monkeypatch.chdir(photos)
+    monkeypatch.setenv("ENSEMBLE_CACHE", str(photos / "cache"))
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    spec = load(tmp_path / "spec.yaml")
+
+    class Run:
+        def __init__(self, name: str):
+            self.store = Store(tmp_path / name)
+            self.photographs = data.prepare(spec).photographs
+            worker.write_photographs(self.photographs, self.store)
+            self.reports: list[dict] = []
+
+        def units(self, member: str) -> list[units.Unit]:
+            return units.of_member(spec.member(member), self.photographs)
+
+        def train(self, some: list[units.Unit], stop_after: int | None = None) -> None:
+            """As a training process would; `stop_after` dies in the middle of that report."""
+
+            def report(values: dict) -> None:
+                self.reports.append(values)
+                if stop_after is not None and len(self.reports) == stop_after:
+                    raise KeyboardInterrupt
+
+            config = {
+                "run": self.store.root, "cache": str(photos / "cache"), "cpus": 1, "gpus": 0,
+                "loader_workers": 0, "metric": "macro_f1", "worst_score": float("-inf"),
+                "units": [unit.config() for unit in some],
+            }  # fmt: skip
+            worker.run_units(config, report)
+
+        def result(self, unit: units.Unit) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
+            weights = self.store.read(f"{unit.path}/model.safetensors")
+            tables = [
+                pd.read_parquet(self.store.uri(f"{unit.path}/{n}.parquet")) for n in ("oof", "test")
+            ]
+            return safetensors.torch.load(weights), *tables
+
+    return Run
+
+
+def assert_same(a, b) -> None:
+    assert a[0].keys() == b[0].keys()
+    for name in a[0]:
+        assert torch.equal(a[0][name], b[0][name]), name
+    for one, other in zip(a[1:], b[1:], strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_a_units_result_does_not_depend_on_the_process_it_shared(run):
+    together, alone = run("together"), run("alone")
+    folds = together.units("net")
+    together.train(folds)
+    for unit in (folds[2], folds[0]):
+        alone.train([unit])
+        assert_same(together.result(unit), alone.result(unit))
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_unit_interrupted_after_any_epoch_ends_bit_for_bit_the_same(run, epoch):
+    whole, broken = run("whole"), run("broken")
+    unit = whole.units("net")[1]
+    whole.train([unit])
+    with pytest.raises(KeyboardInterrupt):
+        broken.train([unit], stop_after=epoch)
+    assert not units.is_done(unit, broken.store, broken.photographs.test_hash)
+    broken.train([unit])
+    assert_same(whole.result(unit), broken.result(unit))
+    assert broken.store.read_json(f"{unit.path}/unit.json")["resumed_after_epoch"] == epoch
+    assert not broken.store.exists(f"{unit.path}/state.pt")
+
+
+def test_a_finished_unit_is_told_again_and_not_trained_again(run):
+    r = run("r")
+    (unit, *_) = r.units("net")
+    r.train([unit])
+    first, r.reports = r.reports, []
+    before = r.store.read(f"{unit.path}/unit.json")
+    r.train([unit])
+    assert r.store.read(f"{unit.path}/unit.json") == before
+    told = [(x["event"], x["epoch"], x["score"]) for x in first]
+    assert [(x["event"], x["epoch"], x["score"]) for x in r.reports] == told
+
+
+def test_a_unit_whose_loss_is_no_number_fails_with_epoch_and_rate_and_the_others_go_on(run):
+    r = run("r")
+    wild, net = r.units("wild")[0], r.units("net")[0]
+    r.train([wild, net])
+    (failed,) = [x for x in r.reports if x["event"] == "failed"]
+    assert failed["unit"] == wild.path
+    for part in ("loss became", "epoch 1", "1e+30"):
+        assert part in failed["message"]
+    assert not units.is_done(wild, r.store, r.photographs.test_hash)
+    assert units.is_done(net, r.store, r.photographs.test_hash)
+
+
+def test_a_damaged_state_costs_its_unit_not_the_others(run):
+    r = run("r")
+    broken, fine = r.units("net")[:2]
+    r.store.write(f"{broken.path}/state.pt", b"torn")
+    r.train([broken, fine])
+    assert units.is_done(fine, r.store, r.photographs.test_hash)
+    assert units.is_done(broken, r.store, r.photographs.test_hash)
+
+
+# -- content addressing ------------------------------------------------------------------------
+
+
+def test_what_decides_a_result_decides_the_hash_and_nothing_else(run):
+    photographs = run("r").photographs
+    base = Member(name="a", recipe={"model": "test_resnet"})
+
+    def hash_of(member=base, photographs=photographs):
+        return units.of_member(member, photographs)[0].hash
+
+    same = [
+        Member(name="another", recipe={"model": "test_resnet"}),
+        Member(name="a", recipe={"model": "test_resnet", "lr": 1e-3}),  # the default, written out
+    ]
+    other = [
+        Member(name="a", recipe={"model": "test_vit"}),
+        Member(name="a", recipe={"model": "test_resnet", "lr": 2e-3}),
+        Member(name="a", recipe={"model": "test_resnet"}, targets=("age",)),
+    ]
+    assert {hash_of(m) for m in same} == {hash_of()}
+    assert hash_of() not in {hash_of(m) for m in other}
+
+    def changed(**columns) -> units.Photographs:
+        train = photographs.train.assign(**columns)
+        return units.Photographs(train, photographs.test, photographs.codec)
+
+    train = photographs.train
+    shuffled = units.Photographs(train.sample(frac=1, random_state=0), None, photographs.codec)
+    moved = changed(path="/elsewhere/" + train["path"])
+    assert hash_of(photographs=shuffled) == hash_of(photographs=moved) == hash_of()
+    for columns in (
+        {"digest": ["0", *train["digest"][1:]]},
+        {"mask": [(train["mask"][0] + 1) % 3, *train["mask"][1:]]},
+        {"fold": [(train["fold"][0] + 1) % 3, *train["fold"][1:]]},
+        {"group": ["x", *train["group"][1:]]},
+    ):
+        assert hash_of(photographs=changed(**columns)) != hash_of(), columns.keys()
+
+
+def test_a_unit_survives_the_way_to_a_worker(run):
+    for unit in run("r").units("net"):
+        assert worker.unit_of(json.loads(json.dumps(unit.config()))) == unit
