@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -113,6 +115,8 @@ def _join(ray, address: str) -> str:
     if "RAY_AUTH_TOKEN" in os.environ or token.exists():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
+        address = _resolved(address)
+        _try_out(address)
         ray.init(
             address=address,
             log_to_driver=False,
@@ -127,6 +131,29 @@ def _join(ray, address: str) -> str:
             "~/.ray/auth_token with RAY_AUTH_MODE=token. Without --address a local Ray is started."
         ) from error
     return ray.get_runtime_context().gcs_address
+
+
+def _resolved(address: str) -> str:
+    """HOST:PORT of `address`; `auto` is the Ray of this job, or the one that runs on this machine."""
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+
+    return canonicalize_bootstrap_address_or_die(address)
+
+
+def _try_out(address: str) -> None:
+    """Join in a process of its own first.
+
+    Where this machine is no node of the cluster, Ray does not raise: it aborts the whole process.
+    """
+    code = f"import ray; ray.init(address={address!r}, log_to_driver=False)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if "Error" in line or "Failed" in line]
+        raise ConnectionError(
+            f"{said[-1].strip() if said else 'it does not answer'} (only a machine of the cluster "
+            "can join it; from elsewhere: ray job submit --address http://HEAD:8265 --working-dir . "
+            "-- python -m orchestrator train-members SPEC)"
+        )
 
 
 def _preflight(ray, address: str) -> None:
