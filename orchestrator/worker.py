@@ -103,7 +103,7 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
         model = models.build(recipe, n_classes, pretrained=False)
         models.load_bytes(model, store.read(weights))
         return model, store.read_json(f"{unit.path}/unit.json")
-    started = time.perf_counter()
+    began, started = time.time(), time.perf_counter()
     photos = _photos(photographs.train, unit, config, shared, "train")
     train_rows, valid_rows = in_fold(photographs.train, unit.fold)
     parts = (photos.take(train_rows), photos.take(valid_rows) if len(valid_rows) else None)
@@ -140,6 +140,8 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
             "prepare": round(prepared - started, 3),
             "train": round(sum(row["seconds"] for row in history), 3),
         },
+        "began": began,
+        "ended": time.time(),
         "device": device,
         "data_hash": photographs.data_hash,
         "folds_hash": photographs.folds_hash,

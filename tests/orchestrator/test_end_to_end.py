@@ -342,6 +342,17 @@ def test_killed_and_called_again_it_ends_with_the_same_tables(place, trained):
             pd.testing.assert_frame_equal(again, whole, check_exact=True)
 
 
+@pytest.mark.skipif(os.cpu_count() < 2, reason="one processor is one slot")
+def test_two_slots_train_two_members_at_the_same_time(place):
+    """What waits for a slot (Tune's trials) must not itself take a share of a CPU."""
+    members = "".join(f"  - {{name: {name}, model: test_resnet}}\n" for name in ("left", "right"))
+    head = SPEC[: SPEC.index("members:")].replace("{k: 2}", "{scheme: holdout}")
+    cwd = place(head.replace("epochs: 4", "epochs: 25") + "members:\n" + members)
+    orchestrator("train-members", "spec.yaml", cwd=cwd)
+    left, right = (json.loads((unit / "unit.json").read_text()) for unit in finished(cwd))
+    assert max(left["began"], right["began"]) < min(left["ended"], right["ended"])
+
+
 def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_path):
     work = tmp_path / "work"
     shutil.copytree(trained, work, symlinks=True)
