@@ -240,7 +240,7 @@ def test_votes_are_cast_and_scored(trained, mode):
 def test_the_leaderboard_names_members_votes_and_the_truth(trained):
     orchestrator("vote", "spec.yaml", "--mode", "soft", cwd=trained)
     done = orchestrator("leaderboard", "spec.yaml", "--truth", "photos/eval/truth.csv", cwd=trained)
-    for word in ("searched", "resnet", "soft", "nested estimate", "submission"):
+    for word in ("searched", "resnet", "soft", "nested estimate", "seconds", "submission"):
         assert word in done.stdout
 
 
