@@ -4,8 +4,8 @@
 folder, so that a process that dies costs the epoch it was in: every epoch leaves `state.pt` beside
 the unit's other files, and `unit.json`, written last, says that the unit is complete.
 
-A unit's progress goes to the driver as flat reports: `unit`, `epoch`, `score`, `event` (`epoch`,
-`done` or `failed`), `message`.
+A unit's progress goes to the driver as flat reports: `unit`, `epoch`, `score`, `message`, and
+`event`: `started`, `epoch`, `done` or `failed`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def run_units(config: dict[str, Any], report: Report) -> None:
     for plain in config["units"]:
         unit = unit_of(plain)
         send = _reporter(unit, config, report)
+        send({"event": "started"})
         try:
             run_unit(unit, store, config, shared, send)
         except Exception as error:  # this unit is lost, the others are not
