@@ -110,6 +110,7 @@ class Schedule(Searcher):
             asked = search.ask()
             if asked:
                 candidate, unit = asked
+                self._progress.expect([unit])
                 return _Run([unit], (name, candidate.number))
         if not self.queue:
             return None
