@@ -80,6 +80,13 @@ def _quiet() -> None:
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 
 
+def show_token() -> None:
+    """Who joins by address must say before Ray is imported that a token is at hand."""
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+    if "RAY_AUTH_TOKEN" in os.environ or token.exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
 def _environment(address: str) -> dict[str, str]:
     """What every process of this job finds in its environment.
 
@@ -114,9 +121,6 @@ def _start_local(ray) -> str:
 
 
 def _join(ray, address: str) -> str:
-    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
-    if "RAY_AUTH_TOKEN" in os.environ or token.exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         address = _resolved(address)
         _try_out(address)
