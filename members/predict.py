@@ -22,19 +22,18 @@ def predict(
     device: str = "cpu",
     loader_workers: int = 0,
 ) -> np.ndarray:
-    """Probabilities (N, K) float32, rows sum to 1; without augmentation.
+    """Probabilities (N, K) float32, rows sum to 1: the mean over the recipe's views.
 
-    `model` is moved to `device` and left in eval mode. Raises BadInput for photos of another size
-    than the recipe's.
+    Without augmentation. `model` is moved to `device` and left in eval mode. Raises BadInput for
+    photos of another size than the recipe's.
     """
-    scores = logits(
-        model.to(device),
-        photos,
-        recipe,
-        device=device,
-        loader=Loader(photos, workers=loader_workers),
-    )
-    return softmax(scores)
+    loader = Loader(photos, workers=loader_workers)
+    model = model.to(device)
+    answers = [
+        softmax(logits(model, photos, recipe, device=device, loader=loader, view=view))
+        for view in recipe.views
+    ]
+    return np.mean(answers, axis=0, dtype=np.float64).astype(np.float32)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -46,9 +45,18 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def logits(
-    model: nn.Module, photos: Photos, recipe: Recipe, *, device: str, loader: Loader
+    model: nn.Module,
+    photos: Photos,
+    recipe: Recipe,
+    *,
+    device: str,
+    loader: Loader,
+    view: str = "plain",
 ) -> np.ndarray:
-    """The network's raw answers (N, K) float32; `model` is on `device` and ends in eval mode."""
+    """The network's raw answers (N, K) float32 to one view of the photos.
+
+    `model` is on `device` and ends in eval mode.
+    """
     check_size(photos, recipe, "photos to predict")
     model.eval()
     statistics = models.statistics(recipe)
@@ -58,7 +66,7 @@ def logits(
         for pixels, _ in loader.batches(in_batches(np.arange(len(photos)), batch_size)):
             x = pixels.to(device, non_blocking=True)
             x = to_input(x, statistics, channels_last=recipe.channels_last)
-            answers.append(model(x).float())
+            answers.append(model(x.flip(-1) if view == "flip" else x).float())
     if not answers:
         return np.empty((0, model.num_classes), np.float32)
     return torch.cat(answers).cpu().numpy()

@@ -6,7 +6,10 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from members import augment, folds, images, table
+import numpy as np
+import pandas as pd
+
+from members import augment, corrections, folds, images, own_folds, sampling, table
 from members.errors import BadInput
 
 from .spec import Spec
@@ -39,6 +42,9 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     problems: list[str] = []
     train = table.read_train(data.layout, data.train, data.root)
     frame, codec, notes = train.frame, train.codec, list(train.notes)
+    if data.corrections:
+        frame, corrected = corrections.apply(frame, data.corrections)
+        notes += corrected
     test = None
     if data.test is not None:
         try:
@@ -55,9 +61,11 @@ def prepare(spec: Spec, progress=None) -> Prepared:
         for crop in dict.fromkeys(augment.crop_of(member.recipe) for member in spec.members):
             problems += images.crop_problems(scanned, crop)
         part["digest"] = scanned["digest"].to_numpy()
-    settings = spec.folds.model_dump(include={"k", "ratio", "seed"})
+    columns = sampling.columns_of(frame, codec)
+    for member in spec.members:
+        problems += [f"{member.name}: {p}" for p in sampling.problems(member.recipe, columns)]
     try:
-        frame["fold"] = folds.assign(frame, spec.folds.scheme, **settings)
+        frame["fold"] = _folds(spec, frame)
     except BadInput as error:
         problems += error.problems
     if problems:
@@ -66,9 +74,19 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     folds.verify(frame, assigned)
     notes += folds.absent(frame, assigned, codec)
     leaks = folds.leaks(frame, frame["digest"].to_numpy())
-    targets = [target for target in codec.targets if target != "label"]
-    frame = frame[["image_id", "path", "group", "fold", "label", *targets, "digest"]]
+    known = [name for name in (*codec.targets, "age_years") if name != "label" and name in frame]
+    frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest"]]
     return Prepared(Photographs(frame, test, codec), notes, leaks)
+
+
+def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
+    settings = spec.folds
+    if settings.scheme == "own":
+        train = Path(spec.data.train)
+        listed = train / "train.csv" if spec.data.layout == "profiles" else train
+        return own_folds.read(frame, settings.file or listed, settings.column)
+    how = settings.model_dump(include={"k", "ratio", "seed", "n"})
+    return folds.assign(frame, settings.scheme, **how)
 
 
 def report_lines(prepared: Prepared) -> list[str]:

@@ -15,6 +15,7 @@ from . import data, units
 from .assemble import assemble
 from .cluster import show_token
 from .errors import WrongRequest, unknown
+from .joins import assemble_join
 from .spec import Member, Spec
 from .store import Store
 from .units import Photographs, Unit
@@ -72,6 +73,9 @@ def train_members(
         for member in resolved.members:
             if member.name not in outcome.failures and assemble(member, photographs, store):
                 outcome.tables.append(member.name)
+        for join in resolved.join:
+            if assemble_join(join, resolved, photographs, store):
+                outcome.tables.append(join.name)
         _remember(store)
         outcome.seconds = time.monotonic() - started
         if outcome.timing.get("slots"):

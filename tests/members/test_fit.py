@@ -1,4 +1,3 @@
-import io
 import pickle
 
 import numpy as np
@@ -7,47 +6,20 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
-from members import fit as fit_module
+from members import epochs as epochs_module
 from members import models
 from members.dataset import Photos
 from members.errors import BadInput
 from members.fit import Diverged, best_weights, fit, scores
 from members.predict import predict
-from members.recipe import LOSSES, Recipe
+from members.recipe import LOSSES
 from tests.members.drawn import SHAPES, shapes
-
-TRAIN, VALID = shapes(18, seed=1), shapes(12, seed=2)
-
-
-def recipe(model="test_efficientnet", **settings):
-    defaults = {"image_size": 32, "epochs": 4, "batch_size": 8, "augmentation": "flip"}
-    return Recipe(**{"model": model, **defaults, **settings})
-
-
-def states(settings, train=TRAIN, valid=VALID, *, seed=0, **keywords):
-    """(epochs, the state after each)."""
-    epochs, after = [], []
-    for epoch in fit(settings, train, valid, SHAPES, seed=seed, **keywords):
-        epochs.append(epoch)
-        after.append(epoch.state())
-    return epochs, after
-
-
-def same_weights(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def through_a_file(state):
-    content = io.BytesIO()
-    torch.save(state, content)
-    content.seek(0)
-    return torch.load(content, weights_only=True)
-
+from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, through_a_file
 
 # -- it learns ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", [*LOSSES, {"f1": 1, "cross_entropy": 1}])
 def test_a_small_network_learns_to_tell_three_shapes_apart(loss):
     settings = recipe("test_resnet", epochs=3, batch_size=16, lr=3e-3, loss=loss)
     train, unseen = shapes(180, seed=3), shapes(60, seed=4)
@@ -83,6 +55,28 @@ def test_the_best_weights_are_those_that_gave_the_best_epoch_its_score():
         ("test_vit", {"dropout": 0.3, "drop_path": 0.2, "optimizer": "adamp", "loss": "f1"}),
         ("test_efficientnet", {"optimizer": "lamb", "metric": "loss", "channels_last": False}),
         ("test_resnet", {"mixed_precision": "bf16", "optimizer": "rmsprop"}),
+        (
+            "test_vit",
+            {
+                "accumulate": 2,
+                "schedule": "plateau",
+                "plateau_epochs": 1,
+                "layer_decay": 0.7,
+                "lr": 0.01,
+            },
+        ),
+        (
+            "test_convnext",
+            {
+                "sampling": {"balance": "class"},
+                "mixing": {"kind": "cutmix", "probability": 0.7, "partners": {"shape": "disc"}},
+            },
+        ),
+        (
+            "test_resnet",
+            {"mixing": {"kind": "mixup", "last_epoch": 3}, "loss": {"f1": 1, "focal": 1}},
+        ),
+        ("test_resnet", {"ema": 0.9, "schedule": "milestones", "milestones": [1, 3]}),
     ],
 )
 def test_stopped_after_any_epoch_and_resumed_it_ends_with_the_same_bits(model, settings):
@@ -128,9 +122,9 @@ def test_a_state_serves_twice_and_is_left_as_it_was():
 
 def test_fp16_s_loss_scale_goes_on_where_it_stopped(monkeypatch):
     # no CUDA device here: torch computes fp16 on a CPU, too, which takes the same path
-    monkeypatch.setattr(fit_module, "precision", lambda recipe, device: torch.float16)
+    monkeypatch.setattr(epochs_module, "precision", lambda recipe, device: torch.float16)
     monkeypatch.setattr(
-        fit_module, "autocast", lambda recipe, device: torch.autocast("cpu", torch.float16)
+        epochs_module, "autocast", lambda recipe, device: torch.autocast("cpu", torch.float16)
     )
     _, after = states(recipe("test_resnet", clip_grad_norm=1.0))
     assert 1 < after[1]["scaler"]["scale"] < 65536  # where it begins; an overflow halves it
@@ -327,6 +321,16 @@ def test_a_divergence_travels_between_processes():
         (shapes(5, (16, 16)), VALID, {}, r"training part: pixels must be .* \(N, 32, 32, 3\)"),
         (Photos(TRAIN.pixels / 255, TRAIN.labels), VALID, {}, "must be uint8"),
         (TRAIN, VALID, {"mixed_precision": "fp16"}, "fp16 needs a CUDA device"),
+        (TRAIN, VALID, {"class_weights": [1, 2]}, "2 weights for 3 classes"),
+        (TRAIN, VALID, {"sampling": {"balance": "shap"}}, "Did you mean 'shape'"),
+        (
+            TRAIN.take(np.flatnonzero(TRAIN.labels < 2)),
+            VALID,
+            {"mixing": {"kind": "mixup", "partners": {"shape": "disc"}}},
+            "no training photo has shape 'disc'",
+        ),
+        (TRAIN, VALID, {"normalize": "computed"}, "with_statistics"),
+        (TRAIN, None, {"schedule": "plateau"}, "plateau needs a validation part"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_the_first_epoch(train, valid, settings, told):

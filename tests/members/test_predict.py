@@ -53,6 +53,16 @@ def test_loader_workers_make_no_difference():
     ).all()
 
 
+def test_views_are_averaged():
+    photos, model = shapes(11), network()
+    flipped = Photos(np.ascontiguousarray(photos.pixels[:, :, ::-1]))
+    both = RECIPE.model_copy(update={"views": ("plain", "flip")})
+    expected = (predict(model, photos, RECIPE) + predict(model, flipped, RECIPE)) / 2
+    got = predict(model, photos, both)
+    assert got == pytest.approx(expected, abs=1e-6)
+    assert got != pytest.approx(predict(model, photos, RECIPE), abs=1e-3)
+
+
 def test_training_s_random_changes_stay_in_training():
     photos, model = shapes(5), network()
     custom = RECIPE.model_copy(update={"augmentation": "custom"})
