@@ -6,8 +6,8 @@ whatever ran before it in this process and however many loader workers prepare i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,10 +15,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from members.augment import Chain, compiled
-from members.recipe import Statistics
+from members.recipe import Recipe
+from members.recipe_blocks import Statistics
 
 # What a random number is for; part of its seed, so that no two purposes share a sequence.
-WEIGHTS, ORDER, VARY, NOISE, NETWORK = range(5)
+WEIGHTS, ORDER, VARY, NOISE, NETWORK, MIX = range(6)
 
 
 def derived_seed(seed: int, *key: int) -> int:
@@ -34,11 +35,13 @@ class Photos:
     pixels: (M, h, w, 3) uint8; an array or a memory map, never copied as a whole.
     labels: (N,) int64, or None.
     rows: (N,) int64, which of the M pictures these are; None: all, N = M.
+    columns: name -> (N,) str, what sampling and mixing may ask for (members/sampling.py).
     """
 
     pixels: np.ndarray
     labels: np.ndarray | None = None
     rows: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.pixels) if self.rows is None else len(self.rows)
@@ -50,6 +53,7 @@ class Photos:
             self.pixels,
             None if self.labels is None else np.asarray(self.labels)[rows],
             rows if self.rows is None else self.rows[rows],
+            {name: values[rows] for name, values in self.columns.items()},
         )
 
     def read(self, rows: np.ndarray) -> np.ndarray:
@@ -57,9 +61,28 @@ class Photos:
         return self.pixels[rows if self.rows is None else self.rows[rows]]
 
 
-def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
-    """0..n-1 in the random order of `epoch`."""
-    return np.random.default_rng(derived_seed(seed, ORDER, epoch)).permutation(n)
+def with_statistics(recipe: Recipe, train: Photos) -> Recipe:
+    """The recipe, `normalize: computed` replaced by the figures of `train`."""
+    if recipe.normalize != "computed":
+        return recipe
+    return recipe.model_copy(update={"normalize": measured(train)})
+
+
+def measured(photos: Photos) -> Statistics:
+    """Mean and standard deviation of red, green, blue over all pixels of all photos.
+
+    Sums of whole numbers, so the order of the photos does not matter. A colour that never changes
+    counts as spread by one level.
+    """
+    total, squares, pixels = np.zeros(3, np.int64), np.zeros(3, np.int64), 0
+    for rows in in_batches(np.arange(len(photos)), 256):
+        levels = photos.read(rows).reshape(-1, 3).astype(np.int64)
+        total += levels.sum(0)
+        squares += (levels * levels).sum(0)
+        pixels += len(levels)
+    mean = total / pixels
+    std = np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))
+    return Statistics(mean=tuple((mean / 255).tolist()), std=tuple((std / 255).tolist()))
 
 
 def in_batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -71,6 +94,14 @@ def in_batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
     if batch_size > 1 and len(pieces) > 1 and len(pieces[-1]) == 1:
         pieces[-2:] = [np.concatenate(pieces[-2:])]
     return pieces
+
+
+def in_steps(order: np.ndarray, batch_size: int, accumulate: int) -> list[list[np.ndarray]]:
+    """The batches of each optimiser step: `accumulate` of them, fewer in the last.
+
+    Together they hold the photos of one batch of `accumulate * batch_size`.
+    """
+    return [in_batches(rows, batch_size) for rows in in_batches(order, batch_size * accumulate)]
 
 
 Batch = tuple[int, int, np.ndarray]  # epoch, place of its first photo in the epoch, rows

@@ -15,6 +15,7 @@ import numpy as np
 
 from members.codec import Codec
 from members.errors import BadInput, nearest
+from members.sampling import AGE_GROUPS, age_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +28,17 @@ def assign(
     k: int | None = None,
     seed: int = 42,
     ratio: float = 0.2,
+    n: int = 50,
 ) -> np.ndarray:
     """Folds (N,) int16 of the rows of `frame`; same seed, same folds, in whatever order they come.
 
     `kfold`: k folds 0..k-1, by group, stratified by class (scikit-learn's StratifiedGroupKFold,
-    where `seed` decides only among groups of equally uneven classes). `holdout`: fold 0 is about `ratio` of
-    the photos, by group, stratified; the rest is -1. `all`: -1 everywhere.
-    Raises BadInput for an unknown scheme, a wrong k or ratio, or more folds than groups.
+    where `seed` decides only among groups of equally uneven classes). `holdout`: fold 0 is about
+    `ratio` of the photos, by group, stratified; the rest is -1. `balanced_holdout`: fold 0 is `n`
+    groups of each of the nine age groups of members/sampling.py; the rest is -1. `all`: -1
+    everywhere.
+    Raises BadInput for an unknown scheme, a wrong k or ratio, more folds than groups, or age groups
+    that are unknown or too small.
     """
     if scheme not in SCHEMES:
         raise BadInput(
@@ -44,7 +49,8 @@ def assign(
     labels = frame["label"].to_numpy()[order]
     groups = np.unique(frame["group"].to_numpy(dtype=object)[order], return_inverse=True)[1]
     fold = np.empty(len(frame), dtype=np.int16)
-    fold[order] = SCHEMES[scheme](labels, groups, k=k, seed=seed, ratio=ratio)
+    years = frame["age_years"].to_numpy()[order] if "age_years" in frame else None
+    fold[order] = SCHEMES[scheme](labels, groups, k=k, seed=seed, ratio=ratio, n=n, years=years)
     verify(frame, fold)
     return fold
 
@@ -111,11 +117,45 @@ def _holdout(labels: np.ndarray, groups: np.ndarray, *, seed: int, ratio: float,
     return np.where(held[groups], 0, -1)
 
 
+def _balanced_holdout(
+    labels: np.ndarray, groups: np.ndarray, *, seed: int, n: int, years: np.ndarray | None, **_
+) -> np.ndarray:
+    if years is None:
+        raise BadInput(
+            "folds.scheme: balanced_holdout needs ages in years, which only the layout `profiles` "
+            "has. Use holdout."
+        )
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise BadInput(f"folds.n: {n!r}, but must be a whole number >= 1.")
+    first_row = np.unique(groups, return_index=True)[1]
+    ages = age_groups(years[first_row])  # (groups,)
+    short = [
+        f"{AGE_GROUPS[age]}: {count}"
+        for age, count in zip(*np.unique(ages, return_counts=True), strict=True)
+        if count <= n
+    ]
+    if short:
+        raise BadInput(
+            f"folds.n: {n}, but these age groups have no more people, so none would be left to "
+            f"train on: {', '.join(short)}. Choose a smaller n."
+        )
+    rng = np.random.default_rng(seed)
+    held = np.concatenate(
+        [rng.choice(np.flatnonzero(ages == age), n, replace=False) for age in np.unique(ages)]
+    )
+    return np.where(np.isin(groups, held), 0, -1)
+
+
 def _all(labels: np.ndarray, groups: np.ndarray, **_) -> np.ndarray:
     return np.full(len(labels), -1)
 
 
-SCHEMES = {"kfold": _kfold, "holdout": _holdout, "all": _all}
+SCHEMES = {
+    "kfold": _kfold,
+    "holdout": _holdout,
+    "balanced_holdout": _balanced_holdout,
+    "all": _all,
+}
 
 
 def n_folds(fold: np.ndarray) -> int:

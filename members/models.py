@@ -17,14 +17,15 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from members import base_cnn  # noqa: F401  registers it with timm
 from members.errors import BadInput, nearest
-from members.recipe import Recipe, Statistics
+from members.freezing import freeze
+from members.recipe import Recipe
+from members.recipe_blocks import NAMED_STATISTICS, Statistics
 from members.torchvision_fakes import timm
 from members.weights import read_weights, start_from
 
 Weights = Mapping[str, torch.Tensor]
-
-IMAGENET = Statistics(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def names() -> list[str]:
@@ -58,7 +59,8 @@ def build(
 
     `pretrained=False` leaves out the recipe's weights (they will be replaced anyway). On the meta
     device nothing is allocated, and weights from a file are only compared, not loaded. Random
-    weights are drawn from torch's global generator. Raises BadInput with what to change.
+    weights are drawn from torch's global generator. What the recipe freezes asks for no gradient.
+    Raises BadInput with what to change.
     """
     device = device or "cpu"
     if problem := name_problem(recipe.model):
@@ -75,6 +77,7 @@ def build(
         matched = start_from(model, *read_weights(source), described=f"{recipe.model} ({source})")
         if device != "meta":
             model.load_state_dict(matched, strict=False)  # what is missing is the new head
+    freeze(model, recipe.freeze)
     return model
 
 
@@ -119,11 +122,19 @@ def _line(error: Exception) -> str:
 
 
 def statistics(recipe: Recipe) -> Statistics:
-    """Mean and standard deviation to normalise with."""
+    """Mean and standard deviation to normalise with. Raises BadInput for `computed`.
+
+    Those are not known from the recipe alone: `dataset.with_statistics` writes them into it.
+    """
     if isinstance(recipe.normalize, Statistics):
         return recipe.normalize
-    if recipe.normalize == "imagenet":
-        return IMAGENET
+    if recipe.normalize in NAMED_STATISTICS:
+        return NAMED_STATISTICS[recipe.normalize]
+    if recipe.normalize == "computed":
+        raise BadInput(
+            "normalize: computed needs the training photos' own figures; train and predict with "
+            "`recipe = with_statistics(recipe, train)` of members.dataset"
+        )
     config = _config(recipe)
 
     def three(values) -> tuple[float, float, float]:  # some networks state one for all colours
@@ -154,7 +165,25 @@ def _multiply_accumulates(name: str, image_size: tuple[int, int], n_classes: int
     return _forward(recipe, build(recipe, n_classes, device="meta"), n_classes)
 
 
+def _patch_problem(recipe: Recipe, model: nn.Module) -> str | None:
+    """A network that cuts photos into patches drops the edge that is no whole patch, silently."""
+    embed = getattr(model, "patch_embed", None)
+    if not isinstance(embed, timm.layers.PatchEmbed) or embed.dynamic_img_pad:
+        return None
+    sizes = [*zip(recipe.image_size, embed.patch_size, strict=True)]
+    if all(side % patch == 0 for side, patch in sizes):
+        return None
+    near = [max(1, round(side / patch)) * patch for side, patch in sizes]
+    patch = " x ".join(map(str, embed.patch_size))
+    return (
+        f"image_size: {recipe.model} does not take {list(recipe.image_size)}: the sides must be "
+        f"divisible by its patches of {patch}. Nearest: {near}"
+    )
+
+
 def _forward(recipe: Recipe, model: nn.Module, n_classes: int) -> float:
+    if problem := _patch_problem(recipe, model):
+        raise BadInput(problem)
     counter = FlopCounterMode(display=False)
     photo = torch.empty(1, 3, *recipe.image_size, device="meta")
     try:

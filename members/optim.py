@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -28,6 +29,9 @@ def name_problem(name: str) -> str | None:
 def create(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimiser over the model's weights; no weight decay on biases and norm layers.
 
+    With layer_decay d, the block at depth i of n learns at lr * d^(n - i), the head at lr (timm's
+    grouping into blocks).
+
     Raises BadInput for an unknown name, arguments it does not take, or a package it needs.
     """
     if problem := name_problem(recipe.optimizer):
@@ -38,6 +42,7 @@ def create(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             opt=recipe.optimizer,
             lr=recipe.lr,
             weight_decay=recipe.weight_decay,
+            layer_decay=recipe.layer_decay,
             **recipe.optimizer_args,
         )
     except (TypeError, ValueError, AssertionError, ImportError, RuntimeError) as error:
@@ -53,24 +58,49 @@ def create(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 def try_out(recipe: Recipe) -> None:
     """Make the optimiser for two small weights. Raises BadInput."""
-    create(nn.Linear(2, 2), recipe)
+    create(nn.Linear(2, 2), recipe.model_copy(update={"layer_decay": None}))
 
 
-def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
+def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int = 0) -> float:
     """The rate for optimiser step `step` (from 0, of `steps`) of `epoch` (from 0).
 
     Warm-up rises linearly and reaches `lr` at its end. Afterwards cosine falls by step to `min_lr`
-    at the end of the last epoch; step and constant change between epochs only.
+    at the end of the last epoch; the others change between epochs only. `drops`: of a plateau
+    schedule so far.
     """
     progress = epoch + step / steps
     if progress < recipe.warmup_epochs:
         return recipe.lr * min(1.0, (progress + 1 / steps) / recipe.warmup_epochs)
     if recipe.schedule == "constant":
         return recipe.lr
-    if recipe.schedule == "step":
-        return max(recipe.min_lr, recipe.lr * recipe.gamma ** (epoch // recipe.step_epochs))
+    if recipe.schedule != "cosine":
+        times = {
+            "step": epoch // recipe.step_epochs,
+            "milestones": sum(epoch >= milestone for milestone in recipe.milestones),
+            "plateau": drops,
+        }[recipe.schedule]
+        return max(recipe.min_lr, recipe.lr * recipe.gamma**times)
     done = (progress - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
     return recipe.min_lr + (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * done)) / 2
+
+
+def plateau_drops(recipe: Recipe, history: Sequence[Mapping[str, float]]) -> int:
+    """How often a plateau schedule has multiplied the rate by gamma after the epochs of `history`.
+
+    As torch's ReduceLROnPlateau with patience = plateau_epochs - 1 and threshold 0. 0 for other
+    schedules.
+    """
+    if recipe.schedule != "plateau":
+        return 0
+    sign = -1 if recipe.metric == "loss" else 1
+    best, since, drops = -math.inf, 0, 0
+    for row in history:
+        value = sign * row[recipe.metric]
+        since = 0 if value > best else since + 1
+        best = max(best, value)
+        if since == recipe.plateau_epochs:
+            drops, since = drops + 1, 0
+    return drops
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

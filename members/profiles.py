@@ -34,7 +34,7 @@ NAME = re.compile(r"(?P<id>[^_]+)_(?P<gender>[^_]+)_(?P<race>.+)_(?P<age>[^_]+)"
 
 
 def read_train(folder: str | os.PathLike) -> TrainData:
-    """Every listed profile's photos; image_id is `<profile>/<file stem>`.
+    """Every listed profile's photos; image_id is `<profile>/<file stem>`, and age_years a column.
 
     Raises BadInput with every problem found: no such folder or column, a profile without a
     folder or photos, a name that does not tell gender and age, two photos of one name.
@@ -81,9 +81,11 @@ def read_train(folder: str | os.PathLike) -> TrainData:
     if problems:
         raise BadInput(problems)
     notes += _disagreements(listed) + _unlisted(images, groups)
-    ids, paths, owners, *values = zip(*rows, strict=True)
-    targets = {t: np.array(v) for t, v in zip(PROFILES.targets, values, strict=True)}
-    return TrainData(listing.build(PROFILES, ids, paths, owners, targets), PROFILES, notes)
+    ids, paths, owners, masks, genders, years = zip(*rows, strict=True)
+    targets = {"mask": masks, "gender": genders, "age": [age_class(year) for year in years]}
+    frame = listing.build(PROFILES, ids, paths, owners, targets)
+    frame["age_years"] = np.array(years, np.int16)
+    return TrainData(frame, PROFILES, notes)
 
 
 def read_test(folder: str | os.PathLike, codec: Codec) -> pd.DataFrame:
@@ -135,7 +137,7 @@ def _groups(listed: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
 
 
 def _truth(profile: str, problems: list[str]) -> tuple[int, int] | None:
-    """Gender and age class from a folder's name; adds to `problems` where it does not tell."""
+    """Gender and years of age from a folder's name; adds to `problems` where it does not tell."""
     name = NAME.fullmatch(profile)
     if not name:
         problems.append(
@@ -153,7 +155,7 @@ def _truth(profile: str, problems: list[str]) -> tuple[int, int] | None:
         problems.append(f"profile {profile!r}: the age {age!r} must be a whole number of years.")
     if gender not in GENDERS or not age.isdecimal():
         return None
-    return GENDERS.index(gender), age_class(int(age))
+    return GENDERS.index(gender), int(age)
 
 
 def _photos(place: Path, problems: list[str], notes: list[str]) -> dict[str, str]:

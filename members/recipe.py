@@ -10,39 +10,24 @@ optimisers, for the weights to start from, and for whether the network takes pho
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from members.augment import CHAINS
 from members.errors import BadInput, nearest
+from members.recipe_blocks import NAMED_STATISTICS, Balance, Block, Mixing, Statistics
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
-NORMALIZATIONS = ("imagenet", "model")
 MIN_SIDE, MAX_SIDE = 8, 4096
+NORMALIZATIONS = (*NAMED_STATISTICS, "model", "computed")
+_RECIPES = Path(__file__).with_name("recipes")
 
 Metric = Literal["macro_f1", "accuracy", "loss"]
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Statistics(_Block):
-    """Mean and standard deviation of red, green, blue on the scale 0..1."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    @field_validator("std")
-    @classmethod
-    def _positive(cls, std: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(std) <= 0:
-            raise ValueError(f"each standard deviation must be above 0, got {list(std)}")
-        return std
-
-
-class Recipe(_Block):
+class Recipe(Block):
     """How to train one network. Sizes are [height, width]; rates are per optimiser step."""
 
     # the network
@@ -55,6 +40,11 @@ class Recipe(_Block):
         description="false: random start. true: timm's published weights (needs the internet or "
         "a filled cache). A path to .safetensors/.pth. package:NAME: the weights file that an "
         "installed package carries",
+    )
+    freeze: str | None = Field(
+        None,
+        description="what does not learn: backbone (all but the head), or a block, e.g. layer2 or "
+        "blocks.3, and all before it; null: nothing",
     )
     dropout: float | None = Field(
         None, ge=0, lt=1, description="before the last layer; null: the network's own default"
@@ -72,9 +62,32 @@ class Recipe(_Block):
         description="centre crop [height, width] before the resize: fractions of the photo where "
         "<= 1, else pixels; null: what the augmentation chain asks for",
     )
-    augmentation: str = Field("base", description="a chain by name: " + ", ".join(CHAINS))
+    augmentation: str | tuple[dict[str, dict[str, Any]], ...] = Field(
+        "base",
+        description="what training does to photos. A chain by name: "
+        + ", ".join(CHAINS)
+        + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}]",
+    )
+    views: tuple[Literal["plain", "flip", "crops"], ...] = Field(
+        ("plain",),
+        min_length=1,
+        description="what predictions are the mean of: plain, flip (left and right swapped), crops "
+        "(the four corners and the middle, nine tenths of each side, at full size again)",
+    )
     normalize: str | Statistics = Field(
-        "imagenet", description="imagenet, model (what timm states for it), or {mean, std}"
+        "imagenet",
+        description=", ".join(NAMED_STATISTICS)
+        + "; model (what timm states for it); computed (from the training part of each fold); or "
+        "{mean, std}",
+    )
+
+    sampling: Literal["shuffle"] | Balance = Field(
+        "shuffle",
+        description="shuffle: each training photo once an epoch; {balance: COLUMN}: drawn with "
+        "replacement, each value of class, a target or age_group equally often",
+    )
+    mixing: Mixing | None = Field(
+        None, description="{kind: mixup | cutmix | half_face, probability, last_epoch, partners}"
     )
 
     # the training
@@ -83,31 +96,62 @@ class Recipe(_Block):
     validation_batch_size: int | None = Field(
         None, ge=1, description="photos at once without gradients; null: twice batch_size"
     )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="batches per optimiser step. Without batch norm the same update as one large "
+        "batch; the f1 part of a loss still counts over each batch of batch_size",
+    )
     optimizer: str = Field("adamw", description="any optimiser that timm knows by name")
     optimizer_args: dict[str, Any] = Field(
         {}, description="passed on to it, e.g. {momentum: 0.8} or {betas: [0.9, 0.95]}"
     )
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
     weight_decay: float = Field(0.01, ge=0, description="not applied to biases and norm layers")
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="lr times this for each block further from the head, e.g. 0.8"
+    )
     clip_grad_norm: float | None = Field(None, gt=0, description="null: gradients as they come")
-    schedule: Literal["cosine", "step", "constant"] = Field(
-        "cosine", description="cosine falls to min_lr; step multiplies by gamma every step_epochs"
+    schedule: Literal["cosine", "step", "milestones", "plateau", "constant"] = Field(
+        "cosine",
+        description="cosine falls to min_lr; the others multiply by gamma: step every step_epochs, "
+        "milestones after those epochs, plateau after plateau_epochs without a better metric",
     )
     warmup_epochs: float = Field(
         0, ge=0, description="linear rise to lr, in epochs or parts of one"
     )
     step_epochs: int = Field(4, ge=1)
+    milestones: tuple[int, ...] = Field(
+        (), description="e.g. [10, 20, 25]; with gamma: 0.1 the rate is divided by 10 after each"
+    )
+    plateau_epochs: int = Field(2, ge=1)
     gamma: float = Field(0.5, gt=0, le=1)
     min_lr: float = Field(0.0, ge=0, description="no schedule goes below it after the warm-up")
 
     # the loss
-    loss: str = Field("cross_entropy", description=", ".join(LOSSES))
+    loss: str | dict[str, float] = Field(
+        "cross_entropy",
+        description=", ".join(LOSSES) + ", or a weighted sum of them: {f1: 1, cross_entropy: 1}; "
+        "f1 is one minus the soft macro F1, over as many classes as the data has",
+    )
     smoothing: float = Field(
         0.1, ge=0, lt=1, description="label_smoothing only; 0 is the same as cross_entropy"
     )
     focal_gamma: float = Field(2.0, ge=0, description="focal only; 0 is cross_entropy")
+    class_weights: Literal["balanced"] | tuple[float, ...] | None = Field(
+        None,
+        description="how much each class counts in the loss: one number a class, or balanced "
+        "(inverse to its photos in the training part); null: all alike",
+    )
 
-    # which epoch is kept, and when to stop
+    # which weights are kept, and when to stop
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="validate and keep a running mean of the weights instead of the last ones, "
+        "e.g. 0.999: about the last 1000 steps; null: the weights themselves",
+    )
     metric: Metric = Field("macro_f1", description="on the validation part; decides the best epoch")
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a better one; null: never"
@@ -119,6 +163,12 @@ class Recipe(_Block):
     )
     channels_last: bool = Field(
         True, description="memory order of the pictures; 1.1-1.7 times faster for convolutions"
+    )
+
+    compile: bool = Field(
+        False,
+        description="torch.compile for the training steps: a minute or more before the first, each "
+        "of them faster; needs a C++ compiler",
     )
 
     @field_validator("image_size", mode="before")
@@ -146,15 +196,60 @@ class Recipe(_Block):
                 )
         return crop
 
-    @field_validator("augmentation")
+    @field_validator("augmentation", mode="before")
     @classmethod
-    def _known_chain(cls, name: str) -> str:
-        return _known("augmentation", name, CHAINS)
+    def _known_chain(cls, chain: Any) -> Any:
+        if isinstance(chain, str):
+            return _known("augmentation", chain, CHAINS, also="or a list of transforms")
+        if not isinstance(chain, list | tuple):
+            raise ValueError(f"the name of a chain, or a list of transforms; got {chain!r}")
+        steps = []
+        for step in chain:
+            step = {step: {}} if isinstance(step, str) else step
+            if not isinstance(step, dict) or len(step) != 1:
+                raise ValueError(
+                    "each transform is a name, or one name with its arguments: "
+                    f"{{GaussNoise: {{p: 0.3}}}}; got {step!r}"
+                )
+            steps.append({name: arguments or {} for name, arguments in step.items()})
+        return steps
+
+    @field_validator("views")
+    @classmethod
+    def _each_once(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if len({*views}) < len(views):
+            raise ValueError(f"each view once, got {list(views)}")
+        return views
 
     @field_validator("loss")
     @classmethod
-    def _known_loss(cls, name: str) -> str:
-        return _known("loss", name, LOSSES)
+    def _known_loss(cls, loss: str | dict[str, float]) -> str | dict[str, float]:
+        for name in [loss] if isinstance(loss, str) else loss:
+            _known("loss", name, LOSSES, also="or a weighted sum: {f1: 1, cross_entropy: 1}")
+        if not isinstance(loss, str) and not (loss and min(loss.values()) > 0):
+            raise ValueError(f"a weighted sum needs factors above 0, got {loss}")
+        return loss
+
+    @field_validator("sampling", mode="before")
+    @classmethod
+    def _known_sampling(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            _known("sampling", value, ("shuffle",), also="or {balance: class | age_group | TARGET}")
+        return value
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _known_weights(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            _known("choice of class weights", value, ("balanced",), also="or one number a class")
+        return value
+
+    @field_validator("class_weights")
+    @classmethod
+    def _useful_weights(cls, weights: Any) -> Any:
+        if isinstance(weights, tuple) and (not weights or min(weights) < 0 or max(weights) == 0):
+            raise ValueError(f"numbers of 0 or more, not all 0; got {list(weights)}")
+        return weights
 
     @field_validator("normalize")
     @classmethod
@@ -170,10 +265,19 @@ class Recipe(_Block):
             raise ValueError(f"true, false, a weights file, or package:NAME; got {value!r}")
         return value
 
+    @field_validator("milestones")
+    @classmethod
+    def _rising(cls, epochs: tuple[int, ...]) -> tuple[int, ...]:
+        if list(epochs) != sorted({*epochs}) or min(epochs, default=1) < 1:
+            raise ValueError(f"rising numbers of epochs, the first at least 1; got {list(epochs)}")
+        return epochs
+
     @model_validator(mode="after")
     def _learning_rates(self) -> Recipe:
         if self.min_lr > self.lr:
             raise ValueError(f"min_lr must be at most lr ({self.lr:g}), got {self.min_lr:g}")
+        if self.schedule == "milestones" and not self.milestones:
+            raise ValueError("schedule: milestones needs them, e.g. `milestones: [10, 20, 25]`")
         return self
 
 
@@ -184,13 +288,30 @@ def _known(kind: str, name: str, allowed: Any, also: str = "") -> str:
     return name
 
 
+def families() -> list[str]:
+    """Names of the recipes in members/recipes/, one a family of networks."""
+    return sorted(file.stem for file in _RECIPES.glob("*.yaml"))
+
+
+def family(name: str) -> dict[str, Any]:
+    """The keys that members/recipes/NAME.yaml sets. Raises BadInput for an unknown name."""
+    if name not in families():
+        raise BadInput(
+            f"{name!r} is no known recipe.{nearest(name, families())} "
+            f"Known: {', '.join(families())}"
+        )
+    import yaml
+
+    return yaml.safe_load((_RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
 def check(recipe: Recipe) -> list[str]:
     """Every reason why `recipe` could not be trained, one text each; empty where it can.
 
     Builds the network without memory (meta device) and reads the headers of weights files; takes
     about a second for a large network. Imports torch and timm.
     """
-    from members import models, optim
+    from members import augment, compiling, models, optim
 
     problems = [models.name_problem(recipe.model), optim.name_problem(recipe.optimizer)]
     if problems == [None, None]:
@@ -200,6 +321,8 @@ def check(recipe: Recipe) -> list[str]:
                 attempt(recipe)
             except BadInput as error:
                 problems += error.problems
+    problems += augment.problems(recipe)
+    problems += [compiling.problem() if recipe.compile else None]
     return [problem for problem in problems if problem]
 
 

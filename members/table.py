@@ -3,6 +3,7 @@
 Columns: `image_id` str, unique; `path` str, absolute; `group` str, what must stay in one fold;
 `label` int16, the joint class, -1 where unknown; and one int16 column a target. A data set with a
 single label has the one target "label", and its column is `label` itself, not a second copy.
+Profiles to train on also have `age_years` int16.
 
 Three layouts:
 

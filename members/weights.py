@@ -83,7 +83,7 @@ def start_from(
     # a head of another size is what fine-tuning is about
     mismatched = {n for n in body if n in given and given[n].shape != body[n].shape}
     matched = {n: given[n] for n in body if n in given and n not in mismatched}
-    head_of_given = {n for n in given if n in head or _is_head(model, n)}
+    head_of_given = {n for n in given if n in head or is_head(model, n)}
     problems = [
         *(f"{n} is missing" for n in body if n not in given and n not in head),
         *(f"{n} is not in the network" for n in given if n not in body and n not in head_of_given),
@@ -106,13 +106,13 @@ def _without_counters(weights: Mapping[str, torch.Tensor]) -> Weights:
     return {n: t for n, t in weights.items() if not n.endswith("num_batches_tracked")}
 
 
-def _is_head(model: nn.Module, name: str) -> bool:
+def is_head(model: nn.Module, name: str) -> bool:
     heads = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
     return name.startswith(tuple(f"{h}." for h in ((heads,) if isinstance(heads, str) else heads)))
 
 
 def _head_names(model: nn.Module, names: Mapping[str, torch.Tensor]) -> set[str]:
-    return {name for name in names if _is_head(model, name)}
+    return {name for name in names if is_head(model, name)}
 
 
 def _converted(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> Weights:

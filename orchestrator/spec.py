@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from members.errors import nearest
 from members.recipe import Recipe
@@ -31,22 +31,49 @@ class Data(_Block):
     train: str
     test: str | None = None
     root: str | None = None
+    corrections: str | None = None  # a CSV of labels that are wrong: members/corrections.py
+
+    @model_validator(mode="after")
+    def _profiles_only(self) -> Data:
+        if self.corrections and self.layout != "profiles":
+            raise ValueError(
+                "corrections are for the layout `profiles`, whose labels are names of folders; "
+                f"with layout {self.layout} correct the labels where they stand"
+            )
+        return self
 
 
 class Folds(_Block):
-    scheme: Literal["kfold", "holdout", "all"] = "kfold"
+    """Who validates what. `own`: a column of `file`, or of the file that lists the photos."""
+
+    scheme: Literal["kfold", "holdout", "balanced_holdout", "own", "all"] = "kfold"
     k: int = Field(5, ge=2)
     ratio: float = Field(0.2, gt=0, lt=1)
+    n: int = Field(50, ge=1)  # people held out of each of nine age groups: balanced_holdout
+    file: str | None = None
+    column: str = "fold"
     seed: int = Field(42, ge=0)
 
 
 class Member(_Block):
-    """One member: its name, what it predicts, its seeds, and the recipe it is trained with."""
+    """One member: its name, what it predicts, its seeds, and the recipe it is trained with.
+
+    age_bounds: where its training labels begin the second and the third age class; the scoring
+    keeps 30 and 60, for validation too.
+    """
 
     name: Name
     targets: tuple[str, ...] | None = None
+    age_bounds: tuple[int, int] | None = None
     seeds: tuple[int, ...] | None = Field(None, min_length=1)
     recipe: Recipe
+
+    @field_validator("age_bounds")
+    @classmethod
+    def _in_order(cls, bounds: tuple[int, int] | None) -> tuple[int, int] | None:
+        if bounds and not 0 < bounds[0] < bounds[1]:
+            raise ValueError(f"two rising ages in years, e.g. [29, 58]; got {list(bounds)}")
+        return bounds
 
     def with_settings(self, settings: dict[str, Any]) -> Member:
         """The same member with some recipe keys replaced (validated again)."""
@@ -116,14 +143,32 @@ class Resources(_Block):
         return self
 
 
+class Join(_Block):
+    """Members that predict different targets, multiplied into one that predicts all."""
+
+    name: Name
+    of: tuple[str, ...] = Field(min_length=2)
+
+
 class Spec(_Block):
     name: Name
     data: Data
     folds: Folds = Folds()
     members: tuple[Member, ...] = Field(min_length=1)
+    join: tuple[Join, ...] = ()
     search: Search | None = None
     vote: Vote = Vote()
     resources: Resources = Resources()
+
+    @field_validator("join", mode="before")
+    @classmethod
+    def _one_or_several(cls, joins: Any) -> Any:
+        return [joins] if isinstance(joins, dict) else joins
+
+    def voters(self) -> tuple[str, ...]:
+        """Names of what may vote: members that predict all targets, and joins."""
+        whole = [member.name for member in self.members if member.targets is None]
+        return (*whole, *(join.name for join in self.join))
 
     def member(self, name: str) -> Member:
         return next(m for m in self.members if m.name == name)
@@ -131,10 +176,21 @@ class Spec(_Block):
     def searched(self) -> tuple[str, ...]:
         return self.search.members if self.search else ()
 
+    def recipes_of(self, member: Member) -> list[Recipe]:
+        """The member's recipe, and what a search may make of it: one choice changed at a time."""
+        found = [member.recipe]
+        if member.name in self.searched():
+            for key, distribution in self.search.space.items():
+                for value in distribution.choice or ():
+                    found.append(member.with_settings({key: value}).recipe)
+        return [recipe for i, recipe in enumerate(found) if recipe not in found[:i]]
+
     def to_yaml(self) -> str:
         """The resolved spec, every default written out; `load` reads it back as the same spec."""
         plain = self.model_dump(mode="json", exclude_none=True)
         plain["members"] = [_flat(member) for member in self.members]
+        if not self.join:
+            del plain["join"]
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from members.errors import nearest
-from members.recipe import Recipe
+from members.errors import BadInput, nearest
+from members.recipe import Recipe, family
 
 from .errors import WrongRequest, unknown
 from .spec import Member, Spec
@@ -171,6 +171,7 @@ class Reader:
         if spec and not members_wrong:
             self.check_search(spec)
             self.check_targets(spec)
+            self.check_joins(spec)
         return spec
 
     def member(self, index: int, raw: Any, defaults: dict) -> Member | None:
@@ -179,18 +180,31 @@ class Reader:
             self.problem(path, f"a member is a mapping with name and model, got {raw!r}")
             return None
         own = {k: raw[k] for k in raw if k in Member.model_fields and k != "recipe"}
-        rest = {k: v for k, v in raw.items() if k not in own}
+        rest = {k: v for k, v in raw.items() if k not in own and k != "recipe"}
         shown = f"members.{raw.get('name', index)}"
+        base = self.family(raw.get("recipe"), (*path, "recipe"), f"{shown}.recipe")
         unknowns = [k for k in rest if k not in Recipe.model_fields]
         for key in unknowns:
-            allowed = {*Recipe.model_fields, "name", "targets", "seeds"}
+            allowed = {*Recipe.model_fields, *Member.model_fields}
             self.problem((*path, key), unknown("key", key, allowed), shown)
         rest = {k: v for k, v in rest.items() if k not in unknowns}
-        recipe = self.build(Recipe, {**defaults, **rest}, path, shown, fallback=("defaults",))
+        # what the spec says, for one member or for all, comes before what a recipe file says
+        settings = {**base, **defaults, **rest}
+        recipe = self.build(Recipe, settings, path, shown, fallback=("defaults",))
         if recipe is None:  # still look for mistakes in the other keys
             self.build(Member, {**own, "recipe": _ANY_RECIPE}, path, shown)
             return None
         return self.build(Member, {**own, "recipe": recipe}, path, shown)
+
+    def family(self, name: Any, path: tuple, shown: str) -> dict[str, Any]:
+        """What the recipe file that a member names sets; empty where it names none."""
+        if name is None:
+            return {}
+        try:
+            return family(str(name))
+        except BadInput as error:
+            self.problem(path, str(error), shown)
+            return {"model": "any"}  # still look for mistakes in the other keys
 
     def build(self, model: type, values: dict, path: tuple, shown: str = "", fallback: tuple = ()):
         """`model(**values)`, or None with its mistakes added to the list."""
@@ -238,7 +252,8 @@ class Reader:
                     f"{search.asha.grace_epochs} is more than the {epochs} epochs of "
                     f"{name}: no candidate could ever be stopped",
                 )
-        last = {"kfold": spec.folds.k, "holdout": 1, "all": 0}[spec.folds.scheme] - 1
+        counts = {"kfold": spec.folds.k, "holdout": 1, "balanced_holdout": 1, "all": 0}
+        last = counts.get(spec.folds.scheme, search.fold + 1) - 1  # `own` folds: not known yet
         if last < 0:
             self.problem(
                 ("search",),
@@ -254,6 +269,31 @@ class Reader:
             for target in member.targets or ():
                 if target not in allowed:
                     self.problem(("members", i, "targets"), unknown("target", target, allowed))
+            if member.age_bounds and "age" not in (member.targets or allowed):
+                self.problem(
+                    ("members", i, "age_bounds"), f"{member.name} does not learn ages in years"
+                )
+
+    def check_joins(self, spec: Spec) -> None:
+        """Each join has a name of its own, and parts that share no target and leave none out."""
+        every = ("label",) if spec.data.layout != "profiles" else ("mask", "gender", "age")
+        taken = [member.name for member in spec.members]
+        for i, join in enumerate(spec.join):
+            path, shown = ("join", i), f"join.{join.name}"
+            if join.name in taken:
+                self.problem(path, "a member or join of this name exists; choose another", shown)
+            names = [member.name for member in spec.members]
+            for name in [name for name in join.of if name not in names]:
+                self.problem(path, unknown("member", name, names), shown)
+            parts = {name: spec.member(name).targets or every for name in join.of if name in names}
+            for target in every:
+                have = [name for name, targets in parts.items() if target in targets]
+                if len(have) != 1 and len(parts) == len(join.of):
+                    found = f"{' and '.join(have)} do" if have else "none does"
+                    self.problem(
+                        path, f"exactly one part must predict {target!r}, but {found}", shown
+                    )
+            taken.append(join.name)
 
 
 _ANY_RECIPE = Recipe(model="any")

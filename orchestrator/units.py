@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from members import folds
+from members.codec import age_class
 from members.table import Codec
 
 from .spec import Member, Spec
@@ -76,6 +77,11 @@ class Photographs:
         return _digest(self.train, columns, self.codec.to_json())
 
     @cached_property
+    def years_hash(self) -> str:
+        """Of the ages in years, where they are known; their classes stand in `data_hash`."""
+        return _digest(self.train, ["age_years"]) if "age_years" in self.train else ""
+
+    @cached_property
     def folds_hash(self) -> str:
         return _digest(self.train, ["image_id", "fold"])
 
@@ -98,6 +104,14 @@ def labels_of(frame: pd.DataFrame, codec: Codec) -> np.ndarray:
     return codec.encode({target: frame[target].to_numpy() for target in codec.targets})
 
 
+def training_labels(frame: pd.DataFrame, member: Member, codec: Codec) -> np.ndarray:
+    """Joint labels (N,) int16 that `member` learns: of `codec`, its age boundaries its own."""
+    if member.age_bounds is None:
+        return labels_of(frame, codec)
+    ages = [age_class(years, member.age_bounds) for years in frame["age_years"]]
+    return labels_of(frame.assign(age=np.array(ages, np.int16)), codec)
+
+
 def _digest(frame: pd.DataFrame, columns: list[str], salt: str = "") -> str:
     ordered = frame.sort_values("image_id")
     digest = hashlib.blake2b(salt.encode(), digest_size=8)
@@ -106,18 +120,29 @@ def _digest(frame: pd.DataFrame, columns: list[str], salt: str = "") -> str:
     return digest.hexdigest()
 
 
-def member_hash(member: Member, data_hash: str, folds_hash: str) -> str:
+def member_hash(member: Member, photographs: Photographs) -> str:
     """16 hex digits of what decides a member's result, its name and its fold and seed apart."""
     content = {
         # defaults left out: a key that a later version adds does not retrain everything
         "recipe": member.recipe.model_dump(mode="json", exclude_defaults=True),
         "targets": member.targets,
-        "data": data_hash,
-        "folds": folds_hash,
+        "data": photographs.data_hash,
+        "folds": photographs.folds_hash,
         "weights": _weights_digest(member.recipe.pretrained),
     }
+    if member.age_bounds is not None:
+        content["age_bounds"] = member.age_bounds
+    if _asks_for_years(member):
+        content["years"] = photographs.years_hash
     text = json.dumps(content, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _asks_for_years(member: Member) -> bool:
+    sampling, mixing = member.recipe.sampling, member.recipe.mixing
+    columns = [] if sampling == "shuffle" else [sampling.balance]
+    columns += [] if mixing is None or mixing.partners == "random" else mixing.partners
+    return member.age_bounds is not None or "age_group" in columns
 
 
 def _weights_digest(pretrained: bool | str) -> str | None:
@@ -133,7 +158,7 @@ def _weights_digest(pretrained: bool | str) -> str | None:
 
 def of_member(member: Member, photographs: Photographs) -> list[Unit]:
     """Every unit of one member, fold by fold."""
-    digest = member_hash(member, photographs.data_hash, photographs.folds_hash)
+    digest = member_hash(member, photographs)
     return [
         Unit(member, digest, fold, seed)
         for fold in range(photographs.n_folds)

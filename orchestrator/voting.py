@@ -58,7 +58,7 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
 
 
 def vote_on_run(run: Run, mode: str | None, objective: str | None) -> ensembles.Vote:
-    """Vote over the members that are complete; a note names those that are not."""
+    """Vote over the members and joins that are complete; a note names those that are not."""
     mode = mode or run.spec.vote.mode
     objective = objective or run.spec.vote.objective or "macro_f1"
     trained = run.store.list("tables")
@@ -68,16 +68,18 @@ def vote_on_run(run: Run, mode: str | None, objective: str | None) -> ensembles.
             f"{run.store.root} has no tables yet. Train its members first: "
             "python -m orchestrator train-members SPEC"
         )
-    whole = {m.name for m in run.spec.members if m.targets is None}
-    voting = [name for name in names if name in whole]
+    voting = [name for name in run.spec.voters() if name in trained]
     tables = {kind: _read(run.store, voting, kind) for kind in ("oof", "test")}
     vote = ensembles.cast(tables["oof"], tables["test"], mode, objective, _groups(run.store))
     missing = [m.name for m in run.spec.members if m.name not in trained]
     if missing:
         vote.notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
-    partial = [name for name in names if name not in whole]
+    joined = {name for join in run.spec.join if join.name in trained for name in join.of}
+    partial = [name for name in names if name not in voting and name not in joined]
     if partial:
-        vote.notes.append(f"predict only some targets, so left out: {', '.join(partial)}.")
+        vote.notes.append(
+            f"predict only some targets and are in no join, so left out: {', '.join(partial)}."
+        )
     return vote
 
 
@@ -165,7 +167,7 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     for record in records.values():
         solo |= record["solo"]
     rows = []
-    for member in (m.name for m in run.spec.members if m.name in solo):
+    for member in (name for name in run.spec.voters() if name in solo):
         rows.append(
             {
                 "kind": "member",

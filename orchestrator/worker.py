@@ -15,15 +15,26 @@ import json
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from .store import Store
-from .units import Photographs, Unit, codec_of, in_fold, is_done, labels_of, unit_of
+from .units import (
+    Photographs,
+    Unit,
+    codec_of,
+    in_fold,
+    is_done,
+    labels_of,
+    training_labels,
+    unit_of,
+)
 
 if TYPE_CHECKING:
+    from members.codec import Codec
     from members.dataset import Photos
 
 Report = Callable[[dict[str, Any]], None]
@@ -94,6 +105,7 @@ def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report)
 def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, device: str):
     """The unit's network with its best weights, and a record of how it came about."""
     from members import fit, models
+    from members.dataset import with_statistics
     from members.errors import BadInput
 
     photographs = shared["photographs"]
@@ -107,7 +119,14 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
     began, started = time.time(), time.perf_counter()
     photos = _photos(photographs.train, unit, config, shared, "train")
     train_rows, valid_rows = in_fold(photographs.train, unit.fold)
-    parts = (photos.take(train_rows), photos.take(valid_rows) if len(valid_rows) else None)
+    learned = training_labels(
+        photographs.train, unit.member, codec_of(unit.member, photographs.codec)
+    )
+    parts = (
+        replace(photos, labels=learned.astype(np.int64)).take(train_rows),
+        photos.take(valid_rows) if len(valid_rows) else None,
+    )
+    recipe = with_statistics(recipe, parts[0])
     how = {"seed": unit.seed or 0, "device": device, "loader_workers": config["loader_workers"]}
     state = _read_state(unit, store)
     try:
@@ -136,6 +155,7 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
         "best_epoch": state["best_epoch"],
         "metrics": history[state["best_epoch"] - 1],
         "history": history,
+        "normalize": recipe.model_dump(mode="json")["normalize"],
         "resumed_after_epoch": resumed,
         "seconds": {
             "prepare": round(prepared - started, 3),
@@ -156,9 +176,13 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
     from ensembles import tables
     from members import models
     from members.predict import predict
+    from members.recipe_blocks import Statistics
 
     photographs: Photographs = shared["photographs"]
-    recipe, path = unit.member.recipe, unit.path
+    path = unit.path
+    recipe = unit.member.recipe
+    if recipe.normalize == "computed":
+        recipe = recipe.model_copy(update={"normalize": Statistics(**record["normalize"])})
     codec = codec_of(unit.member, photographs.codec)
     started = time.perf_counter()
     model = model.to(device)
@@ -177,7 +201,7 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
                 probabilities=ask(photos),
                 fold=fold,
                 label=labels if (labels >= 0).all() else None,
-                meta=table_meta(photographs, unit),
+                meta=table_meta(photographs, unit.member.name, codec),
             ),
         )
 
@@ -199,11 +223,11 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
     store.delete(f"{path}/failed.txt")
 
 
-def table_meta(photographs: Photographs, unit: Unit) -> dict[str, Any]:
-    codec = codec_of(unit.member, photographs.codec)
+def table_meta(photographs: Photographs, name: str, codec: Codec) -> dict[str, Any]:
+    """What a probability table of member or join `name` says about itself."""
     classes = list(codec.classes)
     return {
-        "member": unit.member.name,
+        "member": name,
         "classes": classes,
         "targets": [[name, list(names)] for name, names in codec.targets.items()],
         # a competition wants class numbers; people with labels of their own get those back
@@ -247,7 +271,7 @@ def read_photographs(store: Store) -> Photographs:
 
 def _photos(frame: pd.DataFrame, unit: Unit, config: dict, shared: dict, part: str) -> Photos:
     """Decoded photographs of the size that the unit's recipe wants, with the unit's labels."""
-    from members import augment, images
+    from members import augment, images, sampling
     from members.dataset import Photos
 
     recipe = unit.member.recipe
@@ -263,7 +287,8 @@ def _photos(frame: pd.DataFrame, unit: Unit, config: dict, shared: dict, part: s
             folder=config["cache"],
         )
     labels = labels_of(frame, codec).astype(np.int64)
-    return Photos(shared[key], labels)
+    columns = sampling.columns_of(frame, shared["photographs"].codec) if part == "train" else {}
+    return Photos(shared[key], labels, columns=columns)
 
 
 def _progress(row: dict[str, Any], metric: str, history: list[dict]) -> dict[str, Any]:

@@ -30,4 +30,5 @@ def shapes(n: int, size: tuple[int, int] = (32, 32), seed: int = 0) -> Photos:
         colours[1] = 255 - colours[0]
         noisy = colours[drawn.astype(int)] + rng.normal(0, 10, (*size, 3))
         pixels[i] = np.clip(noisy, 0, 255)
-    return Photos(pixels, labels.astype(np.int64))
+    names = np.array(["lying", "standing", "disc"])
+    return Photos(pixels, labels.astype(np.int64), columns={"shape": names[labels]})

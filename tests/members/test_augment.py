@@ -29,6 +29,29 @@ def test_custom_is_the_baseline_s_chain():
     assert chain.noise_std == 1.0
 
 
+def test_heads_is_the_three_heads_chain():
+    height, width = crop_of(Recipe(model="x", augmentation="heads"))
+    assert (height * 512, width * 384) == pytest.approx((448, 336))
+    steps = chain_of(Recipe(model="x", augmentation="heads")).transforms
+    assert [(name, arguments["p"]) for name, arguments in steps] == [
+        ("HorizontalFlip", 0.5),
+        ("Affine", 0.3),
+        ("HueSaturationValue", 0.3),
+        ("RandomBrightnessContrast", 0.3),
+        ("CoarseDropout", 0.3),
+        ("GaussNoise", 0.3),
+        ("CoarseDropout", 0.3),
+    ]
+
+
+def test_a_chain_of_one_s_own_does_what_albumentations_does():
+    recipe = Recipe(model="x", augmentation=[{"VerticalFlip": {"p": 1}}, {"Transpose": {"p": 1}}])
+    assert crop_of(recipe) is None
+    photo = shapes(1, (12, 12)).pixels[0]
+    varied = compiled(chain_of(recipe))(photo, 0)
+    assert (varied == photo[::-1].transpose(1, 0, 2)).all()
+
+
 def test_a_recipe_s_own_crop_comes_first():
     assert crop_of(Recipe(model="x", augmentation="custom", crop=[1, 300])) == (1, 300)
 

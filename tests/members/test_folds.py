@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from members import folds
+from members import folds, sampling
 from members.codec import PROFILES, Codec
 from members.errors import BadInput
 from tests.members.data_fixtures import made_up_frame
@@ -156,3 +156,33 @@ def test_leaks_are_the_same_bytes_in_two_groups():
     digests = ["1", "1", "2", "3", "2", ""]
     assert folds.leaks(frame, digests) == [("photo-00002", "photo-00004")]
     assert folds.leaks(frame, ["1", "1", "2", "2", "", ""]) == []
+
+
+def aged(years):
+    """One person with seven photos for each age in `years`."""
+    frame = made_up_frame(np.zeros(7 * len(years)), np.arange(len(years)).repeat(7))
+    return frame.assign(age_years=np.repeat(years, 7).astype(np.int16))
+
+
+def test_a_balanced_holdout_takes_as_many_people_from_each_of_nine_age_groups():
+    rng = np.random.default_rng(0)
+    frame = aged(np.concatenate([rng.integers(18, 61, 500), [60] * 8]))
+    fold = folds.assign(frame, "balanced_holdout", n=5)
+    held = frame[fold == 0].drop_duplicates("group")
+    counts = np.bincount(sampling.age_groups(held["age_years"].to_numpy()))
+    assert counts.tolist() == [5] * 9
+    assert (fold == 0).sum() == 9 * 5 * 7  # whole people
+    assert set(fold) == {-1, 0}
+    other = shuffled(frame, 1)
+    again = folds.assign(other, "balanced_holdout", n=5)
+    assert set(other["group"][again == 0]) == set(held["group"])
+    assert set(frame["group"][folds.assign(frame, "balanced_holdout", n=5, seed=1) == 0]) != set(
+        held["group"]
+    )
+
+
+def test_a_balanced_holdout_leaves_somebody_of_each_age_group_to_train_on():
+    with pytest.raises(BadInput, match="25-29: 2, >=60: 1"):
+        folds.assign(aged([20] * 9 + [26] * 2 + [60]), "balanced_holdout", n=2)
+    with pytest.raises(BadInput, match="needs ages in years"):
+        folds.assign(competition(5), "balanced_holdout")

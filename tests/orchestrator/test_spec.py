@@ -123,6 +123,54 @@ def test_a_mistake_is_named_with_its_line_and_what_is_allowed(spec_file, old, ne
         assert part in found
 
 
+def test_a_recipe_s_keys_reach_its_member_and_the_spec_s_own_come_first(spec_file):
+    text = GOOD.replace("model: test_resnet, seeds", "recipe: swin_large_384, lr: 7e-6, seeds")
+    recipe = load(spec_file(text)).member("resnet").recipe
+    assert recipe.model.startswith("swin_large_patch4_window12_384")
+    assert recipe.schedule == "step"  # the recipe file's
+    assert recipe.epochs == 6  # the spec's defaults, before the recipe file's 5
+    assert recipe.lr == 7e-6  # the member's own, before both
+
+
+def test_a_resolved_spec_has_a_recipe_s_keys_and_no_longer_its_name(spec_file):
+    spec = load(spec_file(GOOD.replace("model: test_resnet", "recipe: base_cnn")))
+    assert "recipe: base_cnn" not in spec.to_yaml()
+    assert load(spec_file(spec.to_yaml())) == spec
+
+
+def test_an_unknown_recipe_is_named_with_its_nearest(spec_file):
+    text = GOOD.replace("model: test_resnet", "recipe: efficientnet_b33")
+    (problem,) = problems(spec_file(text))
+    assert "line 7" in problem
+    assert "members.resnet.recipe" in problem
+    assert "Did you mean 'efficientnet_b3'" in problem
+
+
+def test_age_boundaries_are_a_member_s_own(spec_file):
+    text = GOOD.replace("model: test_resnet,", "model: test_resnet, age_bounds: [29, 58],")
+    spec = load(spec_file(text))
+    assert [member.age_bounds for member in spec.members] == [None, (29, 58)]
+    assert load(spec_file(spec.to_yaml())) == spec
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("model: test_resnet,", "model: test_resnet, age_bounds: [58, 29],", "two rising ages"),
+        (
+            "model: test_resnet,",
+            "model: test_resnet, targets: [mask], age_bounds: [29, 58],",
+            "resnet does not learn ages",
+        ),
+        ("layout: profiles", "layout: table, corrections: c.csv", "layout `profiles`"),
+        ("{k: 3}", "{scheme: balanced_holdot}", "Did you mean 'balanced_holdout'"),
+        ("{k: 3}", "{scheme: balanced_holdout, n: 0}", "greater than or equal to 1"),
+    ],
+)
+def test_splits_and_labels_that_cannot_be_are_refused(spec_file, before, after, told):
+    assert told in "\n".join(problems(spec_file(GOOD.replace(before, after))))
+
+
 def test_all_mistakes_are_reported_at_once(spec_file):
     text = (
         GOOD.replace("folds: {k: 3}", "folds: {k: 1}")

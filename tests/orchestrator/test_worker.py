@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 import safetensors.torch
 import torch
 
-from members import sample
+from members import fit, images, models, sample
 from orchestrator import data, units, worker
 from orchestrator.spec import Member, load
 from orchestrator.store import Store
@@ -21,6 +22,13 @@ folds: {k: 3}
 defaults: {image_size: [32, 32], epochs: 3, batch_size: 32, dropout: 0.2}
 members:
   - {name: net, model: test_efficientnet, augmentation: flip}
+  - name: rich
+    model: test_resnet
+    epochs: 1
+    normalize: computed
+    sampling: {balance: age_group}
+    mixing: {kind: half_face, partners: {gender: female}}
+    views: [plain, flip]
   - {name: wild, model: test_resnet, optimizer: sgd, lr: 1.0e+30, schedule: constant}
 """
 
@@ -105,6 +113,56 @@ def test_a_unit_interrupted_after_any_epoch_ends_bit_for_bit_the_same(run, epoch
     assert_same(whole.result(unit), broken.result(unit))
     assert broken.store.read_json(f"{unit.path}/unit.json")["resumed_after_epoch"] == epoch
     assert not broken.store.exists(f"{unit.path}/state.pt")
+
+
+def test_computed_statistics_are_those_of_the_fold_s_training_part_and_serve_for_predicting(run):
+    one = run("rich")
+    unit = one.units("rich")[1]
+    one.train([unit])
+    record = one.store.read_json(f"{unit.path}/unit.json")
+    frame = one.photographs.train
+    pixels = images.pixels(
+        frame["path"].tolist(),
+        frame["digest"].tolist(),
+        size=(32, 32),
+        crop=None,
+        folder=data.cache_folder(),
+    )
+    train_rows, valid_rows = units.in_fold(frame, 1)
+    mean, std = record["normalize"]["mean"], record["normalize"]["std"]
+    assert mean == pytest.approx(pixels[train_rows].reshape(-1, 3).mean(0) / 255)
+    model = models.build(unit.member.recipe, 18, pretrained=False)
+    models.load_bytes(model, one.store.read(f"{unit.path}/model.safetensors"))
+    x = ((pixels[valid_rows] / 255 - mean) / std).transpose(0, 3, 1, 2).astype("float32")
+    x = torch.from_numpy(x)
+    with torch.no_grad():
+        expected = (model.eval()(x).softmax(1) + model(x.flip(-1)).softmax(1)) / 2
+    _, oof, _ = one.result(unit)
+    got = oof[[f"p{i}" for i in range(18)]].to_numpy()
+    assert got == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+def test_moved_age_boundaries_are_learned_and_the_official_ones_validated(run, monkeypatch):
+    one = run("moved")
+    unit = one.units("rich")[1]
+    moved = replace(unit, member=unit.member.model_copy(update={"age_bounds": (20, 21)}))
+    seen = {}
+
+    watched = fit.fit
+
+    def watch(recipe, train, valid, *rest, **how):
+        seen["parts"] = train, valid
+        return watched(recipe, train, valid, *rest, **how)
+
+    monkeypatch.setattr(fit, "fit", watch)
+    one.train([moved])
+    train_rows, valid_rows = units.in_fold(one.photographs.train, 1)
+    frame = one.photographs.train
+    train, valid = seen["parts"]
+    years = frame["age_years"].to_numpy()[train_rows]
+    assert (train.labels % 3 == (years >= 20).astype(int) + (years >= 21)).all()
+    assert (train.labels // 3 == frame["label"].to_numpy()[train_rows] // 3).all()
+    assert (valid.labels == frame["label"].to_numpy()[valid_rows]).all()
 
 
 def test_a_finished_unit_is_told_again_and_not_trained_again(run):

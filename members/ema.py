@@ -1,0 +1,41 @@
+"""A running mean of a network's weights, often better than the weights themselves."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Average:
+    """Exponential moving average of every weight and buffer of a network.
+
+    mean <- d mean + (1 - d) weight, with d = min(decay, (1 + t) / (10 + t)) after t updates.
+    The rise of d keeps the random start out of a short training (TensorFlow's
+    ExponentialMovingAverage with num_updates). Whole numbers are copied.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.network = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Take in `model`'s weights, after each optimiser step."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        weights = model.state_dict()
+        for name, mean in self.network.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(weights[name], 1 - decay)
+            else:
+                mean.copy_(weights[name])
+        self.updates += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"weights": self.network.state_dict(), "updates": self.updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["weights"])
+        self.updates = state["updates"]

@@ -1,0 +1,318 @@
+"""The epochs of one training: network, optimiser, and which epoch was the best.
+
+`Run` is what members/fit.py drives. An epoch begins by seeding Python's, NumPy's and torch's
+generators from (seed, epoch), and the learning rate is a function of progress and history.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from members import compiling, losses, mixing, models, optim, sampling
+from members.augment import chain_of
+from members.dataset import (
+    MIX,
+    NETWORK,
+    NOISE,
+    ORDER,
+    WEIGHTS,
+    Loader,
+    add_noise,
+    derived_seed,
+    in_steps,
+    to_input,
+)
+from members.ema import Average
+from members.freezing import train_mode
+from members.predict import autocast, logits, precision
+from members.recipe import Recipe
+
+State = dict[str, Any]
+_LOOK_EVERY = 20  # steps between looks at the loss on a GPU, where each look waits for it
+
+
+class Diverged(RuntimeError):
+    """Training or validation loss is no longer a finite number."""
+
+    def __init__(self, epoch: int, lr: float, loss: float = math.nan):
+        self.epoch, self.lr, self.loss = epoch, lr, loss
+        super().__init__(
+            f"the loss became {loss} in epoch {epoch} at lr {lr:g}; "
+            "try a lower lr, clip_grad_norm, or warmup_epochs"
+        )
+
+    def __reduce__(self):  # travels between processes
+        return type(self), (self.epoch, self.lr, self.loss)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to.
+
+    number: from 1.
+    metrics: epoch, train_loss, lr (of its last step), seconds (all of it), photos_per_second
+        (training only); with a validation part also loss, macro_f1, accuracy.
+    best: no earlier epoch was as good by the recipe's metric.
+    last, reason: training is over, and why.
+    """
+
+    number: int
+    metrics: dict[str, float]
+    best: bool
+    last: bool
+    reason: str
+    _state: Callable[[], State] = field(repr=False)
+
+    def state(self) -> State:
+        """A copy, on the CPU, of everything that `fit(..., state=)` needs to go on after here.
+
+        Numbers, texts, lists, dicts and tensors only: `torch.load(weights_only=True)` reads it.
+        Ask before the next epoch begins; later it raises RuntimeError.
+        """
+        return self._state()
+
+
+def identity(recipe: Recipe, n_classes: int, seed: int) -> dict[str, Any]:
+    """What a state must agree with to be gone on from, as plain values.
+
+    Without defaults, so that a state outlives a recipe key that a later version adds.
+    """
+    settings = recipe.model_dump(mode="json", exclude_defaults=True)
+    return {**settings, "n_classes": n_classes, "seed": seed}
+
+
+class Run:
+    """The live side of a training: network, optimiser, and what the best epoch was."""
+
+    def __init__(
+        self, recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step
+    ):
+        self.recipe, self.train, self.valid = recipe, train, valid
+        self.n_classes, self.seed, self.device = n_classes, seed, device
+        self.class_weights = None if weights is None else weights.to(device)
+        self.workers = loader_workers
+        self.on_step = on_step or (lambda done, steps: None)
+        self.history: list[dict[str, float]] = []
+        self.best_epoch = 0
+        self.best_weights: dict[str, torch.Tensor] = {}
+
+    def epochs(self, state: State | None) -> Iterator[Epoch]:
+        if state is not None:
+            self.history = [dict(row) for row in state["history"]]
+            self.best_epoch = state["best_epoch"]
+            if self.reason():
+                return
+        self.start(state)
+        while not self.reason():
+            row = self.epoch(len(self.history))
+            self.history.append(row)
+            if best := self.is_best(row):
+                self.best_epoch = len(self.history)
+                self.best_weights = _copy(self.kept.state_dict())
+            reason = self.reason()
+            number = len(self.history)
+            yield Epoch(
+                number, row, best, bool(reason), reason, lambda number=number: self.state(number)
+            )
+
+    def start(self, state: State | None) -> None:
+        recipe, device = self.recipe, self.device
+        torch.manual_seed(derived_seed(self.seed, WEIGHTS))
+        model = models.build(recipe, self.n_classes, pretrained=state is None).to(device)
+        if recipe.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        self.model = model
+        self.answer = compiling.compiled(model) if recipe.compile else model
+        self.optimizer = optim.create(model, recipe)
+        dtype = precision(recipe, device)
+        kind = torch.device(device).type
+        self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
+        self.chain = chain_of(recipe)
+        self.statistics = models.statistics(recipe)
+        self.pool = sampling.pool(recipe, self.train.columns)
+        self.reader = Loader(self.train, self.chain, seed=self.seed, workers=self.workers)
+        self.valid_reader = Loader(self.valid) if self.valid is not None else None
+        if state is not None:
+            model.load_state_dict(state["model"])
+            # a copy, since the optimiser goes on in the tensors that it is given
+            self.optimizer.load_state_dict(_copy(state["optimizer"]))
+            self.scaler.load_state_dict(state["scaler"])
+            self.best_weights = state["best_weights"]
+        self.average = Average(model, recipe.ema) if recipe.ema is not None else None
+        if state is not None and self.average:
+            self.average.load_state_dict(state["average"])
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept: the averaged one where there is one."""
+        return self.average.network if self.average else self.model
+
+    def epoch(self, index: int) -> dict[str, float]:
+        """Train and validate epoch `index` (from 0); its row of the history."""
+        started = time.perf_counter()
+        train_loss, lr = self.train_epoch(index)
+        trained = time.perf_counter()
+        row = {"epoch": index + 1, "train_loss": train_loss, "lr": lr}
+        if self.valid is not None:
+            row |= self.validate()
+            if not math.isfinite(row["loss"]):
+                raise Diverged(index + 1, lr, row["loss"])
+        row["seconds"] = time.perf_counter() - started
+        row["photos_per_second"] = len(self.train) / max(trained - started, 1e-9)
+        return row
+
+    def train_epoch(self, index: int) -> tuple[float, float]:
+        """Mean loss over the photos, and the last step's learning rate."""
+        recipe, device = self.recipe, self.device
+        _seed_everything(derived_seed(self.seed, NETWORK, index))
+        order = sampling.order(recipe, self.train, derived_seed(self.seed, ORDER, index))
+        steps = in_steps(order, recipe.batch_size, recipe.accumulate)
+        batches = self.batches([rows for step in steps for rows in step], index)
+        drops = optim.plateau_drops(recipe, self.history)
+        total = torch.zeros((), device=device)
+        look_every = _LOOK_EVERY if torch.device(device).type == "cuda" else 1
+        train_mode(self.model)
+        for step, parts in enumerate(steps):
+            lr = optim.learning_rate(recipe, index, step, len(steps), drops)
+            optim.set_learning_rate(self.optimizer, lr)
+            self.optimizer.zero_grad(set_to_none=True)
+            photos = sum(map(len, parts))
+            for rows, batch in zip(parts, batches, strict=False):
+                loss = self.batch_loss(*batch)
+                self.scaler.scale(loss * (len(rows) / photos)).backward()
+                total += loss.detach() * len(rows)
+            if (step + 1) % look_every == 0 or step + 1 == len(steps):
+                self.check_finite(total, index, lr)
+            self.update()
+            self.on_step(step + 1, len(steps))
+        return float(total) / len(self.train), lr
+
+    def batches(self, pieces: list[np.ndarray], index: int) -> Iterator[tuple]:
+        """Input (B, 3, h, w) on the device and truth (B, K) for each piece of epoch `index`."""
+        recipe, device = self.recipe, self.device
+        mixes = [
+            mixing.draw(
+                recipe.mixing,
+                index,
+                len(rows),
+                self.pool,
+                derived_seed(self.seed, MIX, index, number),
+            )
+            for number, rows in enumerate(pieces)
+        ]
+        rows_to_read = list(map(mixing.rows_to_read, pieces, mixes))
+        for number, (pixels, labels) in enumerate(self.reader.batches(rows_to_read, index)):
+            x = pixels.to(device, non_blocking=True)
+            labels = labels.to(device, non_blocking=True)
+            x = to_input(x, self.statistics, channels_last=recipe.channels_last)
+            if self.chain.noise_std:
+                seed = derived_seed(self.seed, NOISE, index, number)
+                x = add_noise(x, self.chain.noise_std, seed)
+            shares = ()
+            if mix := mixes[number]:
+                x, labels, *shares = mixing.apply(mix, x, labels)
+            yield x, losses.shares_of(labels, self.n_classes, *shares)
+
+    def batch_loss(self, x: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        with autocast(self.recipe, self.device):
+            answers = self.answer(x)
+        return losses.loss_of(answers.float(), truth, self.recipe, self.class_weights)
+
+    def check_finite(self, total: torch.Tensor, index: int, lr: float) -> None:
+        if not math.isfinite(value := float(total)):
+            raise Diverged(index + 1, lr, value)
+
+    def update(self) -> None:
+        """One optimiser step with the gradients that the parts of its batch added up."""
+        if self.recipe.clip_grad_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average:
+            self.average.update(self.model)
+
+    def validate(self) -> dict[str, float]:
+        """loss, macro_f1 and accuracy; the loss is over the whole part at once."""
+        answers = logits(
+            self.kept, self.valid, self.recipe, device=self.device, loader=self.valid_reader
+        )
+        labels = np.asarray(self.valid.labels, np.int64)
+        truth = losses.shares_of(torch.from_numpy(labels), self.n_classes)
+        weights = None if self.class_weights is None else self.class_weights.cpu()
+        loss = losses.loss_of(torch.from_numpy(answers), truth, self.recipe, weights)
+        return {"loss": float(loss), **scores(labels, answers.argmax(1), self.n_classes)}
+
+    def is_best(self, row: dict[str, float]) -> bool:
+        metric = self.recipe.metric
+        if self.valid is None or self.best_epoch == 0:
+            return True
+        before = self.history[self.best_epoch - 1][metric]
+        return row[metric] < before if metric == "loss" else row[metric] > before
+
+    def reason(self) -> str:
+        """Why training is over; empty while it goes on."""
+        done, patience = len(self.history), self.recipe.patience
+        if done >= self.recipe.epochs:
+            return f"all {self.recipe.epochs} epochs are done"
+        if patience is not None and done and done - self.best_epoch >= patience:
+            return f"no better {self.recipe.metric} since epoch {self.best_epoch}"
+        return ""
+
+    def state(self, number: int) -> State:
+        if number != len(self.history):
+            raise RuntimeError(
+                f"the state after epoch {number} is gone, epoch {len(self.history)} has run; "
+                "take epoch.state() before the next epoch begins"
+            )
+        # where the best weights are the network's own, one copy serves twice, in memory and on disk
+        shared = self.best_epoch == number and not self.average
+        return {
+            "made_by": json.dumps(identity(self.recipe, self.n_classes, self.seed)),
+            "history": [dict(row) for row in self.history],
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+            "model": self.best_weights if shared else _copy(self.model.state_dict()),
+            "optimizer": _copy(self.optimizer.state_dict()),
+            "scaler": self.scaler.state_dict(),
+            "average": _copy(self.average.state_dict()) if self.average else None,
+        }
+
+
+def scores(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> dict[str, float]:
+    """macro_f1 over all K classes (0 for one that is neither true nor predicted) and accuracy.
+
+    labels, predictions: (N,) int64, N > 0. As scikit-learn's f1_score with labels=range(K),
+    zero_division=0.
+    """
+    hits = np.bincount(labels[labels == predictions], minlength=n_classes)
+    occurrences = np.bincount(np.concatenate([labels, predictions]), minlength=n_classes)
+    f1 = 2 * hits / np.maximum(occurrences, 1)
+    return {"macro_f1": float(f1.mean()), "accuracy": float(hits.sum() / len(labels))}
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _copy(tree: Any) -> Any:
+    """The same nest of dicts and lists with every tensor copied to the CPU."""
+    if isinstance(tree, torch.Tensor):
+        return tree.detach().to("cpu", copy=True)
+    if isinstance(tree, dict):
+        return {key: _copy(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_copy(value) for value in tree)
+    return tree
