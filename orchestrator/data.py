@@ -45,6 +45,7 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     if data.corrections:
         frame, corrected = corrections.apply(frame, data.corrections)
         notes += corrected
+    trained = [variant for member in spec.members for variant in spec.variants(member)]
     test = None
     if data.test is not None:
         try:
@@ -58,12 +59,13 @@ def prepare(spec: Spec, progress=None) -> Prepared:
             part["path"].tolist(), Path(cache_folder()) / "scan.parquet", progress
         )
         problems += images.unreadable(scanned)
-        for crop in dict.fromkeys(augment.crop_of(member.recipe) for member in spec.members):
+        for crop in dict.fromkeys(augment.crop_of(member.recipe) for member in trained):
             problems += images.crop_problems(scanned, crop)
         part["digest"] = scanned["digest"].to_numpy()
     columns = sampling.columns_of(frame, codec)
-    for member in spec.members:
+    for member in trained:
         problems += [f"{member.name}: {p}" for p in sampling.problems(member.recipe, columns)]
+    problems = list(dict.fromkeys(problems))  # variants of a member share most of theirs
     try:
         frame["fold"] = _folds(spec, frame)
     except BadInput as error:
