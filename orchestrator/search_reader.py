@@ -33,9 +33,10 @@ _NNI = {
     "quniform": ("quniform", "[low, high, q]"),
     "randint": ("int_uniform", "[lower, upper], whole numbers, the upper one excluded"),
 }
-_ANY_SPACE = {
-    "weight_decay": {"choice": [0.01]}
-}  # in place of a wrong one, to find what else is wrong
+# in place of a wrong one, to find what else is wrong
+_ANY_SPACE = {"weight_decay": {"choice": [0.01]}}
+# what others call a key, where no spelling leads to ours
+_THEIRS = {"criterion": "loss", "network": "model", "learning_rate": "lr", "resize": "image_size"}
 # what a validation loss depends on: candidates that differ in it cannot be compared by their loss
 _OF_THE_LOSS = ("loss", "smoothing", "focal_gamma", "class_weights")
 
@@ -132,8 +133,10 @@ def _renamed(space: dict[str, Any], names: Mapping[str, str], reader: Reader) ->
 
 
 def _unknown_key(key: str) -> str:
-    near = nearest(key, Recipe.model_fields)
-    ours = near.split("'")[1] if near else "loss"
+    near = (
+        f" Did you mean {_THEIRS[key]!r}?" if key in _THEIRS else nearest(key, Recipe.model_fields)
+    )
+    ours = near.split("'")[1] if near else "KEY"
     return (
         f"unknown key {key!r}.{near} Where another team's file calls a recipe's key {key!r}, say "
         f"which with search.names, e.g. `names: {{{key}: {ours}}}`."

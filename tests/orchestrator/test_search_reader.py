@@ -161,7 +161,8 @@ def test_a_file_in_our_own_form_is_read_too(write):
         ("{batchSize: {_type: choice, _value: [8]}}",
          ["line 10", "unknown key 'batchSize'", "Did you mean 'batch_size'",
           "search.names", "`names: {batchSize: batch_size}`"]),
-        ("{criterion: {_type: choice, _value: [f1]}}", ["unknown key 'criterion'", "`names: {criterion: "]),
+        ("{criterion: {_type: choice, _value: [f1]}}", ["Did you mean 'loss'", "`names: {criterion: loss}`"]),
+        ("{qqq: {_type: choice, _value: [1]}}", ["unknown key 'qqq'. Where", "`names: {qqq: KEY}`"]),
         # values that a recipe cannot have
         ("{loss: {choice: [f1, focl]}}", ["line 10", "search.space.loss", "Did you mean 'focal'"]),
         ("{lr: {uniform: [0, 1]}}", ["search.space.lr", "greater than 0"]),
