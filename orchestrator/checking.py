@@ -13,6 +13,7 @@ from members import folds
 from members.errors import BadInput
 
 from . import data, units
+from .search_space import STOPPED, Search
 from .spec import Spec
 from .store import Store
 from .training import check_recipes, cost_of, resolve
@@ -48,7 +49,14 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
     if not prepared.leaks:
         console.print("No leaks: no group in two folds, no photograph in two groups.")
 
-    resolved, searching = resolve(spec, photographs, store)
+    resolved, searching, left_out = resolve(spec, photographs, store)
+    if spec.search:
+        console.print(_search_line(spec.search), markup=False)
+    for name in left_out:
+        console.print(f"{name} is left out: {STOPPED}", markup=False)
+    resolved = resolved.model_copy(
+        update={"members": tuple(m for m in resolved.members if m.name not in left_out)}
+    )
     plan = _plan(resolved, set(searching), photographs, store)
     console.print(_plan_table(plan))
     left = sum(row["units"] - row["done"] for row in plan)
@@ -65,6 +73,15 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
             "members": plan,
         }
         Path(json_file).write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _search_line(search: Search) -> str:
+    hours = f", none begun after {search.hours:g} hours" if search.hours else ""
+    rivals = "members compete" if search.scope == "ensemble" else "each member for itself"
+    return (
+        f"search ({search.sampler}) over {', '.join(search.space)}: at most {search.candidates} "
+        f"candidates of each of {', '.join(search.members)}{hours}; {rivals}"
+    )
 
 
 def _fold_table(counts) -> Table:

@@ -147,6 +147,7 @@ def train_members(
     run: RunDir = None,
 ) -> None:
     """Search, train every fold of every member, write the tables; again: do what is missing."""
+    from .search_space import STOPPED
     from .spec import load
     from .training import train_members
 
@@ -163,6 +164,8 @@ def train_members(
             f"{outcome.seconds:.0f} s. "
             f"Tables of {len(outcome.tables)} members: {store.uri('tables')}"
         )
+    for name in outcome.left_out:
+        console.print(f"{name} is left out of the vote: {STOPPED}")
     if outcome.failures:
         listing = "\n".join(f"- {what}: {why}" for what, why in outcome.failures.items())
         raise RunFailed(

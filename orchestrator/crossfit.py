@@ -75,6 +75,7 @@ class Schedule(Searcher):
         self.queue = sorted(units, key=lambda u: -cost(u.member))
         self.searches = dict(searches)
         self.winners: dict[str, dict[str, Any]] = {}
+        self.left_out: list[str] = []  # members whose candidates lost to those of others
         self.failures: dict[str, str] = {}
         self.trained = 0  # units, candidates that trained to their end included
         # slot-seconds of all runs: until a worker's first report, until its last, until it is gone
@@ -106,12 +107,14 @@ class Schedule(Searcher):
         }
 
     def _next_run(self) -> _Run | None:
-        for name, search in self.searches.items():
+        # in turns: members that compete meet early, and each learns from what it has behind it
+        for name, search in sorted(self.searches.items(), key=lambda item: item[1].begun):
             asked = search.ask()
             if asked:
                 candidate, unit = asked
                 self._progress.expect([unit])
                 return _Run([unit], (name, candidate.number))
+            self._close_search(name)  # its space or its hours may be used up
         if not self.queue:
             return None
         first = self.queue[0]
@@ -142,7 +145,7 @@ class Schedule(Searcher):
         self._progress.reported(result)
         if run.candidate and result["event"] == "epoch":
             name, number = run.candidate
-            reason = self.searches[name].epoch(number, result["epoch"], result["score"])
+            reason = self.searches[name].epoch(number, result["epoch"], result["value"])
             if reason:
                 self._progress.note(f"{name}: candidate {number} stopped by {reason}")
                 return True
@@ -183,7 +186,11 @@ class Schedule(Searcher):
         if not search.is_over():
             return
         del self.searches[name]
+        search.save()
         winner = search.winner()
+        if search.is_left_out():
+            self.left_out.append(name)
+            return
         if winner is None:
             reasons = "; ".join(sorted({c.reason for c in search.candidates}))
             self.failures[f"{name} (search)"] = f"no candidate trained to its end: {reasons}"

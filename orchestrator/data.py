@@ -47,6 +47,7 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     if data.corrections:
         frame, corrected = corrections.apply(frame, data.corrections)
         notes += corrected
+    trained = [variant for member in spec.members for variant in spec.variants(member)]
     test = None
     if data.test is not None:
         try:

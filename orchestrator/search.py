@@ -1,8 +1,9 @@
-"""Candidates for the settings of one member: drawn by Optuna, stopped by ASHA, remembered on disk.
+"""Candidates for the settings of members: drawn by Optuna, stopped by ASHA, remembered on disk.
 
-Candidates of one member compete with each other and with nobody else: a weak but different member
-may still help a vote. A candidate is an ordinary unit of the member with some settings replaced, on
-one fold; the winner's unit therefore is already trained when the member's other folds are.
+Candidates of one member compete with each other and, unless the spec says `scope: ensemble`, with
+nobody else: a weak but different member may still help a vote. A candidate is an ordinary unit of
+the member with some settings replaced, on one fold; the winner's unit therefore is already trained
+when the member's other folds are.
 """
 
 from __future__ import annotations
@@ -10,45 +11,110 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 
-from .spec import Distribution, Member, Search
+from .search_space import Asha, Search, draw, grid
+from .spec import Member, Spec
 from .store import Store
 from .units import Photographs, Unit, of_member
-from .worker import history_of
 
 _DRAWS = 50  # attempts to draw settings that no earlier candidate has
 
 
 @dataclass
 class Candidate:
-    """One set of settings and what became of it. `state`: running, done, stopped or failed."""
+    """One set of settings and what became of it. `state`: running, done, stopped or failed.
+
+    curve: the metric after each epoch; score: the best of it, since the best weights are kept.
+    """
 
     number: int
     settings: dict[str, Any]
     hash: str
     state: str = "running"
-    epochs: int = 0
     score: float | None = None
     reason: str = ""
+    curve: list[float] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.curve)
+
+
+class Bracket:
+    """ASHA over those who compete. Its clock is the epoch.
+
+    A stop follows from the scores that a rung holds, in whatever order they came: told again what
+    it was told before, a new bracket decides as the old one would have.
+    """
+
+    def __init__(self, asha: Asha, epochs: int):
+        from ray.tune.schedulers import AsyncHyperBandScheduler
+
+        self._asha = AsyncHyperBandScheduler(
+            time_attr="epoch",
+            metric="score",
+            mode="max",
+            max_t=epochs,
+            grace_period=asha.grace_epochs,
+            reduction_factor=asha.reduction_factor,
+            stop_last_trials=False,
+        )
+
+    def tell(self, who: str, epoch: int, score: float) -> tuple[float, float, int] | None:
+        """A score (greater is better): where it is behind, the rung, its cut-off and how many set it."""
+        trial = SimpleNamespace(trial_id=who)
+        if who not in self._asha._trial_info:
+            self._asha.on_trial_add(None, trial)
+        bracket = self._asha._trial_info[who]
+        rungs = {m: (bracket.cutoff(seen), len(seen)) for m, seen in bracket._rungs}
+        result = {"epoch": epoch, "score": score}
+        if self._asha.on_trial_result(None, trial, result) != "STOP":
+            return None
+        rung = max(m for m in rungs if m <= epoch)
+        return rung, *rungs[rung]
+
+
+def searches(spec: Spec, photographs: Photographs, store: Store) -> dict[str, MemberSearch]:
+    """One search for each searched member; with `scope: ensemble` they share a bracket."""
+    shared = None
+    if spec.search and spec.search.scope == "ensemble":
+        longest = max(spec.member(name).recipe.epochs for name in spec.searched())
+        shared = Bracket(spec.search.asha, longest)
+    return {
+        name: MemberSearch(spec.member(name), spec.search, photographs, store, shared)
+        for name in spec.searched()
+    }
 
 
 class MemberSearch:
     """Ask for candidates, report their epochs, learn which must stop, and in the end who won."""
 
-    def __init__(self, member: Member, search: Search, photographs: Photographs, store: Store):
+    def __init__(
+        self,
+        member: Member,
+        search: Search,
+        photographs: Photographs,
+        store: Store,
+        bracket: Bracket | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self.member, self.search, self.store = member, search, store
         self._photographs = photographs
         self._sign = -1.0 if search.metric == "loss" else 1.0
         self._key = _key(member, search, photographs)
-        self._asha = _asha(search, member.recipe.epochs)
-        self._exhausted = False
-        self.candidates = self._recall()
+        self._bracket = bracket or Bracket(search.asha, member.recipe.epochs)
+        self._clock, self._began = clock, None
+        self._grid = grid(search.space) if search.sampler == "grid" else None
+        self._exhausted, self._seconds = False, 0.0
+        self.candidates: list[Candidate] = []
+        self._recall()
         self._waiting = [c for c in self.candidates if c.state == "running"]
 
     # -- the candidates ----------------------------------------------------------------------
@@ -56,30 +122,42 @@ class MemberSearch:
     def ask(self) -> tuple[Candidate, Unit] | None:
         """The next candidate to train with its unit, or None where no more may start."""
         candidate = self._waiting.pop(0) if self._waiting else self._draw()
-        return (candidate, self.unit(candidate.settings)) if candidate else None
+        if candidate is None:
+            return None
+        self._began = self._clock() if self._began is None else self._began
+        return candidate, self.unit(candidate.settings)
+
+    @property
+    def begun(self) -> int:
+        """How many candidates are under way or behind us."""
+        return len(self.candidates) - len(self._waiting)
 
     def unit(self, settings: dict[str, Any]) -> Unit:
         units = of_member(self.member.with_settings(settings), self._photographs)
         return next(u for u in units if u.fold == self.search.fold)
 
     def _draw(self) -> Candidate | None:
-        if self._exhausted or len(self.candidates) >= self.search.candidates:
+        if self._no_more():
             return None
-        number = len(self.candidates)
         known = {c.hash for c in self.candidates}
-        for attempt in range(_DRAWS):
-            settings = draw(
-                self.search, self._told(), seed=_seed(self.search.seed, number, attempt)
-            )
+        for settings in self._proposals():
             unit = self.unit(settings)
             if unit.hash not in known:
-                candidate = Candidate(number, settings, unit.hash)
+                candidate = Candidate(len(self.candidates), settings, unit.hash)
                 self.candidates.append(candidate)
-                self._asha.on_trial_add(None, _trial(candidate))
                 self.save()
                 return candidate
         self._exhausted = True
         return None
+
+    def _proposals(self) -> Iterator[dict[str, Any]]:
+        if self._grid is not None:
+            return self._grid  # it stands where the last candidate was taken
+        number, told = len(self.candidates), self._told()
+        return (
+            draw(self.search, told, seed=_seed(self.search.seed, number, attempt))
+            for attempt in range(_DRAWS)
+        )
 
     def _told(self) -> list[tuple[dict[str, Any], float]]:
         """Settings and scores (greater is better) of the candidates that are behind us."""
@@ -88,30 +166,38 @@ class MemberSearch:
         ]
         return [(c.settings, self._sign * c.score) for c in ended]
 
+    def _no_more(self) -> bool:
+        """Whether no new candidate may begin."""
+        hours = self.search.hours
+        late = hours is not None and self.seconds() >= hours * 3600
+        return late or self._exhausted or len(self.candidates) >= self.search.candidates
+
+    def seconds(self) -> float:
+        """Wall time of the search, earlier calls included, since its first candidate began."""
+        return self._seconds + (0.0 if self._began is None else self._clock() - self._began)
+
     # -- what comes back ---------------------------------------------------------------------
 
-    def epoch(self, number: int, epoch: int, score: float) -> str:
+    def epoch(self, number: int, epoch: int, value: float) -> str:
         """One epoch of a candidate: the reason why ASHA stops it here, or an empty text.
 
-        ASHA's clock is the epoch. A candidate that has trained its last epoch is never stopped.
+        A candidate that has trained its last epoch is never stopped. Epochs that are known, told
+        again by a resumed candidate, change nothing.
         """
         candidate = self.candidates[number]
-        candidate.epochs, candidate.score = epoch, score
-        if epoch >= candidate.settings.get("epochs", self.member.recipe.epochs):
-            return ""
-        bracket = self._asha._trial_info[_trial(candidate).trial_id]
-        rungs = {m: (len(seen), bracket.cutoff(seen)) for m, seen in bracket._rungs}
-        result = {"epoch": epoch, "score": self._sign * score}
-        decision = self._asha.on_trial_result(None, _trial(candidate), result)
-        if decision != "STOP":
-            return ""
-        milestone = max(m for m in rungs if m <= epoch)
-        seen, cutoff = rungs[milestone]
-        candidate.state = "stopped"
-        candidate.reason = (
-            f"ASHA, rung {milestone:g}: {self.search.metric} {score:.4f} is behind the cut-off "
-            f"{self._sign * cutoff:.4f} of the {seen} before it"
-        )
+        if epoch <= candidate.epochs or candidate.state == "stopped":
+            return candidate.reason
+        candidate.curve.append(value)
+        candidate.score = self._sign * max(self._sign * v for v in candidate.curve)
+        behind = self._bracket.tell(self._name(candidate), epoch, self._sign * candidate.score)
+        last = epoch >= candidate.settings.get("epochs", self.member.recipe.epochs)
+        if behind and not last:
+            rung, cutoff, seen = behind
+            candidate.state = "stopped"
+            candidate.reason = (
+                f"ASHA, rung {rung:g}: {self.search.metric} {candidate.score:.4f} is behind the "
+                f"cut-off {self._sign * cutoff:.4f} of the {seen} before it"
+            )
         self.save()
         return candidate.reason
 
@@ -125,118 +211,76 @@ class MemberSearch:
         self.save()
 
     def is_over(self) -> bool:
-        running = any(c.state == "running" for c in self.candidates)
-        return not running and (self._exhausted or len(self.candidates) >= self.search.candidates)
+        return self._no_more() and not any(c.state == "running" for c in self.candidates)
 
     def winner(self) -> Candidate | None:
         """The best candidate that trained to its end; the earlier of two equal ones."""
         done = [c for c in self.candidates if c.state == "done" and c.score is not None]
         return max(done, key=lambda c: (self._sign * c.score, -c.number), default=None)
 
+    def is_left_out(self) -> bool:
+        """Whether other members' candidates were better, so that none of this one's reached the end."""
+        stopped = any(c.state == "stopped" for c in self.candidates)
+        return self.search.scope == "ensemble" and self.is_over() and stopped and not self.winner()
+
     # -- the record --------------------------------------------------------------------------
 
     def save(self) -> None:
         """`search/<member>.json` for a later call, `search/<member>.csv` for people."""
         name = f"search/{self.member.name}"
-        rows = [asdict(candidate) for candidate in self.candidates]
-        self.store.write_json(f"{name}.json", {"key": self._key, "candidates": rows})
-        table = pd.DataFrame(
-            [
-                {
-                    "candidate": c.number,
-                    **c.settings,
-                    "epochs": c.epochs,
-                    self.search.metric: c.score,
-                    "state": c.state,
-                    "reason": c.reason,
-                    "hash": c.hash,
-                }
-                for c in self.candidates
-            ]
-        )
+        record = {
+            "key": self._key,
+            "seconds": round(self.seconds(), 3),
+            "exhausted": self._exhausted,
+            "left_out": self.is_left_out(),
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+        }
+        self.store.write_json(f"{name}.json", record)
         content = io.StringIO()
-        table.to_csv(content, index=False)
+        pd.DataFrame(map(self._row, self.candidates)).to_csv(content, index=False)
         self.store.write(f"{name}.csv", content.getvalue())
 
-    def _recall(self) -> list[Candidate]:
-        """The candidates of an earlier, interrupted call, their epochs told to ASHA again."""
+    def _row(self, candidate: Candidate) -> dict[str, Any]:
+        outcome = {
+            "epochs": candidate.epochs,
+            self.search.metric: candidate.score,
+            "state": candidate.state,
+            "reason": candidate.reason,
+            "curve": json.dumps(candidate.curve),
+            "hash": candidate.hash,
+        }
+        settings = {
+            # `epochs` and `loss` may be settings and outcomes
+            f"recipe.{key}" if key in outcome else key: _cell(value)
+            for key, value in candidate.settings.items()
+        }
+        return {"candidate": candidate.number, **settings, **outcome}
+
+    def _recall(self) -> None:
+        """The candidates of an earlier call; the bracket hears again what it knew of them.
+
+        That the epochs of unfinished ones are among them is what keeps a resumed search to its
+        decisions: who was let past a rung is past it, whoever came there since.
+        """
         try:
             record = self.store.read_json(f"search/{self.member.name}.json")
         except FileNotFoundError:
-            return []
+            return
         if record["key"] != self._key:  # the space, the member or the data changed: a new search
-            return []
-        candidates = [Candidate(**row) for row in record["candidates"]]
-        for candidate in candidates:
-            self._asha.on_trial_add(None, _trial(candidate))
-            if candidate.state == "running":
-                continue  # its worker reports its earlier epochs again
-            best = -math.inf
-            for row in history_of(self.unit(candidate.settings), self.store)[: candidate.epochs]:
-                best = max(best, self._sign * row.get(self.search.metric, -math.inf))
-                result = {"epoch": int(row["epoch"]), "score": best}
-                self._asha.on_trial_result(None, _trial(candidate), result)
-        return candidates
+            return
+        self._seconds, self._exhausted = record["seconds"], record["exhausted"]
+        self.candidates = [Candidate(**row) for row in record["candidates"]]
+        for candidate in self.candidates:
+            for epoch in range(1, candidate.epochs + 1):
+                best = max(self._sign * value for value in candidate.curve[:epoch])
+                self._bracket.tell(self._name(candidate), epoch, best)
+
+    def _name(self, candidate: Candidate) -> str:
+        return f"{self.member.name}/{candidate.number}"
 
 
-def draw(search: Search, told: list[tuple[dict[str, Any], float]], seed: int) -> dict[str, Any]:
-    """Settings for one candidate: by chance, or by TPE from the `told` (settings, score) pairs."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    distributions = {key: _distribution(d) for key, d in search.space.items()}
-    startup = max(2, min(10, search.candidates // 3))
-    sampler = (
-        optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
-        if search.sampler == "tpe"
-        else optuna.samplers.RandomSampler(seed=seed)
-    )
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    for settings, score in told:
-        parameters = {k: _encode(search.space[k], v) for k, v in settings.items()}
-        study.add_trial(
-            optuna.trial.create_trial(params=parameters, distributions=distributions, value=score)
-        )
-    drawn = study.ask(distributions).params
-    return {key: _decode(search.space[key], value) for key, value in drawn.items()}
-
-
-def _distribution(d: Distribution):
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if d.choice is not None:  # numbered: Optuna takes scalars only, a choice may be a list
-        return CategoricalDistribution(list(range(len(d.choice))))
-    if d.int_uniform is not None:
-        return IntDistribution(*d.int_uniform)
-    if d.log_uniform is not None:
-        return FloatDistribution(*d.log_uniform, log=True)
-    return FloatDistribution(*d.uniform)
-
-
-def _decode(d: Distribution, value: Any) -> Any:
-    return d.choice[value] if d.choice is not None else value
-
-
-def _encode(d: Distribution, value: Any) -> Any:
-    return next(i for i, c in enumerate(d.choice) if c == value) if d.choice is not None else value
-
-
-def _asha(search: Search, epochs: int):
-    from ray.tune.schedulers import AsyncHyperBandScheduler
-
-    return AsyncHyperBandScheduler(
-        time_attr="epoch",
-        metric="score",
-        mode="max",
-        max_t=epochs,
-        grace_period=search.asha.grace_epochs,
-        reduction_factor=search.asha.reduction_factor,
-        stop_last_trials=False,
-    )
-
-
-def _trial(candidate: Candidate) -> SimpleNamespace:
-    return SimpleNamespace(trial_id=str(candidate.number))
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def _seed(seed: int, number: int, attempt: int) -> int:
@@ -246,7 +290,12 @@ def _seed(seed: int, number: int, attempt: int) -> int:
 
 
 def _key(member: Member, search: Search, photographs: Photographs) -> str:
-    """What a search's record belongs to: the member as written, the space, the data."""
+    """What a search's record belongs to: the member as written, the space, the data.
+
+    Not its limits: with higher ones it goes on.
+    """
     base = of_member(member, photographs)[0].hash
-    block = search.model_dump(mode="json", exclude={"members", "candidates"})
+    limits = {"members", "candidates", "hours"}
+    # defaults left out: a key that a later version adds does not begin every search again
+    block = search.model_dump(mode="json", exclude=limits, exclude_defaults=True)
     return hashlib.blake2b(f"{base}{json.dumps(block)}".encode(), digest_size=8).hexdigest()

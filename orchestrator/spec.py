@@ -16,10 +16,10 @@ from members.errors import nearest
 from members.recipe import Recipe
 
 from .errors import WrongRequest
+from .search_space import Search, samples
 from .yaml_lines import parse
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-Metric = Literal["macro_f1", "accuracy", "loss"]
 
 
 class _Block(BaseModel):
@@ -81,49 +81,6 @@ class Member(_Block):
         return self.model_copy(update={"recipe": recipe})
 
 
-class Distribution(_Block):
-    """What one searched key is drawn from: exactly one of the four."""
-
-    choice: tuple[Any, ...] | None = Field(None, min_length=1)
-    uniform: tuple[float, float] | None = None
-    log_uniform: tuple[float, float] | None = None
-    int_uniform: tuple[int, int] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Distribution:
-        given = {k: v for k, v in self.model_dump().items() if v is not None}
-        if len(given) != 1:
-            raise ValueError(
-                f"needs exactly one of choice, uniform, log_uniform, int_uniform; got {len(given)}"
-            )
-        kind, values = next(iter(given.items()))
-        if kind != "choice" and not values[0] < values[1]:
-            raise ValueError(f"{kind}: the low end must be below the high end, got {list(values)}")
-        if kind == "log_uniform" and values[0] <= 0:
-            raise ValueError(f"log_uniform needs values above 0, got {list(values)}")
-        return self
-
-    def extremes(self) -> list[Any]:
-        """Values that must be valid for the key if every draw is to be."""
-        return list(self.choice or self.uniform or self.log_uniform or self.int_uniform)
-
-
-class Asha(_Block):
-    grace_epochs: int = Field(1, ge=1)
-    reduction_factor: float = Field(2, gt=1)
-
-
-class Search(_Block):
-    members: tuple[str, ...] = Field(min_length=1)
-    space: dict[str, Distribution] = Field(min_length=1)
-    candidates: int = Field(8, ge=1)
-    sampler: Literal["random", "tpe"] = "tpe"
-    metric: Metric = "macro_f1"
-    fold: int = Field(0, ge=0)
-    seed: int = Field(0, ge=0)
-    asha: Asha = Asha()
-
-
 class Vote(_Block):
     mode: Literal["hard", "soft", "weighted"] = "weighted"
     objective: Literal["log_loss", "macro_f1", "accuracy"] | None = None
@@ -148,6 +105,13 @@ class Join(_Block):
 
     name: Name
     of: tuple[str, ...] = Field(min_length=2)
+
+
+# neither photographs nor networks can object to a value of these
+_JUDGED = frozenset(
+    ("lr", "min_lr", "weight_decay", "warmup_epochs", "schedule", "milestones", "gamma", "epochs",
+     "batch_size", "accumulate", "loss", "smoothing", "focal_gamma")
+)  # fmt: skip
 
 
 class Spec(_Block):
@@ -176,13 +140,19 @@ class Spec(_Block):
     def searched(self) -> tuple[str, ...]:
         return self.search.members if self.search else ()
 
+    def variants(self, member: Member) -> list[Member]:
+        """The member as written, and with settings that speak for all that its search may draw.
+
+        Without those that vary only in keys whose every value a recipe itself can judge.
+        """
+        if member.name not in self.searched():
+            return [member]
+        drawn = samples(self.search.space, fixed=_JUDGED)
+        return [member, *map(member.with_settings, drawn)]
+
     def recipes_of(self, member: Member) -> list[Recipe]:
-        """The member's recipe, and what a search may make of it: one choice changed at a time."""
-        found = [member.recipe]
-        if member.name in self.searched():
-            for key, distribution in self.search.space.items():
-                for value in distribution.choice or ():
-                    found.append(member.with_settings({key: value}).recipe)
+        """The recipes of the member's variants, each once."""
+        found = [variant.recipe for variant in self.variants(member)]
         return [recipe for i, recipe in enumerate(found) if recipe not in found[:i]]
 
     def to_yaml(self) -> str:

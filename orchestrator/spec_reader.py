@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from members.errors import BadInput, nearest
 from members.recipe import Recipe, family
 
+from . import search_reader
 from .errors import WrongRequest, unknown
+from .search_space import Search
 from .spec import Member, Spec
 from .yaml_lines import Document, parse_value
 
@@ -22,7 +24,7 @@ class Reader:
     def __init__(self, document: Document, name: str):
         self.document, self.name = document, name
         self.problems: list[str] = document.problems
-        self.set_paths: dict[tuple, str] = {}
+        self.elsewhere: dict[tuple, str] = {}  # what stands in no line of this file
 
     def read(self, *, small: bool, sets: Sequence[str]) -> Spec:
         raw = self.document.data
@@ -47,8 +49,8 @@ class Reader:
 
     def where(self, path: tuple) -> str:
         for depth in range(len(path), 0, -1):
-            if path[:depth] in self.set_paths:
-                return self.set_paths[path[:depth]]
+            if path[:depth] in self.elsewhere:
+                return self.elsewhere[path[:depth]]
         line = self.document.line(path)
         return f"{self.name}, line {line}" if line else self.name
 
@@ -141,7 +143,7 @@ class Reader:
                 )
                 return
         at[parts[-1]] = parse_value(value)
-        self.set_paths[(*path, parts[-1])] = f"--set {text}"
+        self.elsewhere[(*path, parts[-1])] = f"--set {text}"
 
     # -- validation --------------------------------------------------------------------------
 
@@ -167,9 +169,11 @@ class Reader:
         complaints = len(self.problems)
         built = [self.member(i, m, defaults) for i, m in enumerate(members)]
         members_wrong = len(self.problems) > complaints or None in built
+        if "search" in raw:
+            raw["search"] = search_reader.read(raw["search"], self)
         spec = self.build(Spec, {**raw, "members": [m for m in built if m] or _ANY_MEMBER}, ())
         if spec and not members_wrong:
-            self.check_search(spec)
+            search_reader.check(spec, self)
             self.check_targets(spec)
             self.check_joins(spec)
         return spec
@@ -223,45 +227,6 @@ class Reader:
                 dotted = ".".join(str(p) for p in (loc[:-1] if known else loc))
                 self.problem(here, text, ".".join(filter(None, [shown, dotted])))
             return None
-
-    def check_search(self, spec: Spec) -> None:
-        search = spec.search
-        if search is None:
-            return
-        names = [m.name for m in spec.members]
-        for name in search.members:
-            if name not in names:
-                self.problem(("search", "members"), unknown("member", name, names))
-        for key, distribution in search.space.items():
-            if key not in Recipe.model_fields:
-                self.problem(
-                    ("search", "space", key),
-                    unknown("key", key, Recipe.model_fields),
-                    "search.space",
-                )
-                continue
-            for name in [n for n in search.members if n in names]:
-                base = spec.member(name).recipe.model_dump(mode="json")
-                for value in distribution.extremes():
-                    self.build(Recipe, {**base, key: value}, ("search", "space"), "search.space")
-        for name in [n for n in search.members if n in names]:
-            epochs = spec.member(name).recipe.epochs
-            if search.asha.grace_epochs > epochs:
-                self.problem(
-                    ("search", "asha", "grace_epochs"),
-                    f"{search.asha.grace_epochs} is more than the {epochs} epochs of "
-                    f"{name}: no candidate could ever be stopped",
-                )
-        counts = {"kfold": spec.folds.k, "holdout": 1, "balanced_holdout": 1, "all": 0}
-        last = counts.get(spec.folds.scheme, search.fold + 1) - 1  # `own` folds: not known yet
-        if last < 0:
-            self.problem(
-                ("search",),
-                "folds.scheme `all` leaves no validation part to compare "
-                "candidates on. Use kfold or holdout, or leave the search out",
-            )
-        elif search.fold > last:
-            self.problem(("search", "fold"), f"there are folds 0 to {last}, got {search.fold}")
 
     def check_targets(self, spec: Spec) -> None:
         allowed = ("label",) if spec.data.layout != "profiles" else ("mask", "gender", "age")
@@ -331,7 +296,8 @@ def _keys(model: type, loc: tuple) -> list[str]:
         if blocks:
             model = blocks[0]
     keys = list(model.model_fields)
-    return [*keys, "defaults", "small"] if model is Spec else keys
+    # those are gone before the spec is built
+    return [*keys, *{Spec: ("defaults", "small"), Search: ("names",)}.get(model, ())]
 
 
 def _arguments(annotation: Any) -> list[Any]:

@@ -23,12 +23,16 @@ from .worker import write_photographs
 
 @dataclass
 class Outcome:
-    """What one call did. `failures`: what failed -> why; `tables`: complete members."""
+    """What one call did. `failures`: what failed -> why; `tables`: complete members.
+
+    left_out: members that lost to others in the search, and so were not trained.
+    """
 
     trained: int = 0
     already: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     seconds: float = 0.0
     timing: dict[str, float] = field(default_factory=dict)
 
@@ -55,12 +59,13 @@ def train_members(
             console.print(text, highlight=False, markup=False)
         photographs = prepared.photographs
         write_photographs(photographs, store)
-        resolved, searching = resolve(spec, photographs, store)
+        resolved, searching, left_out = resolve(spec, photographs, store)
         store.write("spec.yaml", resolved.to_yaml())
-        members = [m for m in resolved.members if m.name in chosen and m.name not in searching]
+        waiting = {*searching, *left_out}
+        members = [m for m in resolved.members if m.name in chosen and m.name not in waiting]
         todo = [u for m in members for u in _left(m, photographs, store)]
         already = sum(len(units.of_member(m, photographs)) for m in members) - len(todo)
-        outcome = Outcome(already=already)
+        outcome = Outcome(already=already, left_out=left_out)
         outcome.timing["data"] = time.monotonic() - started
         searching = {name: search for name, search in searching.items() if name in chosen}
         if todo or searching:
@@ -70,7 +75,9 @@ def train_members(
             resolved = _with_winners(resolved, winners)
             store.write("spec.yaml", resolved.to_yaml())
         for member in resolved.members:
-            if member.name not in outcome.failures and assemble(member, photographs, store):
+            if member.name in outcome.left_out:  # it may have been trained before it had to compete
+                store.delete(f"tables/{member.name}")
+            elif member.name not in outcome.failures and assemble(member, photographs, store):
                 outcome.tables.append(member.name)
         for join in resolved.join:
             if assemble_join(join, resolved, photographs, store):
@@ -84,18 +91,21 @@ def train_members(
 
 
 def resolve(spec: Spec, photographs: Photographs, store: Store):
-    """The spec with the winners of finished searches, and the searches that are still open."""
-    searching = {}
-    winners = {}
-    for name in spec.searched():
-        from .search import MemberSearch
+    """The spec with the winners of finished searches, the searches that are still open, and the
+    names of members that a finished search left out."""
+    if spec.search is None:
+        return spec, {}, []
+    from .search import searches
 
-        search = MemberSearch(spec.member(name), spec.search, photographs, store)
-        if search.is_over() and search.winner():
+    searching, winners, left_out = {}, {}, []
+    for name, search in searches(spec, photographs, store).items():
+        if search.is_left_out():
+            left_out.append(name)
+        elif search.is_over() and search.winner():
             winners[name] = search.winner().settings
         else:
             searching[name] = search
-    return _with_winners(spec, winners), searching
+    return _with_winners(spec, winners), searching, left_out
 
 
 def check_recipes(spec: Spec) -> list[str]:
@@ -179,6 +189,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     clock.lap("ray_stop")
     outcome.timing |= {"slots": slots, **schedule.seconds}
     outcome.failures = schedule.failures
+    outcome.left_out += schedule.left_out
     outcome.trained = schedule.trained
     return schedule.winners
 

@@ -17,6 +17,7 @@ from rich.table import Table
 import ensembles
 
 from .errors import WrongRequest
+from .search_space import STOPPED
 from .spec import Spec, load
 from .store import Store
 
@@ -71,7 +72,10 @@ def vote_on_run(run: Run, mode: str | None, objective: str | None) -> ensembles.
     voting = [name for name in run.spec.voters() if name in trained]
     tables = {kind: _read(run.store, voting, kind) for kind in ("oof", "test")}
     vote = ensembles.cast(tables["oof"], tables["test"], mode, objective, _groups(run.store))
-    missing = [m.name for m in run.spec.members if m.name not in trained]
+    lost = _left_out(run)
+    if lost:
+        vote.notes.append(f"{STOPPED}, so left out: {', '.join(lost)}.")
+    missing = [m.name for m in run.spec.members if m.name not in [*trained, *lost]]
     if missing:
         vote.notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
@@ -81,6 +85,18 @@ def vote_on_run(run: Run, mode: str | None, objective: str | None) -> ensembles.
             f"predict only some targets and are in no join, so left out: {', '.join(partial)}."
         )
     return vote
+
+
+def _left_out(run: Run) -> list[str]:
+    """Members without tables because other members' candidates were better in the search."""
+    names = run.spec.searched() if run.spec.search and run.spec.search.scope == "ensemble" else ()
+    records = [name for name in names if run.store.exists(f"search/{name}.json")]
+    return [
+        name
+        for name in records
+        if run.store.read_json(f"search/{name}.json").get("left_out")
+        and not run.store.exists(f"tables/{name}")
+    ]
 
 
 def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
@@ -155,7 +171,8 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     """Members, then votes: OOF figures, the nested estimate, and the score on the test part.
 
     A vote's `oof` is of the rows its weights were fitted to; its `estimate` is not. A member's own
-    OOF score is a little flattered where its best epoch was chosen on the same rows.
+    OOF score is a little flattered where its best epoch was chosen on the same rows. A member that
+    lost to others in the search has a `note` in place of figures.
     """
     votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
     if not votes:
@@ -189,7 +206,20 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
                 "table": f"votes/{name}/probabilities.parquet",
             }
         )
+    for name in _left_out(run):
+        rows.append(
+            {
+                "kind": "member",
+                "name": name,
+                "oof": None,
+                "estimate": None,
+                "seconds": None,
+                "table": f"tables/{name}/test.parquet",
+                "note": STOPPED,
+            }
+        )
     for row in rows:
+        row.setdefault("note", None)
         table = row.pop("table")
         row["truth"] = None
         if truth is not None and run.store.exists(table):
@@ -220,6 +250,7 @@ def show_leaderboard(run: Run, rows: list[dict[str, Any]], console: Console) -> 
             key=lambda r: -((r["estimate"] or r["oof"] or {}).get("macro_f1", 0.0)),
         ):
             oof = _figures(row["oof"])[0] if row["oof"] and kind == "member" else _plain(row["oof"])
+            oof = row["note"] or oof
             estimate = _figures(row["estimate"])[0] if row["estimate"] else ""
             cells = [oof, estimate] + ([_plain(row["truth"])] if with_truth else [])
             table.add_row(f"{kind} {row['name']}", *cells, _seconds(row["seconds"]))
@@ -235,7 +266,9 @@ def _plain(scores: dict[str, Any] | None) -> str:
     return f"{scores['macro_f1']:.4f}" if scores else ""
 
 
-def _seconds(seconds: float) -> str:
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
     return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2f}"
 
 

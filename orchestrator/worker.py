@@ -4,8 +4,8 @@
 folder, so that a process that dies costs the epoch it was in: every epoch leaves `state.pt` beside
 the unit's other files, and `unit.json`, written last, says that the unit is complete.
 
-A unit's progress goes to the driver as flat reports: `unit`, `epoch`, `score`, `message`, and
-`event`: `started`, `epoch`, `done` or `failed`.
+A unit's progress goes to the driver as flat reports: `unit`, `epoch`, `value` (the metric after this
+epoch), `score` (the best so far), `message`, and `event`: `started`, `epoch`, `done` or `failed`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def run_units(config: dict[str, Any], report: Report) -> None:
 
 def _reporter(unit: Unit, config: dict[str, Any], report: Report) -> Report:
     """Adds what Tune needs in every report: the unit, and a score that is always a number."""
-    last = {"epoch": 0, "score": config["worst_score"], "seconds": 0.0, "message": ""}
+    worst = config["worst_score"]
+    last = {"epoch": 0, "score": worst, "value": worst, "seconds": 0.0, "message": ""}
 
     def send(values: dict[str, Any]) -> None:
         last.update({k: v for k, v in values.items() if k != "event"})
@@ -293,10 +294,11 @@ def _photos(frame: pd.DataFrame, unit: Unit, config: dict, shared: dict, part: s
 
 def _progress(row: dict[str, Any], metric: str, history: list[dict]) -> dict[str, Any]:
     """The report of one epoch. The score is the best so far, since the best weights are kept."""
-    values = [h[metric] for h in history[: int(row["epoch"])] if metric in h]
+    values = [h[metric] for h in history[: int(row["epoch"])] if metric in h] or [0.0]
     sign = -1 if metric == "loss" else 1
-    best = max((sign * v for v in values), default=0.0) * sign
-    return {"epoch": int(row["epoch"]), "score": best, "seconds": row["seconds"]}
+    best = max(sign * v for v in values) * sign
+    epoch, seconds = int(row["epoch"]), row["seconds"]
+    return {"epoch": epoch, "score": best, "value": values[-1], "seconds": seconds}
 
 
 def _read_state(unit: Unit, store: Store) -> dict[str, Any] | None:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from members.table import PROFILES
-from orchestrator.search import MemberSearch, draw
-from orchestrator.spec import Member, Search
+from orchestrator.search import MemberSearch, searches
+from orchestrator.search_space import Search
+from orchestrator.spec import Member, Spec
 from orchestrator.store import Store
 from orchestrator.units import Photographs
 
 EPOCHS = 8
+SEARCH = {
+    "members": ["m"],
+    "space": {"lr": {"log_uniform": [1e-4, 1e-2]}},
+    "candidates": 6,
+    "sampler": "random",
+    "asha": {"grace_epochs": 2, "reduction_factor": 2},
+}
 
 
 @pytest.fixture
@@ -29,19 +39,16 @@ def photographs():
 
 @pytest.fixture
 def make(tmp_path, photographs):
-    def make(**changes):
-        settings = {
-            "members": ["m"],
-            "space": {"lr": {"log_uniform": [1e-4, 1e-2]}},
-            "candidates": 6,
-            "sampler": "random",
-            "asha": {"grace_epochs": 2, "reduction_factor": 2},
-        }
-        member = Member(name="m", recipe={"model": "test_resnet", "epochs": EPOCHS})
-        search = Search(**{**settings, **changes})
-        return MemberSearch(member, search, photographs, Store(tmp_path))
+    def make(clock=None, **changes):
+        search = Search(**{**SEARCH, **changes})
+        timed = {} if clock is None else {"clock": clock}
+        return MemberSearch(member("m"), search, photographs, Store(tmp_path), **timed)
 
     return make
+
+
+def member(name: str) -> Member:
+    return Member(name=name, recipe={"model": "test_resnet", "epochs": EPOCHS})
 
 
 def run(search: MemberSearch, curves: list[list[float]]) -> None:
@@ -127,7 +134,8 @@ def test_an_interrupted_search_goes_on_where_it_was(make):
     assert [c.settings for c in again] == drawn
     assert first.ask() is None
     for candidate in again:
-        first.epoch(candidate.number, EPOCHS, 0.1 * candidate.number)
+        for epoch in range(1, EPOCHS + 1):
+            first.epoch(candidate.number, epoch, 0.1 + 0.1 * candidate.number)
         first.ended(candidate.number, "done", "")
     last = make()
     assert last.is_over()
@@ -147,22 +155,177 @@ def test_candidates_never_repeat_and_a_small_space_ends_the_search(make):
     assert search.is_over()
 
 
-def test_draws_stay_in_the_space_and_depend_on_the_seed_alone():
-    space = {"lr": {"log_uniform": [1e-4, 1e-2]}, "batch_size": {"int_uniform": [8, 16]},
-             "dropout": {"uniform": [0.0, 0.5]}, "image_size": {"choice": [[64, 48], [96, 72]]}}  # fmt: skip
-    for sampler in ("random", "tpe"):
-        search = Search(members=["m"], space=space, sampler=sampler, candidates=40)
-        told, rows = [], []
-        for seed in range(40):
-            settings = draw(search, told, seed)
-            assert draw(search, told, seed) == settings
-            assert 1e-4 <= settings["lr"] <= 1e-2
-            assert settings["batch_size"] in range(8, 17)
-            assert 0 <= settings["dropout"] <= 0.5
-            assert settings["image_size"] in ([64, 48], [96, 72])
-            told.append((settings, -abs(np.log10(settings["lr"]) + 2)))  # best at lr = 1e-2
-            rows.append(np.log10(settings["lr"]))
-        if sampler == "tpe":
-            assert (
-                np.mean(rows[20:]) > np.mean(rows[:13]) + 0.2
-            )  # it learns where the good ones are
+def test_a_grid_is_gone_through_in_its_order_and_capped(make):
+    space = {"loss": {"choice": ["f1", "focal"]}, "batch_size": {"quniform": [8, 24, 8]}}
+    search = make(space=space, sampler="grid", candidates=None)
+    run(search, [[0.5] * EPOCHS] * 6)
+    order = [(c.settings["loss"], c.settings["batch_size"]) for c in search.candidates]
+    assert order == list(itertools.product(["f1", "focal"], [8, 16, 24]))
+    assert search.is_over()
+
+
+def test_a_grid_goes_on_behind_what_an_earlier_call_took(make):
+    space = {"loss": {"choice": ["f1", "focal", "f1"]}, "batch_size": {"int_uniform": [8, 9]}}
+    run(make(space=space, sampler="grid", candidates=3), [[0.5] * EPOCHS] * 3)
+    search = make(space=space, sampler="grid", candidates=None)
+    run(search, [[0.5] * EPOCHS] * 6)
+    order = [(c.settings["loss"], c.settings["batch_size"]) for c in search.candidates]
+    assert order == [("f1", 8), ("f1", 9), ("focal", 8), ("focal", 9)]  # the second f1 is the first
+    assert search.is_over()
+
+
+def test_no_candidate_begins_after_the_hours_and_the_best_so_far_wins(make):
+    now = 1000.0
+    search = make(clock=lambda: now, hours=2, asha={"grace_epochs": EPOCHS})
+    first, second = search.ask()[0], search.ask()[0]
+    for epoch in range(1, EPOCHS + 1):
+        search.epoch(first.number, epoch, 0.5)
+    search.ended(first.number, "done", "")
+    now += 2 * 3600
+    assert search.ask() is None
+    assert not search.is_over()  # the second is still running, and may finish
+    for epoch in range(1, EPOCHS + 1):
+        assert search.epoch(second.number, epoch, 0.7) == ""
+    search.ended(second.number, "done", "")
+    assert search.is_over()
+    assert search.winner().number == 1
+    assert len(search.candidates) == 2
+
+
+def test_the_clock_of_a_search_goes_on_where_an_earlier_call_stopped_it(make):
+    now = 0.0
+    search = make(clock=lambda: now, hours=1)
+    candidate, _ = search.ask()
+    now = 50 * 60.0
+    search.epoch(candidate.number, 1, 0.5)  # and killed here
+    now = 9e9  # what happens between calls is no time of the search
+    again = make(clock=lambda: now, hours=1)
+    assert not again.is_over()
+    resumed, _ = again.ask()
+    assert resumed.number == candidate.number
+    now += 9 * 60
+    assert again.ask() is not None
+    now += 60
+    assert again.ask() is None
+    again.save()
+    assert make(clock=lambda: now, hours=1).ask() is not None  # those that had begun
+    more = make(clock=lambda: now, hours=1.5)
+    assert [more.ask()[0].number for _ in range(3)] == [0, 1, 2]  # a higher limit: a new one too
+
+
+def test_every_candidate_stands_in_the_csv_with_its_whole_curve(make, tmp_path):
+    """Also where settings and outcomes have the same names, and values are lists."""
+    space = {"loss": {"choice": ["focal"]}, "epochs": {"choice": [2, 3]},
+             "image_size": {"choice": [[64, 48]]}}  # fmt: skip
+    search = make(space=space, sampler="grid", metric="accuracy", asha={"grace_epochs": 8})
+    run(search, [[0.5, 0.25], [0.1, 0.4, 0.3]])
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "search/m.csv").read_text())))
+    assert [json.loads(row["curve"]) for row in rows] == [[0.5, 0.25], [0.1, 0.4, 0.3]]
+    assert [row["accuracy"] for row in rows] == ["0.5", "0.4"]  # of the best epoch
+    assert [row["epochs"] for row in rows] == ["2", "3"]
+    assert [row["recipe.epochs"] for row in rows] == ["2", "3"]
+    assert [row["loss"] for row in rows] == ["focal"] * 2
+    assert [json.loads(row["image_size"]) for row in rows] == [[64, 48]] * 2
+    assert list(rows[0]) == ["candidate", "loss", "recipe.epochs", "image_size", "epochs",
+                             "accuracy", "state", "reason", "curve", "hash"]  # fmt: skip
+
+
+# -- several members, several slots, and calls that are killed ------------------------------------
+
+
+@pytest.fixture
+def rivals(photographs):
+    """The searches of two members over one folder, made anew as each call does."""
+
+    def rivals(folder, scope: str) -> dict[str, MemberSearch]:
+        search = {**SEARCH, "members": ["m", "n"], "scope": scope}
+        members = [member("m"), member("n")]
+        spec = Spec(name="s", data={"train": "x"}, members=members, search=search)
+        return searches(spec, photographs, Store(folder))
+
+    return rivals
+
+
+def play(make, curves: dict, seed: int, kills: set[int] = frozenset()) -> tuple[dict, list]:
+    """Three slots that advance at random. At the steps in `kills` the driver is lost: new searches
+    over the same folder ask for what was running, and its worker reports from its first epoch on.
+    """
+    rng = np.random.default_rng(seed)
+    found, running, events = make(), [], []
+    for step in itertools.count():
+        if step in kills:
+            found, before = make(), running
+            again = [(name, s.ask()[0].number) for name, s in found.items() for _ in s._waiting[:]]
+            assert sorted(again) == sorted((name, number) for name, number, _ in before)
+            for name, number, done in before:
+                for epoch in range(1, done + 1):
+                    assert found[name].epoch(number, epoch, curves[name][number][epoch - 1]) == ""
+        for name, search in sorted(found.items(), key=lambda item: item[1].begun):
+            if len(running) < 3 and (asked := search.ask()):
+                running.append([name, asked[0].number, 0])
+        if not running:
+            return found, events
+        place = int(rng.integers(len(running)))
+        name, number, done = running[place]
+        value = curves[name][number][done]
+        reason = found[name].epoch(number, done + 1, value)
+        events.append((name, number, done + 1, value, bool(reason)))
+        running[place][2] += 1
+        if reason or done + 1 == EPOCHS:
+            found[name].ended(number, "done", "")
+            running.pop(place)
+
+
+@pytest.mark.parametrize("scope", ["member", "ensemble"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_killed_search_decides_as_one_that_was_never_killed(rivals, tmp_path, scope, seed):
+    rng = np.random.default_rng(seed)
+    curves = {name: rng.random((6, EPOCHS)).tolist() for name in ("m", "n")}
+    whole, events = play(lambda: rivals(tmp_path / "whole", scope), curves, seed)
+    assert any(stopped for *_, stopped in events)
+    kills = set(rng.choice(len(events), 8, replace=False).tolist())
+    broken, again = play(lambda: rivals(tmp_path / "broken", scope), curves, seed, kills)
+    assert again == events
+    for name in curves:
+        assert broken[name].candidates == whole[name].candidates
+
+
+@pytest.mark.parametrize("scope", ["member", "ensemble"])
+def test_whom_asha_compares_is_the_scope(rivals, tmp_path, scope):
+    """Against a plain account of each rung: one a member, or one for all."""
+    rng = np.random.default_rng(9)
+    curves = {"m": rng.random((6, EPOCHS)).tolist(), "n": (rng.random((6, EPOCHS)) / 2).tolist()}
+    _, events = play(lambda: rivals(tmp_path, scope), curves, seed=1)
+    rungs: dict[tuple, list[float]] = {}
+    best: dict[tuple, float] = {}
+    for name, number, epoch, value, stopped in events:
+        score = best[name, number] = max(value, best.get((name, number), 0.0))
+        if epoch not in (2, 4, 8):
+            assert not stopped
+            continue
+        before = rungs.setdefault((epoch, name if scope == "member" else ""), [])
+        behind = bool(before) and score < np.percentile(before, 50)
+        assert stopped == (behind and epoch < EPOCHS)
+        before.append(score)
+
+
+def test_a_member_none_of_whose_candidates_reached_the_end_is_left_out(rivals, tmp_path):
+    good, hopeless = rivals(tmp_path, "ensemble").values()
+    run(good, [[0.5 + 0.01 * i] * EPOCHS for i in range(6)])
+    assert not hopeless.is_left_out()
+    run(hopeless, [[0.1] * EPOCHS] * 6)
+    assert {c.epochs for c in hopeless.candidates} == {2}
+    assert hopeless.is_left_out()
+    assert not good.is_left_out()
+    hopeless.save()
+    remembered = {name: s.is_left_out() for name, s in rivals(tmp_path, "ensemble").items()}
+    assert remembered == {"m": False, "n": True}
+    assert json.loads((tmp_path / "search/n.json").read_text())["left_out"]
+    assert not rivals(tmp_path, "member")["n"].is_left_out()
+
+
+def test_members_that_do_not_compete_are_not_stopped_by_each_other(rivals, tmp_path):
+    good, weak = rivals(tmp_path, "member").values()
+    run(good, [[0.5] * EPOCHS] * 6)
+    run(weak, [[0.1] * EPOCHS] * 6)
+    assert {c.state for c in weak.candidates} == {"done"}

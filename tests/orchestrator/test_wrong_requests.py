@@ -150,6 +150,30 @@ def test_a_wrong_spec_or_folder_is_refused_before_anything_is_trained(
     assert not (tmp_path / "runs/small/units").exists()
 
 
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ("{model: {choice: [test_resnet, test_resnt]}}", "Did you mean 'test_resnet'"),
+        ("{crop: {choice: [[20, 20], [400, 20]]}}", "400"),
+        ("{optimizer: {choice: [adamw, adamww]}}", "Did you mean 'adamw'"),
+        # each goes with the first of the other key
+        (
+            "{model: {choice: [test_resnet, test_vit]}, image_size: {choice: [32, 33]}}",
+            "test_vit does not take [33, 33]",
+        ),
+    ],
+)
+def test_what_a_search_may_draw_is_checked_before_anything_is_trained(
+    run, spec, photos, tmp_path, space, said
+):
+    text = f"{SPEC}search: {{members: [a], space: {space}}}\n"
+    for command in ("check", "train-members"):
+        code, _, err = run(command, spec(text=text))
+        assert code == 2
+        assert err.count(said) == 1
+    assert not (tmp_path / "runs/small/units").exists()
+
+
 def test_a_label_outside_the_classes_of_the_training_table_is_named(run, spec, photos, tmp_path):
     photos.assign(label="d").head(3).to_csv(tmp_path / "test.csv", index=False)
     code, _, err = run("check", spec(("train: photos.csv", "train: photos.csv, test: test.csv")))
