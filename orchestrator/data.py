@@ -12,8 +12,9 @@ import pandas as pd
 from members import augment, corrections, folds, images, own_folds, sampling, table
 from members.errors import BadInput
 
+from . import copies
 from .spec import Spec
-from .units import Photographs
+from .units import Photographs, column
 
 
 @dataclass
@@ -51,16 +52,10 @@ def prepare(spec: Spec, progress=None) -> Prepared:
             test = table.read_test(data.layout, data.test, codec, data.root)
         except BadInput as error:
             problems += error.problems
-    for part in (frame, test):
-        if part is None:
-            continue
-        scanned = images.scan(
-            part["path"].tolist(), Path(cache_folder()) / "scan.parquet", progress
-        )
-        problems += images.unreadable(scanned)
-        for crop in dict.fromkeys(augment.crop_of(member.recipe) for member in spec.members):
-            problems += images.crop_problems(scanned, crop)
-        part["digest"] = scanned["digest"].to_numpy()
+    for part, given in ((frame, "train"), (test, "test")):
+        if part is not None:
+            problems += copies.match(part, spec, given)
+            problems += _scan(part, spec, progress)
     columns = sampling.columns_of(frame, codec)
     for member in spec.members:
         problems += [f"{member.name}: {p}" for p in sampling.problems(member.recipe, columns)]
@@ -75,8 +70,25 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     notes += folds.absent(frame, assigned, codec)
     leaks = folds.leaks(frame, frame["digest"].to_numpy())
     known = [name for name in (*codec.targets, "age_years") if name != "label" and name in frame]
-    frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest"]]
+    seen = [name for name in frame if "@" in name]  # the copies'
+    frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest", *seen]]
     return Prepared(Photographs(frame, test, codec), notes, leaks)
+
+
+def _scan(part: pd.DataFrame, spec: Spec, progress) -> list[str]:
+    """Decode every picture that a member sees, originals and copies, and add their digests."""
+    problems = []
+    for copy in (None, *copies.seen(spec)):
+        if column("path", copy) not in part:  # the copy is not complete: that is said already
+            continue
+        paths = part[column("path", copy)].tolist()
+        scanned = images.scan(paths, Path(cache_folder()) / "scan.parquet", progress)
+        problems += images.unreadable(scanned)
+        recipes = [member.recipe for member in spec.members if member.photos == copy]
+        for crop in dict.fromkeys(map(augment.crop_of, recipes)):
+            problems += images.crop_problems(scanned, crop)
+        part[column("digest", copy)] = scanned["digest"].to_numpy()
+    return problems
 
 
 def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:

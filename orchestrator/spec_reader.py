@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from members.errors import BadInput, nearest
 from members.recipe import Recipe, family
 
+from . import spec_checks
 from .errors import WrongRequest, unknown
 from .spec import Member, Spec
 from .yaml_lines import Document, parse_value
@@ -171,6 +172,8 @@ class Reader:
         if spec and not members_wrong:
             self.check_search(spec)
             self.check_targets(spec)
+            for mistake in spec_checks.copies(spec):
+                self.problem(*mistake)
             self.check_joins(spec)
         return spec
 
