@@ -68,10 +68,11 @@ class Recipe(Block):
         + ", ".join(CHAINS)
         + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}]",
     )
-    views: tuple[Literal["plain", "flip"], ...] = Field(
+    views: tuple[Literal["plain", "flip", "crops"], ...] = Field(
         ("plain",),
         min_length=1,
-        description="what predictions are the mean of: plain, flip (left and right swapped)",
+        description="what predictions are the mean of: plain, flip (left and right swapped), crops "
+        "(the four corners and the middle, nine tenths of each side, at full size again)",
     )
     normalize: str | Statistics = Field(
         "imagenet",

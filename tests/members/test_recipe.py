@@ -4,7 +4,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from members import augment, losses
+from members import augment, losses, predict
 from members.errors import BadInput
 from members.recipe import LOSSES, Recipe, check, families, family, flops
 from members.recipe_blocks import Statistics
@@ -72,7 +72,7 @@ def test_statistics_may_be_given_by_value():
         ("augmentation", "costum", "Did you mean 'custom'?"),
         ("augmentation", 3, "the name of a chain, or a list"),
         ("augmentation", [{"A": {}, "B": {}}], "one name with its arguments"),
-        ("views", ["plain", "flipped"], "'plain' or 'flip'"),
+        ("views", ["plain", "flipped"], "'plain', 'flip' or 'crops'"),
         ("views", [], "at least 1 item"),
         ("views", ["flip", "flip"], "each view once"),
         ("normalize", "imagnet", "Did you mean 'imagenet'?"),
@@ -139,6 +139,8 @@ def test_a_recipe_cannot_be_changed():
 
 def test_the_names_in_the_recipe_are_those_that_exist():
     assert set(LOSSES) == set(losses.LOSSES)
+    assert [*predict.VIEWS] == ["plain", "flip", "crops"]
+    assert Recipe(model="x", views=[*predict.VIEWS]).views == (*predict.VIEWS,)
     assert "base" in augment.CHAINS
     assert "custom" in augment.CHAINS
 
