@@ -20,10 +20,11 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     """
     folder = f"tables/{member.name}"
     units = of_member(member, photographs)
-    if not all(is_done(unit, store, photographs.test_hash) for unit in units):
+    test_hash = photographs.asked_hash(member.photos)
+    if not all(is_done(unit, store, test_hash) for unit in units):
         store.delete(folder)
         return False
-    stamp = f"{units[0].hash} {photographs.test_hash} {member.seeds}"
+    stamp = f"{units[0].hash} {test_hash} {member.seeds}"
     if (
         store.exists(f"{folder}/made_from.txt")
         and store.read(f"{folder}/made_from.txt") == stamp.encode()

@@ -14,8 +14,9 @@ from members.codec import Codec
 from members.errors import BadInput
 from members.recipe import Recipe
 
+from . import copies
 from .spec import Spec
-from .units import Photographs, codec_of, in_fold
+from .units import Photographs, codec_of, column, in_fold
 
 
 @dataclass
@@ -47,24 +48,16 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     if data.corrections:
         frame, corrected = corrections.apply(frame, data.corrections)
         notes += corrected
-    trained = [variant for member in spec.members for variant in spec.variants(member)]
     test = None
     if data.test is not None:
         try:
             test = table.read_test(data.layout, data.test, codec, data.root)
         except BadInput as error:
             problems += error.problems
-    for part in (frame, test):
-        if part is None:
-            continue
-        scanned = images.scan(
-            part["path"].tolist(), Path(cache_folder()) / "scan.parquet", progress
-        )
-        problems += images.unreadable(scanned)
-        crops = [augment.crop_of(recipe) for m in spec.members for recipe in spec.recipes_of(m)]
-        for crop in dict.fromkeys(crops):
-            problems += images.crop_problems(scanned, crop)
-        part["digest"] = scanned["digest"].to_numpy()
+    for part, given in ((frame, "train"), (test, "test")):
+        if part is not None:
+            problems += copies.match(part, spec, given)
+            problems += _scan(part, spec, progress)
     try:
         frame["fold"] = _folds(spec, frame)
     except BadInput as error:
@@ -77,8 +70,26 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     notes += folds.absent(frame, assigned, codec)
     leaks = folds.leaks(frame, frame["digest"].to_numpy())
     known = [name for name in (*codec.targets, "age_years") if name != "label" and name in frame]
-    frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest"]]
+    seen = [name for name in frame if "@" in name]  # the copies'
+    frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest", *seen]]
     return Prepared(Photographs(frame, test, codec), notes, leaks)
+
+
+def _scan(part: pd.DataFrame, spec: Spec, progress) -> list[str]:
+    """Decode every picture that a member sees, originals and copies, and add their digests."""
+    problems = []
+    for copy in (None, *copies.seen(spec)):
+        if column("path", copy) not in part:  # the copy is not complete: that is said already
+            continue
+        paths = part[column("path", copy)].tolist()
+        scanned = images.scan(paths, Path(cache_folder()) / "scan.parquet", progress)
+        problems += images.unreadable(scanned)
+        seeing = [member for member in spec.members if member.photos == copy]
+        recipes = [recipe for member in seeing for recipe in spec.recipes_of(member)]
+        for crop in dict.fromkeys(map(augment.crop_of, recipes)):
+            problems += images.crop_problems(scanned, crop)
+        part[column("digest", copy)] = scanned["digest"].to_numpy()
+    return problems
 
 
 def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:

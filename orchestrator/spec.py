@@ -26,12 +26,20 @@ class _Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class PhotoCopy(_Block):
+    """Folders with other pictures of the same photographs, by the same relative paths."""
+
+    train: str
+    test: str | None = None
+
+
 class Data(_Block):
     layout: Literal["profiles", "table", "folders"] = "profiles"
     train: str
     test: str | None = None
     root: str | None = None
     corrections: str | None = None  # a CSV of labels that are wrong: members/corrections.py
+    copies: dict[Name, PhotoCopy] = {}  # a member chooses one: `photos: NAME`
 
     @model_validator(mode="after")
     def _profiles_only(self) -> Data:
@@ -59,13 +67,14 @@ class Member(_Block):
     """One member: its name, what it predicts, its seeds, and the recipe it is trained with.
 
     age_bounds: where its training labels begin the second and the third age class; the scoring
-    keeps 30 and 60, for validation too.
+    keeps 30 and 60, for validation too. photos: which of `data.copies` it sees; None: the originals.
     """
 
     name: Name
     targets: tuple[str, ...] | None = None
     age_bounds: tuple[int, int] | None = None
     seeds: tuple[int, ...] | None = Field(None, min_length=1)
+    photos: str | None = None
     recipe: Recipe
 
     @field_validator("age_bounds")
@@ -161,6 +170,8 @@ class Spec(_Block):
         plain["members"] = [_flat(member) for member in self.members]
         if not self.join:
             del plain["join"]
+        if not self.data.copies:
+            del plain["data"]["copies"]
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from members.errors import BadInput, nearest
 from members.recipe import Recipe, family
 
-from . import search_reader
+from . import search_reader, spec_checks
 from .errors import WrongRequest, unknown
 from .search_space import Search
 from .spec import Member, Spec
@@ -175,6 +175,8 @@ class Reader:
         if spec and not members_wrong:
             search_reader.check(spec, self)
             self.check_targets(spec)
+            for mistake in spec_checks.copies(spec):
+                self.problem(*mistake)
             self.check_joins(spec)
         return spec
 

@@ -206,7 +206,8 @@ class _Clock:
 
 
 def _left(member: Member, photographs: Photographs, store: Store) -> list[Unit]:
-    return units.left(units.of_member(member, photographs), store, photographs.test_hash)
+    of_member = units.of_member(member, photographs)
+    return units.left(of_member, store, photographs.asked_hash(member.photos))
 
 
 def _with_winners(spec: Spec, winners: dict[str, dict]) -> Spec:

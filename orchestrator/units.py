@@ -63,7 +63,8 @@ class Photographs:
     """The photographs of one run: what members train on and what they are asked about.
 
     `train` has image_id, path, group, fold, label, one column a target, and digest; `test` has
-    image_id, path, label (-1 where unknown) and digest, or is None.
+    image_id, path, label (-1 where unknown) and digest, or is None. For each copy of the photos
+    that a member sees, both also have path@NAME and digest@NAME.
     """
 
     train: pd.DataFrame
@@ -89,9 +90,26 @@ class Photographs:
     def test_hash(self) -> str:
         return "" if self.test is None else _digest(self.test, ["image_id", "digest"])
 
+    def seen_hash(self, photos: str | None) -> str:
+        """Of the training pictures of a copy; empty for the originals, which `data_hash` has."""
+        if photos is None:
+            return ""
+        return _digest(self.train, ["image_id", column("digest", photos)])
+
+    def asked_hash(self, photos: str | None) -> str:
+        """Of the test pictures of a copy, or of the originals: `test_hash`."""
+        if photos is None or self.test is None:
+            return self.test_hash
+        return _digest(self.test, ["image_id", column("digest", photos)])
+
     @property
     def n_folds(self) -> int:
         return folds.n_folds(self.train["fold"].to_numpy())
+
+
+def column(name: str, photos: str | None) -> str:
+    """Where `path` or `digest` of a copy stands in the tables of photographs."""
+    return name if photos is None else f"{name}@{photos}"
 
 
 def codec_of(member: Member, codec: Codec) -> Codec:
@@ -132,6 +150,8 @@ def member_hash(member: Member, photographs: Photographs) -> str:
     }
     if member.age_bounds is not None:
         content["age_bounds"] = member.age_bounds
+    if member.photos is not None:
+        content["photos"] = photographs.seen_hash(member.photos)
     if _asks_for_years(member):
         content["years"] = photographs.years_hash
     text = json.dumps(content, sort_keys=True)

@@ -26,6 +26,7 @@ from .units import (
     Photographs,
     Unit,
     codec_of,
+    column,
     in_fold,
     is_done,
     labels_of,
@@ -86,7 +87,7 @@ def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report)
     if "photographs" not in shared:
         shared["photographs"] = read_photographs(store)
     photographs: Photographs = shared["photographs"]
-    if is_done(unit, store, photographs.test_hash):
+    if is_done(unit, store, photographs.asked_hash(unit.member.photos)):
         record = store.read_json(f"{unit.path}/unit.json")
         for row in record["history"]:
             send({"event": "epoch", **_progress(row, config["metric"], record["history"])})
@@ -218,7 +219,7 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
     if not store.exists(f"{path}/model.safetensors"):
         store.write(f"{path}/model.safetensors", models.to_bytes(model))
     record["seconds"]["predict"] = round(time.perf_counter() - started, 3)
-    record["test_hash"] = photographs.test_hash
+    record["test_hash"] = photographs.asked_hash(unit.member.photos)
     store.write_json(f"{path}/unit.json", record)
     store.delete(f"{path}/state.pt")
     store.delete(f"{path}/failed.txt")
@@ -278,11 +279,12 @@ def _photos(frame: pd.DataFrame, unit: Unit, config: dict, shared: dict, part: s
     recipe = unit.member.recipe
     codec = codec_of(unit.member, shared["photographs"].codec)
     crop = augment.crop_of(recipe)
-    key = (part, recipe.image_size, crop)
+    copy = unit.member.photos
+    key = (part, recipe.image_size, crop, copy)
     if key not in shared:
         shared[key] = images.pixels(
-            frame["path"].tolist(),
-            frame["digest"].tolist(),
+            frame[column("path", copy)].tolist(),
+            frame[column("digest", copy)].tolist(),
             size=tuple(recipe.image_size),
             crop=crop,
             folder=config["cache"],
