@@ -9,10 +9,10 @@ import numpy as np
 from ensembles import tables
 from members.codec import Codec
 
+from .answers import table_meta
 from .spec import Join, Spec
 from .store import Store
 from .units import Photographs, codec_of, labels_of
-from .worker import table_meta
 
 
 def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store) -> bool:
@@ -55,9 +55,7 @@ def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store
     return True
 
 
-def joint(
-    parts: Mapping[str, np.ndarray], codecs: Mapping[str, Codec], codec: Codec
-) -> np.ndarray:
+def joint(parts: Mapping[str, np.ndarray], codecs: Mapping[str, Codec], codec: Codec) -> np.ndarray:
     """Probabilities (N, K) float32 of the joint classes of `codec`: products of the marginals.
 
     parts: name -> (N, k) of the joint classes of `codecs[name]`, whose targets together are those

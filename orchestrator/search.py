@@ -19,8 +19,8 @@ import pandas as pd
 
 from .spec import Distribution, Member, Search
 from .store import Store
+from .unit_files import history_of
 from .units import Photographs, Unit, of_member
-from .worker import history_of
 
 _DRAWS = 50  # attempts to draw settings that no earlier candidate has
 
@@ -121,7 +121,9 @@ class MemberSearch:
         if candidate.state != "stopped":
             candidate.state, candidate.reason = state, reason
         if candidate.state != "done":
-            self.store.delete(f"{self.unit(candidate.settings).path}/state.pt")
+            folder = self.unit(candidate.settings).path
+            self.store.delete(f"{folder}/state.pt")
+            self.store.delete(f"{folder}/epochs")
         self.save()
 
     def is_over(self) -> bool:
