@@ -14,12 +14,13 @@ _HOME = {
     "evaluate": "evaluation",
     "fit_weights": "weights",
     "read_members": "tables",
+    "read_soft_submissions": "soft_submission",
     "read_submission": "submission",
     "read_table": "tables",
     "write_submission": "submission",
     "write_table": "tables",
 }
-_RENAMED = {"read_table": "read", "write_table": "write"}
+_RENAMED = {"read_soft_submissions": "read_all", "read_table": "read", "write_table": "write"}
 
 __all__ = sorted(_HOME)
 

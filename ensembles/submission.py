@@ -121,7 +121,7 @@ def read_submissions(
         aligned.append(Submission(first.ids, submission.answers[np.argsort(target)]))
     if problems:
         raise BadInput(problems)
-    return dict(zip(_names(paths), aligned, strict=True))
+    return dict(zip(file_names(paths), aligned, strict=True))
 
 
 def answer_classes(
@@ -218,7 +218,7 @@ def _unknown(place: Place, lines: list[int], answers: list[str], allowed: set[st
     ]
 
 
-def _names(paths: Sequence[Place]) -> list[str]:
+def file_names(paths: Sequence[Place]) -> list[str]:
     stems = [PurePosixPath(str(path)).stem for path in paths]
     names = [
         stem if stems.count(stem) == 1 else str(path)

@@ -25,12 +25,17 @@ from members.losses import class_weights
 from members.predict import check_size, precision
 from members.recipe import Recipe
 
-__all__ = ["Diverged", "Epoch", "State", "best_weights", "fit", "scores"]
+__all__ = ["Diverged", "Epoch", "State", "best_weights", "fit", "last_weights", "scores"]
 
 
 def best_weights(state: State) -> dict[str, torch.Tensor]:
     """Weights of the best epoch so far, by name."""
     return state["best_weights"]
+
+
+def last_weights(state: State) -> dict[str, torch.Tensor]:
+    """Weights of the last epoch so far, by name: the running mean where the recipe has one."""
+    return state["average"]["weights"] if state["average"] else state["model"]
 
 
 def fit(

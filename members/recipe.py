@@ -156,6 +156,18 @@ class Recipe(Block):
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a better one; null: never"
     )
+    select: Literal["best", "last", "common_epoch"] = Field(
+        "best",
+        description="whose weights predict. best: of each fold its own best epoch, chosen on the "
+        "rows that its OOF score is of, which flatters that score a little. last: nothing is "
+        "chosen. common_epoch: one for all folds and seeds, the best of their mean curve; until "
+        "it is known, and after, the disk holds every epoch's weights and probabilities",
+    )
+    submissions_above: float | None = Field(
+        None,
+        description="every epoch whose metric is at least this (loss: at most) keeps its weights "
+        "and a pair of submissions, hard labels and soft probabilities, in units/.../epochs/",
+    )
 
     # the machine
     mixed_precision: Literal["auto", "off", "bf16", "fp16"] = Field(

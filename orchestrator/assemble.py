@@ -1,11 +1,18 @@
-"""Finished units -> one OOF and one test table a member."""
+"""Finished units -> one OOF and one test table a member.
+
+Where the recipe wants a common epoch, it is chosen here, since here all curves are known.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from ensembles import tables
 
+from .answers import table_path, weights_path
+from .selection import common_epoch, mean_curve
 from .spec import Member
 from .store import Store
 from .units import Photographs, Unit, is_done, of_member
@@ -31,6 +38,7 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     ):
         return True
     store.delete(folder)
+    store.write_json(f"{folder}/epochs.json", _choose_epochs(member, units, store))
     if (photographs.train["fold"] >= 0).any():
         tables.write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store))
     if photographs.test is not None:
@@ -38,6 +46,37 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
         tables.write(store.uri(f"{folder}/test.parquet"), _mean(parts))
     store.write(f"{folder}/made_from.txt", stamp)
     return True
+
+
+def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str, Any]:
+    """Which epoch of each unit the tables are made from, and by what it was chosen.
+
+    A common epoch's files are put where each unit's own would stand.
+    """
+    recipe = member.recipe
+    records = {unit: store.read_json(f"{unit.path}/unit.json") for unit in units}
+    histories = [record["history"] for record in records.values()]
+    chosen = {"select": recipe.select, "metric": recipe.metric}
+    if recipe.select == "common_epoch":
+        epoch = common_epoch(histories, recipe.metric)
+        for unit in units:
+            _publish(unit, epoch, store)
+        epochs = [epoch] * len(units)
+        chosen["mean_curve"] = mean_curve(histories, recipe.metric)
+    elif recipe.select == "last":
+        epochs = list(map(len, histories))
+    else:
+        epochs = [record["best_epoch"] for record in records.values()]
+    names = [unit.path.rsplit("/", 1)[1] for unit in units]
+    return {**chosen, "epochs": dict(zip(names, epochs, strict=True))}
+
+
+def _publish(unit: Unit, epoch: int, store: Store) -> None:
+    pairs = [(weights_path(unit, epoch), weights_path(unit))]
+    pairs += [(table_path(unit, kind, epoch), table_path(unit, kind)) for kind in ("oof", "test")]
+    for kept, published in pairs:
+        if store.exists(kept):
+            store.write(published, store.read(kept))
 
 
 def _oof(units: list[Unit], photographs: Photographs, store: Store) -> tables.Table:

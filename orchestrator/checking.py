@@ -12,7 +12,7 @@ from rich.table import Table
 from members import folds
 from members.errors import BadInput
 
-from . import data, units
+from . import data, tracking, units
 from .search_space import STOPPED, Search
 from .spec import Spec
 from .store import Store
@@ -29,7 +29,7 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
         prepared = data.prepare(spec)
     except BadInput as error:
         prepared, problems = None, list(error.problems)
-    problems += check_recipes(spec)
+    problems += check_recipes(spec) + tracking.problems(spec.tracking, store)
     if problems or prepared is None:
         raise BadInput(problems)
 

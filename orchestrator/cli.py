@@ -190,7 +190,11 @@ def vote(
         typer.Option(metavar="DIR", help="tables made elsewhere, DIR/<member>/oof.parquet"),
     ] = None,
     submissions: Annotated[
-        list[Path] | None, typer.Option(metavar="CSV ...", help="submission files made elsewhere")
+        list[Path] | None,
+        typer.Option(
+            metavar="CSV ...",
+            help="submission files: labels (--mode hard) or a column a class (--mode soft)",
+        ),
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="where the vote goes")] = None,
     json: Json = None,
@@ -213,9 +217,15 @@ def vote(
     if len(given) > 1 and given != ["SPEC", "--run"]:
         raise WrongRequest(f"give one of SPEC, --run, --tables and --submissions, not {given}")
     if submissions:
-        if mode not in (None, "hard"):
-            raise WrongRequest(f"submissions hold labels only: --mode hard, not {mode}")
-        result = ensembles.cast_submissions(list(map(str, submissions)))
+        if mode == "weighted":
+            raise WrongRequest(
+                "submissions have no OOF rows to fit weights to: --mode hard or soft"
+            )
+        files = list(map(str, submissions))
+        if mode == "soft":
+            result = ensembles.cast(None, ensembles.read_soft_submissions(files), "soft")
+        else:
+            result = ensembles.cast_submissions(files)
         where = ""
     elif tables:
         oof, test = (ensembles.read_members(tables, kind) for kind in ("oof", "test"))

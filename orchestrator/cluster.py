@@ -103,6 +103,11 @@ def _environment(address: str) -> dict[str, str]:
     }
 
 
+def _of_trackers() -> dict[str, str]:
+    """Processes of a local Ray have them anyway; those of another cluster must be given them."""
+    return {k: v for k, v in os.environ.items() if k.startswith(("WANDB_", "MLFLOW_"))}
+
+
 def _start_local(ray) -> str:
     port = _free_port()
     address = f"{ray.util.get_node_ip_address()}:{port}"
@@ -129,7 +134,7 @@ def _join(ray, address: str) -> str:
             log_to_driver=False,
             logging_level="ERROR",
             configure_logging=False,
-            runtime_env={"env_vars": _environment(address)},
+            runtime_env={"env_vars": _environment(address) | _of_trackers()},
         )
     except Exception as error:
         raise WrongRequest(

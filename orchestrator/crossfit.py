@@ -22,7 +22,7 @@ from ray.tune.search import Searcher
 from .cluster import Cluster
 from .progress import Progress
 from .search import MemberSearch
-from .spec import Member, Resources
+from .spec import Member, Spec
 from .store import Store
 from .units import Unit
 from .worker import train_units
@@ -293,10 +293,13 @@ def _trial(config: dict[str, Any]) -> None:
     trainer.fit()
 
 
-def base_config(store: Store, resources: Resources, cluster: Cluster, cache: str | None) -> dict:
+def base_config(spec: Spec, store: Store, cluster: Cluster, cache: str | None) -> dict:
     """The part of a run's config that all runs share."""
+    resources = spec.resources
     return {
         "run": store.root,
+        "project": spec.name,
+        "tracking": list(spec.tracking),
         "cache": cache,
         "cpus": resources.cpus,
         "gpus": cluster.gpus_each(resources),

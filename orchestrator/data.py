@@ -60,6 +60,7 @@ def prepare(spec: Spec, progress=None) -> Prepared:
             problems += _scan(part, spec, progress)
     try:
         frame["fold"] = _folds(spec, frame)
+        problems += _without_effect(spec, frame)
     except BadInput as error:
         problems += error.problems
     problems += _unserved(spec, frame, codec)
@@ -144,6 +145,22 @@ def _class_weight_problems(recipe: Recipe, n_classes: int) -> list[str]:
     except BadInput as error:
         return error.problems
     return []
+
+
+def _without_effect(spec: Spec, frame: pd.DataFrame) -> list[str]:
+    """Choices among epochs that nothing can be chosen by, or written of."""
+    problems, nothing_held_out = [], (frame["fold"] < 0).all()
+    for member in spec.members:
+        recipe, watches = member.recipe, "needs a validation part, and no photo is held out"
+        if recipe.select == "common_epoch" and nothing_held_out:
+            problems.append(f"{member.name}: select: common_epoch {watches}; use last")
+        if recipe.submissions_above is not None and nothing_held_out:
+            problems.append(f"{member.name}: submissions_above {watches}; leave it out")
+        if recipe.submissions_above is not None and spec.data.test is None:
+            problems.append(
+                f"{member.name}: submissions_above needs photos to predict: give data.test"
+            )
+    return problems
 
 
 def report_lines(prepared: Prepared) -> list[str]:

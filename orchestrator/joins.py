@@ -9,10 +9,10 @@ import numpy as np
 from ensembles import tables
 from members.codec import Codec
 
+from .answers import table_meta
 from .spec import Join, Spec
 from .store import Store
 from .units import Photographs, codec_of, labels_of
-from .worker import table_meta
 
 
 def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store) -> bool:

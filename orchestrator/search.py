@@ -207,7 +207,9 @@ class MemberSearch:
         if candidate.state != "stopped":
             candidate.state, candidate.reason = state, reason
         if candidate.state != "done":
-            self.store.delete(f"{self.unit(candidate.settings).path}/state.pt")
+            folder = self.unit(candidate.settings).path
+            self.store.delete(f"{folder}/state.pt")
+            self.store.delete(f"{folder}/epochs")
         self.save()
 
     def is_over(self) -> bool:

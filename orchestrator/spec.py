@@ -124,6 +124,11 @@ _JUDGED = frozenset(
 
 
 class Spec(_Block):
+    """A whole ensemble file.
+
+    tracking: who gets the curves besides `history.csv`; [] is nobody.
+    """
+
     name: Name
     data: Data
     folds: Folds = Folds()
@@ -132,11 +137,17 @@ class Spec(_Block):
     search: Search | None = None
     vote: Vote = Vote()
     resources: Resources = Resources()
+    tracking: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
 
     @field_validator("join", mode="before")
     @classmethod
     def _one_or_several(cls, joins: Any) -> Any:
         return [joins] if isinstance(joins, dict) else joins
+
+    @field_validator("tracking", mode="before")
+    @classmethod
+    def _one_or_more(cls, trackers: Any) -> Any:
+        return [trackers] if isinstance(trackers, str) else trackers
 
     def voters(self) -> tuple[str, ...]:
         """Names of what may vote: members that predict all targets, and joins."""

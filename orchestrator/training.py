@@ -10,7 +10,7 @@ from rich.console import Console
 
 from members.errors import BadInput
 
-from . import data, units
+from . import data, tracking, units
 from .assemble import assemble
 from .cluster import show_token
 from .errors import WrongRequest, unknown
@@ -151,9 +151,10 @@ def cost_of(photographs: Photographs) -> Callable[[Member], float]:
 def _train(spec, photographs, store, console, todo, searching, address, outcome: Outcome):
     """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
     clock = _Clock(outcome.timing)
-    problems = check_recipes(spec)
+    problems = check_recipes(spec) + tracking.problems(spec.tracking, store)
     if problems:
         raise BadInput(problems)
+    tracking.prepare(spec.tracking, store, spec.name)
     from . import crossfit
     from .cluster import connect
     from .progress import Progress
@@ -181,12 +182,22 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
                 units_left=lambda member: _left(member, photographs, store),
                 cost=cost,
                 slots=slots,
-                config=crossfit.base_config(store, spec.resources, cluster, data.cache_folder()),
+                config=crossfit.base_config(spec, store, cluster, data.cache_folder()),
                 progress=progress,
             )
             crossfit.run_all(schedule, store, cluster)
         clock.lap("runs")
     clock.lap("ray_stop")
+    tracked = [
+        *todo,
+        *(
+            unit
+            for name, settings in schedule.winners.items()
+            for unit in units.of_member(spec.member(name).with_settings(settings), photographs)
+        ),
+    ]
+    for line in tracking.complaints(tracked, store):
+        console.print(f"note: {line}", highlight=False, markup=False)
     outcome.timing |= {"slots": slots, **schedule.seconds}
     outcome.failures = schedule.failures
     outcome.left_out += schedule.left_out

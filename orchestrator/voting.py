@@ -192,6 +192,7 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
                 "oof": solo[member],
                 "estimate": None,
                 "seconds": _training_seconds(run.store, member),
+                **_epochs(run.store, member),
                 "table": f"tables/{member}/test.parquet",
             }
         )
@@ -236,12 +237,20 @@ def _training_seconds(store: Store, member: str) -> float:
     return sum(record["seconds"]["train"] for record in records)
 
 
+def _epochs(store: Store, member: str) -> dict[str, Any]:
+    """How the epochs of a member's units were chosen, and which; nothing is known of a join."""
+    path = f"tables/{member}/epochs.json"
+    chosen = store.read_json(path) if store.exists(path) else {}
+    return {"select": chosen.get("select"), "epochs": chosen.get("epochs")}
+
+
 def show_leaderboard(run: Run, rows: list[dict[str, Any]], console: Console) -> None:
     with_truth = any(row["truth"] for row in rows)
     table = Table(
         box=None, pad_edge=False, title=f"{run.spec.name}: macro F1", title_justify="left"
     )
     table.add_column("")
+    table.add_column("epochs")
     for name in ("OOF", "nested estimate", *(["test"] if with_truth else []), "seconds"):
         table.add_column(name, justify="right")
     for kind in ("member", "vote"):
@@ -253,13 +262,22 @@ def show_leaderboard(run: Run, rows: list[dict[str, Any]], console: Console) -> 
             oof = row["note"] or oof
             estimate = _figures(row["estimate"])[0] if row["estimate"] else ""
             cells = [oof, estimate] + ([_plain(row["truth"])] if with_truth else [])
-            table.add_row(f"{kind} {row['name']}", *cells, _seconds(row["seconds"]))
+            table.add_row(f"{kind} {row['name']}", _selected(row), *cells, _seconds(row["seconds"]))
         table.add_section()
     console.print(table)
     for row in rows:
         if row["kind"] == "vote" and run.store.exists(f"votes/{row['name']}/submission.csv"):
             path = run.store.uri(f"votes/{row['name']}/submission.csv")
             console.print(f"submission of {row['name']}: {path}")
+
+
+def _selected(row: dict[str, Any]) -> str:
+    """`best 4-9`, `last 10` or `common 6`."""
+    if not row.get("epochs"):
+        return ""
+    low, high = min(row["epochs"].values()), max(row["epochs"].values())
+    shown = f"{low}-{high}" if low < high else str(low)
+    return f"{row['select'].removesuffix('_epoch')} {shown}"
 
 
 def _plain(scores: dict[str, Any] | None) -> str:

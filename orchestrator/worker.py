@@ -11,7 +11,6 @@ epoch), `score` (the best so far), `message`, and `event`: `started`, `epoch`, `
 from __future__ import annotations
 
 import io
-import json
 import time
 import traceback
 from collections.abc import Callable
@@ -21,21 +20,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from . import answers
+from .selection import kept_epochs, submitted_epochs
 from .store import Store
+from .tracking import Curves, follow
+from .unit_files import read_state, record_of, write_state
 from .units import (
     Photographs,
     Unit,
     codec_of,
     column,
     in_fold,
-    is_done,
     labels_of,
     training_labels,
     unit_of,
 )
 
 if TYPE_CHECKING:
-    from members.codec import Codec
     from members.dataset import Photos
 
 Report = Callable[[dict[str, Any]], None]
@@ -87,8 +88,8 @@ def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report)
     if "photographs" not in shared:
         shared["photographs"] = read_photographs(store)
     photographs: Photographs = shared["photographs"]
-    if is_done(unit, store, photographs.asked_hash(unit.member.photos)):
-        record = store.read_json(f"{unit.path}/unit.json")
+    record = record_of(unit, store)
+    if record and record["test_hash"] == photographs.asked_hash(unit.member.photos):
         for row in record["history"]:
             send({"event": "epoch", **_progress(row, config["metric"], record["history"])})
         send({"event": "done"})
@@ -99,25 +100,28 @@ def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report)
     device = "cuda" if torch.cuda.is_available() and config["gpus"] else "cpu"
     if device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
-    model, trained = _train(unit, store, config, shared, send, device)
-    _predict(unit, store, config, shared, model, trained, device)
+    if record:  # only the test photographs are new
+        _predict(unit, store, config, shared, None, record, device)
+    else:
+        with follow(unit, store, config) as curves:
+            weights, record = _train(unit, store, config, shared, send, device, curves)
+            _predict(unit, store, config, shared, weights, record, device)
+            if store.exists(f"{unit.path}/predictions.png"):
+                curves.picture(store.read(f"{unit.path}/predictions.png"), len(record["history"]))
     send({"event": "done"})
 
 
-def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, device: str):
-    """The unit's network with its best weights, and a record of how it came about."""
-    from members import fit, models
+def _train(
+    unit: Unit, store: Store, config: dict, shared: dict, send: Report, device: str, curves: Curves
+):
+    """The weights that the unit keeps, and a record of how they came about."""
+    from members import fit
     from members.dataset import with_statistics
     from members.errors import BadInput
 
     photographs = shared["photographs"]
     recipe = unit.member.recipe
     n_classes = len(codec_of(unit.member, photographs.codec).classes)
-    weights = f"{unit.path}/model.safetensors"
-    if store.exists(f"{unit.path}/unit.json"):  # only the test photographs are new
-        model = models.build(recipe, n_classes, pretrained=False)
-        models.load_bytes(model, store.read(weights))
-        return model, store.read_json(f"{unit.path}/unit.json")
     began, started = time.time(), time.perf_counter()
     photos = _photos(photographs.train, unit, config, shared, "train")
     train_rows, valid_rows = in_fold(photographs.train, unit.fold)
@@ -130,7 +134,7 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
     )
     recipe = with_statistics(recipe, parts[0])
     how = {"seed": unit.seed or 0, "device": device, "loader_workers": config["loader_workers"]}
-    state = _read_state(unit, store)
+    state = read_state(unit, store)
     try:
         epochs = fit.fit(recipe, *parts, n_classes, **how, state=state)
     except BadInput:  # a state that another version of the project left: begin again
@@ -138,16 +142,19 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
             raise
         state, epochs = None, fit.fit(recipe, *parts, n_classes, **how)
     resumed = len(state["history"]) if state else 0
+    if not resumed:
+        store.delete(f"{unit.path}/epochs")
     for row in state["history"] if state else ():
         send({"event": "epoch", **_progress(row, config["metric"], state["history"])})
+    curves.begin(state["history"] if state else [])
     prepared = time.perf_counter()
     for epoch in epochs:
         state = epoch.state()
-        _write_state(unit, store, state)
+        write_state(unit, store, state)
+        curves.epoch(epoch.metrics)
         send({"event": "epoch", **_progress(epoch.metrics, config["metric"], state["history"])})
-    model = models.build(recipe, n_classes, pretrained=False)
-    model.load_state_dict(fit.best_weights(state))
     history = state["history"]
+    last = recipe.select == "last"
     record = {
         "member": unit.member.model_dump(mode="json"),
         "fold": unit.fold,
@@ -155,7 +162,7 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
         "hash": unit.hash,
         "rows": {"train": len(train_rows), "validation": len(valid_rows)},
         "best_epoch": state["best_epoch"],
-        "metrics": history[state["best_epoch"] - 1],
+        "metrics": history[-1 if last else state["best_epoch"] - 1],
         "history": history,
         "normalize": recipe.model_dump(mode="json")["normalize"],
         "resumed_after_epoch": resumed,
@@ -170,75 +177,57 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
         "folds_hash": photographs.folds_hash,
         "versions": _versions(),
     }
-    return model, record
+    return fit.last_weights(state) if last else fit.best_weights(state), record
 
 
-def _predict(unit: Unit, store: Store, config, shared, model, record: dict, device: str) -> None:
-    """Probabilities for the held-out rows and the test photographs; `unit.json` last."""
-    from ensembles import tables
+def _predict(unit: Unit, store: Store, config, shared, weights, record: dict, device: str) -> None:
+    """Probabilities for the held-out rows and the test photographs; `unit.json` last.
+
+    Of the weights that the unit keeps (None: they stand in its folder) and of each epoch that it
+    keeps. With a common epoch it keeps epochs only: `assemble` knows which of them speaks.
+    """
     from members import models
     from members.predict import predict
     from members.recipe_blocks import Statistics
 
     photographs: Photographs = shared["photographs"]
-    path = unit.path
     recipe = unit.member.recipe
     if recipe.normalize == "computed":
         recipe = recipe.model_copy(update={"normalize": Statistics(**record["normalize"])})
-    codec = codec_of(unit.member, photographs.codec)
+    parts = _asked(unit, config, shared)
     started = time.perf_counter()
-    model = model.to(device)
+    n_classes = len(codec_of(unit.member, photographs.codec).classes)
+    model = models.build(recipe, n_classes, pretrained=False).to(device)
 
     def ask(photos: Photos) -> np.ndarray:
         return predict(
             model, photos, recipe, device=device, loader_workers=config["loader_workers"]
         )
 
-    def write(name: str, frame: pd.DataFrame, photos: Photos, fold: np.ndarray | None) -> None:
-        labels = labels_of(frame, codec)
-        tables.write(
-            store.uri(f"{path}/{name}.parquet"),
-            tables.Table(
-                ids=frame["image_id"].to_numpy(str),
-                probabilities=ask(photos),
-                fold=fold,
-                label=labels if (labels >= 0).all() else None,
-                meta=table_meta(photographs, unit.member.name, codec),
-            ),
-        )
-
-    _, valid_rows = in_fold(photographs.train, unit.fold)
-    if len(valid_rows) and not store.exists(f"{path}/oof.parquet"):
-        photos = _photos(photographs.train, unit, config, shared, "train").take(valid_rows)
-        frame = photographs.train.iloc[valid_rows]
-        write("oof", frame, photos, frame["fold"].to_numpy(np.int16))
-    if photographs.test is not None:
-        write(
-            "test", photographs.test, _photos(photographs.test, unit, config, shared, "test"), None
-        )
-    if not store.exists(f"{path}/model.safetensors"):
-        store.write(f"{path}/model.safetensors", models.to_bytes(model))
-    record["seconds"]["predict"] = round(time.perf_counter() - started, 3)
+    kept = kept_epochs(record["history"], recipe)
+    shown = record["best_epoch"]
+    for epoch in kept:
+        models.load_bytes(model, store.read(answers.weights_path(unit, epoch)))
+        answers.write_tables(unit, store, photographs, parts, ask, epoch)
+    for epoch in submitted_epochs(record["history"], recipe):
+        answers.write_submissions(unit, store, epoch)
+    if recipe.select != "common_epoch":
+        shown = None
+        if weights is None:
+            models.load_bytes(model, store.read(answers.weights_path(unit)))
+        else:
+            model.load_state_dict(weights)
+            store.write(answers.weights_path(unit), models.to_bytes(model))
+        answers.write_tables(unit, store, photographs, parts, ask)
+    seconds = time.perf_counter() - started
+    if "oof" in parts and not store.exists(f"{unit.path}/predictions.png"):
+        answers.write_picture(unit, store, parts["oof"], shown)
+    # of one network: the epochs that are kept besides cost as much each
+    record["seconds"]["predict"] = round(seconds / (len(kept) + (shown is None)), 3)
     record["test_hash"] = photographs.asked_hash(unit.member.photos)
-    store.write_json(f"{path}/unit.json", record)
-    store.delete(f"{path}/state.pt")
-    store.delete(f"{path}/failed.txt")
-
-
-def table_meta(photographs: Photographs, name: str, codec: Codec) -> dict[str, Any]:
-    """What a probability table of member or join `name` says about itself."""
-    classes = list(codec.classes)
-    return {
-        "member": name,
-        "classes": classes,
-        "targets": [[name, list(names)] for name, names in codec.targets.items()],
-        # a competition wants class numbers; people with labels of their own get those back
-        "answers": classes
-        if list(codec.targets) == ["label"]
-        else list(map(str, range(len(classes)))),
-        "data_hash": photographs.data_hash,
-        "folds_hash": photographs.folds_hash,
-    }
+    store.write_json(f"{unit.path}/unit.json", record)
+    store.delete(f"{unit.path}/state.pt")
+    store.delete(f"{unit.path}/failed.txt")
 
 
 # -- files of a run that the driver writes and workers read ------------------------------------
@@ -294,6 +283,20 @@ def _photos(frame: pd.DataFrame, unit: Unit, config: dict, shared: dict, part: s
     return Photos(shared[key], labels, columns=columns)
 
 
+def _asked(unit: Unit, config: dict, shared: dict) -> dict[str, answers.Asked]:
+    """What the unit's networks are asked about: `oof`, where it holds anything out, and `test`."""
+    photographs: Photographs = shared["photographs"]
+    parts = {}
+    _, rows = in_fold(photographs.train, unit.fold)
+    if len(rows):
+        photos = _photos(photographs.train, unit, config, shared, "train").take(rows)
+        parts["oof"] = answers.Asked(photographs.train.iloc[rows], photos, unit.fold)
+    if photographs.test is not None:
+        photos = _photos(photographs.test, unit, config, shared, "test")
+        parts["test"] = answers.Asked(photographs.test, photos, None)
+    return parts
+
+
 def _progress(row: dict[str, Any], metric: str, history: list[dict]) -> dict[str, Any]:
     """The report of one epoch. The score is the best so far, since the best weights are kept."""
     values = [h[metric] for h in history[: int(row["epoch"])] if metric in h] or [0.0]
@@ -303,39 +306,7 @@ def _progress(row: dict[str, Any], metric: str, history: list[dict]) -> dict[str
     return {"epoch": epoch, "score": best, "value": values[-1], "seconds": seconds}
 
 
-def _read_state(unit: Unit, store: Store) -> dict[str, Any] | None:
-    """What an interrupted unit left behind, or None where there is nothing that can be read."""
-    import torch
-
-    if not store.exists(f"{unit.path}/state.pt"):
-        return None
-    content = io.BytesIO(store.read(f"{unit.path}/state.pt"))
-    try:
-        return torch.load(content, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises what it likes on a damaged file; the unit begins again
-        return None
-
-
-def _write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:
-    import torch
-
-    content = io.BytesIO()
-    torch.save(state, content)
-    store.write(f"{unit.path}/state.pt", content.getbuffer())
-    history = pd.DataFrame(state["history"])
-    store.write(f"{unit.path}/history.csv", history.to_csv(index=False))
-
-
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {name: version(name) for name in ("torch", "timm", "albumentations", "numpy")}
-
-
-def history_of(unit: Unit, store: Store) -> list[dict[str, Any]]:
-    """The epochs a unit has behind it, from its `history.csv`; empty where it never ran."""
-    try:
-        content = store.read(f"{unit.path}/history.csv")
-    except FileNotFoundError:
-        return []
-    return json.loads(pd.read_csv(io.BytesIO(content)).to_json(orient="records"))

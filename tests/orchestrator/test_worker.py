@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import pandas as pd
 import pytest
-import safetensors.torch
 import torch
 
 from members import fit, images, models, sample
 from orchestrator import data, units, worker
-from orchestrator.spec import Member, load
-from orchestrator.store import Store
+from orchestrator.spec import Member
+from tests.orchestrator.in_process import assert_same, runs
 
 SPEC = """\
 name: w
@@ -42,54 +40,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture
 def run(tmp_path, photos, monkeypatch):
-    """A run folder with its photographs written, and a way to train units into it."""
-    monkeypatch.chdir(photos)
-    monkeypatch.setenv("ENSEMBLE_CACHE", str(photos / "cache"))
-    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
-    (tmp_path / "spec.yaml").write_text(SPEC)
-    spec = load(tmp_path / "spec.yaml")
-
-    class Run:
-        def __init__(self, name: str):
-            self.store = Store(tmp_path / name)
-            self.photographs = data.prepare(spec).photographs
-            worker.write_photographs(self.photographs, self.store)
-            self.reports: list[dict] = []
-
-        def units(self, member: str) -> list[units.Unit]:
-            return units.of_member(spec.member(member), self.photographs)
-
-        def train(self, some: list[units.Unit], stop_after: int | None = None) -> None:
-            """As a training process would; one that dies while it reports epoch `stop_after`."""
-
-            def report(values: dict) -> None:
-                self.reports.append(values)
-                if stop_after == values["epoch"] and values["event"] == "epoch":
-                    raise KeyboardInterrupt
-
-            config = {
-                "run": self.store.root, "cache": str(photos / "cache"), "cpus": 1, "gpus": 0,
-                "loader_workers": 0, "metric": "macro_f1", "worst_score": float("-inf"),
-                "units": [unit.config() for unit in some],
-            }  # fmt: skip
-            worker.run_units(config, report)
-
-        def result(self, unit: units.Unit) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
-            weights = self.store.read(f"{unit.path}/model.safetensors")
-            tables = [
-                pd.read_parquet(self.store.uri(f"{unit.path}/{n}.parquet")) for n in ("oof", "test")
-            ]
-            return safetensors.torch.load(weights), *tables
-
-    return Run
-
-
-def assert_same(a, b) -> None:
-    assert a[0].keys() == b[0].keys()
-    for name in a[0]:
-        assert torch.equal(a[0][name], b[0][name]), name
-    for one, other in zip(a[1:], b[1:], strict=True):
-        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    return runs(SPEC, tmp_path, photos, monkeypatch)
 
 
 def test_a_units_result_does_not_depend_on_the_process_it_shared(run):

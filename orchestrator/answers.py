@@ -1,0 +1,110 @@
+"""What a unit's networks answer: probability tables, submissions, and a picture of some answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .store import Store
+from .units import Photographs, Unit, codec_of, labels_of
+
+if TYPE_CHECKING:
+    from members.codec import Codec
+    from members.dataset import Photos
+
+_SHOWN = 24  # photographs on the picture
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Photographs that networks are asked about: their rows, their pixels, the fold that held them
+    out (None: test photographs)."""
+
+    frame: pd.DataFrame
+    photos: Photos
+    fold: int | None
+
+
+def table_path(unit: Unit, kind: str, epoch: int | None = None) -> str:
+    """Where a unit's `oof` or `test` table is: of the weights it kept, or of one of its epochs."""
+    return f"{unit.path}/epochs/{epoch}-{kind}.parquet" if epoch else f"{unit.path}/{kind}.parquet"
+
+
+def weights_path(unit: Unit, epoch: int | None = None) -> str:
+    return f"{unit.path}/epochs/{epoch}.safetensors" if epoch else f"{unit.path}/model.safetensors"
+
+
+def write_tables(
+    unit: Unit,
+    store: Store,
+    photographs: Photographs,
+    parts: dict[str, Asked],
+    ask: Callable[[Photos], np.ndarray],
+    epoch: int | None = None,
+) -> None:
+    """Tables of what `ask` says to each of `parts`: `oof` and `test`.
+
+    An OOF table that is there is right: only test photographs may have changed since.
+    """
+    from ensembles import tables
+
+    codec = codec_of(unit.member, photographs.codec)
+    for kind, part in parts.items():
+        path = table_path(unit, kind, epoch)
+        if kind == "oof" and store.exists(path):
+            continue
+        labels = labels_of(part.frame, codec)
+        table = tables.Table(
+            ids=part.frame["image_id"].to_numpy(str),
+            probabilities=ask(part.photos),
+            fold=None if part.fold is None else np.full(len(labels), part.fold, np.int16),
+            label=labels if (labels >= 0).all() else None,
+            meta=table_meta(photographs, unit.member.name, codec),
+        )
+        tables.write(store.uri(path), table)
+
+
+def write_submissions(unit: Unit, store: Store, epoch: int) -> None:
+    """The pair of one epoch, from its test table: `<n>-hard.csv` and `<n>-soft.csv`."""
+    from ensembles import soft_submission, submission, tables
+
+    table = tables.read(store.uri(table_path(unit, "test", epoch)))
+    answers = np.array(table.answers)[table.probabilities.argmax(axis=1)]
+    base = f"{unit.path}/epochs/{epoch}"
+    submission.write_submission(store.uri(f"{base}-hard.csv"), table.ids, answers)
+    soft_submission.write(store.uri(f"{base}-soft.csv"), table)
+
+
+def write_picture(unit: Unit, store: Store, part: Asked, epoch: int | None) -> None:
+    """`predictions.png`: some held-out photographs, with what they are and what was said."""
+    from ensembles import tables
+
+    from .pictures import prediction_grid
+
+    table = tables.read(store.uri(table_path(unit, "oof", epoch)))
+    rows = np.unique(np.linspace(0, len(table.ids) - 1, _SHOWN).astype(int))
+    table = table.take(rows)
+    picture = prediction_grid(
+        part.photos.read(rows), table.label, table.probabilities, table.classes
+    )
+    store.write(f"{unit.path}/predictions.png", picture)
+
+
+def table_meta(photographs: Photographs, name: str, codec: Codec) -> dict[str, Any]:
+    """What a probability table of member or join `name` says about itself."""
+    classes = list(codec.classes)
+    return {
+        "member": name,
+        "classes": classes,
+        "targets": [[name, list(names)] for name, names in codec.targets.items()],
+        # a competition wants class numbers; people with labels of their own get those back
+        "answers": classes
+        if list(codec.targets) == ["label"]
+        else list(map(str, range(len(classes)))),
+        "data_hash": photographs.data_hash,
+        "folds_hash": photographs.folds_hash,
+    }

@@ -1,0 +1,49 @@
+"""Which epochs of a unit are kept, and which one speaks for it: from histories alone.
+
+A history is a list with a row an epoch, from the first on, with its metrics by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from members.recipe import Recipe
+
+History = Sequence[dict[str, Any]]
+
+
+def kept_epochs(history: History, recipe: Recipe) -> list[int]:
+    """Numbers of the epochs whose weights and predictions are kept by themselves."""
+    if recipe.select == "common_epoch":
+        return list(range(1, len(history) + 1))
+    return submitted_epochs(history, recipe)
+
+
+def submitted_epochs(history: History, recipe: Recipe) -> list[int]:
+    """Numbers of the epochs that `submissions_above` asks a pair of submissions of."""
+    bar, sign = recipe.submissions_above, -1 if recipe.metric == "loss" else 1
+    if bar is None:
+        return []
+    return [
+        number
+        for number, row in enumerate(history, start=1)
+        if sign * row[recipe.metric] >= sign * bar
+    ]
+
+
+def mean_curve(histories: Sequence[History], metric: str) -> list[float]:
+    """The mean of `metric` over the units, for each epoch that all of them ran."""
+    together = min(map(len, histories))
+    # fsum rounds once, so the order of the units cannot make two equal means differ
+    return [
+        math.fsum(history[epoch][metric] for history in histories) / len(histories)
+        for epoch in range(together)
+    ]
+
+
+def common_epoch(histories: Sequence[History], metric: str) -> int:
+    """The epoch, from 1, with the best mean over the units; of equal ones the earliest."""
+    curve = mean_curve(histories, metric)
+    return curve.index(min(curve) if metric == "loss" else max(curve)) + 1

@@ -1,0 +1,61 @@
+"""What a unit's folder says about how far it is: complete, interrupted, or failed."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pandas as pd
+
+from . import answers
+from .selection import kept_epochs
+from .store import Store
+from .units import Unit
+
+
+def record_of(unit: Unit, store: Store) -> dict[str, Any] | None:
+    """How the unit was trained, if it was, perhaps for other test photographs than today's."""
+    try:
+        return store.read_json(f"{unit.path}/unit.json")
+    except FileNotFoundError:
+        return None
+
+
+def read_state(unit: Unit, store: Store) -> dict[str, Any] | None:
+    """What an interrupted unit left behind, or None where there is nothing that can be read."""
+    import torch
+
+    if not store.exists(f"{unit.path}/state.pt"):
+        return None
+    content = io.BytesIO(store.read(f"{unit.path}/state.pt"))
+    try:
+        return torch.load(content, map_location="cpu", weights_only=True)
+    except Exception:  # torch raises what it likes on a damaged file; the unit begins again
+        return None
+
+
+def write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:
+    """What a killed unit goes on from. An epoch that is kept is there before the state knows it."""
+    import torch
+
+    from members import fit, models
+
+    number = len(state["history"])
+    if number in kept_epochs(state["history"], unit.member.recipe):
+        weights = models.to_bytes(fit.last_weights(state))
+        store.write(answers.weights_path(unit, number), weights)
+    content = io.BytesIO()
+    torch.save(state, content)
+    store.write(f"{unit.path}/state.pt", content.getbuffer())
+    history = pd.DataFrame(state["history"])
+    store.write(f"{unit.path}/history.csv", history.to_csv(index=False))
+
+
+def history_of(unit: Unit, store: Store) -> list[dict[str, Any]]:
+    """The epochs a unit has behind it, from its `history.csv`; empty where it never ran."""
+    try:
+        content = store.read(f"{unit.path}/history.csv")
+    except FileNotFoundError:
+        return []
+    return json.loads(pd.read_csv(io.BytesIO(content)).to_json(orient="records"))

@@ -1,0 +1,74 @@
+"""Units trained in the test's own process, without Ray, and what they left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import safetensors.torch
+import torch
+
+from orchestrator import data, units, worker
+from orchestrator.spec import load
+from orchestrator.store import Store
+
+
+def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
+    """A class of run folders below `tmp_path`, of the spec `text` and the photographs in `photos`."""
+    monkeypatch.chdir(photos)
+    monkeypatch.setenv("ENSEMBLE_CACHE", str(photos / "cache"))
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    (tmp_path / "spec.yaml").write_text(text)
+    spec = load(tmp_path / "spec.yaml")
+
+    class Run:
+        """A run folder with its photographs written, and a way to train units into it."""
+
+        def __init__(self, name: str, tracking: tuple[str, ...] = ()):
+            self.store = Store(tmp_path / name)
+            self.spec, self.tracking = spec, tracking
+            self.photographs = data.prepare(spec).photographs
+            worker.write_photographs(self.photographs, self.store)
+            self.reports: list[dict] = []
+
+        def units(self, member: str) -> list[units.Unit]:
+            return units.of_member(spec.member(member), self.photographs)
+
+        def train(self, some: list[units.Unit], stop_after: int | None = None) -> None:
+            """As a training process would; one that dies while it reports epoch `stop_after`."""
+
+            def report(values: dict) -> None:
+                self.reports.append(values)
+                if stop_after == values["epoch"] and values["event"] == "epoch":
+                    raise KeyboardInterrupt
+
+            config = {
+                "run": self.store.root, "cache": str(photos / "cache"), "cpus": 1, "gpus": 0,
+                "loader_workers": 0, "metric": "macro_f1", "worst_score": float("-inf"),
+                "project": spec.name, "tracking": list(self.tracking),
+                "units": [unit.config() for unit in some],
+            }  # fmt: skip
+            worker.run_units(config, report)
+
+        def result(self, unit: units.Unit) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
+            return self.files(f"{unit.path}/model.safetensors", f"{unit.path}/")
+
+        def of_epoch(self, unit: units.Unit, epoch: int):
+            base = f"{unit.path}/epochs/{epoch}"
+            return self.files(f"{base}.safetensors", f"{base}-")
+
+        def files(self, weights: str, prefix: str) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
+            tables = [
+                pd.read_parquet(self.store.uri(f"{prefix}{n}.parquet")) for n in ("oof", "test")
+            ]
+            return safetensors.torch.load(self.store.read(weights)), *tables
+
+    return Run
+
+
+def assert_same(a, b) -> None:
+    assert a[0].keys() == b[0].keys()
+    for name in a[0]:
+        assert torch.equal(a[0][name], b[0][name]), name
+    for one, other in zip(a[1:], b[1:], strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
