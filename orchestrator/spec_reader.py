@@ -152,11 +152,11 @@ class Reader:
         if not isinstance(defaults, dict):
             self.problem(("defaults",), f"give a mapping of recipe keys, got {defaults!r}")
             defaults = {}
+        allowed = ("recipe", *Recipe.model_fields)
         for key in defaults:
-            if key not in Recipe.model_fields:
-                self.problem(
-                    ("defaults", key), unknown("key", key, Recipe.model_fields), "defaults"
-                )
+            if key not in allowed:
+                self.problem(("defaults", key), unknown("key", key, allowed), "defaults")
+        base = self.family(defaults.get("recipe"), ("defaults", "recipe"), "defaults.recipe")
         defaults = {k: v for k, v in defaults.items() if k in Recipe.model_fields}
         members = raw.pop("members", None)
         if not isinstance(members, list) or not members:
@@ -167,7 +167,7 @@ class Reader:
             )
             members = []
         complaints = len(self.problems)
-        built = [self.member(i, m, defaults) for i, m in enumerate(members)]
+        built = [self.member(i, m, base, defaults) for i, m in enumerate(members)]
         members_wrong = len(self.problems) > complaints or None in built
         if "search" in raw:
             raw["search"] = search_reader.read(raw["search"], self)
@@ -180,7 +180,7 @@ class Reader:
             self.check_joins(spec)
         return spec
 
-    def member(self, index: int, raw: Any, defaults: dict) -> Member | None:
+    def member(self, index: int, raw: Any, base: dict, defaults: dict) -> Member | None:
         path = ("members", index)
         if not isinstance(raw, dict):
             self.problem(path, f"a member is a mapping with name and model, got {raw!r}")
@@ -188,7 +188,8 @@ class Reader:
         own = {k: raw[k] for k in raw if k in Member.model_fields and k != "recipe"}
         rest = {k: v for k, v in raw.items() if k not in own and k != "recipe"}
         shown = f"members.{raw.get('name', index)}"
-        base = self.family(raw.get("recipe"), (*path, "recipe"), f"{shown}.recipe")
+        if "recipe" in raw:
+            base = self.family(raw["recipe"], (*path, "recipe"), f"{shown}.recipe")
         unknowns = [k for k in rest if k not in Recipe.model_fields]
         for key in unknowns:
             allowed = {*Recipe.model_fields, *Member.model_fields}
@@ -203,7 +204,7 @@ class Reader:
         return self.build(Member, {**own, "recipe": recipe}, path, shown)
 
     def family(self, name: Any, path: tuple, shown: str) -> dict[str, Any]:
-        """What the recipe file that a member names sets; empty where it names none."""
+        """What a recipe file sets; empty where none is named."""
         if name is None:
             return {}
         try:
