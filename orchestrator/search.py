@@ -19,8 +19,8 @@ import pandas as pd
 
 from .spec import Distribution, Member, Search
 from .store import Store
+from .unit_files import history_of
 from .units import Photographs, Unit, of_member
-from .worker import history_of
 
 _DRAWS = 50  # attempts to draw settings that no earlier candidate has
 

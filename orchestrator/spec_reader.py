@@ -169,6 +169,7 @@ class Reader:
         members_wrong = len(self.problems) > complaints or None in built
         spec = self.build(Spec, {**raw, "members": [m for m in built if m] or _ANY_MEMBER}, ())
         if spec and not members_wrong:
+            self.check_workers(spec)
             self.check_search(spec)
             self.check_targets(spec)
             self.check_joins(spec)
@@ -223,6 +224,13 @@ class Reader:
                 dotted = ".".join(str(p) for p in (loc[:-1] if known else loc))
                 self.problem(here, text, ".".join(filter(None, [shown, dotted])))
             return None
+
+    def check_workers(self, spec: Spec) -> None:
+        for member in spec.members:
+            if (size := member.recipe.batch_size) < (workers := spec.resources.workers):
+                text = f"{workers} processes cannot divide the batches of {member.name}: "
+                text += f"its batch_size, that of all together, is {size}"
+                self.problem(("resources", "workers"), text)
 
     def check_search(self, spec: Spec) -> None:
         search = spec.search

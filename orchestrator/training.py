@@ -150,9 +150,10 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
         slots = cluster.slots(spec.resources)
         clock.lap("ray_start")
         where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
+        each = f", {n} processes each" if (n := spec.resources.workers) > 1 else ""
         console.print(
             f"{len(todo)} units to train, {len(searching)} members to search, "
-            f"{slots} at a time on {where}",
+            f"{slots} at a time{each} on {where}",
             highlight=False,
         )
         with Progress(console, cost) as progress:

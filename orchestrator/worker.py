@@ -6,32 +6,30 @@ the unit's other files, and `unit.json`, written last, says that the unit is com
 
 A unit's progress goes to the driver as flat reports: `unit`, `epoch`, `score`, `message`, and
 `event`: `started`, `epoch`, `done` or `failed`.
+
+Where several processes train a unit, all run this loop and report alike, and the first writes the
+files. What a file says is read by the first and told to the others: one that waits for the others
+while those go on to something else would wait for ever.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from members.ranks import ALONE, LostContact, RaisedByAll, Ranks
+
 from .store import Store
-from .units import (
-    Photographs,
-    Unit,
-    codec_of,
-    in_fold,
-    is_done,
-    labels_of,
-    training_labels,
-    unit_of,
-)
+from .unit_files import leave_word, read_state, record_of, word_of, write_state
+from .units import Photographs, Unit, codec_of, in_fold, labels_of, training_labels, unit_of
 
 if TYPE_CHECKING:
     from members.codec import Codec
@@ -44,21 +42,38 @@ def train_units(config: dict[str, Any]) -> None:
     """Ray Train's loop: `config` as `run_config` makes it."""
     import ray.train
 
-    run_units(config, ray.train.report)
+    context = ray.train.get_context()
+    ranks = Ranks(context.get_world_rank(), context.get_world_size())
+    run_units(config, ray.train.report, ranks)
 
 
-def run_units(config: dict[str, Any], report: Report) -> None:
-    """Train what is left of `config["units"]`, in order; one that fails does not stop the rest."""
-    store = Store(config["run"])
-    shared: dict[str, Any] = {}  # photographs, read once for all units of this process
+def run_units(config: dict[str, Any], report: Report, ranks: Ranks = ALONE) -> None:
+    """Train what is left of `config["units"]`, in order; one that fails does not stop the rest.
+
+    Of several ranks, one that fails alone cannot tell those that wait for it. It leaves word and
+    raises, so that all are started again (crossfit), and they pass the unit over.
+    """
+    store, attempt = Store(config["run"]), config.get("attempt", "")
+    # besides, photographs, read once for all units of this process
+    shared: dict[str, Any] = {"ranks": ranks}
     for plain in config["units"]:
         unit = unit_of(plain)
         send = _reporter(unit, config, report)
         send({"event": "started"})
         try:
+            if word := ranks.from_first(partial(word_of, unit, store, attempt)):
+                send({"event": "failed", "message": word})
+                continue
             run_unit(unit, store, config, shared, send)
+        except LostContact:  # not this unit's fault: all go on from its last epoch
+            raise
         except Exception as error:  # this unit is lost, the others are not
-            store.write(f"{unit.path}/failed.txt", traceback.format_exc())
+            alone = ranks.size > 1 and not isinstance(error, RaisedByAll)
+            if alone or ranks.first:
+                store.write(f"{unit.path}/failed.txt", traceback.format_exc())
+            if alone:
+                leave_word(unit, store, attempt, describe(error))
+                raise
             send({"event": "failed", "message": describe(error)})
 
 
@@ -85,8 +100,9 @@ def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report)
     if "photographs" not in shared:
         shared["photographs"] = read_photographs(store)
     photographs: Photographs = shared["photographs"]
-    if is_done(unit, store, photographs.test_hash):
-        record = store.read_json(f"{unit.path}/unit.json")
+    ranks: Ranks = shared["ranks"]
+    record = ranks.from_first(lambda: record_of(unit, store))
+    if record and record["test_hash"] == photographs.test_hash:
         for row in record["history"]:
             send({"event": "epoch", **_progress(row, config["metric"], record["history"])})
         send({"event": "done"})
@@ -97,9 +113,20 @@ def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report)
     device = "cuda" if torch.cuda.is_available() and config["gpus"] else "cpu"
     if device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
-    model, trained = _train(unit, store, config, shared, send, device)
-    _predict(unit, store, config, shared, model, trained, device)
+    if record:  # only the test photographs are new
+        model = _trained(unit, store, photographs)
+    else:
+        model, record = _train(unit, store, config, shared, send, device)
+    _predict(unit, store, config, shared, model, record, device)
     send({"event": "done"})
+
+
+def _trained(unit: Unit, store: Store, photographs: Photographs):
+    from members import models
+
+    n_classes = len(codec_of(unit.member, photographs.codec).classes)
+    model = models.build(unit.member.recipe, n_classes, pretrained=False)
+    return models.load_bytes(model, store.read(f"{unit.path}/model.safetensors"))
 
 
 def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, device: str):
@@ -108,14 +135,9 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
     from members.dataset import with_statistics
     from members.errors import BadInput
 
-    photographs = shared["photographs"]
+    photographs, ranks = shared["photographs"], shared["ranks"]
     recipe = unit.member.recipe
     n_classes = len(codec_of(unit.member, photographs.codec).classes)
-    weights = f"{unit.path}/model.safetensors"
-    if store.exists(f"{unit.path}/unit.json"):  # only the test photographs are new
-        model = models.build(recipe, n_classes, pretrained=False)
-        models.load_bytes(model, store.read(weights))
-        return model, store.read_json(f"{unit.path}/unit.json")
     began, started = time.time(), time.perf_counter()
     photos = _photos(photographs.train, unit, config, shared, "train")
     train_rows, valid_rows = in_fold(photographs.train, unit.fold)
@@ -127,8 +149,13 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
         photos.take(valid_rows) if len(valid_rows) else None,
     )
     recipe = with_statistics(recipe, parts[0])
-    how = {"seed": unit.seed or 0, "device": device, "loader_workers": config["loader_workers"]}
-    state = _read_state(unit, store)
+    how = {
+        "seed": unit.seed or 0,
+        "device": device,
+        "loader_workers": config["loader_workers"],
+        "ranks": ranks,
+    }
+    state = read_state(unit, store, ranks)
     try:
         epochs = fit.fit(recipe, *parts, n_classes, **how, state=state)
     except BadInput:  # a state that another version of the project left: begin again
@@ -141,7 +168,8 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
     prepared = time.perf_counter()
     for epoch in epochs:
         state = epoch.state()
-        _write_state(unit, store, state)
+        if ranks.first:
+            write_state(unit, store, state)
         send({"event": "epoch", **_progress(epoch.metrics, config["metric"], state["history"])})
     model = models.build(recipe, n_classes, pretrained=False)
     model.load_state_dict(fit.best_weights(state))
@@ -164,6 +192,7 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
         "began": began,
         "ended": time.time(),
         "device": device,
+        "workers": ranks.size,
         "data_hash": photographs.data_hash,
         "folds_hash": photographs.folds_hash,
         "versions": _versions(),
@@ -179,7 +208,7 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
     from members.recipe_blocks import Statistics
 
     photographs: Photographs = shared["photographs"]
-    path = unit.path
+    path, ranks = unit.path, shared["ranks"]
     recipe = unit.member.recipe
     if recipe.normalize == "computed":
         recipe = recipe.model_copy(update={"normalize": Statistics(**record["normalize"])})
@@ -189,24 +218,28 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
 
     def ask(photos: Photos) -> np.ndarray:
         return predict(
-            model, photos, recipe, device=device, loader_workers=config["loader_workers"]
+            model,
+            photos,
+            recipe,
+            device=device,
+            loader_workers=config["loader_workers"],
+            ranks=ranks,
         )
 
     def write(name: str, frame: pd.DataFrame, photos: Photos, fold: np.ndarray | None) -> None:
         labels = labels_of(frame, codec)
-        tables.write(
-            store.uri(f"{path}/{name}.parquet"),
-            tables.Table(
-                ids=frame["image_id"].to_numpy(str),
-                probabilities=ask(photos),
-                fold=fold,
-                label=labels if (labels >= 0).all() else None,
-                meta=table_meta(photographs, unit.member.name, codec),
-            ),
+        table = tables.Table(
+            ids=frame["image_id"].to_numpy(str),
+            probabilities=ask(photos),
+            fold=fold,
+            label=labels if (labels >= 0).all() else None,
+            meta=table_meta(photographs, unit.member.name, codec),
         )
+        if ranks.first:
+            tables.write(store.uri(f"{path}/{name}.parquet"), table)
 
     _, valid_rows = in_fold(photographs.train, unit.fold)
-    if len(valid_rows) and not store.exists(f"{path}/oof.parquet"):
+    if len(valid_rows) and not ranks.from_first(lambda: store.exists(f"{path}/oof.parquet")):
         photos = _photos(photographs.train, unit, config, shared, "train").take(valid_rows)
         frame = photographs.train.iloc[valid_rows]
         write("oof", frame, photos, frame["fold"].to_numpy(np.int16))
@@ -214,13 +247,16 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
         write(
             "test", photographs.test, _photos(photographs.test, unit, config, shared, "test"), None
         )
+    if not ranks.first:
+        return
     if not store.exists(f"{path}/model.safetensors"):
         store.write(f"{path}/model.safetensors", models.to_bytes(model))
     record["seconds"]["predict"] = round(time.perf_counter() - started, 3)
     record["test_hash"] = photographs.test_hash
     store.write_json(f"{path}/unit.json", record)
     store.delete(f"{path}/state.pt")
-    store.delete(f"{path}/failed.txt")
+    for left in ("failed.txt", "failed.json"):
+        store.delete(f"{path}/{left}")
 
 
 def table_meta(photographs: Photographs, name: str, codec: Codec) -> dict[str, Any]:
@@ -299,39 +335,7 @@ def _progress(row: dict[str, Any], metric: str, history: list[dict]) -> dict[str
     return {"epoch": int(row["epoch"]), "score": best, "seconds": row["seconds"]}
 
 
-def _read_state(unit: Unit, store: Store) -> dict[str, Any] | None:
-    """What an interrupted unit left behind, or None where there is nothing that can be read."""
-    import torch
-
-    if not store.exists(f"{unit.path}/state.pt"):
-        return None
-    content = io.BytesIO(store.read(f"{unit.path}/state.pt"))
-    try:
-        return torch.load(content, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises what it likes on a damaged file; the unit begins again
-        return None
-
-
-def _write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:
-    import torch
-
-    content = io.BytesIO()
-    torch.save(state, content)
-    store.write(f"{unit.path}/state.pt", content.getbuffer())
-    history = pd.DataFrame(state["history"])
-    store.write(f"{unit.path}/history.csv", history.to_csv(index=False))
-
-
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {name: version(name) for name in ("torch", "timm", "albumentations", "numpy")}
-
-
-def history_of(unit: Unit, store: Store) -> list[dict[str, Any]]:
-    """The epochs a unit has behind it, from its `history.csv`; empty where it never ran."""
-    try:
-        content = store.read(f"{unit.path}/history.csv")
-    except FileNotFoundError:
-        return []
-    return json.loads(pd.read_csv(io.BytesIO(content)).to_json(orient="records"))

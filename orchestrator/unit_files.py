@@ -1,0 +1,69 @@
+"""What a unit's folder says about how far it is: complete, interrupted, or failed."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pandas as pd
+
+from members.ranks import Ranks
+
+from .store import Store
+from .units import Unit
+
+
+def record_of(unit: Unit, store: Store) -> dict[str, Any] | None:
+    """How the unit was trained, if it was, perhaps for other test photographs than today's."""
+    try:
+        return store.read_json(f"{unit.path}/unit.json")
+    except FileNotFoundError:
+        return None
+
+
+def read_state(unit: Unit, store: Store, ranks: Ranks) -> dict[str, Any] | None:
+    """What an interrupted unit left behind, or None where there is nothing that can be read."""
+    import torch
+
+    path = f"{unit.path}/state.pt"
+    content = ranks.from_first(lambda: store.read(path) if store.exists(path) else None)
+    if content is None:
+        return None
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:  # torch raises what it likes on a damaged file; the unit begins again
+        return None
+
+
+def write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:
+    import torch
+
+    content = io.BytesIO()
+    torch.save(state, content)
+    store.write(f"{unit.path}/state.pt", content.getbuffer())
+    history = pd.DataFrame(state["history"])
+    store.write(f"{unit.path}/history.csv", history.to_csv(index=False))
+
+
+def history_of(unit: Unit, store: Store) -> list[dict[str, Any]]:
+    """The epochs a unit has behind it, from its `history.csv`; empty where it never ran."""
+    try:
+        content = store.read(f"{unit.path}/history.csv")
+    except FileNotFoundError:
+        return []
+    return json.loads(pd.read_csv(io.BytesIO(content)).to_json(orient="records"))
+
+
+def leave_word(unit: Unit, store: Store, attempt: str, message: str) -> None:
+    """For when all ranks are started again: the unit failed on one of them, and why."""
+    store.write_json(f"{unit.path}/failed.json", {"attempt": attempt, "message": message})
+
+
+def word_of(unit: Unit, store: Store, attempt: str) -> str:
+    """Why the unit failed earlier in this attempt; empty where it did not."""
+    try:
+        word = store.read_json(f"{unit.path}/failed.json")
+    except FileNotFoundError:
+        return ""
+    return word["message"] if word["attempt"] == attempt else ""
