@@ -198,11 +198,9 @@ def test_workers_that_could_not_work_are_refused(here):
 def test_with_a_real_ray_the_tables_are_those_of_one_process(trained, here, tmp_path):
     (tmp_path / "photos").symlink_to(here / "photos")
     (tmp_path / "spec.yaml").write_text(SPEC)
-    done = orchestrator(
-        "train-members", "spec.yaml", "--set", "resources.workers=2", cwd=tmp_path, check=1
-    )
+    command = ["train-members", "spec.yaml", "--only", "plain", "--set", "resources.workers=2"]
+    done = orchestrator(*command, cwd=tmp_path)
     assert "2 processes each" in done.stdout
-    assert "the loss became" in done.stdout  # wild fails, and no other unit with it
     _, _, alone = trained
     ours = pd.read_parquet(tmp_path / "runs/e2e/tables/plain/oof.parquet")
     assert (
