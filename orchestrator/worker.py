@@ -173,7 +173,7 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
 
 def _predict(unit: Unit, store: Store, config, shared, model, record: dict, device: str) -> None:
     """Probabilities for the held-out rows and the test photographs; `unit.json` last."""
-    from ensembles import tables
+    from ensembles import evaluation, metrics, tables
     from members import models
     from members.predict import predict
     from members.recipe_blocks import Statistics
@@ -210,6 +210,10 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
         photos = _photos(photographs.train, unit, config, shared, "train").take(valid_rows)
         frame = photographs.train.iloc[valid_rows]
         write("oof", frame, photos, frame["fold"].to_numpy(np.int16))
+    if len(valid_rows):
+        oof = tables.read(store.uri(f"{path}/oof.parquet"))
+        targets = evaluation.target_indices(oof.meta, len(codec.classes))
+        record["per_target"] = metrics.by_marginals(oof.label, oof.probabilities, targets)
     if photographs.test is not None:
         write(
             "test", photographs.test, _photos(photographs.test, unit, config, shared, "test"), None
