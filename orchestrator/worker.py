@@ -175,7 +175,7 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
     """Probabilities for the held-out rows and the test photographs; `unit.json` last."""
     from ensembles import evaluation, metrics, tables
     from members import models
-    from members.predict import predict
+    from members.predict import for_test, predict
     from members.recipe_blocks import Statistics
 
     photographs: Photographs = shared["photographs"]
@@ -187,18 +187,15 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
     started = time.perf_counter()
     model = model.to(device)
 
-    def ask(photos: Photos) -> np.ndarray:
-        return predict(
-            model, photos, recipe, device=device, loader_workers=config["loader_workers"]
-        )
-
     def write(name: str, frame: pd.DataFrame, photos: Photos, fold: np.ndarray | None) -> None:
         labels = labels_of(frame, codec)
+        how = {"device": device, "loader_workers": config["loader_workers"]}
+        seen_by = for_test(recipe) if name == "test" else recipe
         tables.write(
             store.uri(f"{path}/{name}.parquet"),
             tables.Table(
                 ids=frame["image_id"].to_numpy(str),
-                probabilities=ask(photos),
+                probabilities=predict(model, photos, seen_by, **how),
                 fold=fold,
                 label=labels if (labels >= 0).all() else None,
                 meta=table_meta(photographs, unit.member.name, codec),
