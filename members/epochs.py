@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from members import losses, models, optim
+from members import compiling, losses, models, optim
 from members.dataset import NETWORK, WEIGHTS, Loader, derived_seed
 from members.ema import Average
 from members.feed import Feed
@@ -125,6 +125,7 @@ class Run:
         if recipe.channels_last:
             model = model.to(memory_format=torch.channels_last)
         self.model = model
+        self.answer = compiling.compiled(model) if recipe.compile else model
         self.optimizer = optim.create(model, recipe)
         dtype = precision(recipe, device)
         kind = torch.device(device).type
@@ -206,7 +207,7 @@ class Run:
         """The loss of a whole batch of `photos`, on every rank; it learns from its own alone."""
         if len(x):
             with autocast(self.recipe, self.device):
-                answers = self.model(x).float()
+                answers = self.answer(x).float()
         else:
             answers = torch.zeros_like(truth)
         answers, truth = self.ranks.join(answers, truth, where=mine, n=photos)

@@ -47,7 +47,7 @@ class Feed:
         self.ranks, self.least = ranks, least
         self.chain = chain_of(recipe)
         self.statistics = models.statistics(recipe)
-        self.pool = sampling.pool(recipe, train)
+        self.pool = sampling.pool(recipe, train.columns)
         self.reader = Loader(train, self.chain, seed=seed, workers=workers)
 
     def steps(self, epoch: int) -> list[list[np.ndarray]]:

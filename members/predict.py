@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from members import models
 from members.dataset import Loader, Photos, in_batches, to_input
 from members.errors import BadInput
 from members.ranks import ALONE, Ranks
 from members.recipe import Recipe
+
+CROP = 0.9  # of height and width
+
+
+def plain(x: Tensor) -> Tensor:
+    return x
+
+
+def flipped(x: Tensor) -> Tensor:
+    return x.flip(-1)
+
+
+def cropped(across: float, down: float) -> Callable[[Tensor], Tensor]:
+    """The part of (B, 3, h, w) that lies `across` and `down` (0..1) of the way, at full size."""
+
+    def crop(x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        h, w = round(CROP * height), round(CROP * width)
+        top, left = round(down * (height - h)), round(across * (width - w))
+        part = x[..., top : top + h, left : left + w]
+        return functional.interpolate(part, (height, width), mode="bilinear")
+
+    return crop
+
+
+# how a network sees photos when it is asked about them, by the names that `recipe.views` may list
+VIEWS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
+    "plain": (plain,),
+    "flip": (flipped,),
+    "crops": tuple(
+        cropped(across, down) for down, across in ((0, 0), (0, 1), (0.5, 0.5), (1, 0), (1, 1))
+    ),
+}
 
 
 def predict(
@@ -26,17 +61,25 @@ def predict(
 ) -> np.ndarray:
     """Probabilities (N, K) float32, rows sum to 1: the mean over the recipe's views.
 
-    Without augmentation. `model` is moved to `device` and left in eval mode. Several ranks divide
-    the photos, and each gets all answers. Raises BadInput for photos of another size than the
-    recipe's.
+    Each picture of a view counts alike, so five crops outweigh one flip. Without augmentation.
+    `model` is moved to `device` and left in eval mode. Several ranks divide the photos, and each
+    gets all answers. Raises BadInput for photos of another size than the recipe's.
     """
     loader = Loader(photos, workers=loader_workers)
     model = model.to(device)
     answers = [
-        softmax(logits(model, photos, recipe, device=device, loader=loader, view=view, ranks=ranks))
+        softmax(logits(model, photos, recipe, device=device, loader=loader, look=look, ranks=ranks))
         for view in recipe.views
+        for look in VIEWS[view]
     ]
     return np.mean(answers, axis=0, dtype=np.float64).astype(np.float32)
+
+
+def for_test(recipe: Recipe) -> Recipe:
+    """The recipe for photos that nobody labelled, which may be normalised by other figures."""
+    if recipe.test_normalize is None:
+        return recipe
+    return recipe.model_copy(update={"normalize": recipe.test_normalize})
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -54,12 +97,12 @@ def logits(
     *,
     device: str,
     loader: Loader,
-    view: str = "plain",
+    look: Callable[[Tensor], Tensor] = plain,
     ranks: Ranks = ALONE,
 ) -> np.ndarray:
-    """The network's raw answers (N, K) float32 to one view of the photos, on every rank.
+    """The network's raw answers (N, K) float32 to the photos, each seen through `look`.
 
-    `model` is on `device` and ends in eval mode.
+    Every rank gets them all. `model` is on `device` and ends in eval mode.
     """
     check_size(photos, recipe, "photos to predict")
     model.eval()
@@ -71,7 +114,7 @@ def logits(
         for pixels, _ in loader.batches(in_batches(np.arange(len(photos))[mine], batch_size)):
             x = pixels.to(device, non_blocking=True)
             x = to_input(x, statistics, channels_last=recipe.channels_last)
-            answers.append(model(x.flip(-1) if view == "flip" else x).float())
+            answers.append(model(look(x)).float())
     own = torch.cat(answers) if answers else torch.empty((0, model.num_classes), device=device)
     (every,) = ranks.join(own, where=mine, n=len(photos))
     return every.cpu().numpy()

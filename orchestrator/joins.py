@@ -55,9 +55,7 @@ def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store
     return True
 
 
-def joint(
-    parts: Mapping[str, np.ndarray], codecs: Mapping[str, Codec], codec: Codec
-) -> np.ndarray:
+def joint(parts: Mapping[str, np.ndarray], codecs: Mapping[str, Codec], codec: Codec) -> np.ndarray:
     """Probabilities (N, K) float32 of the joint classes of `codec`: products of the marginals.
 
     parts: name -> (N, k) of the joint classes of `codecs[name]`, whose targets together are those

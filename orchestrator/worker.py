@@ -202,9 +202,9 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
 
 def _predict(unit: Unit, store: Store, config, shared, model, record: dict, device: str) -> None:
     """Probabilities for the held-out rows and the test photographs; `unit.json` last."""
-    from ensembles import tables
+    from ensembles import evaluation, metrics, tables
     from members import models
-    from members.predict import predict
+    from members.predict import for_test, predict
     from members.recipe_blocks import Statistics
 
     photographs: Photographs = shared["photographs"]
@@ -216,21 +216,13 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
     started = time.perf_counter()
     model = model.to(device)
 
-    def ask(photos: Photos) -> np.ndarray:
-        return predict(
-            model,
-            photos,
-            recipe,
-            device=device,
-            loader_workers=config["loader_workers"],
-            ranks=ranks,
-        )
-
     def write(name: str, frame: pd.DataFrame, photos: Photos, fold: np.ndarray | None) -> None:
         labels = labels_of(frame, codec)
+        how = {"device": device, "loader_workers": config["loader_workers"], "ranks": ranks}
+        seen_by = for_test(recipe) if name == "test" else recipe
         table = tables.Table(
             ids=frame["image_id"].to_numpy(str),
-            probabilities=ask(photos),
+            probabilities=predict(model, photos, seen_by, **how),
             fold=fold,
             label=labels if (labels >= 0).all() else None,
             meta=table_meta(photographs, unit.member.name, codec),
@@ -249,6 +241,10 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
         )
     if not ranks.first:
         return
+    if len(valid_rows):
+        oof = tables.read(store.uri(f"{path}/oof.parquet"))
+        targets = evaluation.target_indices(oof.meta, len(codec.classes))
+        record["per_target"] = metrics.by_marginals(oof.label, oof.probabilities, targets)
     if not store.exists(f"{path}/model.safetensors"):
         store.write(f"{path}/model.safetensors", models.to_bytes(model))
     record["seconds"]["predict"] = round(time.perf_counter() - started, 3)

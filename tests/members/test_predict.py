@@ -6,7 +6,7 @@ from scipy.special import softmax as scipy_softmax
 from members import models
 from members.dataset import Photos
 from members.errors import BadInput
-from members.predict import precision, predict, softmax
+from members.predict import VIEWS, for_test, precision, predict, softmax
 from members.recipe import Recipe
 from tests.members.drawn import SHAPES, shapes
 
@@ -61,6 +61,44 @@ def test_views_are_averaged():
     got = predict(model, photos, both)
     assert got == pytest.approx(expected, abs=1e-6)
     assert got != pytest.approx(predict(model, photos, RECIPE), abs=1e-3)
+
+
+def test_crops_are_the_corners_and_the_middle_at_full_size():
+    # a picture that rises by one a column and by 100 a row: any part tells where it was cut
+    y, x = np.mgrid[:40, :20]
+    picture = torch.from_numpy(100.0 * y + x).expand(1, 3, 40, 20)
+    middles = []
+    for look in VIEWS["crops"]:
+        seen = look(picture)
+        assert seen.shape == picture.shape
+        rows, columns = np.diff(seen[0, 0, :, 10]), np.diff(seen[0, 0, 20])
+        assert rows[5:-5] == pytest.approx(90)  # nine tenths, drawn apart to the whole
+        assert columns[5:-5] == pytest.approx(0.9)
+        middles.append(float(seen.mean()))
+    # 36 x 18 of 40 x 20: the middles of the corners lie 2 rows and 1 column from that of the whole
+    whole = float(picture.mean())
+    assert middles == pytest.approx([whole + d for d in (-201, -199, 0, 199, 201)], abs=0.1)
+
+
+def test_each_picture_of_the_views_counts_alike():
+    photos, model = shapes(11), network()
+
+    def ask(*views):
+        return predict(model, photos, RECIPE.model_copy(update={"views": views}))
+
+    expected = (ask("plain") + ask("flip") + 5 * ask("crops")) / 7
+    assert ask("plain", "flip", "crops") == pytest.approx(expected, abs=1e-6)
+    assert ask("crops") != pytest.approx(ask("plain"), abs=1e-3)
+
+
+def test_photos_to_predict_may_be_normalised_by_figures_of_their_own():
+    own = {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}
+    other = Recipe(**{**RECIPE.model_dump(), "test_normalize": own})
+    assert for_test(RECIPE) is RECIPE
+    photos, model = shapes(5), network()
+    expected = predict(model, photos, Recipe(**{**RECIPE.model_dump(), "normalize": own}))
+    assert (predict(model, photos, for_test(other)) == expected).all()
+    assert (predict(model, photos, other) == predict(model, photos, RECIPE)).all()
 
 
 def test_training_s_random_changes_stay_in_training():

@@ -4,7 +4,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from members import augment, losses
+from members import augment, losses, predict
 from members.errors import BadInput
 from members.recipe import LOSSES, Recipe, check, families, family, flops
 from members.recipe_blocks import Statistics
@@ -72,10 +72,11 @@ def test_statistics_may_be_given_by_value():
         ("augmentation", "costum", "Did you mean 'custom'?"),
         ("augmentation", 3, "the name of a chain, or a list"),
         ("augmentation", [{"A": {}, "B": {}}], "one name with its arguments"),
-        ("views", ["plain", "flipped"], "'plain' or 'flip'"),
+        ("views", ["plain", "flipped"], "'plain', 'flip' or 'crops'"),
         ("views", [], "at least 1 item"),
         ("views", ["flip", "flip"], "each view once"),
         ("normalize", "imagnet", "Did you mean 'imagenet'?"),
+        ("test_normalize", "computed", "Known: imagenet"),
         ("normalize", {"mean": [0, 0, 0], "std": [1, 0, 1]}, "above 0"),
         ("epoch", 3, "Extra inputs are not permitted"),
         ("epochs", 0, "greater than or equal to 1"),
@@ -139,6 +140,8 @@ def test_a_recipe_cannot_be_changed():
 
 def test_the_names_in_the_recipe_are_those_that_exist():
     assert set(LOSSES) == set(losses.LOSSES)
+    assert [*predict.VIEWS] == ["plain", "flip", "crops"]
+    assert Recipe(model="x", views=[*predict.VIEWS]).views == (*predict.VIEWS,)
     assert "base" in augment.CHAINS
     assert "custom" in augment.CHAINS
 
