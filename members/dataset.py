@@ -104,7 +104,8 @@ def in_steps(order: np.ndarray, batch_size: int, accumulate: int) -> list[list[n
     return [in_batches(rows, batch_size) for rows in in_batches(order, batch_size * accumulate)]
 
 
-Batch = tuple[int, int, np.ndarray]  # epoch, place of its first photo in the epoch, rows
+Batch = tuple[int, np.ndarray, np.ndarray]  # epoch, places of its photos in the epoch, rows
+Places = np.ndarray | slice
 
 
 class _Reader(Dataset):
@@ -115,11 +116,11 @@ class _Reader(Dataset):
         self.vary = compiled(chain) if chain else None
 
     def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        epoch, start, rows = batch
+        epoch, places, rows = batch
         pixels = self.photos.read(rows)
         if self.vary:
-            for i, photo in enumerate(pixels):
-                pixels[i] = self.vary(photo, derived_seed(self.seed, VARY, epoch, start + i))
+            for i, (photo, place) in enumerate(zip(pixels, places, strict=True)):
+                pixels[i] = self.vary(photo, derived_seed(self.seed, VARY, epoch, int(place)))
         labels = self.photos.labels
         wanted = np.empty(0, np.int64) if labels is None else np.asarray(labels)[rows]
         return torch.from_numpy(pixels), torch.from_numpy(wanted.astype(np.int64))
@@ -156,10 +157,21 @@ class Loader:
                 generator=torch.Generator(),  # else it would draw from the network's generator
             )
 
-    def batches(self, pieces: list[np.ndarray], epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """One (pixels, labels) for each piece of `in_batches`, in order."""
+    def batches(
+        self, pieces: list[np.ndarray], epoch: int = 0, parts: Sequence[Places] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One (pixels, labels) for each piece of `in_batches`, in order.
+
+        parts: places in each piece, where only some of it is to be read. A photo is varied by its
+        place in the epoch, whoever reads it.
+        """
         starts = np.cumsum([0, *map(len, pieces)])
-        self._plan[:] = [(epoch, int(s), rows) for s, rows in zip(starts, pieces, strict=False)]
+        self._plan[:] = [
+            (epoch, start + np.arange(len(rows))[part], rows[part])
+            for start, rows, part in zip(
+                starts, pieces, parts or [slice(None)] * len(pieces), strict=False
+            )
+        ]
         if self._processes is not None:
             return iter(self._processes)
         return map(self._reader.__getitem__, self._plan)
@@ -174,7 +186,13 @@ def to_input(pixels: Tensor, statistics: Statistics, *, channels_last: bool) -> 
     return x.sub_(mean).div_(std)
 
 
-def add_noise(x: Tensor, std: float, seed: int) -> Tensor:
-    """`x` plus Gaussian noise drawn from `seed`, in place."""
+def add_noise(
+    x: Tensor, std: float, seed: int, n: int | None = None, part: Places = slice(None)
+) -> Tensor:
+    """`x` plus Gaussian noise drawn from `seed`, in place.
+
+    n, part: where `x` is but the photos at `part` of n, whose noise is drawn together.
+    """
     generator = torch.Generator(x.device).manual_seed(seed)
-    return x.add_(torch.randn(x.shape, device=x.device, generator=generator), alpha=std)
+    shape = (len(x) if n is None else n, *x.shape[1:])
+    return x.add_(torch.randn(shape, device=x.device, generator=generator)[part], alpha=std)

@@ -17,31 +17,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from members import compiling, losses, mixing, models, optim, sampling
-from members.augment import chain_of
-from members.dataset import (
-    MIX,
-    NETWORK,
-    NOISE,
-    ORDER,
-    WEIGHTS,
-    Loader,
-    add_noise,
-    derived_seed,
-    in_steps,
-    to_input,
-)
+from members import compiling, losses, models, optim
+from members.dataset import NETWORK, WEIGHTS, Loader, derived_seed
 from members.ema import Average
+from members.feed import Feed
 from members.freezing import train_mode
 from members.predict import autocast, logits, precision
+from members.ranks import RaisedByAll, Ranks
 from members.recipe import Recipe
 
 State = dict[str, Any]
 _LOOK_EVERY = 20  # steps between looks at the loss on a GPU, where each look waits for it
 
 
-class Diverged(RuntimeError):
+class Diverged(RaisedByAll):
     """Training or validation loss is no longer a finite number."""
 
     def __init__(self, epoch: int, lr: float, loss: float = math.nan):
@@ -95,12 +86,14 @@ class Run:
     """The live side of a training: network, optimiser, and what the best epoch was."""
 
     def __init__(
-        self, recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step
-    ):
+        self, recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step,
+        ranks: Ranks,
+    ):  # fmt: skip
         self.recipe, self.train, self.valid = recipe, train, valid
         self.n_classes, self.seed, self.device = n_classes, seed, device
         self.class_weights = None if weights is None else weights.to(device)
         self.workers = loader_workers
+        self.ranks = ranks
         self.on_step = on_step or (lambda done, steps: None)
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -137,10 +130,17 @@ class Run:
         dtype = precision(recipe, device)
         kind = torch.device(device).type
         self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
-        self.chain = chain_of(recipe)
-        self.statistics = models.statistics(recipe)
-        self.pool = sampling.pool(recipe, self.train.columns)
-        self.reader = Loader(self.train, self.chain, seed=self.seed, workers=self.workers)
+        self.feed = Feed(
+            recipe,
+            self.train,
+            self.n_classes,
+            seed=self.seed,
+            device=device,
+            workers=self.workers,
+            ranks=self.ranks,
+            # batch norm has no statistics of one
+            least=2 if any(isinstance(m, _BatchNorm) for m in model.modules()) else 1,
+        )
         self.valid_reader = Loader(self.valid) if self.valid is not None else None
         if state is not None:
             model.load_state_dict(state["model"])
@@ -174,10 +174,11 @@ class Run:
     def train_epoch(self, index: int) -> tuple[float, float]:
         """Mean loss over the photos, and the last step's learning rate."""
         recipe, device = self.recipe, self.device
-        _seed_everything(derived_seed(self.seed, NETWORK, index))
-        order = sampling.order(recipe, self.train, derived_seed(self.seed, ORDER, index))
-        steps = in_steps(order, recipe.batch_size, recipe.accumulate)
-        batches = self.batches([rows for step in steps for rows in step], index)
+        # several ranks draw their dropout apart, the first as if it were alone
+        others = () if self.ranks.first else (self.ranks.rank,)
+        _seed_everything(derived_seed(self.seed, NETWORK, index, *others))
+        steps = self.feed.steps(index)
+        batches = self.feed.batches([rows for step in steps for rows in step], index)
         drops = optim.plateau_drops(recipe, self.history)
         total = torch.zeros((), device=device)
         look_every = _LOOK_EVERY if torch.device(device).type == "cuda" else 1
@@ -188,45 +189,29 @@ class Run:
             self.optimizer.zero_grad(set_to_none=True)
             photos = sum(map(len, parts))
             for rows, batch in zip(parts, batches, strict=False):
-                loss = self.batch_loss(*batch)
-                self.scaler.scale(loss * (len(rows) / photos)).backward()
+                loss = self.batch_loss(*batch, len(rows))
+                scaled = self.scaler.scale(loss * (len(rows) / photos))
+                if scaled.requires_grad:  # not where all of the batch's photos are other ranks'
+                    scaled.backward()
                 total += loss.detach() * len(rows)
             if (step + 1) % look_every == 0 or step + 1 == len(steps):
                 self.check_finite(total, index, lr)
             self.update()
             self.on_step(step + 1, len(steps))
+        self.ranks.settle(self.model, self.kept)
         return float(total) / len(self.train), lr
 
-    def batches(self, pieces: list[np.ndarray], index: int) -> Iterator[tuple]:
-        """Input (B, 3, h, w) on the device and truth (B, K) for each piece of epoch `index`."""
-        recipe, device = self.recipe, self.device
-        mixes = [
-            mixing.draw(
-                recipe.mixing,
-                index,
-                len(rows),
-                self.pool,
-                derived_seed(self.seed, MIX, index, number),
-            )
-            for number, rows in enumerate(pieces)
-        ]
-        rows_to_read = list(map(mixing.rows_to_read, pieces, mixes))
-        for number, (pixels, labels) in enumerate(self.reader.batches(rows_to_read, index)):
-            x = pixels.to(device, non_blocking=True)
-            labels = labels.to(device, non_blocking=True)
-            x = to_input(x, self.statistics, channels_last=recipe.channels_last)
-            if self.chain.noise_std:
-                seed = derived_seed(self.seed, NOISE, index, number)
-                x = add_noise(x, self.chain.noise_std, seed)
-            shares = ()
-            if mix := mixes[number]:
-                x, labels, *shares = mixing.apply(mix, x, labels)
-            yield x, losses.shares_of(labels, self.n_classes, *shares)
-
-    def batch_loss(self, x: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        with autocast(self.recipe, self.device):
-            answers = self.answer(x)
-        return losses.loss_of(answers.float(), truth, self.recipe, self.class_weights)
+    def batch_loss(
+        self, x: torch.Tensor, truth: torch.Tensor, mine: slice, photos: int
+    ) -> torch.Tensor:
+        """The loss of a whole batch of `photos`, on every rank; it learns from its own alone."""
+        if len(x):
+            with autocast(self.recipe, self.device):
+                answers = self.answer(x).float()
+        else:
+            answers = torch.zeros_like(truth)
+        answers, truth = self.ranks.join(answers, truth, where=mine, n=photos)
+        return losses.loss_of(answers, truth, self.recipe, self.class_weights)
 
     def check_finite(self, total: torch.Tensor, index: int, lr: float) -> None:
         if not math.isfinite(value := float(total)):
@@ -234,6 +219,7 @@ class Run:
 
     def update(self) -> None:
         """One optimiser step with the gradients that the parts of its batch added up."""
+        self.ranks.add_up_gradients(self.model)
         if self.recipe.clip_grad_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad_norm)
@@ -245,8 +231,16 @@ class Run:
     def validate(self) -> dict[str, float]:
         """loss, macro_f1 and accuracy; the loss is over the whole part at once."""
         answers = logits(
-            self.kept, self.valid, self.recipe, device=self.device, loader=self.valid_reader
+            self.kept,
+            self.valid,
+            self.recipe,
+            device=self.device,
+            loader=self.valid_reader,
+            ranks=self.ranks,
         )
+        return self.ranks.from_first(lambda: self.scored(answers))
+
+    def scored(self, answers: np.ndarray) -> dict[str, float]:
         labels = np.asarray(self.valid.labels, np.int64)
         truth = losses.shares_of(torch.from_numpy(labels), self.n_classes)
         weights = None if self.class_weights is None else self.class_weights.cpu()

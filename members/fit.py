@@ -23,6 +23,7 @@ from members.epochs import Diverged, Epoch, Run, State, identity, scores
 from members.errors import BadInput
 from members.losses import class_weights
 from members.predict import check_size, precision
+from members.ranks import ALONE, Ranks
 from members.recipe import Recipe
 
 __all__ = ["Diverged", "Epoch", "State", "best_weights", "fit", "last_weights", "scores"]
@@ -49,12 +50,15 @@ def fit(
     loader_workers: int = 0,
     state: State | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Epoch]:
     """Yield an `Epoch` after each epoch of training, the first new one after `state`.
 
     With `valid`, the best epoch and the early stop follow `recipe.metric`; without, the last epoch
     is the best. `on_step(done, steps)` is called after each optimiser step. A state whose run is
-    over yields nothing. Raises BadInput at once for photos, labels or a state that do not fit, and
+    over yields nothing. Several ranks (members/ranks.py) train one network: the same call on each,
+    with the same state; apart from times each yields the same. A state tells nothing of how many
+    there were. Raises BadInput at once for photos, labels or a state that do not fit, and
     Diverged from the epoch in which the loss is no number.
     """
     _check_photos(recipe, train, "training part", n_classes)
@@ -69,7 +73,9 @@ def fit(
     weights = class_weights(recipe, train.labels, n_classes)
     if state is not None:
         _check_state(state, recipe, n_classes, seed)
-    run = Run(recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step)
+    run = Run(
+        recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step, ranks
+    )
     return run.epochs(state)
 
 

@@ -8,7 +8,7 @@ half_face   left half of the photo, right half of the partner: after a centre cr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -54,6 +54,20 @@ def draw(
 def rows_to_read(rows: np.ndarray, mix: Mix | None) -> np.ndarray:
     """`rows` (B,) and after them the partners' where those come from a pool."""
     return np.concatenate([rows, mix.partners]) if mix and mix.from_pool else rows
+
+
+def part_of(mix: Mix | None, n: int, part: slice) -> tuple[np.ndarray | slice, Mix | None]:
+    """What a process that takes `part` of a batch of n photos reads, and how it mixes those.
+
+    Places in `rows_to_read`: of its photos, and after them of their partners, wherever they are.
+    """
+    if part == slice(0, n):
+        return slice(None), mix
+    if mix is None:
+        return part, None
+    partners = np.arange(n, 2 * n) if mix.from_pool else mix.partners
+    places = np.concatenate([np.arange(n)[part], partners[part]])
+    return places, replace(mix, partners=partners[part], from_pool=True)
 
 
 def apply(mix: Mix, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:

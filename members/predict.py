@@ -13,6 +13,7 @@ from torch.nn import functional
 from members import models
 from members.dataset import Loader, Photos, in_batches, to_input
 from members.errors import BadInput
+from members.ranks import ALONE, Ranks
 from members.recipe import Recipe
 
 CROP = 0.9  # of height and width
@@ -56,21 +57,29 @@ def predict(
     *,
     device: str = "cpu",
     loader_workers: int = 0,
+    ranks: Ranks = ALONE,
 ) -> np.ndarray:
     """Probabilities (N, K) float32, rows sum to 1: the mean over the recipe's views.
 
     Each picture of a view counts alike, so five crops outweigh one flip. Without augmentation.
-    `model` is moved to `device` and left in eval mode. Raises BadInput for photos of another size
-    than the recipe's.
+    `model` is moved to `device` and left in eval mode. Several ranks divide the photos, and each
+    gets all answers. Raises BadInput for photos of another size than the recipe's.
     """
     loader = Loader(photos, workers=loader_workers)
     model = model.to(device)
     answers = [
-        softmax(logits(model, photos, recipe, device=device, loader=loader, look=look))
+        softmax(logits(model, photos, recipe, device=device, loader=loader, look=look, ranks=ranks))
         for view in recipe.views
         for look in VIEWS[view]
     ]
     return np.mean(answers, axis=0, dtype=np.float64).astype(np.float32)
+
+
+def for_test(recipe: Recipe) -> Recipe:
+    """The recipe for photos that nobody labelled, which may be normalised by other figures."""
+    if recipe.test_normalize is None:
+        return recipe
+    return recipe.model_copy(update={"normalize": recipe.test_normalize})
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -89,24 +98,26 @@ def logits(
     device: str,
     loader: Loader,
     look: Callable[[Tensor], Tensor] = plain,
+    ranks: Ranks = ALONE,
 ) -> np.ndarray:
     """The network's raw answers (N, K) float32 to the photos, each seen through `look`.
 
-    `model` is on `device` and ends in eval mode.
+    Every rank gets them all. `model` is on `device` and ends in eval mode.
     """
     check_size(photos, recipe, "photos to predict")
     model.eval()
     statistics = models.statistics(recipe)
     batch_size = recipe.validation_batch_size or 2 * recipe.batch_size
+    mine = ranks.part(len(photos))
     answers = []
     with torch.inference_mode(), autocast(recipe, device):
-        for pixels, _ in loader.batches(in_batches(np.arange(len(photos)), batch_size)):
+        for pixels, _ in loader.batches(in_batches(np.arange(len(photos))[mine], batch_size)):
             x = pixels.to(device, non_blocking=True)
             x = to_input(x, statistics, channels_last=recipe.channels_last)
             answers.append(model(look(x)).float())
-    if not answers:
-        return np.empty((0, model.num_classes), np.float32)
-    return torch.cat(answers).cpu().numpy()
+    own = torch.cat(answers) if answers else torch.empty((0, model.num_classes), device=device)
+    (every,) = ranks.join(own, where=mine, n=len(photos))
+    return every.cpu().numpy()
 
 
 def check_size(photos: Photos, recipe: Recipe, what: str) -> None:

@@ -80,6 +80,9 @@ class Recipe(Block):
         + "; model (what timm states for it); computed (from the training part of each fold); or "
         "{mean, std}",
     )
+    test_normalize: str | Statistics | None = Field(
+        None, description="for the photos to predict, where they look different; null: the same"
+    )
 
     sampling: Literal["shuffle"] | Balance = Field(
         "shuffle",
@@ -268,6 +271,13 @@ class Recipe(Block):
     def _known_normalization(cls, value: str | Statistics) -> str | Statistics:
         if isinstance(value, str):
             _known("normalisation", value, NORMALIZATIONS, also="or {mean: [3], std: [3]}")
+        return value
+
+    @field_validator("test_normalize")
+    @classmethod
+    def _known_beforehand(cls, value: str | Statistics | None) -> str | Statistics | None:
+        if isinstance(value, str):
+            _known("normalisation", value, (*NAMED_STATISTICS, "model"), also="or {mean, std}")
         return value
 
     @field_validator("pretrained")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,34 +37,36 @@ def weights_path(unit: Unit, epoch: int | None = None) -> str:
     return f"{unit.path}/epochs/{epoch}.safetensors" if epoch else f"{unit.path}/model.safetensors"
 
 
-def write_tables(
+def write_table(
     unit: Unit,
     store: Store,
     photographs: Photographs,
-    parts: dict[str, Asked],
-    ask: Callable[[Photos], np.ndarray],
-    epoch: int | None = None,
+    part: Asked,
+    probabilities: np.ndarray,
+    path: str,
 ) -> None:
-    """Tables of what `ask` says to each of `parts`: `oof` and `test`.
-
-    An OOF table that is there is right: only test photographs may have changed since.
-    """
+    """The table of what was answered (N, K) to `part`."""
     from ensembles import tables
 
     codec = codec_of(unit.member, photographs.codec)
-    for kind, part in parts.items():
-        path = table_path(unit, kind, epoch)
-        if kind == "oof" and store.exists(path):
-            continue
-        labels = labels_of(part.frame, codec)
-        table = tables.Table(
-            ids=part.frame["image_id"].to_numpy(str),
-            probabilities=ask(part.photos),
-            fold=None if part.fold is None else np.full(len(labels), part.fold, np.int16),
-            label=labels if (labels >= 0).all() else None,
-            meta=table_meta(photographs, unit.member.name, codec),
-        )
-        tables.write(store.uri(path), table)
+    labels = labels_of(part.frame, codec)
+    table = tables.Table(
+        ids=part.frame["image_id"].to_numpy(str),
+        probabilities=probabilities,
+        fold=None if part.fold is None else np.full(len(labels), part.fold, np.int16),
+        label=labels if (labels >= 0).all() else None,
+        meta=table_meta(photographs, unit.member.name, codec),
+    )
+    tables.write(store.uri(path), table)
+
+
+def scores_by_target(unit: Unit, store: Store, epoch: int | None) -> dict[str, Any]:
+    """Target -> macro_f1 and accuracy of its marginals, over the rows that were held out."""
+    from ensembles import evaluation, metrics, tables
+
+    oof = tables.read(store.uri(table_path(unit, "oof", epoch)))
+    targets = evaluation.target_indices(oof.meta, len(oof.classes))
+    return metrics.by_marginals(oof.label, oof.probabilities, targets)
 
 
 def write_submissions(unit: Unit, store: Store, epoch: int) -> None:

@@ -35,18 +35,22 @@ class Cluster:
         return float(self.gpus > 0) if resources.gpus == "auto" else resources.gpus
 
     def slots(self, resources: Resources) -> int:
-        """How many training processes fit at once. Raises `WrongRequest` where none does."""
-        gpus = self.gpus_each(resources)
-        slots = int(self.cpus // resources.cpus)
+        """How many units train at once, each with its workers. Raises `WrongRequest` for none."""
+        gpus, workers = self.gpus_each(resources), resources.workers
+        processes = int(self.cpus // resources.cpus)
         if gpus:
-            slots = min(slots, int(self.gpus / gpus + 1e-9))
-        if slots < 1:
+            processes = min(processes, int(self.gpus / gpus + 1e-9))
+        if processes < workers:
+            who, keys = "one training process wants", "resources.cpus or resources.gpus"
+            if workers > 1:
+                who = f"the {workers} training processes of a unit want together"
+                keys = f"resources.workers, {keys}"
             raise WrongRequest(
-                f"one training process wants {resources.cpus} CPUs and {gpus:g} GPUs, and the "
-                f"cluster has {self.cpus:g} CPUs and {self.gpus:g} GPUs. Lower resources.cpus or "
-                "resources.gpus in the spec, or join a larger cluster with --address."
+                f"{who} {workers * resources.cpus} CPUs and {workers * gpus:g} GPUs, and the "
+                f"cluster has {self.cpus:g} CPUs and {self.gpus:g} GPUs. Lower {keys} in the "
+                "spec, or join a larger cluster with --address."
             )
-        return slots
+        return processes // workers
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """Ray Tune runs the units: candidates of searches and cross-fit units in one pool of slots.
 
-A *run* is one Ray Train worker group that trains one or more units of one member, one after the
-other. Tune asks `Schedule` what to run next whenever a slot is free. Candidates go first, because
-the other folds of their member wait for them; the remaining slots are filled with units, the
-costliest first, so that one big network does not decide the wall time.
+A *run* is one Ray Train worker group (one process, or as many as `resources.workers` says) that
+trains one or more units of one member, one after the other. Tune asks `Schedule` what to run next
+whenever a slot is free. Candidates go first, because the other folds of their member wait for them;
+the remaining slots are filled with units, the costliest first, so that one big network does not
+decide the wall time.
 """
 
 from __future__ import annotations
@@ -275,18 +276,28 @@ def _trial(config: dict[str, Any]) -> None:
             return [c for c in callbacks if not isinstance(c, DatasetsCallback)]
 
     resources = {"CPU": config["cpus"], "GPU": config["gpus"]}
+    workers, backend = config["workers"], None
+    restarts = _WORKER_RESTARTS
+    if workers > 1:
+        from ray.train.torch import TorchConfig  # costs seconds
+
+        # what stands in a GPU's memory goes by NCCL, what the ranks tell each other by gloo
+        backend = TorchConfig("cpu:gloo,cuda:nccl" if config["gpus"] else "gloo")
+        restarts += len(config["units"])  # a unit that fails on one rank takes one, see run_units
+    name = f"train-{uuid.uuid4().hex[:8]}"
     trainer = Trainer(
         train_units,
-        train_loop_config=config,
+        train_loop_config={**config, "attempt": name},
+        backend_config=backend,
         scaling_config=ray.train.ScalingConfig(
-            num_workers=1, use_gpu=config["gpus"] > 0, resources_per_worker=resources
+            num_workers=workers, use_gpu=config["gpus"] > 0, resources_per_worker=resources
         ),
         run_config=ray.train.RunConfig(
-            name=f"train-{uuid.uuid4().hex[:8]}",
+            name=name,
             storage_path=Store(config["run"]).uri("ray"),
             callbacks=[TuneReportCallback()],
             failure_config=ray.train.FailureConfig(
-                max_failures=_WORKER_RESTARTS, controller_failure_limit=_WORKER_RESTARTS
+                max_failures=restarts, controller_failure_limit=_WORKER_RESTARTS
             ),
         ),
     )
@@ -303,6 +314,7 @@ def base_config(spec: Spec, store: Store, cluster: Cluster, cache: str | None) -
         "cache": cache,
         "cpus": resources.cpus,
         "gpus": cluster.gpus_each(resources),
+        "workers": resources.workers,
         "loader_workers": resources.loader_workers,
     }
 

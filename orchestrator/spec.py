@@ -96,16 +96,30 @@ class Vote(_Block):
 
 
 class Resources(_Block):
-    """What one training process takes. `gpus: auto` is 1 where the cluster has any, else 0."""
+    """What one training process takes, and how many train one unit together.
+
+    cpus, gpus, loader_workers: of each process. `gpus: auto` is 1 where the cluster has any, else 0.
+    workers: processes that divide each batch of a unit among them; batch_size stays that of the
+        unit. They train what one would, but for batch norm, whose statistics are those of each
+        process's own photos (as with smaller batches), and for dropout, which each draws for
+        itself. More units at once use a machine better than more processes a unit: set it where a
+        batch is too large for one GPU, or where there are fewer units than GPUs.
+    """
 
     cpus: int = Field(1, ge=1)
     gpus: Literal["auto"] | float = Field("auto")
     loader_workers: int = Field(0, ge=0)
+    workers: int = Field(1, ge=1)
 
     @model_validator(mode="after")
     def _gpus(self) -> Resources:
         if self.gpus != "auto" and self.gpus < 0:
             raise ValueError(f"gpus must be 0 or more, or auto; got {self.gpus}")
+        if self.workers > 1 and self.gpus != "auto" and 0 < self.gpus < 1:
+            raise ValueError(
+                f"{self.workers} workers cannot share a GPU (NCCL wants one for each), got gpus: "
+                f"{self.gpus:g}; give 1, auto, or 0 for CPUs"
+            )
         return self
 
 

@@ -32,3 +32,15 @@ def copies(spec: Spec) -> Iterator[Mistake]:
             has, lacks = ("data", "it") if copy.test is None else ("it", "data")
             text = f"{has} has a `test`, and {lacks} has none: give both or neither"
             yield ("data", "copies", name), text, None
+
+
+def workers(spec: Spec) -> Iterator[Mistake]:
+    """Each of several processes takes part in every batch."""
+    processes = spec.resources.workers
+    for member in spec.members:
+        if member.recipe.batch_size < processes:
+            text = (
+                f"{processes} processes cannot divide the batches of {member.name}: its "
+                f"batch_size, that of all together, is {member.recipe.batch_size}"
+            )
+            yield ("resources", "workers"), text, None

@@ -174,6 +174,8 @@ class Reader:
         spec = self.build(Spec, {**raw, "members": [m for m in built if m] or _ANY_MEMBER}, ())
         if spec and not members_wrong:
             search_reader.check(spec, self)
+            for mistake in spec_checks.workers(spec):
+                self.problem(*mistake)
             self.check_targets(spec)
             for mistake in spec_checks.copies(spec):
                 self.problem(*mistake)

@@ -15,10 +15,10 @@ from .assemble import assemble
 from .cluster import show_token
 from .errors import WrongRequest, unknown
 from .joins import assemble_join
+from .photographs import write_photographs
 from .spec import Member, Spec
 from .store import Store
 from .units import Photographs, Unit
-from .worker import write_photographs
 
 
 @dataclass
@@ -169,9 +169,10 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
             raise WrongRequest(problems)
         clock.lap("ray_start")
         where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
+        each = f", {n} processes each" if (n := spec.resources.workers) > 1 else ""
         console.print(
             f"{len(todo)} units to train, {len(searching)} members to search, "
-            f"{slots} at a time on {where}",
+            f"{slots} at a time{each} on {where}",
             highlight=False,
         )
         with Progress(console, cost) as progress:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from members.ranks import Ranks
+
 from . import answers
 from .selection import kept_epochs
 from .store import Store
@@ -22,15 +24,16 @@ def record_of(unit: Unit, store: Store) -> dict[str, Any] | None:
         return None
 
 
-def read_state(unit: Unit, store: Store) -> dict[str, Any] | None:
+def read_state(unit: Unit, store: Store, ranks: Ranks) -> dict[str, Any] | None:
     """What an interrupted unit left behind, or None where there is nothing that can be read."""
     import torch
 
-    if not store.exists(f"{unit.path}/state.pt"):
+    path = f"{unit.path}/state.pt"
+    content = ranks.from_first(lambda: store.read(path) if store.exists(path) else None)
+    if content is None:
         return None
-    content = io.BytesIO(store.read(f"{unit.path}/state.pt"))
     try:
-        return torch.load(content, map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # torch raises what it likes on a damaged file; the unit begins again
         return None
 
@@ -59,3 +62,17 @@ def history_of(unit: Unit, store: Store) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     return json.loads(pd.read_csv(io.BytesIO(content)).to_json(orient="records"))
+
+
+def leave_word(unit: Unit, store: Store, attempt: str, message: str) -> None:
+    """For when all ranks are started again: the unit failed on one of them, and why."""
+    store.write_json(f"{unit.path}/failed.json", {"attempt": attempt, "message": message})
+
+
+def word_of(unit: Unit, store: Store, attempt: str) -> str:
+    """Why the unit failed earlier in this attempt; empty where it did not."""
+    try:
+        word = store.read_json(f"{unit.path}/failed.json")
+    except FileNotFoundError:
+        return ""
+    return word["message"] if word["attempt"] == attempt else ""

@@ -6,38 +6,42 @@ the unit's other files, and `unit.json`, written last, says that the unit is com
 
 A unit's progress goes to the driver as flat reports: `unit`, `epoch`, `value` (the metric after this
 epoch), `score` (the best so far), `message`, and `event`: `started`, `epoch`, `done` or `failed`.
+
+Where several processes train a unit, all run this loop and report alike, and the first writes the
+files. What a file says is read by the first and told to the others: one that waits for the others
+while those go on to something else would wait for ever.
 """
 
 from __future__ import annotations
 
-import io
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+
+from members.ranks import ALONE, LostContact, RaisedByAll, Ranks
 
 from . import answers
+from .photographs import asked_of, photos_of, read_photographs
 from .selection import kept_epochs, submitted_epochs
 from .store import Store
 from .tracking import Curves, follow
-from .unit_files import read_state, record_of, write_state
+from .unit_files import leave_word, read_state, record_of, word_of, write_state
 from .units import (
     Photographs,
     Unit,
     codec_of,
-    column,
     in_fold,
-    labels_of,
     training_labels,
     unit_of,
 )
 
 if TYPE_CHECKING:
-    from members.dataset import Photos
+    pass
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -46,21 +50,38 @@ def train_units(config: dict[str, Any]) -> None:
     """Ray Train's loop: `config` as `run_config` makes it."""
     import ray.train
 
-    run_units(config, ray.train.report)
+    context = ray.train.get_context()
+    ranks = Ranks(context.get_world_rank(), context.get_world_size())
+    run_units(config, ray.train.report, ranks)
 
 
-def run_units(config: dict[str, Any], report: Report) -> None:
-    """Train what is left of `config["units"]`, in order; one that fails does not stop the rest."""
-    store = Store(config["run"])
-    shared: dict[str, Any] = {}  # photographs, read once for all units of this process
+def run_units(config: dict[str, Any], report: Report, ranks: Ranks = ALONE) -> None:
+    """Train what is left of `config["units"]`, in order; one that fails does not stop the rest.
+
+    Of several ranks, one that fails alone cannot tell those that wait for it. It leaves word and
+    raises, so that all are started again (crossfit), and they pass the unit over.
+    """
+    store, attempt = Store(config["run"]), config.get("attempt", "")
+    # besides, photographs, read once for all units of this process
+    shared: dict[str, Any] = {"ranks": ranks}
     for plain in config["units"]:
         unit = unit_of(plain)
         send = _reporter(unit, config, report)
         send({"event": "started"})
         try:
+            if word := ranks.from_first(partial(word_of, unit, store, attempt)):
+                send({"event": "failed", "message": word})
+                continue
             run_unit(unit, store, config, shared, send)
+        except LostContact:  # not this unit's fault: all go on from its last epoch
+            raise
         except Exception as error:  # this unit is lost, the others are not
-            store.write(f"{unit.path}/failed.txt", traceback.format_exc())
+            alone = ranks.size > 1 and not isinstance(error, RaisedByAll)
+            if alone or ranks.first:
+                store.write(f"{unit.path}/failed.txt", traceback.format_exc())
+            if alone:
+                leave_word(unit, store, attempt, describe(error))
+                raise
             send({"event": "failed", "message": describe(error)})
 
 
@@ -88,7 +109,8 @@ def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report)
     if "photographs" not in shared:
         shared["photographs"] = read_photographs(store)
     photographs: Photographs = shared["photographs"]
-    record = record_of(unit, store)
+    ranks: Ranks = shared["ranks"]
+    record = ranks.from_first(lambda: record_of(unit, store))
     if record and record["test_hash"] == photographs.asked_hash(unit.member.photos):
         for row in record["history"]:
             send({"event": "epoch", **_progress(row, config["metric"], record["history"])})
@@ -103,10 +125,10 @@ def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report)
     if record:  # only the test photographs are new
         _predict(unit, store, config, shared, None, record, device)
     else:
-        with follow(unit, store, config) as curves:
+        with follow(unit, store, config if ranks.first else {}) as curves:
             weights, record = _train(unit, store, config, shared, send, device, curves)
             _predict(unit, store, config, shared, weights, record, device)
-            if store.exists(f"{unit.path}/predictions.png"):
+            if ranks.first and store.exists(f"{unit.path}/predictions.png"):
                 curves.picture(store.read(f"{unit.path}/predictions.png"), len(record["history"]))
     send({"event": "done"})
 
@@ -119,11 +141,11 @@ def _train(
     from members.dataset import with_statistics
     from members.errors import BadInput
 
-    photographs = shared["photographs"]
+    photographs, ranks = shared["photographs"], shared["ranks"]
     recipe = unit.member.recipe
     n_classes = len(codec_of(unit.member, photographs.codec).classes)
     began, started = time.time(), time.perf_counter()
-    photos = _photos(photographs.train, unit, config, shared, "train")
+    photos = photos_of(photographs.train, unit, config, shared, "train")
     train_rows, valid_rows = in_fold(photographs.train, unit.fold)
     learned = training_labels(
         photographs.train, unit.member, codec_of(unit.member, photographs.codec)
@@ -133,8 +155,13 @@ def _train(
         photos.take(valid_rows) if len(valid_rows) else None,
     )
     recipe = with_statistics(recipe, parts[0])
-    how = {"seed": unit.seed or 0, "device": device, "loader_workers": config["loader_workers"]}
-    state = read_state(unit, store)
+    how = {
+        "seed": unit.seed or 0,
+        "device": device,
+        "loader_workers": config["loader_workers"],
+        "ranks": ranks,
+    }
+    state = read_state(unit, store, ranks)
     try:
         epochs = fit.fit(recipe, *parts, n_classes, **how, state=state)
     except BadInput:  # a state that another version of the project left: begin again
@@ -142,7 +169,7 @@ def _train(
             raise
         state, epochs = None, fit.fit(recipe, *parts, n_classes, **how)
     resumed = len(state["history"]) if state else 0
-    if not resumed:
+    if ranks.first and not resumed:
         store.delete(f"{unit.path}/epochs")
     for row in state["history"] if state else ():
         send({"event": "epoch", **_progress(row, config["metric"], state["history"])})
@@ -150,7 +177,8 @@ def _train(
     prepared = time.perf_counter()
     for epoch in epochs:
         state = epoch.state()
-        write_state(unit, store, state)
+        if ranks.first:
+            write_state(unit, store, state)
         curves.epoch(epoch.metrics)
         send({"event": "epoch", **_progress(epoch.metrics, config["metric"], state["history"])})
     history = state["history"]
@@ -173,6 +201,7 @@ def _train(
         "began": began,
         "ended": time.time(),
         "device": device,
+        "workers": ranks.size,
         "data_hash": photographs.data_hash,
         "folds_hash": photographs.folds_hash,
         "versions": _versions(),
@@ -187,114 +216,61 @@ def _predict(unit: Unit, store: Store, config, shared, weights, record: dict, de
     keeps. With a common epoch it keeps epochs only: `assemble` knows which of them speaks.
     """
     from members import models
-    from members.predict import predict
+    from members.predict import for_test, predict
     from members.recipe_blocks import Statistics
 
     photographs: Photographs = shared["photographs"]
+    ranks: Ranks = shared["ranks"]
     recipe = unit.member.recipe
     if recipe.normalize == "computed":
         recipe = recipe.model_copy(update={"normalize": Statistics(**record["normalize"])})
-    parts = _asked(unit, config, shared)
+    parts = asked_of(unit, config, shared)
     started = time.perf_counter()
     n_classes = len(codec_of(unit.member, photographs.codec).classes)
     model = models.build(recipe, n_classes, pretrained=False).to(device)
+    how = {"device": device, "loader_workers": config["loader_workers"], "ranks": ranks}
 
-    def ask(photos: Photos) -> np.ndarray:
-        return predict(
-            model, photos, recipe, device=device, loader_workers=config["loader_workers"]
-        )
+    def write_tables(epoch: int | None = None) -> None:
+        for kind, part in parts.items():
+            path = answers.table_path(unit, kind, epoch)
+            # an OOF table that is there is right: only test photographs may have changed since
+            if kind == "oof" and ranks.from_first(partial(store.exists, path)):
+                continue
+            seen_by = for_test(recipe) if kind == "test" else recipe
+            probabilities = predict(model, part.photos, seen_by, **how)
+            if ranks.first:
+                answers.write_table(unit, store, photographs, part, probabilities, path)
 
+    ranks.from_first(lambda: None)  # the first has written what the others read now
     kept = kept_epochs(record["history"], recipe)
-    shown = record["best_epoch"]
     for epoch in kept:
         models.load_bytes(model, store.read(answers.weights_path(unit, epoch)))
-        answers.write_tables(unit, store, photographs, parts, ask, epoch)
-    for epoch in submitted_epochs(record["history"], recipe):
-        answers.write_submissions(unit, store, epoch)
+        write_tables(epoch)
+    shown = record["best_epoch"]
     if recipe.select != "common_epoch":
         shown = None
         if weights is None:
             models.load_bytes(model, store.read(answers.weights_path(unit)))
         else:
             model.load_state_dict(weights)
-            store.write(answers.weights_path(unit), models.to_bytes(model))
-        answers.write_tables(unit, store, photographs, parts, ask)
-    seconds = time.perf_counter() - started
-    if "oof" in parts and not store.exists(f"{unit.path}/predictions.png"):
-        answers.write_picture(unit, store, parts["oof"], shown)
+        write_tables()
+    if not ranks.first:
+        return
     # of one network: the epochs that are kept besides cost as much each
-    record["seconds"]["predict"] = round(seconds / (len(kept) + (shown is None)), 3)
+    seconds = (time.perf_counter() - started) / (len(kept) + (shown is None))
+    if weights is not None and shown is None:
+        store.write(answers.weights_path(unit), models.to_bytes(model))
+    for epoch in submitted_epochs(record["history"], recipe):
+        answers.write_submissions(unit, store, epoch)
+    if "oof" in parts:
+        record["per_target"] = answers.scores_by_target(unit, store, shown)
+        if not store.exists(f"{unit.path}/predictions.png"):
+            answers.write_picture(unit, store, parts["oof"], shown)
+    record["seconds"]["predict"] = round(seconds, 3)
     record["test_hash"] = photographs.asked_hash(unit.member.photos)
     store.write_json(f"{unit.path}/unit.json", record)
-    store.delete(f"{unit.path}/state.pt")
-    store.delete(f"{unit.path}/failed.txt")
-
-
-# -- files of a run that the driver writes and workers read ------------------------------------
-
-
-def write_photographs(photographs: Photographs, store: Store) -> None:
-    """`images.parquet` and, where there is a test part, `test.parquet`."""
-    for name, frame in (("images", photographs.train), ("test", photographs.test)):
-        if frame is not None:
-            frame.attrs = {}
-            content = io.BytesIO()
-            frame.to_parquet(content, index=False)
-            store.write(f"{name}.parquet", content.getvalue())
-    store.write("targets.json", photographs.codec.to_json())
-
-
-def read_photographs(store: Store) -> Photographs:
-    from members.table import Codec
-
-    def frame(name: str) -> pd.DataFrame:
-        return pd.read_parquet(io.BytesIO(store.read(f"{name}.parquet")))
-
-    return Photographs(
-        train=frame("images"),
-        test=frame("test") if store.exists("test.parquet") else None,
-        codec=Codec.from_json(store.read("targets.json").decode()),
-    )
-
-
-# -- parts -------------------------------------------------------------------------------------
-
-
-def _photos(frame: pd.DataFrame, unit: Unit, config: dict, shared: dict, part: str) -> Photos:
-    """Decoded photographs of the size that the unit's recipe wants, with the unit's labels."""
-    from members import augment, images, sampling
-    from members.dataset import Photos
-
-    recipe = unit.member.recipe
-    codec = codec_of(unit.member, shared["photographs"].codec)
-    crop = augment.crop_of(recipe)
-    copy = unit.member.photos
-    key = (part, recipe.image_size, crop, copy)
-    if key not in shared:
-        shared[key] = images.pixels(
-            frame[column("path", copy)].tolist(),
-            frame[column("digest", copy)].tolist(),
-            size=tuple(recipe.image_size),
-            crop=crop,
-            folder=config["cache"],
-        )
-    labels = labels_of(frame, codec).astype(np.int64)
-    columns = sampling.columns_of(frame, shared["photographs"].codec) if part == "train" else {}
-    return Photos(shared[key], labels, columns=columns)
-
-
-def _asked(unit: Unit, config: dict, shared: dict) -> dict[str, answers.Asked]:
-    """What the unit's networks are asked about: `oof`, where it holds anything out, and `test`."""
-    photographs: Photographs = shared["photographs"]
-    parts = {}
-    _, rows = in_fold(photographs.train, unit.fold)
-    if len(rows):
-        photos = _photos(photographs.train, unit, config, shared, "train").take(rows)
-        parts["oof"] = answers.Asked(photographs.train.iloc[rows], photos, unit.fold)
-    if photographs.test is not None:
-        photos = _photos(photographs.test, unit, config, shared, "test")
-        parts["test"] = answers.Asked(photographs.test, photos, None)
-    return parts
+    for left in ("state.pt", "failed.txt", "failed.json"):
+        store.delete(f"{unit.path}/{left}")
 
 
 def _progress(row: dict[str, Any], metric: str, history: list[dict]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 
 from orchestrator import data, units, worker
+from orchestrator.photographs import write_photographs
 from orchestrator.spec import load
 from orchestrator.store import Store
 
@@ -28,7 +29,7 @@ def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
             self.store = Store(tmp_path / name)
             self.spec, self.tracking = spec, tracking
             self.photographs = data.prepare(spec).photographs
-            worker.write_photographs(self.photographs, self.store)
+            write_photographs(self.photographs, self.store)
             self.reports: list[dict] = []
 
         def units(self, member: str) -> list[units.Unit]:

@@ -1,0 +1,158 @@
+"""Processes that train one network together: who takes what of a batch, and how they agree.
+
+    ranks = Ranks(rank=1, size=2)          # within torch.distributed's default process group
+    for epoch in fit(recipe, train, valid, n_classes=18, seed=0, ranks=ranks): ...
+
+`batch_size` is that of the unit: each optimiser step's photos are divided among the ranks. Every
+rank holds the whole network, computes its own photos' answers, and then the loss of the whole
+batch, for which the others' answers count as constants. Added up over the ranks, the gradients of
+that loss are the gradient of the batch, also for a loss like f1 that is no mean over photos.
+
+Gradients are added up after the backward pass, not during it as DistributedDataParallel does: that
+keeps batches of which some rank has no photo, weights that get no gradient, accumulation and
+clipping plain, and costs little wherever a batch takes far longer than sending the weights once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_SENT_AT_ONCE = 2**23  # numbers; enough to be fast, little enough to copy beside the gradients
+
+
+class RaisedByAll(RuntimeError):
+    """Every rank raises it, at the same place: all may go on with something else."""
+
+
+class LostContact(RuntimeError):
+    """Another process of this training is gone, or waits for something else."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Process `rank` (from 0) of `size`; alone, every method returns at once.
+
+    All ranks call the same methods in the same order. Those that talk raise LostContact where
+    another rank does not answer.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """This process writes the files."""
+        return self.rank == 0
+
+    def part(self, n: int, least: int = 1) -> slice:
+        """Which of n rows are this rank's: about n / size of them, at least `least`, or none.
+
+        The first rank has some wherever n > 0.
+        """
+        busy = max(1, min(self.size, n // least))
+        return slice(n * min(self.rank, busy) // busy, n * min(self.rank + 1, busy) // busy)
+
+    def join(self, *parts: Tensor, where: slice, n: int) -> list[Tensor]:
+        """For each of `parts` (m, ...), this rank's rows `where` of n: all n rows, (n, ...).
+
+        Gradients flow to this rank's own rows only.
+        """
+        if self.size == 1:
+            return [*parts]
+        import torch
+
+        joined = [part.new_zeros((n, *part.shape[1:])) for part in parts]
+        for whole, part in zip(joined, parts, strict=True):
+            whole[where] = part.detach()
+        self.add_up(joined)
+        return [
+            torch.cat([whole[: where.start], part, whole[where.stop :]])
+            if part.requires_grad
+            else whole
+            for whole, part in zip(joined, parts, strict=True)
+        ]
+
+    def add_up(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each of `tensors`, all of one type, by its sum over the ranks.
+
+        Every rank gets the same bits.
+        """
+        if self.size == 1:
+            return
+        import torch
+        from torch import distributed
+
+        for some in _in_buckets(tensors):
+            flat = torch.cat([tensor.reshape(-1) for tensor in some])
+            with _answered():
+                distributed.all_reduce(flat)
+            sums = flat.split([tensor.numel() for tensor in some])
+            for tensor, total in zip(some, sums, strict=True):
+                tensor.copy_(total.view(tensor.shape))
+
+    def add_up_gradients(self, network: nn.Module) -> None:
+        """Give every rank the sum of all ranks' gradients; none of a rank without photos is 0."""
+        if self.size == 1:
+            return
+        import torch
+
+        learning = [weight for weight in network.parameters() if weight.requires_grad]
+        for weight in learning:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        self.add_up(weight.grad for weight in learning)
+
+    def settle(self, *networks: nn.Module) -> None:
+        """Batch norm's running statistics, each rank's of its own photos: their mean, for all."""
+        if self.size == 1:
+            return
+        from torch.nn.modules.batchnorm import _BatchNorm
+
+        norms = [m for network in networks for m in network.modules() if isinstance(m, _BatchNorm)]
+        buffers = [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
+        sums = [buffer.double() for buffer in buffers]  # in which the mean of equals is exact
+        self.add_up(sums)
+        for buffer, total in zip(buffers, sums, strict=True):
+            buffer.copy_(total / self.size)
+
+    def from_first(self, ask: Callable[[], Any]) -> Any:
+        """What `ask` returns on the first rank, for all; the others do not call it."""
+        if self.size == 1:
+            return ask()
+        from torch import distributed
+
+        answer = [ask() if self.first else None]
+        with _answered():
+            distributed.broadcast_object_list(answer)
+        return answer[0]
+
+
+ALONE = Ranks()
+
+
+def _in_buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    """The tensors in order, as many at once as are worth sending together."""
+    some: list[Tensor] = []
+    for tensor in tensors:
+        if some and sum(t.numel() for t in some) + tensor.numel() > _SENT_AT_ONCE:
+            yield some
+            some = []
+        some.append(tensor)
+    if some:
+        yield some
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # torch.distributed has no kind of its own for all of them
+        raise LostContact(
+            f"another process of this training does not answer ({str(error).splitlines()[0]})"
+        ) from error

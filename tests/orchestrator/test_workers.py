@@ -1,0 +1,217 @@
+"""Units that two processes train together: the tables of one, failures, and going on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+from torch import distributed
+
+from members import sample
+from orchestrator import data, units, worker
+from orchestrator.cluster import Cluster
+from orchestrator.errors import WrongRequest
+from orchestrator.photographs import write_photographs
+from orchestrator.spec import Resources, load
+from orchestrator.store import Store
+from tests.members.pair import meet, together
+from tests.orchestrator.commands import orchestrator
+
+# nothing that each process draws or counts for itself: no dropout, no batch norm
+SPEC = """\
+name: e2e
+data: {train: photos/train, test: photos/eval}
+folds: {k: 2}
+defaults: {image_size: [32, 32], epochs: 2, batch_size: 32, model: test_vit, lr: 1e-3}
+members:
+  - name: plain
+    augmentation: custom
+    loss: f1
+    mixing: {kind: mixup, probability: 0.5}
+    sampling: {balance: age_group}
+    views: [plain, flip]
+  - {name: wild, optimizer: sgd, lr: 1.0e+30, schedule: constant}
+  - {name: odd, loss: focal}
+"""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A folder with photographs and a spec."""
+    folder = tmp_path_factory.mktemp("workers")
+    sample.draw(folder / "photos", profiles=20, eval=21, size=(64, 48))
+    (folder / "spec.yaml").write_text(SPEC)
+    return folder
+
+
+def run_of(folder: Path, name: str):
+    """A run folder with its photographs written, and the units by member and fold."""
+    spec = load(folder / "spec.yaml")
+    store = Store(folder / name)
+    photographs = data.prepare(spec).photographs
+    write_photographs(photographs, store)
+    return store, {(u.member.name, u.fold): u for u in units.of_spec(spec, photographs)}
+
+
+def config(store: Store, some: list[units.Unit], attempt: str) -> dict:
+    return {
+        "run": store.root, "cache": f"{store.root}/../cache", "cpus": 1, "gpus": 0,
+        "loader_workers": 0, "metric": "macro_f1", "worst_score": float("-inf"),
+        "attempt": attempt, "units": [unit.config() for unit in some],
+    }  # fmt: skip
+
+
+def train_together(ranks, configs: list[dict], folder: str) -> list:
+    """Both ranks train; where that ends with an error, both start again, as under Ray."""
+    told, photos_of = [], worker.photos_of
+
+    def fails_on_the_second(frame, unit, *rest):
+        if unit.member.name == "odd" and not ranks.first:
+            raise OSError("this machine's disk is broken")
+        return photos_of(frame, unit, *rest)
+
+    with mock.patch.object(worker, "photos_of", fails_on_the_second):
+        for number, plan in enumerate(configs):
+            reports: list[dict] = []
+            try:
+                worker.run_units(plan, reports.append, ranks)
+                ended = ""
+            except Exception as error:  # Ray ends the processes of a group of which one failed
+                ended = type(error).__name__
+                distributed.destroy_process_group()
+                meet(ranks.rank, f"{folder}/meeting-{number}")
+            seen = [f"{r['unit'].split('/')[1]} {r['event']} {r['message']}" for r in reports]
+            told.append({"reports": seen, "ended": ended})
+    return told
+
+
+@pytest.fixture(scope="module")
+def trained(here, tmp_path_factory):
+    """(what each of two ranks told, their run, the run of one process)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        patch.setattr("torch.set_num_threads", lambda n: None)
+        alone, by = run_of(here, "alone")
+        worker.run_units(config(alone, [by["plain", 0], by["plain", 1]], "-"), lambda values: None)
+        store, by = run_of(here, "pair")
+
+        def stop(values: dict) -> None:
+            if values["event"] == "epoch":
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):  # one process began the second fold
+            worker.run_units(config(store, [by["plain", 1]], "-"), stop)
+        wanted = [by["plain", 0], by["wild", 0], by["odd", 0], by["plain", 1]]
+        plans = [config(store, wanted, "first")] * 2 + [config(store, [by["odd", 1]], "second")]
+        told = together(train_together, here, plans, str(here))
+    return told, store, alone
+
+
+def test_two_processes_leave_the_tables_of_one(trained):
+    _, store, alone = trained
+    for record in sorted(Path(alone.root).glob("units/plain/*/*/unit.json")):
+        path = str(record.parent.relative_to(alone.root))
+        for kind in ("oof", "test"):
+            ours, theirs = (
+                pd.read_parquet(s.uri(f"{path}/{kind}.parquet")) for s in (store, alone)
+            )
+            assert list(ours["image_id"]) == list(theirs["image_id"])
+            assert ours["image_id"].is_unique
+            columns = [f"p{k}" for k in range(18)]
+            np.testing.assert_allclose(ours[columns], theirs[columns], atol=1e-4)
+        ours, theirs = (s.read_json(f"{path}/unit.json") for s in (store, alone))
+        assert ours["metrics"]["loss"] == pytest.approx(theirs["metrics"]["loss"], abs=1e-4)
+        assert (ours["workers"], theirs["workers"]) == (2, 1)
+        assert ours["resumed_after_epoch"] == record.parent.name.endswith("1")
+        assert {f.name for f in Path(store.uri(path)).iterdir()} == {
+            "unit.json", "history.csv", "model.safetensors", "oof.parquet", "test.parquet",
+        }  # fmt: skip
+
+
+def test_both_report_alike(trained):
+    (first, second), _, _ = trained
+    assert [t["reports"] for t in first] == [t["reports"] for t in second]
+
+
+def test_a_loss_that_is_no_number_fails_its_unit_on_both_and_the_next_goes_on(trained):
+    ((first, *_), _), _, _ = trained
+    at = next(i for i, text in enumerate(first["reports"]) if text.startswith("wild failed"))
+    assert "the loss became" in first["reports"][at]
+    assert first["reports"][at + 1].startswith("odd started")
+
+
+def test_a_unit_that_fails_on_one_rank_ends_both_and_is_passed_over_when_they_come_back(trained):
+    told, store, _ = trained
+    assert [rank[0]["ended"] for rank in told] == ["LostContact", "OSError"]
+    again = told[0][1]
+    assert again["ended"] == ""
+    (failed,) = [text for text in again["reports"] if text.startswith("odd failed")]
+    assert "this machine's disk is broken" in failed
+    assert again["reports"][-1].startswith("plain done")
+    (text,) = Path(store.root).glob("units/odd/*/fold-0/failed.txt")
+    assert "OSError" in text.read_text()
+
+
+def test_another_call_tries_it_again(trained):
+    told, _, _ = trained
+    assert told[1][2]["ended"] == "OSError"  # it failed again, not: it was passed over
+    assert not any(text.startswith("odd failed") for text in told[1][2]["reports"])
+
+
+# -- asking for them ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "resources", "slots"),
+    [
+        (8, 0, {}, 8),
+        (8, 0, {"workers": 2}, 4),
+        (7, 0, {"workers": 2, "cpus": 2}, 1),
+        (16, 4, {"workers": 2}, 2),
+        (16, 4, {"workers": 4}, 1),
+        (3, 4, {"workers": 2}, 1),
+    ],
+)
+def test_slots_are_what_the_workers_of_a_unit_take_together(cpus, gpus, resources, slots):
+    cluster = Cluster("here", cpus, gpus, started_here=True)
+    assert cluster.slots(Resources(**resources)) == slots
+
+
+def test_a_cluster_too_small_for_them_is_refused_with_the_numbers():
+    cluster = Cluster("here", 4, 1, started_here=True)
+    with pytest.raises(WrongRequest, match=r"2 training.* 4 CPUs and 2 GPUs, .* 4 CPUs and 1 GPU"):
+        cluster.slots(Resources(workers=2, cpus=2))
+
+
+def test_workers_that_could_not_work_are_refused(here):
+    with pytest.raises(WrongRequest) as raised:
+        load(here / "spec.yaml", sets=["resources.workers=2", "members.odd.batch_size=1"])
+    assert "divide the batches of odd" in str(raised.value)
+    with pytest.raises(WrongRequest, match="2 workers cannot share a GPU"):
+        load(here / "spec.yaml", sets=["resources.workers=2", "resources.gpus=0.5"])
+
+
+@pytest.mark.ray
+def test_with_a_real_ray_the_tables_are_those_of_one_process(trained, here, tmp_path):
+    (tmp_path / "photos").symlink_to(here / "photos")
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    command = ["train-members", "spec.yaml", "--only", "plain", "--set", "resources.workers=2"]
+    done = orchestrator(*command, cwd=tmp_path)
+    assert "2 processes each" in done.stdout
+    _, _, alone = trained
+    ours = pd.read_parquet(tmp_path / "runs/e2e/tables/plain/oof.parquet")
+    assert (
+        list(ours["image_id"])
+        == pd.read_parquet(tmp_path / "runs/e2e/images.parquet")["image_id"].tolist()
+    )
+    assert ours["image_id"].is_unique
+    folds = sorted(Path(alone.root).glob("units/plain/*/*/oof.parquet"))
+    theirs = pd.concat(map(pd.read_parquet, folds)).set_index("image_id")
+    columns = [f"p{k}" for k in range(18)]
+    np.testing.assert_allclose(ours[columns], theirs.loc[ours["image_id"], columns], atol=1e-4)
+    for record in (tmp_path / "runs/e2e").glob("units/*/*/*/unit.json"):
+        assert json.loads(record.read_text())["workers"] == 2
