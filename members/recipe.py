@@ -80,6 +80,9 @@ class Recipe(Block):
         + "; model (what timm states for it); computed (from the training part of each fold); or "
         "{mean, std}",
     )
+    test_normalize: str | Statistics | None = Field(
+        None, description="for the photos to predict, where they look different; null: the same"
+    )
 
     sampling: Literal["shuffle"] | Balance = Field(
         "shuffle",
@@ -131,7 +134,8 @@ class Recipe(Block):
     # the loss
     loss: str | dict[str, float] = Field(
         "cross_entropy",
-        description=", ".join(LOSSES) + ", or a weighted sum of them: {f1: 1, cross_entropy: 1}",
+        description=", ".join(LOSSES) + ", or a weighted sum of them: {f1: 1, cross_entropy: 1}; "
+        "f1 is one minus the soft macro F1, over as many classes as the data has",
     )
     smoothing: float = Field(
         0.1, ge=0, lt=1, description="label_smoothing only; 0 is the same as cross_entropy"
@@ -162,6 +166,12 @@ class Recipe(Block):
     )
     channels_last: bool = Field(
         True, description="memory order of the pictures; 1.1-1.7 times faster for convolutions"
+    )
+
+    compile: bool = Field(
+        False,
+        description="torch.compile for the training steps: a minute or more before the first, each "
+        "of them faster; needs a C++ compiler",
     )
 
     @field_validator("image_size", mode="before")
@@ -251,6 +261,13 @@ class Recipe(Block):
             _known("normalisation", value, NORMALIZATIONS, also="or {mean: [3], std: [3]}")
         return value
 
+    @field_validator("test_normalize")
+    @classmethod
+    def _known_beforehand(cls, value: str | Statistics | None) -> str | Statistics | None:
+        if isinstance(value, str):
+            _known("normalisation", value, (*NAMED_STATISTICS, "model"), also="or {mean, std}")
+        return value
+
     @field_validator("pretrained")
     @classmethod
     def _a_source(cls, value: bool | str) -> bool | str:
@@ -304,7 +321,7 @@ def check(recipe: Recipe) -> list[str]:
     Builds the network without memory (meta device) and reads the headers of weights files; takes
     about a second for a large network. Imports torch and timm.
     """
-    from members import augment, models, optim
+    from members import augment, compiling, models, optim
 
     problems = [models.name_problem(recipe.model), optim.name_problem(recipe.optimizer)]
     if problems == [None, None]:
@@ -315,6 +332,7 @@ def check(recipe: Recipe) -> list[str]:
             except BadInput as error:
                 problems += error.problems
     problems += augment.problems(recipe)
+    problems += [compiling.problem() if recipe.compile else None]
     return [problem for problem in problems if problem]
 
 

@@ -140,15 +140,16 @@ class Spec(_Block):
     def searched(self) -> tuple[str, ...]:
         return self.search.members if self.search else ()
 
-    def variants(self, member: Member) -> list[Member]:
-        """The member as written, and with settings that speak for all that its search may draw.
+    def recipes_of(self, member: Member) -> list[Recipe]:
+        """The member's recipe, and some that speak for all that its search may draw; each once.
 
-        Without those that vary only in keys whose every value a recipe itself can judge.
+        Keys whose every value a recipe itself can judge do not vary in them.
         """
-        if member.name not in self.searched():
-            return [member]
-        drawn = samples(self.search.space, fixed=_JUDGED)
-        return [member, *map(member.with_settings, drawn)]
+        found = [member.recipe]
+        if member.name in self.searched():
+            drawn = samples(self.search.space, fixed=_JUDGED)
+            found += [member.with_settings(settings).recipe for settings in drawn]
+        return [recipe for i, recipe in enumerate(found) if recipe not in found[:i]]
 
     def to_yaml(self) -> str:
         """The resolved spec, every default written out; `load` reads it back as the same spec."""

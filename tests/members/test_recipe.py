@@ -76,6 +76,7 @@ def test_statistics_may_be_given_by_value():
         ("views", [], "at least 1 item"),
         ("views", ["flip", "flip"], "each view once"),
         ("normalize", "imagnet", "Did you mean 'imagenet'?"),
+        ("test_normalize", "computed", "Known: imagenet"),
         ("normalize", {"mean": [0, 0, 0], "std": [1, 0, 1]}, "above 0"),
         ("epoch", 3, "Extra inputs are not permitted"),
         ("epochs", 0, "greater than or equal to 1"),
