@@ -190,8 +190,7 @@ class MemberSearch:
         candidate.curve.append(value)
         candidate.score = self._sign * max(self._sign * v for v in candidate.curve)
         behind = self._bracket.tell(self._name(candidate), epoch, self._sign * candidate.score)
-        last = epoch >= candidate.settings.get("epochs", self.member.recipe.epochs)
-        if behind and not last:
+        if behind and epoch < self._epochs(candidate):
             rung, cutoff, seen = behind
             candidate.state = "stopped"
             candidate.reason = (
@@ -206,11 +205,17 @@ class MemberSearch:
         candidate = self.candidates[number]
         if candidate.state != "stopped":
             candidate.state, candidate.reason = state, reason
+        if candidate.state == "done":
+            early = candidate.epochs < self._epochs(candidate)
+            candidate.reason = "its patience ended" if early else "all epochs are done"
         if candidate.state != "done":
             folder = self.unit(candidate.settings).path
             self.store.delete(f"{folder}/state.pt")
             self.store.delete(f"{folder}/epochs")
         self.save()
+
+    def _epochs(self, candidate: Candidate) -> int:
+        return candidate.settings.get("epochs", self.member.recipe.epochs)
 
     def is_over(self) -> bool:
         return self._no_more() and not any(c.state == "running" for c in self.candidates)

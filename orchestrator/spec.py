@@ -174,19 +174,15 @@ class Spec(_Block):
     def searched(self) -> tuple[str, ...]:
         return self.search.members if self.search else ()
 
-    def variants(self, member: Member) -> list[Member]:
-        """The member as written, and with settings that speak for all that its search may draw.
-
-        Without those that vary only in keys whose every value a recipe itself can judge.
-        """
-        if member.name not in self.searched():
-            return [member]
-        drawn = samples(self.search.space, fixed=_JUDGED)
-        return [member, *map(member.with_settings, drawn)]
-
     def recipes_of(self, member: Member) -> list[Recipe]:
-        """The recipes of the member's variants, each once."""
-        found = [variant.recipe for variant in self.variants(member)]
+        """The member's recipe, and some that speak for all that its search may draw; each once.
+
+        Keys whose every value a recipe itself can judge do not vary in them.
+        """
+        found = [member.recipe]
+        if member.name in self.searched():
+            drawn = samples(self.search.space, fixed=_JUDGED)
+            found += [member.with_settings(settings).recipe for settings in drawn]
         return [recipe for i, recipe in enumerate(found) if recipe not in found[:i]]
 
     def to_yaml(self) -> str:

@@ -192,6 +192,13 @@ def test_no_candidate_begins_after_the_hours_and_the_best_so_far_wins(make):
     assert len(search.candidates) == 2
 
 
+def test_a_candidate_may_end_early_of_its_own_accord(make):
+    search = make(candidates=1)
+    run(search, [[0.5, 0.4, 0.3]])
+    (candidate,) = search.candidates
+    assert (candidate.state, candidate.reason) == ("done", "its patience ended")
+
+
 def test_the_clock_of_a_search_goes_on_where_an_earlier_call_stopped_it(make):
     now = 0.0
     search = make(clock=lambda: now, hours=1)
@@ -224,6 +231,7 @@ def test_every_candidate_stands_in_the_csv_with_its_whole_curve(make, tmp_path):
     assert [row["accuracy"] for row in rows] == ["0.5", "0.4"]  # of the best epoch
     assert [row["epochs"] for row in rows] == ["2", "3"]
     assert [row["recipe.epochs"] for row in rows] == ["2", "3"]
+    assert [row["reason"] for row in rows] == ["all epochs are done"] * 2
     assert [row["loss"] for row in rows] == ["focal"] * 2
     assert [json.loads(row["image_size"]) for row in rows] == [[64, 48]] * 2
     assert list(rows[0]) == ["candidate", "loss", "recipe.epochs", "image_size", "epochs",
