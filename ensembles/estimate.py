@@ -11,27 +11,27 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ensembles import metrics, vote
+from ensembles import metrics
+from ensembles.pools import Rule
+from ensembles.stack import Stack
 
 PSEUDO_FOLDS = 5
 
 
-def nested_probabilities(
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    folds: np.ndarray,
-    fit: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """(N, K) float32, each row mixed with weights fitted without its fold.
+def nested_rules(
+    stack: Stack, folds: np.ndarray, fit: Callable[[Stack], Rule]
+) -> list[tuple[np.ndarray, Rule]]:
+    """For each fold its rows (indices) and the rule fitted to all others."""
+    return [
+        (np.flatnonzero(folds == fold), fit(stack.take(folds != fold))) for fold in np.unique(folds)
+    ]
 
-    probabilities: (M, N, K), labels and folds: (N,), at least two different folds.
-    fit: (probabilities, labels) of some rows -> weights (M,).
-    """
-    held_out = np.empty(probabilities.shape[1:], np.float32)
-    for fold in np.unique(folds):
-        inside, outside = folds == fold, folds != fold
-        weights = fit(probabilities[:, outside], labels[outside])
-        held_out[inside] = vote.weighted(probabilities[:, inside], weights)
+
+def apply_held_out(stack: Stack, rules: list[tuple[np.ndarray, Rule]]) -> np.ndarray:
+    """(N, K) float32, each row's vote by the rule fitted without it."""
+    held_out = np.empty(stack.probabilities.shape[1:], np.float32)
+    for rows, rule in rules:
+        held_out[rows] = rule.apply(np.take(stack.probabilities, rows, axis=1))
     return held_out
 
 
@@ -52,19 +52,18 @@ def estimate(
 def folds_for_weights(folds: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
     """The tables' folds (N,), or five drawn ones where all rows are of one fold (a hold-out).
 
-    No member saw any row of a hold-out, so any split of it is honest for weights. The draw is by
-    group where groups are given, and always the same.
+    No member saw any row of a hold-out, so any split of it is honest for weights.
     """
     if len(np.unique(folds)) > 1:
         return folds
-    units = np.arange(len(folds)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    return draw_folds(len(folds), groups).astype(folds.dtype)
+
+
+def draw_folds(n_rows: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """(N,) int, PSEUDO_FOLDS parts of equal size, by group where groups are given; always the same.
+
+    Fewer where there are not as many groups.
+    """
+    units = np.arange(n_rows) if groups is None else np.unique(groups, return_inverse=True)[1]
     n_units = units.max() + 1
-    draw = np.random.default_rng(0).permutation(n_units) % min(PSEUDO_FOLDS, n_units)
-    return draw[units].astype(folds.dtype)
-
-
-def best_single(probabilities: np.ndarray, labels: np.ndarray, objective: str) -> np.ndarray:
-    """Weights (M,) that are 1 for the member best in `objective`, the first of equals."""
-    found = [metrics.scores(labels, member)[objective] for member in probabilities]
-    best = np.argmin(found) if objective == "log_loss" else np.argmax(found)
-    return np.eye(len(probabilities))[best]
+    return (np.random.default_rng(0).permutation(n_units) % min(PSEUDO_FOLDS, n_units))[units]

@@ -112,24 +112,31 @@ def by_target(
 def influence(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
     """(N,) float64 for each metric: how much one row moves it, times N. Sums to 0.
 
-    Accuracy and log-loss are means over rows. F1 of class k is 2 tp / (true + predicted), so with
-    occ_k = (true + predicted) / N a row adds (2 [tp] - F1_k ([true = k] + [predicted = k])) /
-    occ_k: the derivative of the ratio in the row's weight (the delta method).
+    Accuracy and log-loss are means over rows; for macro F1 see `f1_influence`.
     """
-    n_classes = probabilities.shape[1]
     predictions = probabilities.argmax(axis=1)
     correct = labels == predictions
     losses = row_losses(labels, probabilities)
-    counts = confusion(labels, predictions, n_classes)
-    f1 = f1_by_class(counts)
-    occurs = np.maximum(counts.sum(axis=0) + counts.sum(axis=1), 1) / len(labels)
-    f1_moves = 2 * correct / occurs[labels]
-    f1_moves -= f1[labels] / occurs[labels] + f1[predictions] / occurs[predictions]
     return {
-        "macro_f1": f1_moves / n_classes,
+        "macro_f1": f1_influence(labels, predictions, probabilities.shape[1]),
         "accuracy": correct - correct.mean(),
         "log_loss": losses - losses.mean(),
     }
+
+
+def f1_influence(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
+    """(N,) float64, how much one row moves macro F1, times N.
+
+    F1 of class k is 2 tp / (true + predicted), so with occ_k = (true + predicted) / N a row adds
+    (2 [tp] - F1_k ([true = k] + [predicted = k])) / occ_k: the derivative of the ratio in the row's
+    weight (the delta method).
+    """
+    counts = confusion(labels, predictions, n_classes)
+    f1 = f1_by_class(counts)
+    occurs = np.maximum(counts.sum(axis=0) + counts.sum(axis=1), 1) / len(labels)
+    moves = 2 * (labels == predictions) / occurs[labels]
+    moves -= f1[labels] / occurs[labels] + f1[predictions] / occurs[predictions]
+    return moves / n_classes
 
 
 def standard_errors(
