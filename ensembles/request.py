@@ -49,7 +49,9 @@ class Request:
 
     @property
     def metric(self) -> str:
-        return self.objective or ("log_loss" if self.pool == "log_linear" else "macro_f1")
+        by_loss = self.ridge is not None or self.pool == "log_linear"
+        fitted_for = "log_loss" if self.mode == "weighted" and by_loss else "macro_f1"
+        return self.objective or fitted_for
 
     @property
     def needs_oof(self) -> bool:
@@ -129,8 +131,7 @@ class Request:
         if pool == "log_linear":
             ridge = RIDGE if self.ridge is None else self.ridge
             return log_linear_weights(stack, ridge, self.negative)
-        objective = "log_loss" if self.ridge is not None else self.metric
-        return fit_stack(stack, objective, self.ridge or 0.0).weights
+        return fit_stack(stack, self.metric, self.ridge or 0.0).weights
 
     def fixed(self, names: Sequence[str]) -> np.ndarray:
         """(M,) the weights given, sum 1; equal ones where none are."""

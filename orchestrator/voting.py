@@ -16,6 +16,7 @@ from rich.table import Table
 
 import ensembles
 
+from . import explain
 from .errors import WrongRequest
 from .spec import Spec, load
 from .store import Store
@@ -57,10 +58,17 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
     return Run(Reader(parse(text, name), name).read(small=False, sets=()), store)
 
 
-def vote_on_run(run: Run, mode: str | None, objective: str | None) -> ensembles.Vote:
-    """Vote over the members that are complete; a note names those that are not."""
-    mode = mode or run.spec.vote.mode
-    objective = objective or run.spec.vote.objective or "macro_f1"
+@dataclass
+class Ballot:
+    """The tables of the members that are complete, and notes on those that are not."""
+
+    oof: dict[str, ensembles.Table]
+    test: dict[str, ensembles.Table]
+    groups: dict[str, str] | None
+    notes: list[str]
+
+
+def ballot_of_run(run: Run) -> Ballot:
     trained = run.store.list("tables")
     names = [m.name for m in run.spec.members if m.name in trained]
     if not names:
@@ -70,15 +78,15 @@ def vote_on_run(run: Run, mode: str | None, objective: str | None) -> ensembles.
         )
     whole = {m.name for m in run.spec.members if m.targets is None}
     voting = [name for name in names if name in whole]
-    tables = {kind: _read(run.store, voting, kind) for kind in ("oof", "test")}
-    vote = ensembles.cast(tables["oof"], tables["test"], mode, objective, _groups(run.store))
+    oof, test = (_read(run.store, voting, kind) for kind in ("oof", "test"))
+    notes = []
     missing = [m.name for m in run.spec.members if m.name not in trained]
     if missing:
-        vote.notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
+        notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
     partial = [name for name in names if name not in whole]
     if partial:
-        vote.notes.append(f"predict only some targets, so left out: {', '.join(partial)}.")
-    return vote
+        notes.append(f"predict only some targets, so left out: {', '.join(partial)}.")
+    return Ballot(oof, test, _groups(run.store), notes)
 
 
 def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
@@ -110,6 +118,7 @@ def vote_folder(vote: ensembles.Vote) -> str:
 
 def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> None:
     title = f"{vote.mode} vote" + (f" for {vote.objective}" if vote.objective else "")
+    title += f" ({vote.choice})" if vote.choice else ""
     console.print(
         f"{title}: {len(vote.weights)} members, {len(vote.ids)} photographs, {vote.seconds:.2f} s"
     )
@@ -126,6 +135,8 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
         table.add_row("uniform weights", "", *_figures(vote.uniform))
         table.add_row(f"this {vote.mode} vote", "", *_figures(vote.estimate))
         console.print(table)
+        explain.show_reasons(vote, console)
+        explain.show_candidates(vote, console)
         console.print(
             "Scores on out-of-fold rows; the votes' on rows that nothing was fitted to "
             "(± standard error)."
@@ -255,3 +266,4 @@ def show_comparison(report: dict[str, Any], console: Console) -> None:
     console.print(table)
     for same in report["identical"]:
         console.print(f"{' and '.join(same)} are the same submission")
+    explain.show_differences(report, console)
