@@ -10,6 +10,7 @@ _HOME = {
     "VoteClassifier": "classifier",
     "align": "tables",
     "cast": "casting",
+    "cast_large": "large",
     "cast_submissions": "casting",
     "compare": "submission",
     "evaluate": "evaluation",

@@ -139,6 +139,16 @@ def f1_influence(labels: np.ndarray, predictions: np.ndarray, n_classes: int) ->
     return moves / n_classes
 
 
+def f1_standard_error(counts: np.ndarray) -> float:
+    """Standard error of macro F1 from confusion counts (K, K) alone, rows taken as independent."""
+    n_rows, n_classes = counts.sum(), len(counts)
+    f1 = f1_by_class(counts)
+    occurs = np.maximum(counts.sum(axis=0) + counts.sum(axis=1), 1) / n_rows
+    moves = np.diag(2 / occurs) - (f1 / occurs)[:, None] - f1 / occurs
+    squares = (counts * (moves / n_classes) ** 2).sum()
+    return float(np.sqrt(squares * n_rows / max(n_rows - 1, 1)) / n_rows)
+
+
 def standard_errors(
     labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None
 ) -> dict[str, float]:

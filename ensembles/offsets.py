@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BAGS = 6
+BAGS = 4
 ROWS_A_BAG = 2048
 PASSES = 2
 FURTHEST = 1.0

@@ -123,6 +123,17 @@ def _newton(
     return weights
 
 
+def newton_step(weights: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
+    """Weights (M,) after a full Newton step over the simplex, near the optimum.
+
+    gradient: (M,) mean of A / (w A) over rows; hessian: (M, M) mean of its outer products.
+    """
+    hessian = hessian.copy()
+    hessian[np.diag_indices(len(weights))] += 1e-10 * hessian.trace() / len(weights)
+    stepped = nonnegative_minimum(hessian, hessian @ weights + gradient - 1, weights)
+    return stepped / stepped.sum()
+
+
 def _loss(weights: np.ndarray, true: np.ndarray, counts: np.ndarray | None) -> float:
     with np.errstate(divide="ignore"):
         logs = np.log(weights @ true)

@@ -22,6 +22,8 @@ from ensembles.places import Place
 
 KINDS = ("oof", "test")
 ROW_SUM_TOLERANCE = 1e-4
+# So many rows can be read without the others; tables too large for memory are read so.
+ROW_GROUP = 65_536
 
 
 @dataclass
@@ -88,6 +90,7 @@ def write(place: Place, table: Table) -> None:
         pa.table(columns).replace_schema_metadata({"ensemble": json.dumps(table.meta)}),
         sink,
         compression="zstd",
+        row_group_size=ROW_GROUP,
         use_dictionary=[name for name in columns if name not in names],
         use_byte_stream_split=names,
     )

@@ -218,6 +218,10 @@ def vote(
     pareto: Annotated[
         bool, typer.Option("--pareto", help="score against cost, the cheapest as good as the best")
     ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="spread tables too large for memory over this Ray"),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Combine the members' predictions: hard, soft, or with weights fitted to their OOF rows."""
@@ -246,6 +250,10 @@ def vote(
         _write_json(json, result.record())
         return
     where = ""
+    if tables and explain.vote_in_ranges(
+        tables, out, mode, objective, address, explain.options(locals()), json, _console()
+    ):
+        return
     if tables:
         oof, test = (ensembles.read_members(tables, kind) for kind in ("oof", "test"))
         ballot = voting.Ballot(oof, test, None, [])
@@ -255,15 +263,7 @@ def vote(
         objective = objective or found.spec.vote.objective
         where = found.store.root + "/"
         ballot = voting.ballot_of_run(found)
-    how = {
-        "pool": pool,
-        "offsets": offsets,
-        "temperature": temperature,
-        "ridge": ridge,
-        "negative": negative,
-        "top": top,
-        "weights": explain.parse_weights(weights),
-    }
+    how = explain.options(locals())
     if pareto:
         front = ensembles.pareto(ballot.oof, objective or "macro_f1", ballot.groups)
         explain.show_pareto(front, _console())

@@ -13,6 +13,8 @@ from ensembles.submission import same_submissions
 from .errors import WrongRequest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .voting import Ballot
 
 MOST_ROWS = 20
@@ -33,6 +35,57 @@ def parse_weights(given: list[str] | None) -> dict[str, float] | None:
         if not equals:
             raise WrongRequest(f"--weights {text!r}: write MEMBER=NUMBER, as in --weights swin=2")
     return found
+
+
+def options(given: dict[str, Any]) -> dict[str, Any]:
+    """What `ensembles.cast` takes beside mode and objective, from a command's arguments."""
+    names = ("pool", "offsets", "temperature", "ridge", "negative", "top")
+    how = {name: given[name] for name in names}
+    return {**how, "weights": parse_weights(given["weights"])}
+
+
+def vote_in_ranges(
+    tables: str,
+    out: str | None,
+    mode: str | None,
+    objective: str | None,
+    address: str | None,
+    how: dict[str, Any],
+    json: Path | None,
+    console: Console,
+) -> bool:
+    """Vote over tables too large for memory; False, and nothing done, where they are not.
+
+    With an address the ranges of rows are read and voted on by the tasks of a Ray cluster.
+    """
+    from contextlib import nullcontext
+    from json import dumps
+
+    from ensembles.large import too_large
+
+    if not address and not too_large(tables):
+        return False
+    mode = mode or "weighted"
+    folder = out or (f"votes/{mode}-{objective}" if objective else f"votes/{mode}")
+    if address:
+        from .cluster import mapped
+
+        runner = mapped(address)
+    else:
+        runner = nullcontext(map)
+    with runner as run:
+        record = ensembles.cast_large(tables, folder, mode, objective, run=run, **how)
+    for name, weight in record["members"].items():
+        console.print(f"{name}: {weight:.3f}", markup=False)
+    if record["estimate"]:
+        figures = ", ".join(f"{METRICS[m]} {record['estimate'][m]:.4f}" for m in METRICS)
+        console.print(f"on rows that nothing was fitted to: {figures}")
+    for note in record["notes"]:
+        console.print(f"note: {note}", markup=False)
+    console.print(f"{record['seconds']:.1f} s, in ranges of rows. The vote is in {folder}")
+    if json:
+        json.write_text(dumps(record, indent=2) + "\n")
+    return True
 
 
 def why(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, Any]:

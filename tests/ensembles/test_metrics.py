@@ -94,3 +94,10 @@ def test_standard_errors_equal_the_bootstraps(draw, grouped):
         rows = (rng.integers(0, 300, 300)[:, None] * size + np.arange(size)).ravel()
         drawn.append(list(metrics.scores(labels[rows], probabilities[rows]).values()))
     np.testing.assert_allclose(list(found.values()), np.std(drawn, axis=0), rtol=0.09)
+
+
+def test_the_standard_error_of_macro_f1_needs_only_the_counts(predicted):
+    labels, probabilities = predicted
+    counts = metrics.confusion(labels, probabilities.argmax(axis=1), 6)
+    expected = metrics.standard_errors(labels, probabilities)["macro_f1"]
+    assert metrics.f1_standard_error(counts) == pytest.approx(expected)
