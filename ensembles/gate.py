@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,21 @@ def choose(
     scored = _Scored(stack.labels, every, folds, parts, stack.n_classes, groups, objective)
     name = scored.chosen(candidates)
     rule = fit_candidate(stack, name, objective)
+    rule.temperature = _held_out_temperature(stack, folds, parts, name)
     return Choice(name, rule, scored.table(candidates), rules, apply_held_out(stack, rules))
+
+
+def _held_out_temperature(
+    stack: Stack, folds: np.ndarray, without: dict[Any, _Fitted], name: str
+) -> float:
+    """The temperature for rows that the weights were not fitted to: on their own rows weights look
+    surer than they are.
+    """
+    rules = [
+        (np.flatnonzero(folds == fold), replace(fitted.rules[name], temperature=1.0))
+        for fold, fitted in without.items()
+    ]
+    return fit_temperature(apply_held_out(stack, rules), stack.labels)
 
 
 def fit_candidate(stack: Stack, name: str, objective: str) -> Rule:

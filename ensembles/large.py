@@ -173,9 +173,8 @@ def _log_loss_weights(
         for begin, end in oof.ranges:
             true = np.load(kept / f"true-{begin}.npy").astype(np.float64)
             inside = np.ones(end - begin, bool) if without is None else folds[begin:end] != without
-            rows = np.flatnonzero(inside)
-            rows = rows[(rows + begin) % every == 0]
-            yield true[:, rows]
+            # every n-th of the rows that count: folds may themselves lie at a fixed step
+            yield true[:, np.flatnonzero(inside)[::every]]
 
     weights = log_loss_weights(np.concatenate(list(parts(stride)), axis=1), 1e-7).weights
     best = weights, np.inf

@@ -68,6 +68,13 @@ def test_wherever_the_ranges_ran_the_vote_is_the_same_bit_for_bit(folder, tmp_pa
     assert results[0] == results[1]
 
 
+def test_folds_at_the_step_of_the_first_solve_do_no_harm(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("ensembles.large.START_ROWS", 100)  # every third row; three folds in turn
+    record = cast_large(folder, tmp_path / "out", objective="log_loss", cache=tmp_path / "cache")
+    assert record["gap"] <= 1e-8
+    assert record["estimate"]["log_loss"] > record["oof"]["log_loss"]
+
+
 def test_uris_are_read_and_written(folder, tmp_path):
     cast_large(f"file://{folder}", tmp_path / "a", mode="soft", cache=tmp_path / "cache")
     (tmp_path / "b").mkdir()
