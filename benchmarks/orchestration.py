@@ -50,9 +50,9 @@ def read(run: Path) -> dict[str, float]:
         # slot-seconds, all slots together
         "reading and checking": slots * (timing["data"] + timing["check"]),
         "Ray's start and stop": slots * (timing["ray_start"] + timing["ray_stop"]),
-        "processes and imports": timing["starting"],
+        "starting processes": timing["starting"],
         "photographs and predictions": predicting,
-        "checkpoints and reports": timing["working"] - training - predicting,
+        "imports, checkpoints, reports": timing["working"] - training - predicting,
         "ending processes": timing["ending"],
         "idle slots": slots * timing["runs"] - busy,
     }
@@ -62,10 +62,10 @@ def main(specs: list[str]) -> None:
     for spec in specs:
         parts = measure(spec)
         print(f"{spec}: {parts['ratio']:.2f} slot-seconds a second of training")
-        print(f"  {'wall':<28}{parts['wall']:8.1f} s on {parts['slots']:.0f} slots")
+        print(f"  {'wall':<30}{parts['wall']:8.1f} s on {parts['slots']:.0f} slots")
         for name, seconds in parts.items():
             if name not in ("wall", "slots", "ratio"):
-                print(f"  {name:<28}{seconds:8.1f} slot-seconds")
+                print(f"  {name:<30}{seconds:8.1f} slot-seconds")
 
 
 if __name__ == "__main__":

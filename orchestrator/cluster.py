@@ -6,6 +6,8 @@ import itertools
 import logging
 import os
 import socket
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -90,13 +92,23 @@ def _quiet() -> None:
     """Settings that Ray reads when it is imported or when a process of it starts."""
     logging.getLogger("ray").setLevel(logging.ERROR)  # its notes are about Ray, not about the work
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
+    # the slot of a candidate that was stopped comes free only after a while
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "300")
     # one process less a run; a worker that is preempted is noticed when it dies, and resumes
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # we keep our own history
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C ends the command at once
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+
+
+def show_token() -> None:
+    """Who joins by address must say before Ray is imported that a token is at hand."""
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+    if "RAY_AUTH_TOKEN" in os.environ or token.exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _environment(address: str) -> dict[str, str]:
@@ -133,10 +145,9 @@ def _start_local(ray) -> str:
 
 
 def _join(ray, address: str) -> str:
-    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
-    if "RAY_AUTH_TOKEN" in os.environ or token.exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
+        address = _resolved(address)
+        _try_out(address)
         ray.init(
             address=address,
             log_to_driver=False,
@@ -151,6 +162,29 @@ def _join(ray, address: str) -> str:
             "~/.ray/auth_token with RAY_AUTH_MODE=token. Without --address a local Ray is started."
         ) from error
     return ray.get_runtime_context().gcs_address
+
+
+def _resolved(address: str) -> str:
+    """HOST:PORT of `address`; `auto` is the Ray of this job, or the one that runs on this machine."""
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+
+    return canonicalize_bootstrap_address_or_die(address)
+
+
+def _try_out(address: str) -> None:
+    """Join in a process of its own first.
+
+    Where this machine is no node of the cluster, Ray does not raise: it aborts the whole process.
+    """
+    code = f"import ray; ray.init(address={address!r}, log_to_driver=False)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if "Error" in line or "Failed" in line]
+        raise ConnectionError(
+            f"{said[-1].strip() if said else 'it does not answer'} (only a machine of the cluster "
+            "can join it; from elsewhere: ray job submit --address http://HEAD:8265 --working-dir . "
+            "-- python -m orchestrator train-members SPEC)"
+        )
 
 
 def _preflight(ray, address: str) -> None:

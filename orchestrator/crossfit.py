@@ -110,6 +110,7 @@ class Schedule(Searcher):
             asked = search.ask()
             if asked:
                 candidate, unit = asked
+                self._progress.expect([unit])
                 return _Run([unit], (name, candidate.number))
         if not self.queue:
             return None
@@ -234,7 +235,9 @@ def run_all(schedule: Schedule, store: Store, cluster: Cluster) -> None:
     """Run the schedule to its end. Ray's own files go below `ray/` and are removed after."""
     name = f"run-{uuid.uuid4().hex[:8]}"
     tuner = tune.Tuner(
-        tune.with_resources(_trial, {"CPU": 0.0001}),  # the Train worker holds the slot
+        # The Train worker holds the slot. A trial must ask for something, and any share of a CPU
+        # would be missing where the workers want them all: so, a byte of memory.
+        tune.with_resources(_trial, {"memory": 1}),
         tune_config=tune.TuneConfig(
             search_alg=schedule,
             scheduler=_StopWhereAsked(schedule),

@@ -66,6 +66,8 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     folds.verify(frame, assigned)
     notes += folds.absent(frame, assigned, codec)
     leaks = folds.leaks(frame, frame["digest"].to_numpy())
+    targets = [target for target in codec.targets if target != "label"]
+    frame = frame[["image_id", "path", "group", "fold", "label", *targets, "digest"]]
     return Prepared(Photographs(frame, test, codec), notes, leaks)
 
 

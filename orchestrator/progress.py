@@ -68,6 +68,8 @@ class Progress:
         if result["event"] == "failed":
             row["state"] = "failed"
             self.note(f"{row['title']} failed: {result['message']}")
+        elif result["event"] == "started":
+            row["state"] = "training"
         elif result["event"] == "done":
             row["state"] = "done"
             self._count(row, 1.0)

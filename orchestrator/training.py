@@ -13,6 +13,7 @@ from members.errors import BadInput
 
 from . import data, units
 from .assemble import assemble
+from .cluster import show_token
 from .errors import WrongRequest, unknown
 from .spec import Member, Spec
 from .store import Store
@@ -45,6 +46,8 @@ def train_members(
     Raises `WrongRequest` or `BadInput` before anything is trained.
     """
     started = time.monotonic()
+    if address is not None:
+        show_token()
     chosen = _chosen(spec, only)
     with store.lock():
         prepared = data.prepare(spec)

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +69,17 @@ class Photographs:
     test: pd.DataFrame | None
     codec: Codec
 
-    @property
+    @cached_property
     def data_hash(self) -> str:
         """Of the training rows: ids, groups, labels and file contents, in any row order."""
         columns = ["image_id", "group", "digest", *self.codec.targets]
         return _digest(self.train, columns, self.codec.to_json())
 
-    @property
+    @cached_property
     def folds_hash(self) -> str:
         return _digest(self.train, ["image_id", "fold"])
 
-    @property
+    @cached_property
     def test_hash(self) -> str:
         return "" if self.test is None else _digest(self.test, ["image_id", "digest"])
 

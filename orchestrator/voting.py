@@ -183,6 +183,7 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
                 "name": member,
                 "oof": solo[member],
                 "estimate": None,
+                "seconds": _training_seconds(run.store, member),
                 "table": f"tables/{member}/test.parquet",
             }
         )
@@ -193,6 +194,7 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
                 "name": name,
                 "oof": record["oof"],
                 "estimate": record["estimate"],
+                "seconds": record["seconds"],
                 "table": f"votes/{name}/probabilities.parquet",
             }
         )
@@ -205,13 +207,21 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     return rows
 
 
+def _training_seconds(store: Store, member: str) -> float:
+    """Of all units that the member's tables were made from; epochs only, validation included."""
+    made_from = store.read(f"tables/{member}/made_from.txt").decode().split()[0]
+    folder = f"units/{member}/{made_from}"
+    records = [store.read_json(f"{folder}/{unit}/unit.json") for unit in store.list(folder)]
+    return sum(record["seconds"]["train"] for record in records)
+
+
 def show_leaderboard(run: Run, rows: list[dict[str, Any]], console: Console) -> None:
     with_truth = any(row["truth"] for row in rows)
     table = Table(
         box=None, pad_edge=False, title=f"{run.spec.name}: macro F1", title_justify="left"
     )
     table.add_column("")
-    for name in ("OOF", "nested estimate", *(["test"] if with_truth else [])):
+    for name in ("OOF", "nested estimate", *(["test"] if with_truth else []), "seconds"):
         table.add_column(name, justify="right")
     for kind in ("member", "vote"):
         for row in sorted(
@@ -221,7 +231,7 @@ def show_leaderboard(run: Run, rows: list[dict[str, Any]], console: Console) -> 
             oof = _figures(row["oof"])[0] if row["oof"] and kind == "member" else _plain(row["oof"])
             estimate = _figures(row["estimate"])[0] if row["estimate"] else ""
             cells = [oof, estimate] + ([_plain(row["truth"])] if with_truth else [])
-            table.add_row(f"{kind} {row['name']}", *cells)
+            table.add_row(f"{kind} {row['name']}", *cells, _seconds(row["seconds"]))
         table.add_section()
     console.print(table)
     for row in rows:
@@ -232,6 +242,10 @@ def show_leaderboard(run: Run, rows: list[dict[str, Any]], console: Console) -> 
 
 def _plain(scores: dict[str, Any] | None) -> str:
     return f"{scores['macro_f1']:.4f}" if scores else ""
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2f}"
 
 
 def show_evaluation(report: dict[str, Any], console: Console) -> None:

@@ -4,8 +4,8 @@
 folder, so that a process that dies costs the epoch it was in: every epoch leaves `state.pt` beside
 the unit's other files, and `unit.json`, written last, says that the unit is complete.
 
-A unit's progress goes to the driver as flat reports: `unit`, `epoch`, `score`, `event` (`epoch`,
-`done` or `failed`), `message`.
+A unit's progress goes to the driver as flat reports: `unit`, `epoch`, `score`, `message`, and
+`event`: `started`, `epoch`, `done` or `failed`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def run_units(config: dict[str, Any], report: Report) -> None:
     for plain in config["units"]:
         unit = unit_of(plain)
         send = _reporter(unit, config, report)
+        send({"event": "started"})
         try:
             run_unit(unit, store, config, shared, send)
         except Exception as error:  # this unit is lost, the others are not
@@ -103,7 +104,7 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
         model = models.build(recipe, n_classes, pretrained=False)
         models.load_bytes(model, store.read(weights))
         return model, store.read_json(f"{unit.path}/unit.json")
-    started = time.perf_counter()
+    began, started = time.time(), time.perf_counter()
     photos = _photos(photographs.train, unit, config, shared, "train")
     train_rows, valid_rows = in_fold(photographs.train, unit.fold)
     parts = (photos.take(train_rows), photos.take(valid_rows) if len(valid_rows) else None)
@@ -140,6 +141,8 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
             "prepare": round(prepared - started, 3),
             "train": round(sum(row["seconds"] for row in history), 3),
         },
+        "began": began,
+        "ended": time.time(),
         "device": device,
         "data_hash": photographs.data_hash,
         "folds_hash": photographs.folds_hash,

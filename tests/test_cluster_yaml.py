@@ -81,6 +81,12 @@ def test_ray_starts_with_the_token_on_and_without_ray_ups_thread_limit(name, kin
 
 
 @BOTH
+def test_workers_reach_the_dashboard(name):
+    # On its default, 127.0.0.1, they do not: then the slot of a stopped trial never comes free.
+    assert "--dashboard-host=0.0.0.0" in start_command(read(name)["head_start_ray_commands"])
+
+
+@BOTH
 def test_only_code_is_mounted(name):
     # Ray hashes every byte under a mount, excluded or not: `.` would mean .venv, data and runs.
     mounted = set(read(name)["file_mounts"].values()) - {"~/.ray/auth_token"}
@@ -167,7 +173,9 @@ while sum(node["Alive"] for node in ray.nodes()) < 2:
 @ray.remote
 def look():
     import orchestrator
+    from ray.util.state import list_nodes
     return {
+        "nodes": len(list_nodes()),
         "project": os.path.dirname(os.path.dirname(orchestrator.__file__)),
         "token mode": os.environ["RAY_AUTH_MODE"],
         "threads": int(os.environ["OMP_NUM_THREADS"]),
@@ -338,6 +346,7 @@ def test_ray_up_makes_a_cluster_that_works_for_who_has_the_token_and_ray_down_en
     assert set(seen) == {HEAD, WORKER}, output
     for address, machine in ((HEAD, "head"), (WORKER, "worker")):
         assert seen[address] == {
+            "nodes": 2,  # as the State API says when it is asked from this machine
             "project": str(lab.home / "ensemble"),
             "token mode": "token",
             "threads": seen[address]["cpus"],

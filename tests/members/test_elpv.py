@@ -46,7 +46,9 @@ def test_the_tables_read_as_photographs_with_four_levels(tmp_path, package):
     assert (test["label"] == -1).all()
     assert truth["ImageID"].tolist() == test["image_id"].tolist()
 
-    whole = pd.concat([data.frame, test.assign(label=[data.codec.classes.index(a) for a in truth["ans"]])])
+    whole = pd.concat(
+        [data.frame, test.assign(label=[data.codec.classes.index(a) for a in truth["ans"]])]
+    )
     for image_id, label in zip(whole["image_id"], whole["label"], strict=True):
         level = LEVELS[int(image_id[-8:-4]) % 4]
         assert data.codec.classes[label] == elpv.LEVELS[round(float(level), 2)]

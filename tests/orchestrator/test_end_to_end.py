@@ -1,21 +1,12 @@
-"""The real commands with a real local Ray, on drawn people: train, vote, resume after a kill.
-
-One run of three members, one of them searched, is shared by the tests that only look at it.
-"""
+"""The real commands with a real local Ray, on drawn people: one run, looked at from all sides."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,94 +14,9 @@ import psutil
 import pytest
 from sklearn.metrics import f1_score
 
-from members import sample
+from tests.orchestrator.commands import finished, orchestrator, table, unit_files
 
 pytestmark = pytest.mark.ray
-ROOT = Path(__file__).parents[2]
-
-SPEC = """\
-name: e2e
-data: {train: photos/train, test: photos/eval}
-folds: {k: 2}
-defaults: {image_size: [48, 32], epochs: 4, batch_size: 32, lr: 3e-3}
-members:
-  - {name: searched, model: test_efficientnet}
-  - {name: resnet, model: test_resnet, loss: f1, augmentation: flip}
-  - {name: ages, model: test_vit, targets: [age], seeds: [1, 2], epochs: 2}
-search:
-  members: [searched]
-  space: {lr: {log_uniform: [1e-5, 1e-2]}, loss: {choice: [f1, cross_entropy, focal]}}
-  candidates: 5
-  sampler: random
-  asha: {grace_epochs: 1, reduction_factor: 2}
-"""
-
-
-def orchestrator(*arguments: str, cwd: Path, check: int | None = 0) -> subprocess.CompletedProcess:
-    """Run one command to its end, in `cwd`; `check` is the exit code that it must have."""
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", *arguments],
-        cwd=cwd, env=environment(cwd), capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
-    if check is not None:
-        assert done.returncode == check, f"{done.stdout}\n{done.stderr}"
-    return done
-
-
-def environment(cwd: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "SM_"))}
-    return {**kept, "PYTHONPATH": str(ROOT), "ENSEMBLE_CACHE": str(cwd / "cache")}
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("photos") / "photos"
-    sample.draw(folder, profiles=44, eval=60, seed=5, size=(96, 72))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def place(photos, tmp_path_factory):
-    """A new working folder with the photographs and a spec file."""
-
-    def place(spec: str = SPEC) -> Path:
-        cwd = tmp_path_factory.mktemp("work")
-        (cwd / "photos").symlink_to(photos)
-        (cwd / "spec.yaml").write_text(spec)
-        return cwd
-
-    return place
-
-
-@pytest.fixture(scope="module")
-def trained(place) -> Path:
-    cwd = place()
-    done = orchestrator("train-members", "spec.yaml", cwd=cwd)
-    (cwd / "output.txt").write_text(done.stdout)
-    return cwd
-
-
-def table(cwd: Path, member: str, kind: str) -> pd.DataFrame:
-    return pd.read_parquet(cwd / f"runs/e2e/tables/{member}/{kind}.parquet")
-
-
-def finished(cwd: Path) -> list[Path]:
-    """Folders of the complete units; a candidate that ASHA stopped leaves none."""
-    found = sorted(f.parent for f in (cwd / "runs/e2e").glob("units/*/*/*/unit.json"))
-    assert found
-    return found
-
-
-def unit_files(cwd: Path) -> dict[str, int]:
-    """When each finished unit was written, by its folder."""
-    run = cwd / "runs/e2e"
-    return {
-        str(unit.relative_to(run)): (unit / "unit.json").stat().st_mtime_ns
-        for unit in finished(cwd)
-    }
-
-
-# -- one run, looked at from all sides ---------------------------------------------------------
 
 
 def test_every_member_leaves_its_tables(trained):
@@ -240,7 +146,7 @@ def test_votes_are_cast_and_scored(trained, mode):
 def test_the_leaderboard_names_members_votes_and_the_truth(trained):
     orchestrator("vote", "spec.yaml", "--mode", "soft", cwd=trained)
     done = orchestrator("leaderboard", "spec.yaml", "--truth", "photos/eval/truth.csv", cwd=trained)
-    for word in ("searched", "resnet", "soft", "nested estimate", "submission"):
+    for word in ("searched", "resnet", "soft", "nested estimate", "seconds", "submission"):
         assert word in done.stdout
 
 
@@ -258,91 +164,6 @@ def test_new_test_photographs_are_predicted_without_training(trained, tmp_path):
     old = table(trained, "resnet", "test").set_index("image_id")
     new = table(work, "resnet", "test").set_index("image_id")
     np.testing.assert_allclose(new, old.loc[new.index], atol=1e-5)
-
-
-# -- what happens over time --------------------------------------------------------------------
-
-
-def kill_everything(driver: subprocess.Popen) -> None:
-    """SIGKILL for the command and every process that it started."""
-    try:
-        family = [driver, *psutil.Process(driver.pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        family = []
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
-    psutil.wait_procs([p for p in family if isinstance(p, psutil.Process)], timeout=20)
-    driver.wait()
-
-
-def test_killed_and_called_again_it_ends_with_the_same_tables(place, trained):
-    """Killed twice: in the search, and in the cross-fit. Another Ray runs beside it all the while."""
-    other = subprocess.run(
-        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--num-cpus=1",
-         "--temp-dir", "/tmp/ray-beside", "--include-dashboard=false", "--disable-usage-stats"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert other.returncode == 0, other.stdout + other.stderr
-    beside = [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if "/tmp/ray-beside" in " ".join(p.info["cmdline"] or [])
-    ]
-    assert beside
-    cwd = place(SPEC.replace("candidates: 5", "candidates: 2"))
-    try:
-        for wait_for in ("units/searched/*/fold-0/state.pt", "units/resnet/*/fold-*/state.pt"):
-            command = [sys.executable, "-m", "orchestrator", "train-members", "spec.yaml"]
-            with (cwd / "killed.txt").open("w") as output:
-                driver = subprocess.Popen(command, cwd=cwd, env=environment(cwd), stdout=output,
-                                          stderr=output)  # fmt: skip
-                deadline = time.monotonic() + 400
-                while not list((cwd / "runs/e2e").glob(wait_for)) and time.monotonic() < deadline:
-                    assert driver.poll() is None, (cwd / "killed.txt").read_text()
-                    time.sleep(0.1)
-                kill_everything(driver)
-            assert list((cwd / "runs/e2e").glob(wait_for)), (cwd / "killed.txt").read_text()
-        finished = unit_files(cwd)
-        orchestrator("train-members", "spec.yaml", cwd=cwd)
-    finally:
-        for process in beside:
-            process.kill()
-        psutil.wait_procs(beside, timeout=20)
-        shutil.rmtree("/tmp/ray-beside", ignore_errors=True)
-    after = unit_files(cwd)
-    assert {path: after[path] for path in finished} == finished  # nothing finished was done again
-    records = [json.loads(f.read_text()) for f in (cwd / "runs/e2e").glob("units/*/*/*/unit.json")]
-    assert any(record["resumed_after_epoch"] > 0 for record in records)
-    for member in ("resnet", "ages"):  # the search's order of events is not part of the promise
-        for kind in ("oof", "test"):
-            pd.testing.assert_frame_equal(
-                table(cwd, member, kind), table(trained, member, kind), check_exact=True
-            )
-
-
-def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_path):
-    work = tmp_path / "work"
-    shutil.copytree(trained, work, symlinks=True)
-    before = unit_files(work)
-    text = SPEC.replace(
-        "search:",
-        "  - {name: added, model: test_convnext, epochs: 1}\n"
-        "  - {name: exploding, model: test_resnet, optimizer: sgd, lr: 1e30, epochs: 2}\nsearch:",
-    )
-    (work / "spec.yaml").write_text(text)
-    done = orchestrator("train-members", "spec.yaml", cwd=work, check=1)
-    after = unit_files(work)
-    assert {path: after[path] for path in before} == before
-    assert {path.split("/")[1] for path in set(after) - set(before)} == {"added"}
-    assert len(table(work, "added", "oof")) == len(table(work, "resnet", "oof"))
-    for fold in (0, 1):
-        assert f"exploding fold {fold}: the loss became" in done.stderr
-    assert "in epoch 1 at lr" in done.stderr
-    assert "2 failed" in done.stderr
-    assert not (work / "runs/e2e/tables/exploding").exists()
-    voted = orchestrator("vote", "spec.yaml", "--mode", "soft", cwd=work)
-    assert "exploding" in voted.stdout  # named as left out
 
 
 def test_nothing_of_ray_is_left_behind(trained):

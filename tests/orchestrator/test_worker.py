@@ -52,11 +52,11 @@ def run(tmp_path, photos, monkeypatch):
             return units.of_member(spec.member(member), self.photographs)
 
         def train(self, some: list[units.Unit], stop_after: int | None = None) -> None:
-            """As a training process would; `stop_after` dies in the middle of that report."""
+            """As a training process would; one that dies while it reports epoch `stop_after`."""
 
             def report(values: dict) -> None:
                 self.reports.append(values)
-                if stop_after is not None and len(self.reports) == stop_after:
+                if stop_after == values["epoch"] and values["event"] == "epoch":
                     raise KeyboardInterrupt
 
             config = {

@@ -1,0 +1,114 @@
+"""What happens to a run over time: killed, interrupted, widened, on a Ray that was there before."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import psutil
+import pytest
+
+from tests.orchestrator.commands import (
+    SPEC,
+    another_ray,
+    finished,
+    kill_everything,
+    orchestrator,
+    start_training,
+    table,
+    unit_files,
+    wait_for,
+)
+
+pytestmark = pytest.mark.ray
+
+
+def test_killed_and_called_again_it_ends_with_the_same_tables(place, trained):
+    """Killed twice: in the search, and in the cross-fit. Another Ray runs beside it all the while."""
+    cwd = place(SPEC.replace("candidates: 5", "candidates: 2"))
+    printed = cwd / "killed.txt"
+    with another_ray():
+        for pattern in ("units/searched/*/fold-0/state.pt", "units/resnet/*/fold-*/state.pt"):
+            with printed.open("w") as output:
+                driver = start_training(cwd, output)
+                wait_for(pattern, cwd, driver, printed)
+                kill_everything(driver)
+        before = unit_files(cwd)
+        orchestrator("train-members", "spec.yaml", cwd=cwd)
+    after = unit_files(cwd)
+    assert {path: after[path] for path in before} == before  # nothing finished was done again
+    records = [json.loads((unit / "unit.json").read_text()) for unit in finished(cwd)]
+    assert any(record["resumed_after_epoch"] > 0 for record in records)
+    for member in ("resnet", "ages"):  # the search's order of events is not part of the promise
+        for kind in ("oof", "test"):
+            pd.testing.assert_frame_equal(
+                table(cwd, member, kind), table(trained, member, kind), check_exact=True
+            )
+
+
+def test_ctrl_c_stops_all_that_was_started_and_says_how_to_go_on(place):
+    cwd = place(SPEC.replace("epochs: 4", "epochs: 200"))
+    printed = cwd / "interrupted.txt"
+    with printed.open("w") as output:
+        driver = start_training(cwd, output)
+        wait_for("units/*/*/fold-*/state.pt", cwd, driver, printed)
+        family = psutil.Process(driver.pid).children(recursive=True)
+        driver.send_signal(signal.SIGINT)
+        assert driver.wait(timeout=60) == 130
+    assert "Stopped. Nothing is lost: the same command goes on" in printed.read_text()
+    assert "Traceback" not in printed.read_text()
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
+
+
+def test_a_running_ray_is_joined_and_left_alive(place):
+    members = "  - {name: alone, model: test_resnet, epochs: 1}\n"
+    cwd = place(SPEC[: SPEC.index("members:")] + "members:\n" + members)
+    with another_ray() as address:
+        done = orchestrator("train-members", "spec.yaml", "--address", address, cwd=cwd)
+        assert f"1 at a time on the Ray at {address}" in done.stdout
+        assert len(finished(cwd)) == 2
+        state = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+        alive = subprocess.run(state, env={**os.environ, "RAY_AUTH_MODE": "token"},
+                               capture_output=True, text=True, check=False)  # fmt: skip
+        assert alive.returncode == 0, alive.stderr
+
+
+@pytest.mark.skipif(os.cpu_count() < 2, reason="one processor is one slot")
+def test_two_slots_train_two_members_at_the_same_time(place):
+    """What waits for a slot (Tune's trials) must not itself take a share of a CPU."""
+    members = "".join(f"  - {{name: {name}, model: test_resnet}}\n" for name in ("left", "right"))
+    head = SPEC[: SPEC.index("members:")].replace("{k: 2}", "{scheme: holdout}")
+    cwd = place(head.replace("epochs: 4", "epochs: 25") + "members:\n" + members)
+    orchestrator("train-members", "spec.yaml", cwd=cwd)
+    left, right = (json.loads((unit / "unit.json").read_text()) for unit in finished(cwd))
+    assert max(left["began"], right["began"]) < min(left["ended"], right["ended"])
+
+
+def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_path):
+    work = tmp_path / "work"
+    shutil.copytree(trained, work, symlinks=True)
+    before = unit_files(work)
+    text = SPEC.replace(
+        "search:",
+        "  - {name: added, model: test_convnext, epochs: 1}\n"
+        "  - {name: exploding, model: test_resnet, optimizer: sgd, lr: 1e30, epochs: 2}\nsearch:",
+    )
+    (work / "spec.yaml").write_text(text)
+    done = orchestrator("train-members", "spec.yaml", cwd=work, check=1)
+    after = unit_files(work)
+    assert {path: after[path] for path in before} == before
+    assert {path.split("/")[1] for path in set(after) - set(before)} == {"added"}
+    assert len(table(work, "added", "oof")) == len(table(work, "resnet", "oof"))
+    for fold in (0, 1):
+        assert f"exploding fold {fold}: the loss became" in done.stderr
+    assert "in epoch 1 at lr" in done.stderr
+    assert "2 failed" in done.stderr
+    assert not (work / "runs/e2e/tables/exploding").exists()
+    voted = orchestrator("vote", "spec.yaml", "--mode", "soft", cwd=work)
+    assert "exploding" in voted.stdout  # named as left out
