@@ -38,8 +38,9 @@ def in_peers_environment() -> bool:
         command = [python, "-m", "pip", "install", "--quiet", "--no-deps", *PACKAGES, "cma==4.5.0"]
         subprocess.run(command, check=True)
         (PEERS / "installed").touch()
-    environment = {**os.environ, **THREADS, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([python, __file__, *sys.argv[1:]], env=environment, check=False)
+    environment = {**os.environ, **THREADS, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    command = [python, __file__, *sys.argv[1:]]
+    done = subprocess.run(command, env=environment, check=False)
     sys.exit(done.returncode)
 
 

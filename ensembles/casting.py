@@ -12,7 +12,14 @@ from threadpoolctl import threadpool_limits
 
 from ensembles import gate, metrics, vote
 from ensembles.errors import BadInput, examples
-from ensembles.estimate import apply_held_out, estimate, folds_for_weights, nested_rules
+from ensembles.estimate import (
+    apply_held_out,
+    estimate,
+    folds_for_weights,
+    group_array,
+    nested_rules,
+)
+from ensembles.evaluation import target_indices
 from ensembles.places import Place
 from ensembles.pools import Rule
 from ensembles.reasons import member_reasons
@@ -42,7 +49,7 @@ def cast(
     mode, objective and `how` (pool, offsets, temperature, ridge, negative, top, weights): see
     `request.Request`. A weighted vote of which nothing more is said is chosen by its nested score.
     groups: image id -> group (a person, say) of every OOF row, for standard errors that know which
-    rows err together.
+    rows err together; without it, the tables' own `group`.
 
     Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
@@ -59,7 +66,8 @@ def _cast(
     groups: Mapping[str, str] | None,
 ) -> Vote:
     started, mode = time.perf_counter(), request.mode
-    if problems := request.problems(list(oof or test or {})):
+    targets = _targets(oof or test or {})
+    if problems := request.problems(list(oof or test or {}), list(targets)):
         raise BadInput(problems)
     oof, test = _aligned(oof or {}, test or {}, request)
     source = test or oof
@@ -67,7 +75,7 @@ def _cast(
     scores: dict[str, Any] = {}
     notes = [] if len(names) > 1 else [_one_member(names[0])]
     if oof:
-        scores, more = _scored(oof, request, groups)
+        scores, more = _scored(oof, request, groups, request.per_target(targets))
         notes += more
     else:
         rule = Rule(request.fixed(names), "hard" if mode == "hard" else request.pool or "linear")
@@ -75,7 +83,7 @@ def _cast(
         notes.append("no OOF tables: nothing can be said about the score.")
     rule = scores["rule"]
     first = source[names[0]]
-    fitted_for = request.metric if mode == "weighted" and not request.gated else None
+    fitted_for = request.fitted_for
     table = Table(
         first.ids,
         rule.apply(_stack(source)),
@@ -124,22 +132,28 @@ def cast_submissions(paths: Sequence[Place], answers: Sequence[str] | None = Non
 
 
 def _scored(
-    oof: dict[str, Table], request: Request, groups: Mapping[str, str] | None
+    oof: dict[str, Table],
+    request: Request,
+    groups: Mapping[str, str] | None,
+    per_target: metrics.PerTarget,
 ) -> tuple[dict[str, Any], list[str]]:
     """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
     names, first = list(oof), next(iter(oof.values()))
-    data = stack(_stack(oof), first.label)
-    group_of = _group_array(first.ids, groups)
+    data = stack(_stack(oof), first.label, per_target.get(request.metric))
+    group_of = group_array(oof, groups)
     folds = folds_for_weights(first.fold, group_of)
     _check_folds(folds, group_of, first, request)
     notes = _notes(first, oof, data, folds)
     figures: dict[str, Any] = {}
 
     def score(mixed: np.ndarray) -> dict[str, Any]:
-        return estimate(data.labels, mixed, group_of)
+        return estimate(data.labels, mixed, group_of, per_target)
+
+    def inside(mixed: np.ndarray) -> dict[str, float]:
+        return metrics.scores(data.labels, mixed, per_target)
 
     if request.gated and data.n_members > 1:
-        choice = gate.choose(data, folds, group_of, request.metric)
+        choice = gate.choose(data, folds, group_of)
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out
         figures |= {"choice": choice.name, "candidates": choice.table}
     else:
@@ -148,8 +162,9 @@ def _scored(
         everything = [(np.arange(len(folds)), rule)]
         rules = nested_rules(data, folds, fit) if request.needs_oof else everything
         held_out = apply_held_out(data, rules)
-    if request.mode == "weighted" and request.objective == "log_loss" and rule.pool == "linear":
-        figures["gap"] = None if request.ridge else certified_gap(rule.weights, data.true)
+    by_loss = metrics.base(request.fitted_for or "") == "log_loss"
+    if by_loss and rule.pool == "linear" and request.top is None and not request.ridge:
+        figures["gap"] = certified_gap(rule.weights, data.true)
     single = [
         (rows, Rule(np.eye(data.n_members)[best_member(data.take(others), request.metric)]))
         for rows, others in ((np.flatnonzero(folds == f), folds != f) for f in np.unique(folds))
@@ -158,20 +173,26 @@ def _scored(
     uniform = vote.soft(data.probabilities)
     figures |= {
         "rule": rule,
-        "oof": metrics.scores(data.labels, rule.apply(data.probabilities)),
+        "oof": inside(rule.apply(data.probabilities)),
         "estimate": score(held_out),
         "best_single": {
             "member": names[best],
             **score(apply_held_out(data, single)),
-            "oof": metrics.scores(data.labels, data.probabilities[best]),
+            "oof": inside(data.probabilities[best]),
         },
-        "uniform": {**score(uniform), "oof": metrics.scores(data.labels, uniform)},
+        "uniform": {**score(uniform), "oof": inside(uniform)},
         "solo": {name: score(own) for name, own in zip(names, data.probabilities, strict=True)},
         "reasons": member_reasons(
             data, names, rule.to_sum_1().weights, rules, request.metric, group_of
         ),
     }
     return figures, notes
+
+
+def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
+    """As `evaluation.target_indices`, of the first table; members must agree in their classes."""
+    first = next(iter(tables.values()), None)
+    return {} if first is None else target_indices(first.meta, first.n_classes)
 
 
 def _check_folds(
@@ -263,15 +284,6 @@ def _aligned(
             raise BadInput(found)
         test = {name: test[name] for name in oof}
     return oof, test
-
-
-def _group_array(ids: np.ndarray, groups: Mapping[str, str] | None) -> np.ndarray | None:
-    if groups is None:
-        return None
-    without = [image_id for image_id in ids if image_id not in groups]
-    if without:
-        raise BadInput(f"{len(without)} OOF rows are of no group: {examples(without)}.")
-    return np.array([str(groups[image_id]) for image_id in ids])
 
 
 def _stack(tables: dict[str, Table]) -> np.ndarray:

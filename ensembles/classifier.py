@@ -133,6 +133,16 @@ class VoteClassifier:
         changed = {n: v for n, v in self.get_params().items() if v != defaults[n]}
         return f"VoteClassifier({', '.join(f'{n}={v!r}' for n, v in changed.items())})"
 
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(two_d_array=False, three_d_array=True),
+        )
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "vote_")
 

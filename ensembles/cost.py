@@ -9,8 +9,10 @@ import numpy as np
 
 from ensembles import metrics
 from ensembles.errors import BadInput
-from ensembles.estimate import apply_held_out, folds_for_weights, nested_rules
+from ensembles.estimate import apply_held_out, folds_for_weights, group_array, nested_rules
+from ensembles.evaluation import target_indices
 from ensembles.pools import Rule
+from ensembles.request import Request
 from ensembles.simplex import log_loss_weights
 from ensembles.stack import Stack, stack
 from ensembles.tables import Table, align
@@ -35,8 +37,13 @@ def pareto(
     costs = _costs(oof)
     oof = align(oof, "oof")
     names, first = list(oof), next(iter(oof.values()))
-    data = stack(np.stack([table.probabilities for table in oof.values()]), first.label)
-    of = None if groups is None else np.array([str(groups[i]) for i in first.ids])
+    request, targets = Request("weighted", metric), target_indices(first.meta, first.n_classes)
+    if problems := request.problems(names, list(targets)):
+        raise BadInput(problems)
+    per_target = request.per_target(targets)
+    said = np.stack([table.probabilities for table in oof.values()])
+    data = stack(said, first.label, per_target.get(metric))
+    of = group_array(oof, groups)
     folds = folds_for_weights(first.fold, of)
     cost = np.array([costs[name] for name in names])
     alone = [np.array([j]) for j in range(len(names))]
@@ -45,16 +52,16 @@ def pareto(
         part = data.members(chosen)
         rules = nested_rules(part, folds, lambda rows: Rule(log_loss_weights(rows.true).weights))
         held_out = apply_held_out(part, rules)
-        moves.append(metrics.influence(data.labels, held_out)[metric])
+        moves.append(metrics.influence(data.labels, held_out, per_target)[metric])
         points.append(
             {
                 "members": [names[j] for j in chosen],
                 "milliseconds": float(cost[chosen].sum()),
-                **metrics.scores(data.labels, held_out),
+                **metrics.scores(data.labels, held_out, per_target),
                 "standard_error": metrics.standard_error(moves[-1], of),
             }
         )
-    sign = -1 if metric == "log_loss" else 1
+    sign = -1 if metrics.base(metric) == "log_loss" else 1
     order = sorted(
         range(len(points)), key=lambda i: (points[i]["milliseconds"], -sign * points[i][metric])
     )

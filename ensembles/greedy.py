@@ -23,9 +23,10 @@ def greedy_weights(
 ) -> tuple[np.ndarray, float]:
     """Weights (M,) and the score of the best prefix of `size` additions.
 
-    objective: "macro_f1" or "accuracy". Equal scores (to 6 digits, from the second addition on) go
-    to members already in, then to the lower log-loss, then to a draw with a fixed seed: as
-    AutoGluon's `EnsembleSelection(tie_breaker="second_metric")`, whose weights these are.
+    objective: "macro_f1" or "accuracy" of what classes mean (`Stack.meaning`). Equal scores (to 6
+    digits, from the second addition on) go to members already in, then to the lower log-loss, then
+    to a draw with a fixed seed: as AutoGluon's `EnsembleSelection(tie_breaker="second_metric")`,
+    whose weights these are.
     """
     n_members, n_rows = stack.favourites.shape
     rng = np.random.RandomState(0)  # the legacy generator, for AutoGluon's draws
@@ -73,7 +74,7 @@ def _scores_with_each(
     """
     if not s:
         return np.array([_score(stack, own, objective) for own in stack.favourites])
-    n_members, n_classes = stack.n_members, stack.n_classes
+    n_members, n_classes, n_values = stack.n_members, stack.n_classes, stack.n_values
     live = np.flatnonzero(lead <= 1 + 1e-9)
     members, at = np.nonzero(stack.favourites[:, live] != top[live])
     moved = live[at]
@@ -91,15 +92,16 @@ def _scores_with_each(
         total += (1.0 / float(s + 1)) * flat[cells[part]]
         total /= total.sum(axis=1)[:, None]
         after[part] = total.argmax(axis=1)
+    labels, top, after = map(stack.meaning, (stack.labels, top, after))
     changed = after != top[moved]
     members, moved, after = members[changed], moved[changed], after[changed]
-    truth, before = stack.labels[moved], top[moved]
-    base = metrics.confusion(stack.labels, top, n_classes)
-    n_cells = n_members * n_classes
+    truth, before = labels[moved], top[moved]
+    base = metrics.confusion(labels, top, n_values)
+    n_cells = n_members * n_values
 
     def tally(classes: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        at = members[chosen] * n_classes + classes[chosen]
-        return np.bincount(at, minlength=n_cells).reshape(n_members, n_classes)
+        at = members[chosen] * n_values + classes[chosen]
+        return np.bincount(at, minlength=n_cells).reshape(n_members, n_values)
 
     hits = base.diagonal() + tally(after, after == truth) - tally(before, before == truth)
     if objective == "accuracy":
@@ -120,11 +122,14 @@ def _leads(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _score(stack: Stack, predictions: np.ndarray, objective: str) -> float:
+    truth, guess = stack.meaning(stack.labels), stack.meaning(predictions)
     if objective == "accuracy":
-        return metrics.accuracy(stack.labels, predictions)
-    return metrics.macro_f1(stack.labels, predictions, stack.n_classes)
+        return metrics.accuracy(truth, guess)
+    return metrics.macro_f1(truth, guess, stack.n_values)
 
 
 def _loss_with(stack: Stack, mean: np.ndarray, s: int, member: int) -> float:
     mixed = mean * (s / (s + 1)) + stack.probabilities[member] / (s + 1)
-    return metrics.log_loss(stack.labels, mixed)
+    if stack.values is not None:
+        mixed = metrics.by_value(mixed, stack.values)
+    return metrics.log_loss(stack.meaning(stack.labels), mixed)

@@ -1,8 +1,9 @@
 """A vote over tables too large for memory: rows come in ranges, sums over them in a fixed order.
 
-The log-loss weights are fitted to all rows, everything else to a stratified sample of them. Each
-pass is a function of one range, so that a cluster may run them: `run(function, ranges)` must give
-the results in order, as `map` does, and then the vote is the same bit for bit wherever it ran.
+The log-loss weights are fitted to all rows, everything else to a sample of them
+(`derived.stratified_rows`). Each pass is a function of one range, so that a cluster may run them:
+`run(function, ranges)` must give the results in order, as `map` does, and then the vote is the same
+bit for bit wherever it ran.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,19 +21,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
-from ensembles import gate, metrics, places, ranges
+from ensembles import gate, metrics, places
+from ensembles.derived import Derived, Run, derive
 from ensembles.errors import BadInput
+from ensembles.evaluation import target_indices
 from ensembles.places import Place
 from ensembles.pools import Rule
 from ensembles.ranges import Tables, open_tables, read_range
+from ensembles.reasons import member_reasons
 from ensembles.request import Request
 from ensembles.result import PROBABILITIES, RECORD, SUBMISSION
 from ensembles.simplex import GAP, log_loss_weights, newton_step
 from ensembles.stack import Stack, stack
 
-SAMPLE = 20_000
 START_ROWS = 200_000
-Run = Callable[[Callable[[tuple[int, int]], Any], Sequence[tuple[int, int]]], Iterable[Any]]
 
 
 def cast_large(
@@ -43,14 +44,14 @@ def cast_large(
     objective: str | None = None,
     members: Sequence[str] | None = None,
     run: Run = map,
-    cache: Place | None = None,
+    cache: str | os.PathLike[str] | None = None,
     **how: Any,
 ) -> dict[str, Any]:
     """Vote over `folder/<member>/{oof,test}.parquet` and write the three files to `out`.
 
-    Log-loss weights are fitted to all rows; for any other vote the sample's size stands in the
-    notes. cache: where what is derived from the tables is kept, by their digest; default
-    `$XDG_CACHE_HOME/ensemble-votes`. Returns what vote.json holds. Raises BadInput.
+    mode, objective, how: as `casting.cast`. Log-loss weights are fitted to all rows; of any other
+    fit the notes say to how many rows. The OOF tables may have a column `group`. cache: see
+    `derived.derive`. Returns what vote.json holds. Raises BadInput.
     """
     started = time.perf_counter()
     request = Request(mode, objective, **how)
@@ -58,23 +59,29 @@ def cast_large(
     source = test or oof
     if source is None:
         raise BadInput(f"{folder}: no <member>/oof.parquet or <member>/test.parquet in it.")
-    problems = request.problems(source.names)
+    targets = target_indices(source.meta, source.n_classes)
+    problems = request.problems(source.names, list(targets))
     if request.needs_oof and oof is None:
         problems.append("what is fitted here needs OOF tables, and there are none.")
     if oof and test and oof.names != test.names:
         problems.append("OOF and test tables are of different members: give both of each.")
+    if ":" in request.metric and metrics.base(request.metric) == "log_loss":
+        problems.append("objective: log_loss of one target is not for tables this large.")
     if problems:
         raise BadInput(problems)
-    record: dict[str, Any] = {"mode": mode, "objective": objective, "notes": []}
+    record: dict[str, Any] = {"mode": mode, "objective": request.fitted_for, "notes": []}
     with threadpool_limits(1, "blas"):
         if oof is None:
             weights = request.fixed(source.names)
             rule = Rule(weights, "hard" if mode == "hard" else request.pool or "linear")
             record |= {"oof": None, "estimate": None}
         else:
-            kept = _derived(oof, cache, run)
-            rule, by_fold, more = _fit(request, oof, kept, run)
-            record |= more | _scores(oof, rule, by_fold, kept, run)
+            kept = derive(oof, run, cache)
+            per_target = request.per_target(targets)
+            data = stack(kept.sample, kept.labels[kept.sample_rows], per_target.get(request.metric))
+            rule, by_fold, more = _fit(request, oof, kept, data)
+            record |= more | _scores(oof, rule, by_fold, kept, per_target, run)
+            record["reasons"] = _reasons(request, oof, kept, data, rule, by_fold)
         paths = _write(source, rule, out, test is not None, run)
     final = rule.to_sum_1()
     record |= {
@@ -103,66 +110,61 @@ def too_large(folder: Place, members: Sequence[str] | None = None, limit: int = 
     return max(sizes) > limit
 
 
-def _derived(oof: Tables, cache: Place | None, run: Run) -> Path:
-    """The folder with, for each range, `true` (M, n) float32, and labels and folds of all rows."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(cache or Path(home) / "ensemble-votes") / ranges.digest(oof)
-    if not (folder / "complete").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        labels, folds = np.empty(oof.n_rows, np.int16), np.empty(oof.n_rows, np.int16)
-        for (begin, end), (true, label, fold) in zip(
-            oof.ranges, run(partial(_true_of, oof), oof.ranges), strict=True
-        ):
-            np.save(folder / f"true-{begin}.npy", true)
-            labels[begin:end], folds[begin:end] = label, fold
-        np.save(folder / "labels.npy", labels)
-        np.save(folder / "folds.npy", folds)
-        (folder / "complete").touch()
-    return folder
-
-
-def _true_of(oof: Tables, rows: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    part = read_range(oof, *rows)
-    true = part.probabilities[:, np.arange(len(part.label)), part.label]
-    return np.maximum(true, np.float32(metrics.EPSILON)), part.label, part.fold
-
-
 def _fit(
-    request: Request, oof: Tables, kept: Path, run: Run
+    request: Request, oof: Tables, kept: Derived, sample: Stack
 ) -> tuple[Rule, dict[int, Rule], dict[str, Any]]:
     """The rule for all rows, one for each fold fitted without it, and what to say of them."""
-    folds = np.load(kept / "folds.npy")
-    fold_names = np.unique(folds).tolist()
+    folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
     log_loss = request.mode == "weighted" and request.objective == "log_loss"
     if log_loss and request.pool != "log_linear" and request.top is None and not request.ridge:
         if request.offsets or request.temperature:
             raise BadInput("offsets, temperature: not for log-loss weights of tables this large.")
-        weights, gap = _log_loss_weights(oof, kept, folds, None)
-        by_fold = {
-            f: Rule(_log_loss_weights(oof, kept, folds, f)[0] if len(fold_names) > 1 else weights)
-            for f in fold_names
-        }
-        return Rule(weights), by_fold, {"gap": gap, "notes": [f"fitted to all {len(folds):,} rows"]}
-    sample, sample_folds = _sample(oof, kept, folds, run)
-    note = f"fitted to a stratified sample of {len(sample.labels):,} of {len(folds):,} rows"
+        weights, gap = _log_loss_weights(oof, kept, None)
+        by_fold = {fold: Rule(_log_loss_weights(oof, kept, fold)[0]) for fold in folds}
+        return Rule(weights), by_fold, {"gap": gap, "notes": [f"fitted to all {n_rows:,} rows."]}
+    if not request.needs_oof:
+        rule = request.fit(oof.names)(sample)
+        return rule, dict.fromkeys(folds, rule), {"notes": ["nothing is fitted."]}
+    whole = "" if kept.groups is None else " of whole groups"
+    note = f"fitted to a stratified sample{whole}, {len(sample.labels):,} of {n_rows:,} rows."
+    sample_folds, groups = _of_sample(kept)
     if request.gated and sample.n_members > 1:
-        choice = gate.choose(sample, sample_folds)
-        rule, more = choice.rule, {"choice": choice.name, "candidates": choice.table}
+        choice = gate.choose(sample, sample_folds, groups)
+        # the gate merges folds, so each has one rule
+        by_fold = {
+            fold: rule
+            for rows, rule in choice.rules
+            for fold in np.unique(sample_folds[rows]).tolist()
+        }
+        more = {"choice": choice.name, "candidates": choice.table}
+        return choice.rule, by_fold, {"notes": [note], **more}
+    fit = request.fit(oof.names)
+    by_fold = {fold: fit(sample.take(sample_folds != fold)) for fold in folds}
+    return fit(sample), by_fold, {"notes": [note]}
 
-        def fit(part: Stack) -> Rule:
-            return gate.fit_candidate(part, choice.name, request.metric)
-    else:
-        fit, more = request.fit(oof.names), {}
-        rule = fit(sample)
-    by_fold = dict.fromkeys(fold_names, rule)
-    if request.needs_oof and len(fold_names) > 1:
-        by_fold = {f: fit(sample.take(sample_folds != f)) for f in fold_names}
-    return rule, by_fold, {"notes": [note], **more}
+
+def _of_sample(kept: Derived) -> tuple[np.ndarray, np.ndarray | None]:
+    """Folds and groups (n,) of the sample's rows."""
+    groups = None if kept.groups is None else kept.groups[kept.sample_rows]
+    return kept.folds[kept.sample_rows], groups
 
 
-def _log_loss_weights(
-    oof: Tables, kept: Path, folds: np.ndarray, without: int | None
-) -> tuple[np.ndarray, float]:
+def _reasons(
+    request: Request,
+    oof: Tables,
+    kept: Derived,
+    sample: Stack,
+    rule: Rule,
+    by_fold: dict[int, Rule],
+) -> list[dict[str, Any]]:
+    """`member_reasons` on the sample."""
+    folds, groups = _of_sample(kept)
+    rules = [(np.flatnonzero(folds == fold), own) for fold, own in by_fold.items()]
+    weights = rule.to_sum_1().weights
+    return member_reasons(sample, oof.names, weights, rules, request.metric, groups)
+
+
+def _log_loss_weights(oof: Tables, kept: Derived, without: int | None) -> tuple[np.ndarray, float]:
     """Weights of least log-loss on all rows (but those of a fold), and the certified gap.
 
     Solved on every n-th row first; then Newton steps whose sums run over the ranges.
@@ -171,10 +173,11 @@ def _log_loss_weights(
 
     def parts(every: int = 1) -> Iterable[np.ndarray]:
         for begin, end in oof.ranges:
-            true = np.load(kept / f"true-{begin}.npy").astype(np.float64)
-            inside = np.ones(end - begin, bool) if without is None else folds[begin:end] != without
+            inside = np.ones(end - begin, bool)
+            if without is not None:
+                inside = kept.folds[begin:end] != without
             # every n-th of the rows that count: folds may themselves lie at a fixed step
-            yield true[:, np.flatnonzero(inside)[::every]]
+            yield kept.true(begin)[:, np.flatnonzero(inside)[::every]]
 
     weights = log_loss_weights(np.concatenate(list(parts(stride)), axis=1), 1e-7).weights
     best = weights, np.inf
@@ -194,62 +197,74 @@ def _log_loss_weights(
     return best
 
 
-def _sample(oof: Tables, kept: Path, folds: np.ndarray, run: Run) -> tuple[Stack, np.ndarray]:
-    """About SAMPLE rows with the shares of classes and folds that the whole has."""
-    labels = np.load(kept / "labels.npy")
-    cells = folds.astype(np.int64) * oof.n_classes + labels
-    order = np.random.default_rng(0).permutation(len(labels))
-    order = order[np.argsort(cells[order], kind="stable")]
-    # every n-th row of the rows shuffled and laid class beside class
-    chosen = np.sort(order[:: max(1, len(order) // SAMPLE)])
-    wanted = [chosen[(chosen >= b) & (chosen < e)] - b for b, e in oof.ranges]
-    by_begin = {b: rows for (b, _), rows in zip(oof.ranges, wanted, strict=True)}
-    parts = list(run(partial(_rows_of, oof, by_begin), oof.ranges))
-    return stack(np.concatenate(parts, axis=1), labels[chosen]), folds[chosen]
-
-
-def _rows_of(oof: Tables, wanted: dict[int, np.ndarray], rows: tuple[int, int]) -> np.ndarray:
-    return read_range(oof, *rows).probabilities[:, wanted[rows[0]]]
-
-
 def _scores(
-    oof: Tables, rule: Rule, by_fold: dict[int, Rule], kept: Path, run: Run
+    oof: Tables,
+    rule: Rule,
+    by_fold: dict[int, Rule],
+    kept: Derived,
+    per_target: metrics.PerTarget,
+    run: Run,
 ) -> dict[str, Any]:
-    """`oof` and `estimate` over all rows, from one pass."""
-    counts, losses, squares = 0, np.zeros(2), np.zeros(2)
-    function = partial(_score_range, oof, rule, by_fold)
-    for some_counts, some_losses, some_squares in run(function, oof.ranges):
+    """`oof` and `estimate` over all rows, from one pass; of each row 6 bytes are kept."""
+    counts, losses = 0, np.zeros(2)
+    guess, loss = np.empty(oof.n_rows, np.int16), np.empty(oof.n_rows, np.float32)
+    function = partial(_score_range, oof, rule, by_fold, kept.folds)
+    for (begin, end), found in zip(oof.ranges, run(function, oof.ranges), strict=True):
+        some_counts, some_losses, guess[begin:end], loss[begin:end] = found
         counts = counts + some_counts
         losses += some_losses
-        squares += some_squares
-    n_rows, found = oof.n_rows, []
-    for own, loss in zip(counts, losses / n_rows, strict=True):
-        accuracy = float(own.trace() / n_rows)
-        f1 = float(metrics.f1_by_class(own).mean())
-        found.append({"macro_f1": f1, "accuracy": accuracy, "log_loss": float(loss)})
-    accuracy, loss = found[1]["accuracy"], found[1]["log_loss"]
-    error = {
-        "macro_f1": metrics.f1_standard_error(counts[1]),
-        "accuracy": float(np.sqrt(accuracy * (1 - accuracy) / n_rows)),
-        "log_loss": float(np.sqrt(max(squares[1] / n_rows - loss**2, 0) / n_rows)),
-    }
-    return {"oof": found[0], "estimate": {**found[1], "standard_error": error}}
+    inside, outside = (
+        {**metrics.scores_of_counts(own, per_target), "log_loss": float(total / oof.n_rows)}
+        for own, total in zip(counts, losses, strict=True)
+    )
+    moved_by = metrics.cell_influence(counts[1], per_target)
+    errors = {}
+    for metric in outside:
+        moves = (
+            loss[begin:end] - outside[metric]
+            if metric == "log_loss"
+            else moved_by[metric][kept.labels[begin:end], guess[begin:end]]
+            for begin, end in oof.ranges
+        )
+        errors[metric] = _standard_error(moves, oof, kept.groups)
+    return {"oof": inside, "estimate": {**outside, "standard_error": errors}}
+
+
+def _standard_error(moves: Iterable[np.ndarray], oof: Tables, groups: np.ndarray | None) -> float:
+    """As `metrics.standard_error`, of influences that come range by range."""
+    if groups is None:
+        squares, n_units = sum(float(part @ part) for part in moves), oof.n_rows
+    else:
+        n_units = int(groups.max()) + 1
+        sums = np.zeros(n_units)
+        for (begin, end), part in zip(oof.ranges, moves, strict=True):
+            sums += np.bincount(groups[begin:end], part, n_units)
+        squares = float(sums @ sums)
+    return float(np.sqrt(squares * n_units / max(n_units - 1, 1)) / oof.n_rows)
 
 
 def _score_range(
-    oof: Tables, rule: Rule, by_fold: dict[int, Rule], rows: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Confusion counts (2, K, K), sum and sum of squares of the log-losses (2,)."""
-    part = read_range(oof, *rows)
+    oof: Tables,
+    rule: Rule,
+    by_fold: dict[int, Rule],
+    folds: np.ndarray,
+    rows: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of the rule for all and of the folds' rules: confusion counts (2, K, K) and summed log-losses
+    (2,); of the latter each row's prediction and log-loss (n,).
+    """
+    part, fold_of = read_range(oof, *rows), folds[slice(*rows)]
     fitted = rule.apply(part.probabilities)
     held_out = np.empty_like(fitted)
-    for fold in np.unique(part.fold).tolist():
-        inside = np.flatnonzero(part.fold == fold)
+    for fold in np.unique(fold_of).tolist():
+        inside = np.flatnonzero(fold_of == fold)
         held_out[inside] = by_fold[fold].apply(np.take(part.probabilities, inside, axis=1))
     label, both = part.label.astype(np.intp), (fitted, held_out)
-    counts = [metrics.confusion(label, mixed.argmax(axis=1), oof.n_classes) for mixed in both]
-    losses = np.stack([metrics.row_losses(label, mixed) for mixed in both])
-    return np.stack(counts), losses.sum(axis=1), (losses**2).sum(axis=1)
+    guess = [mixed.argmax(axis=1) for mixed in both]
+    counts = [metrics.confusion(label, own, oof.n_classes) for own in guess]
+    losses = [metrics.row_losses(label, mixed) for mixed in both]
+    sums = np.array([own.sum() for own in losses])
+    return np.stack(counts), sums, guess[1].astype(np.int16), losses[1].astype(np.float32)
 
 
 def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: Run) -> dict[str, str]:

@@ -39,7 +39,7 @@ class Breakpoints:
 class Search:
     """What stays the same during a search: the rows whose prediction can change, and the rest.
 
-    all: every row. varying: the R rows on which some members disagree. fixed: (3, K) true
+    all: every row. varying: the R rows on which some members disagree. fixed: (3, V) true
     positives, predicted and true counts, of all other rows together.
     """
 
@@ -50,7 +50,7 @@ class Search:
 
     def score(self, predictions: np.ndarray) -> float:
         """Macro F1 or accuracy of all rows, the varying ones predicted so."""
-        counts = self.fixed + _counts(self.varying.labels, predictions, self.fixed.shape[1])
+        counts = self.fixed + _counts(self.varying, predictions)
         return float(_score(*counts, self.objective))
 
 
@@ -58,9 +58,9 @@ class Search:
 class State:
     """Where the search stands.
 
-    weights: (M,). mixture: (R, K) of the varying rows, predictions and lead over the second class
-    (R,), or
-    less. true: (N,) the mixture's probability of the true class, of all rows.
+    weights: (M,). mixture: (R, K) of the varying rows; predictions: (R,) its most probable classes.
+    lead: (R,) how far those are ahead of the second, or less. true: (N,) the mixture's probability
+    of the true class, of all rows.
     """
 
     weights: np.ndarray
@@ -87,8 +87,8 @@ def line_search_weights(stack: Stack, objective: str, starts: Iterable[np.ndarra
 def prepare(stack: Stack, objective: str) -> Search:
     """Set the rows aside on which all members agree: no weights change their prediction."""
     varying = (stack.favourites != stack.favourites[0]).any(axis=0)
-    aside = _counts(stack.labels[~varying], stack.favourites[0, ~varying], stack.n_classes)
-    return Search(objective, stack, stack.take(varying), aside)
+    same = stack.take(~varying)
+    return Search(objective, stack, stack.take(varying), _counts(same, same.favourites[0]))
 
 
 def state_at(search: Search, weights: np.ndarray) -> State:
@@ -204,13 +204,13 @@ def breakpoints(
 
 def scores_along(search: Search, predictions: np.ndarray, points: Breakpoints) -> np.ndarray:
     """(E + 1,) score before the first breakpoint and after each, from the predictions at t = 0."""
-    labels, n_classes = search.varying.labels, search.fixed.shape[1]
-    hits, predicted, true = search.fixed + _counts(labels, predictions, n_classes)
+    varying, n_classes = search.varying, search.fixed.shape[1]
+    hits, predicted, true = search.fixed + _counts(varying, predictions)
     begin = _score(hits, predicted, true, search.objective)
     # Each change is two entries: one row less for `left`, one more for `right`.
-    classes = np.stack([points.left, points.right], axis=1).ravel()
+    classes = varying.meaning(np.stack([points.left, points.right], axis=1).ravel())
     steps = np.tile([-1, 1], len(points.t))
-    hit_steps = steps * (labels[points.row].repeat(2) == classes)
+    hit_steps = steps * (varying.meaning(varying.labels)[points.row].repeat(2) == classes)
     if search.objective == "accuracy":
         change = hit_steps / true.sum()
     else:
@@ -289,10 +289,11 @@ def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.stack([first, second], axis=1).ravel()
 
 
-def _counts(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
-    """(3, K): true positives, predicted and true counts of each class."""
-    hits = labels[labels == predictions]
-    return np.stack([np.bincount(c, minlength=n_classes) for c in (hits, predictions, labels)])
+def _counts(stack: Stack, predictions: np.ndarray) -> np.ndarray:
+    """(3, V): true positives, predicted and true counts of each class, or of a target's values."""
+    truth, guess = stack.meaning(stack.labels), stack.meaning(predictions)
+    kinds = truth[truth == guess], guess, truth
+    return np.stack([np.bincount(kind, minlength=stack.n_values) for kind in kinds])
 
 
 def _score(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray, objective: str) -> float:

@@ -8,6 +8,7 @@ sweep on all of them would follow their noise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,41 +42,60 @@ def bagged_offsets(
 
     A bag is a bootstrap sample, of at most ROWS_A_BAG rows.
     """
-    drawn = _draw(mixed, labels, bags)
-    offsets = np.zeros((bags, mixed.shape[1]))
-    if not drawn.labels.size:
-        return offsets[0]
-    for _ in range(PASSES):
-        before = offsets.copy()
-        for k in range(mixed.shape[1]):
-            offsets[:, k] += _best_offset(drawn, offsets, k, objective)
-        if np.array_equal(before, offsets):
-            break
-    return offsets.mean(axis=0)
+    return bagged_offsets_each([mixed], labels, objective, bags)[0]
 
 
-def _draw(mixed: np.ndarray, labels: np.ndarray, bags: int) -> _Bags:
-    n_rows, n_classes = mixed.shape
-    rows = np.random.default_rng(0).integers(0, n_rows, (bags, min(n_rows, ROWS_A_BAG)))
-    top = mixed.argmax(axis=1)
-    rest = mixed.copy()
-    rest[np.arange(n_rows), top] = 0
-    firm = mixed[np.arange(n_rows), top] > np.exp(2 * FURTHEST) * rest.max(axis=1)
-    shape = (bags, n_classes)
+def bagged_offsets_each(
+    pools: Sequence[np.ndarray],
+    labels: np.ndarray,
+    objective: str = "macro_f1",
+    bags: int = BAGS,
+) -> np.ndarray:
+    """(P, K), each of P pools' own `bagged_offsets`, in one sweep for all."""
+    drawn = _draw(pools, labels, bags)
+    offsets = np.zeros((len(pools) * bags, pools[0].shape[1]))
+    if drawn.labels.size:
+        for _ in range(PASSES):
+            before = offsets.copy()
+            for k in range(offsets.shape[1]):
+                offsets[:, k] += _best_offset(drawn, offsets, k, objective)
+            if np.array_equal(before, offsets):
+                break
+    return offsets.reshape(len(pools), bags, -1).mean(axis=1)
+
+
+def _draw(pools: Sequence[np.ndarray], labels: np.ndarray, bags: int) -> _Bags:
+    """The same bags of rows for every pool."""
+    n_rows, n_classes = pools[0].shape
+    drawn = np.random.default_rng(0).integers(0, n_rows, (bags, min(n_rows, ROWS_A_BAG)))
     bag = np.arange(bags)[:, None] * n_classes
 
     def count(classes: np.ndarray, where: np.ndarray) -> np.ndarray:
-        cells = (bag + classes[rows])[where]
-        return np.bincount(cells, minlength=bags * n_classes).reshape(shape)
+        cells = (bag + classes[drawn])[where]
+        return np.bincount(cells, minlength=bags * n_classes).reshape(bags, n_classes)
 
-    hits = count(labels, firm[rows] & (top == labels)[rows])
-    occurs = count(labels, np.ones(rows.shape, bool)) + count(top, firm[rows])
-    # Rows that may move first; then as many columns as the fullest bag needs.
-    order = np.argsort(firm[rows], axis=1, kind="stable")
-    rows = np.take_along_axis(rows, order, axis=1)
-    rows = rows[:, : int((~firm[rows]).sum(axis=1).max(initial=0))]
-    logits = np.log(np.maximum(mixed, np.finfo(np.float32).tiny))[rows].astype(np.float64)
-    return _Bags(logits, labels[rows], (~firm[rows]).astype(np.int64), hits, occurs)
+    hits, occurs, order, moving = [], [], [], []
+    for mixed in pools:
+        top = mixed.argmax(axis=1)
+        rest = mixed.copy()
+        rest[np.arange(n_rows), top] = 0
+        firm = mixed[np.arange(n_rows), top] > np.exp(2 * FURTHEST) * rest.max(axis=1)
+        hits.append(count(labels, firm[drawn] & (top == labels)[drawn]))
+        occurs.append(count(labels, np.ones(drawn.shape, bool)) + count(top, firm[drawn]))
+        order.append(np.argsort(firm[drawn], axis=1, kind="stable"))
+        moving.append((~firm[drawn]).sum(axis=1))
+    # Rows that may move come first: as many columns as the fullest bag needs.
+    width = int(np.max(moving))
+    rows = [np.take_along_axis(drawn, own[:, :width], axis=1) for own in order]
+    tiny = np.finfo(np.float32).tiny
+    said = [mixed[own] for mixed, own in zip(pools, rows, strict=True)]
+    return _Bags(
+        np.log(np.maximum(np.concatenate(said), tiny)).astype(np.float64),
+        labels[np.concatenate(rows)],
+        (np.arange(width) < np.concatenate(moving)[:, None]).astype(np.int64),
+        np.concatenate(hits),
+        np.concatenate(occurs),
+    )
 
 
 def _best_offset(bags: _Bags, offsets: np.ndarray, k: int, objective: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Tables too large for memory, read one range of rows after the other.
 
-A range is a row group of the first member's table, so that each range costs one read a member.
+A range is a row group of the first member's table, so that each range costs one read a member;
+larger row groups than LARGEST_RANGE are read in parts, at the price of being decoded once a part.
 Tables must hold their rows in one order: to align by id would take all ids at once.
 """
 
@@ -20,7 +21,7 @@ from ensembles.errors import BadInput, examples
 from ensembles.places import Place
 from ensembles.tables import ROW_SUM_TOLERANCE
 
-LARGEST_RANGE = 262_144
+LARGEST_RANGE = 131_072
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def read_range(tables: Tables, begin: int, end: int) -> Part:
     classes = [f"p{k}" for k in range(tables.n_classes)]
     first, problems = None, []
     for j, (name, path) in enumerate(tables.paths.items()):
-        rows = _rows(path, begin, end, columns + classes)
+        rows = read_columns(path, begin, end, columns + classes)
         own = {c: rows[c].combine_chunks() for c in columns}
         for k, column in enumerate(classes):
             said[j, :, k] = rows[column].to_numpy()
@@ -137,7 +138,8 @@ def read_range(tables: Tables, begin: int, end: int) -> Part:
     return Part(first["image_id"], said, fold, label)
 
 
-def _rows(path: str, begin: int, end: int, columns: list[str]) -> pa.Table:
+def read_columns(path: str, begin: int, end: int, columns: list[str]) -> pa.Table:
+    """The rows of one range of one table."""
     file = places.open_parquet(path)
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
     ends = np.cumsum(sizes)

@@ -30,17 +30,25 @@ def member_reasons(
     `like` (the member whose errors are most like its own), `text` (the reason in a line).
 
     weights: (M,) of the final rule. rules: for each part of the rows the rule fitted without it.
-    metric: "macro_f1", "accuracy" or "log_loss".
+    metric: "macro_f1", "accuracy" or "log_loss", or as `macro_f1:age` that of `stack.values`.
     """
     labels, n_members = stack.labels, stack.n_members
     whole, without = _leave_each_out(stack, rules)
-    full, moves = metrics.scores(labels, whole)[metric], metrics.influence(labels, whole)[metric]
-    errors = (stack.favourites != labels).astype(np.float64)
+    target = {metric: stack.values} if stack.values is not None else None
+
+    def score(mixed: np.ndarray) -> float:
+        return metrics.scores(labels, mixed, target)[metric]
+
+    def influence(mixed: np.ndarray) -> np.ndarray:
+        return metrics.influence(labels, mixed, target)[metric]
+
+    full, moves = score(whole), influence(whole)
+    errors = (stack.meaning(stack.favourites) != stack.meaning(labels)).astype(np.float64)
     like = _correlations(errors, errors)
     np.fill_diagonal(like, -1)
-    solo = [metrics.scores(labels, own)[metric] for own in stack.probabilities]
-    best = int(np.argmin(solo) if metric == "log_loss" else np.argmax(solo))
-    sign = -1 if metric == "log_loss" else 1
+    solo = [score(own) for own in stack.probabilities]
+    sign = -1 if metrics.base(metric) == "log_loss" else 1
+    best = int(np.argmax(sign * np.array(solo)))
     found = []
     for j in range(n_members):
         entry: dict[str, Any] = {"member": names[j], "weight": float(weights[j]), "solo": solo[j]}
@@ -51,8 +59,8 @@ def member_reasons(
             entry["error_correlation"] = float(_correlations(errors[j : j + 1], others[None])[0, 0])
             entry["like"] = names[int(like[j].argmax())]
             left = without[j]
-            entry["loss_without"] = sign * (full - metrics.scores(labels, left)[metric])
-            change = moves - metrics.influence(labels, left)[metric]
+            entry["loss_without"] = sign * (full - score(left))
+            change = moves - influence(left)
             entry["standard_error"] = metrics.standard_error(change, groups)
         entry["text"] = _in_words(entry, float(like[j].max()), names[best])
         found.append(entry)

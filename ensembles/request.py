@@ -23,8 +23,8 @@ class Request:
     """What a vote should be. mode: "hard", "soft" or "weighted".
 
     objective: "log_loss", "macro_f1", "accuracy"; what weights are fitted for and what the best
-    members are best in. A weighted vote of which nothing more is said is chosen among many kinds
-    (`ensembles.gate`).
+    members are best in; of one target as "macro_f1:age" where the tables' metadata names targets.
+    A weighted vote of which nothing more is said is chosen among many kinds (`ensembles.gate`).
     pool: "linear" (default) or "log_linear", for a soft vote the geometric mean.
     offsets: fit one log-prior a class, bagged. temperature: fit one after the average.
     ridge: pull towards equal weights, in photographs. negative: allow weights of any sign
@@ -54,23 +54,38 @@ class Request:
         return self.objective or fitted_for
 
     @property
+    def fitted_for(self) -> str | None:
+        """What weights are fitted for; None where none are, or where the kind is to be chosen."""
+        return self.metric if self.mode == "weighted" and not self.gated else None
+
+    @property
     def needs_oof(self) -> bool:
         fitted = self.mode == "weighted" or self.top is not None
         return fitted or self.offsets or self.temperature
 
-    def problems(self, members: Sequence[str]) -> list[str]:
-        """Everything that is wrong with it, for these members."""
+    def per_target(self, targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The metric of one target with the values that classes mean; {} where all classes count.
+
+        targets: as `evaluation.target_indices`.
+        """
+        target = self.metric.partition(":")[2]
+        return {self.metric: targets[target]} if target else {}
+
+    def problems(self, members: Sequence[str], targets: Sequence[str] = ()) -> list[str]:
+        """Everything that is wrong with it, for these members and targets."""
         found = []
-        pool_names = ("linear", "log_linear")
+        of_targets = tuple(f"{name}:{target}" for name in OBJECTIVES for target in targets)
         for what, got, allowed in (
             ("mode", self.mode, MODES),
-            ("objective", self.objective or "macro_f1", OBJECTIVES),
-            ("pool", self.pool or "linear", pool_names),
+            ("objective", self.objective or "macro_f1", OBJECTIVES + of_targets),
+            ("pool", self.pool or "linear", ("linear", "log_linear")),
         ):
             if got not in allowed:
                 near = difflib.get_close_matches(str(got), allowed, 1)
                 hint = f" Did you mean {near[0]}?" if near else ""
                 found.append(f"{what}: {got!r}, but must be one of {', '.join(allowed)}.{hint}")
+        if self.offsets and ":" in self.metric:
+            found.append("offsets: turn decisions between all classes; leave the target out.")
         if self.mode == "hard" and self.pool:
             found.append("pool: a hard vote counts votes, so it takes none. Leave --pool out.")
         if self.mode == "weighted" and self.pool == "log_linear":
@@ -119,7 +134,7 @@ class Request:
             return rule
         mixed = pools.mix(stack.probabilities, rule.weights, rule.pool)
         if self.offsets:
-            of = "accuracy" if self.objective == "accuracy" else "macro_f1"
+            of = "accuracy" if self.metric == "accuracy" else "macro_f1"
             rule.offsets = bagged_offsets(mixed, stack.labels, of)
         if self.temperature:
             rule.temperature = fit_temperature(pools.adjust(mixed, rule.offsets), stack.labels)

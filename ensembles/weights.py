@@ -12,6 +12,7 @@ from ensembles.line_search import line_search_weights
 from ensembles.simplex import log_loss_weights
 from ensembles.stack import Stack, stack
 
+# Of all classes, or, as in `macro_f1:age`, of the values of one target (`Stack.values`).
 OBJECTIVES = ("log_loss", "macro_f1", "accuracy")
 
 
@@ -34,6 +35,7 @@ def fit_weights(probabilities: np.ndarray, labels: np.ndarray, objective: str) -
 
 def fit_stack(stack: Stack, objective: str, ridge: float = 0.0) -> Fit:
     """As `fit_weights`. ridge: see `simplex.log_loss_weights`."""
+    objective = metrics.base(objective)
     if objective == "log_loss":
         solved = log_loss_weights(stack.true, ridge=ridge)
         return Fit(solved.weights, solved.gap)
@@ -43,13 +45,13 @@ def fit_stack(stack: Stack, objective: str, ridge: float = 0.0) -> Fit:
 
 def solo_scores(stack: Stack, objective: str) -> np.ndarray:
     """(M,) each member's own score, higher is better: log-loss with its sign turned."""
+    objective = metrics.base(objective)
     if objective == "log_loss":
         return np.log(stack.true).mean(axis=1)
+    truth, guesses = stack.meaning(stack.labels), stack.meaning(stack.favourites)
     if objective == "accuracy":
-        return (stack.favourites == stack.labels).mean(axis=1)
-    return np.array(
-        [metrics.macro_f1(stack.labels, own, stack.n_classes) for own in stack.favourites]
-    )
+        return (guesses == truth).mean(axis=1)
+    return np.array([metrics.macro_f1(truth, guess, stack.n_values) for guess in guesses])
 
 
 def best_member(stack: Stack, objective: str) -> int:

@@ -38,7 +38,6 @@ Json = Annotated[
 ]
 
 Mode = Literal["hard", "soft", "weighted"]
-Objective = Literal["log_loss", "macro_f1", "accuracy"]
 OptionalSpec = Annotated[
     Path | None, typer.Argument(metavar="[SPEC]", help="default: the run trained last")
 ]
@@ -178,7 +177,11 @@ def vote(
     spec: OptionalSpec = None,
     mode: Annotated[Mode | None, typer.Option(help="default: the spec's")] = None,
     objective: Annotated[
-        Objective | None, typer.Option(help="what weights are fitted for; default: the spec's")
+        str | None,
+        typer.Option(
+            help="what weights are fitted for: log_loss, macro_f1 or accuracy, or of one target as "
+            "macro_f1:age; default: the spec's, else the kind of vote is chosen"
+        ),
     ] = None,
     small: Small = False,
     sets: Sets = None,
@@ -245,7 +248,7 @@ def vote(
         if mode not in (None, "hard"):
             raise WrongRequest(f"submissions hold labels only: --mode hard, not {mode}")
         result = ensembles.cast_submissions(list(map(str, submissions)))
-        paths = result.write(out or voting.vote_folder(result))
+        paths = result.write(out or explain.vote_folder(result.mode, result.objective))
         voting.show_vote(result, _console(), paths)
         _write_json(json, result.record())
         return
@@ -278,7 +281,7 @@ def vote(
         explain.show_why(reason, _console())
         _write_json(json, reason)
         return
-    folder = out or where + voting.vote_folder(result)
+    folder = out or where + explain.vote_folder(result.mode, result.objective)
     result.notes += explain.same_as_earlier(result, folder, where)
     paths = result.write(folder)
     voting.show_vote(result, _console(), paths)

@@ -21,6 +21,11 @@ MOST_ROWS = 20
 METRICS = {"macro_f1": "macro F1", "accuracy": "accuracy", "log_loss": "log-loss"}
 
 
+def vote_folder(mode: str, objective: str | None) -> str:
+    # a colon is no part of a file name everywhere
+    return f"votes/{mode}-{objective.replace(':', '-')}" if objective else f"votes/{mode}"
+
+
 def parse_weights(given: list[str] | None) -> dict[str, float] | None:
     """`a=2 b=1` -> numbers by member."""
     if not given:
@@ -62,11 +67,12 @@ def vote_in_ranges(
     from json import dumps
 
     from ensembles.large import too_large
+    from ensembles.request import Request
 
     if not address and not too_large(tables):
         return False
     mode = mode or "weighted"
-    folder = out or (f"votes/{mode}-{objective}" if objective else f"votes/{mode}")
+    folder = out or vote_folder(mode, Request(mode, objective, **how).fitted_for)
     if address:
         from .cluster import mapped
 
@@ -126,18 +132,23 @@ def show_candidates(vote: ensembles.Vote, console: Console) -> None:
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("chosen among, simplest first")
-    for name in (*METRICS.values(), "behind the best", ""):
+    for name in (*METRICS.values(), "F1 behind", "loss behind", ""):
         table.add_column(name, justify="right")
     for row in vote.candidates:
+        loss = ""
+        if row["as_good"]:
+            loss = f"{row['loss_behind']:.4f} ±{row['loss_standard_error']:.4f}"
         table.add_row(
             row["name"],
             *(f"{row[metric]:.4f}" for metric in METRICS),
             f"{row['behind']:.4f} ±{row['standard_error']:.4f}",
+            loss,
             "<- chosen" if row["chosen"] else "",
         )
     console.print(table)
     console.print(
-        "Chosen: the simplest within one standard error of the best and beaten by no simpler one."
+        "Chosen: the simplest within one standard error of the best in macro F1 and, among those "
+        "that are, in log-loss (both on rows that nothing was fitted to)."
     )
 
 

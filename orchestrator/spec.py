@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from members.errors import nearest
 from members.recipe import Recipe
@@ -20,6 +20,7 @@ from .yaml_lines import parse
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Metric = Literal["macro_f1", "accuracy", "loss"]
+OBJECTIVES = ("log_loss", "macro_f1", "accuracy")
 
 
 class _Block(BaseModel):
@@ -99,7 +100,17 @@ class Search(_Block):
 
 class Vote(_Block):
     mode: Literal["hard", "soft", "weighted"] = "weighted"
-    objective: Literal["log_loss", "macro_f1", "accuracy"] | None = None
+    objective: str | None = None
+
+    @field_validator("objective")
+    @classmethod
+    def _objective(cls, given: str | None) -> str | None:
+        if given is not None and given.partition(":")[0] not in OBJECTIVES:
+            raise ValueError(
+                f"got {given!r}.{nearest(given, OBJECTIVES)} Allowed: {', '.join(OBJECTIVES)}, "
+                "or of one target as macro_f1:age."
+            )
+        return given
 
 
 class Resources(_Block):

@@ -254,6 +254,9 @@ class Reader:
             for target in member.targets or ():
                 if target not in allowed:
                     self.problem(("members", i, "targets"), unknown("target", target, allowed))
+        of_target = (spec.vote.objective or "").partition(":")[2]
+        if of_target and of_target not in allowed:
+            self.problem(("vote", "objective"), unknown("target", of_target, allowed))
 
 
 _ANY_RECIPE = Recipe(model="any")

@@ -109,10 +109,6 @@ def _groups(store: Store) -> dict[str, str] | None:
     return dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))
 
 
-def vote_folder(vote: ensembles.Vote) -> str:
-    return f"votes/{vote.mode}-{vote.objective}" if vote.objective else f"votes/{vote.mode}"
-
-
 # -- how it looks ------------------------------------------------------------------------------
 
 
@@ -135,6 +131,8 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
         table.add_row("uniform weights", "", *_figures(vote.uniform))
         table.add_row(f"this {vote.mode} vote", "", *_figures(vote.estimate))
         console.print(table)
+        if vote.objective not in (None, *explain.METRICS):
+            console.print(_of_target(vote), markup=False)
         explain.show_reasons(vote, console)
         explain.show_candidates(vote, console)
         console.print(
@@ -148,6 +146,15 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
     console.print(
         f"{'submission' if 'submission.csv' in paths else 'probabilities'}: "
         f"{paths.get('submission.csv', paths['probabilities.parquet'])}"
+    )
+
+
+def _of_target(vote: ensembles.Vote) -> str:
+    metric, error = vote.objective, vote.estimate["standard_error"][vote.objective]
+    return (
+        f"{metric}: this vote {vote.estimate[metric]:.4f} ±{error:.4f}, best single "
+        f"({vote.best_single['member']}) {vote.best_single[metric]:.4f}, uniform weights "
+        f"{vote.uniform[metric]:.4f}"
     )
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError, SkipTestWarning
+from sklearn.utils import estimator_checks as checks
 
 from ensembles import BadInput, VoteClassifier
 
@@ -45,15 +46,22 @@ def test_parameters_are_scikit_learns(parts):
     assert copy.get_params() == before
 
 
-def test_checks_of_scikit_learn_that_apply(parts):
-    """What of `check_estimator` needs no feature matrix of its own."""
-    from sklearn.utils import estimator_checks as checks
-
+def test_checks_of_scikit_learn_that_apply():
+    """`check_estimator` leaves out what wants a matrix of features; these need none."""
+    with pytest.warns(SkipTestWarning, match="Can't test estimator VoteClassifier"):
+        checks.check_estimator(VoteClassifier())
     for check in (
+        checks.check_do_not_raise_errors_in_init_or_set_params,
+        checks.check_estimator_cloneable,
+        checks.check_estimator_repr,
+        checks.check_estimator_tags_renamed,
+        checks.check_estimators_unfitted,
+        checks.check_get_params_invariance,
+        checks.check_mixin_order,
         checks.check_no_attributes_set_in_init,
         checks.check_parameters_default_constructible,
-        checks.check_get_params_invariance,
         checks.check_set_params,
+        checks.check_valid_tag_types,
     ):
         check("VoteClassifier", VoteClassifier())
 

@@ -80,3 +80,22 @@ def test_votes_as_one_hot_tables_full_of_ties(draw):
 def test_one_member_is_all_there_is(draw):
     probabilities, labels = draw(1, 50, 3)
     assert greedy_weights(stack(probabilities, labels))[0].tolist() == [1.0]
+
+
+def test_of_one_target_it_is_the_choice_among_all_means(draw):
+    """Every addition scores best among all members, by the target's values of the classes."""
+    probabilities, labels = draw(5, 300, 6)
+    values = np.array([0, 1, 2, 0, 1, 2])
+    weights, score = greedy_weights(stack(probabilities, labels, values), "macro_f1", 6)
+    total, best = np.zeros(probabilities.shape[1:]), []
+    chosen = []
+    for _ in range(6):
+        scores = [
+            macro_f1(values[labels], values[(total + own).argmax(axis=1)]) for own in probabilities
+        ]
+        chosen.append(int(np.argmax(scores)))
+        best.append(max(scores))
+        total += probabilities[chosen[-1]]
+    assert score >= max(best) - 1e-5
+    mixed = np.tensordot(weights, probabilities, axes=1)
+    assert macro_f1(values[labels], values[mixed.argmax(axis=1)]) == pytest.approx(score, abs=1e-6)

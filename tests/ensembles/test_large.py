@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ensembles import BadInput, cast, cast_large, read_members, read_table, tables, write_table
+from ensembles.derived import stratified_rows
 from ensembles.large import too_large
 
 
@@ -54,6 +55,63 @@ def test_in_ranges_the_vote_is_the_one_over_whole_tables(folder, tmp_path, how):
         assert record["gap"] <= 1e-8
 
 
+def with_groups(folder):
+    """Groups of unequal size within the folds; all rows of a group have one label."""
+    for name in "abc":
+        path = folder / name / "oof.parquet"
+        table = read_table(path)
+        group = np.array([f"{f}-{i // 9 % 20}" for i, f in enumerate(table.fold)], object)
+        write_table(path, replace(table, group=group))
+    return group
+
+
+@pytest.mark.parametrize("mode", ["soft", "weighted"])
+def test_groups_of_the_tables_count_in_ranges_too(folder, tmp_path, mode):
+    with_groups(folder)
+    how = {"mode": mode} if mode == "soft" else {"mode": mode, "objective": "macro_f1"}
+    whole = cast(read_members(folder, "oof"), read_members(folder, "test"), **how)
+    record = cast_large(folder, tmp_path / "out", cache=tmp_path / "cache", **how)
+    for metric, error in whole.estimate["standard_error"].items():
+        assert record["estimate"]["standard_error"][metric] == pytest.approx(error, rel=1e-3)
+    path = folder / "a" / "oof.parquet"
+    table = read_table(path)
+    table.group[0] = table.group[1]
+    write_table(path, table)
+    with pytest.raises(BadInput, match=r"1 of 60 groups stand in several folds.*row 0"):
+        cast_large(folder, tmp_path / "out", cache=tmp_path / "cache", **how)
+
+
+def test_the_choice_among_kinds_is_the_one_over_whole_tables(folder, tmp_path):
+    with_groups(folder)
+    whole = cast(read_members(folder, "oof"), read_members(folder, "test"), "weighted")
+    record = cast_large(folder, tmp_path / "out", cache=tmp_path / "cache")
+    assert record["choice"] == whole.choice
+    for found, expected in zip(record["candidates"], whole.candidates, strict=True):
+        assert (found["name"], found["as_good"]) == (expected["name"], expected["as_good"])
+        for metric in ("macro_f1", "log_loss", "behind", "standard_error"):
+            assert found[metric] == pytest.approx(expected[metric], rel=1e-9)
+    assert record["estimate"]["macro_f1"] == pytest.approx(whole.estimate["macro_f1"], 1e-6)
+    assert [r["text"] for r in record["reasons"]] == [r["text"] for r in whole.reasons]
+    assert record["notes"] == ["fitted to a stratified sample of whole groups, 300 of 300 rows."]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_sample_has_the_shares_of_all_classes_and_folds_and_whole_groups(grouped):
+    rng = np.random.default_rng(0)
+    n_rows = 60_000
+    groups = rng.integers(0, 9000, n_rows).astype(np.int32) if grouped else None
+    folds = (groups % 5 if grouped else rng.integers(0, 5, n_rows)).astype(np.int16)
+    by_group = rng.choice(4, 9000, p=[0.7, 0.2, 0.09, 0.01])
+    labels = by_group[groups] if grouped else rng.choice(by_group, n_rows)
+    rows = stratified_rows(folds, labels, groups, 4, 6000)
+    assert len(rows) == pytest.approx(6000, rel=0.05)
+    for column in (folds, labels):
+        whole, part = (np.bincount(column[r]) / len(column[r]) for r in (slice(None), rows))
+        np.testing.assert_allclose(part, whole, rtol=0.1, atol=5e-3 if grouped else 1e-3)
+    if grouped:
+        assert np.isin(groups, groups[rows]).sum() == len(rows)
+
+
 def test_wherever_the_ranges_ran_the_vote_is_the_same_bit_for_bit(folder, tmp_path):
     def backwards(function, parts):
         return [function(part) for part in reversed(parts)][::-1]
@@ -86,7 +144,7 @@ def test_uris_are_read_and_written(folder, tmp_path):
 def test_what_was_derived_is_used_again_until_a_table_changes(folder, tmp_path, monkeypatch):
     cache, out = tmp_path / "cache", tmp_path / "out"
     first = cast_large(folder, out, objective="log_loss", cache=cache)
-    monkeypatch.setattr("ensembles.large._true_of", None)
+    monkeypatch.setattr("ensembles.derived._true_of", None)
     again = cast_large(folder, out, objective="log_loss", cache=cache)
     assert again["members"] == first["members"]
     monkeypatch.undo()

@@ -39,21 +39,25 @@ def pairwise_crossings(start, end):
     return np.unique(found)
 
 
+@pytest.mark.parametrize("of_a_target", [False, True])
 @pytest.mark.parametrize("objective", OF_LABELS)
-def test_the_best_on_a_line_is_the_best_between_all_crossings(objective):
+def test_the_best_on_a_line_is_the_best_between_all_crossings(objective, of_a_target):
     for (start, end), labels in cases(40):
-        search = prepare(stack(np.stack([start, end]), labels), objective)
+        values = np.arange(start.shape[1])
+        values = values // 2 if of_a_target else values
+
+        def score_at(t, start=start, end=end, labels=labels, values=values):
+            guess = ((1 - t) * start + t * end).argmax(axis=1)
+            return score(objective, values[labels], values[guess], values.max() + 1)
+
+        search = prepare(stack(np.stack([start, end]), labels, values), objective)
         if not len(search.varying.labels):
             continue
         edges = pairwise_crossings(start, end)
-        scores = [
-            score(objective, labels, ((1 - t) * start + t * end).argmax(1), start.shape[1])
-            for t in (edges[:-1] + edges[1:]) / 2
-        ]
+        scores = [score_at(t) for t in (edges[:-1] + edges[1:]) / 2]
         best, t = best_on_line(search, state_at(search, np.array([1.0, 0.0])), 1)
         assert best == pytest.approx(max(scores), abs=1e-12)
-        taken = score(objective, labels, ((1 - t) * start + t * end).argmax(1), start.shape[1])
-        assert taken == pytest.approx(best, abs=1e-12)
+        assert score_at(t) == pytest.approx(best, abs=1e-12)
 
 
 def test_breakpoints_are_the_changes_of_the_most_probable_class():

@@ -95,7 +95,7 @@ def test_one_offsets_sweep_is_a_brute_force(objective):
         mixed = rng.dirichlet(np.ones(n_classes), n_rows).astype(np.float32)
         labels, k = rng.integers(0, n_classes, n_rows), int(rng.integers(n_classes))
         start = rng.uniform(-0.5, 0.5, size=(3, n_classes))
-        steps = offsets._best_offset(offsets._draw(mixed, labels, 3), start, k, objective)
+        steps = offsets._best_offset(offsets._draw([mixed], labels, 3), start, k, objective)
         rows = np.random.default_rng(0).integers(0, n_rows, (3, n_rows))
         for bag, step in enumerate(steps):
             logits, y = np.log(mixed[rows[bag]].astype(float)) + start[bag], labels[rows[bag]]
@@ -103,6 +103,13 @@ def test_one_offsets_sweep_is_a_brute_force(objective):
             assert ends[0] <= step <= ends[1]
             every = best_by_brute_force(logits, y, k, np.linspace(*ends, 301), objective)
             assert best_by_brute_force(logits, y, k, [step], objective) >= every - 1e-9
+
+
+def test_offsets_of_several_pools_are_each_pools_own(draw):
+    probabilities, labels = draw(3, 200, 4)
+    together = offsets.bagged_offsets_each(list(probabilities), labels)
+    for mixed, found in zip(probabilities, together, strict=True):
+        np.testing.assert_array_equal(found, offsets.bagged_offsets(mixed, labels))
 
 
 def test_offsets_help_where_a_rare_class_is_never_predicted():

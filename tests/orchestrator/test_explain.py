@@ -93,6 +93,20 @@ def test_two_submissions_are_laid_side_by_side(tables, tmp_path):
     assert "answer" in text
 
 
+def test_any_number_of_submissions_is_laid_side_by_side(tmp_path):
+    for name, answers in (("a", "0123"), ("b", "0122"), ("c", "0123"), ("d", "3123")):
+        rows = "".join(f"{i},{answer}\n" for i, answer in enumerate(answers))
+        (tmp_path / f"{name}.csv").write_text("ImageID,ans\n" + rows)
+    files = [tmp_path / f"{name}.csv" for name in "abcd"]
+    text = run("compare", *files, "--json", tmp_path / "out.json")
+    assert "a and c are the same submission" in text
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["agreement"][0] == [1.0, 0.75, 1.0, 0.75]
+    assert report["counts"]["d"] == {"0": 0, "1": 1, "2": 1, "3": 2}
+    assert report["rows_that_differ"]["b | d"] == [["0", "0", "3"], ["3", "2", "3"]]
+    assert len(report["rows_that_differ"]) == 6
+
+
 def test_an_equal_submission_of_the_same_run_is_noticed(tmp_path):
     from ensembles.submission import same_submissions, write_submission
 
