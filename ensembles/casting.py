@@ -2,72 +2,102 @@
 
 from __future__ import annotations
 
-import difflib
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from ensembles import metrics, vote
+from ensembles import gate, metrics, vote
 from ensembles.errors import BadInput, examples
-from ensembles.estimate import best_single, estimate, folds_for_weights, nested_probabilities
+from ensembles.estimate import (
+    apply_held_out,
+    estimate,
+    folds_for_weights,
+    group_array,
+    nested_rules,
+)
+from ensembles.evaluation import target_indices
 from ensembles.places import Place
+from ensembles.pools import Rule
+from ensembles.reasons import member_reasons
+from ensembles.request import MODES, Request
 from ensembles.result import Vote
+from ensembles.simplex import certified_gap
+from ensembles.stack import Stack, stack
 from ensembles.submission import answer_classes, class_numbers, identical, read_submissions
 from ensembles.tables import Table, align, compare_classes
-from ensembles.weights import OBJECTIVES, Fit, fit_weights
+from ensembles.weights import best_member
 
-MODES = ("hard", "soft", "weighted")
+__all__ = ["MODES", "cast", "cast_submissions"]
 
 
 def cast(
     oof: dict[str, Table] | None,
     test: dict[str, Table] | None,
     mode: str,
-    objective: str = "macro_f1",
+    objective: str | None = None,
     groups: Mapping[str, str] | None = None,
+    **how: Any,
 ) -> Vote:
     """Vote over members' tables, which need not be aligned yet.
 
-    oof, test: member -> table. Either may be None or empty, but a weighted vote needs `oof`. The
+    oof, test: member -> table. Either may be None or empty, but whatever is fitted needs `oof`. The
     rows voted on are `test`'s, or `oof`'s where there is no test table.
-    mode: "hard", "soft" or "weighted". objective: "log_loss", "macro_f1" or "accuracy"; what
-    weights are fitted for, and what the best single member is best in.
+    mode, objective and `how` (pool, offsets, temperature, ridge, negative, top, weights): see
+    `request.Request`. A weighted vote of which nothing more is said is chosen by its nested score.
     groups: image id -> group (a person, say) of every OOF row, for standard errors that know which
-    rows err together.
+    rows err together; without it, the tables' own `group`.
 
-    Raises BadInput with every problem: an unknown mode or objective, tables that do not fit.
+    Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
-    started = time.perf_counter()
-    _check_choices(mode, objective)
-    oof, test = _aligned(oof or {}, test or {}, mode)
+    request = Request(mode, objective, **how)
+    # Products as small as these are slower on several threads, by far where cores are busy.
+    with threadpool_limits(1, "blas"):
+        return _cast(oof, test, request, groups)
+
+
+def _cast(
+    oof: dict[str, Table] | None,
+    test: dict[str, Table] | None,
+    request: Request,
+    groups: Mapping[str, str] | None,
+) -> Vote:
+    started, mode = time.perf_counter(), request.mode
+    targets = _targets(oof or test or {})
+    if problems := request.problems(list(oof or test or {}), list(targets)):
+        raise BadInput(problems)
+    oof, test = _aligned(oof or {}, test or {}, request)
     source = test or oof
     names = list(source)
     scores: dict[str, Any] = {}
     notes = [] if len(names) > 1 else [_one_member(names[0])]
-    fit = Fit(np.full(len(names), 1 / len(names)), None)
     if oof:
-        fit, scores, more = _scored(oof, mode, objective, groups)
+        scores, more = _scored(oof, request, groups, request.per_target(targets))
         notes += more
     else:
+        rule = Rule(request.fixed(names), "hard" if mode == "hard" else request.pool or "linear")
+        scores["rule"] = rule
         notes.append("no OOF tables: nothing can be said about the score.")
+    rule = scores["rule"]
     first = source[names[0]]
-    fitted_for = objective if mode == "weighted" else None
+    fitted_for = request.fitted_for
     table = Table(
         first.ids,
-        _combine(mode, _stack(source), fit.weights),
+        rule.apply(_stack(source)),
         first.fold,
         first.label,
         {**first.meta, "member": f"{mode}-{fitted_for}" if fitted_for else mode},
     )
+    scores["rule"] = rule.to_sum_1()
     return Vote(
         mode,
         fitted_for,
         "test" if test else "oof",
         table,
-        dict(zip(names, fit.weights.tolist(), strict=True)),
-        gap=fit.gap,
+        dict(zip(names, scores["rule"].weights.tolist(), strict=True)),
         notes=notes,
         **scores,
         seconds=time.perf_counter() - started,
@@ -102,97 +132,135 @@ def cast_submissions(paths: Sequence[Place], answers: Sequence[str] | None = Non
 
 
 def _scored(
-    oof: dict[str, Table], mode: str, objective: str, groups: Mapping[str, str] | None
-) -> tuple[Fit, dict[str, Any], list[str]]:
-    """Weights, the figures of `Vote` by name, and notes, from aligned OOF tables."""
-    names, probabilities = list(oof), _stack(oof)
-    first = oof[names[0]]
-    labels = first.label.astype(np.intp)
-    group_of = _group_array(first.ids, groups)
+    oof: dict[str, Table],
+    request: Request,
+    groups: Mapping[str, str] | None,
+    per_target: metrics.PerTarget,
+) -> tuple[dict[str, Any], list[str]]:
+    """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
+    names, first = list(oof), next(iter(oof.values()))
+    data = stack(_stack(oof), first.label, per_target.get(request.metric))
+    group_of = group_array(oof, groups)
     folds = folds_for_weights(first.fold, group_of)
-    notes = _notes(first, probabilities, labels, folds)
+    _check_folds(folds, group_of, first, request)
+    notes = _notes(first, oof, data, folds)
+    figures: dict[str, Any] = {}
 
     def score(mixed: np.ndarray) -> dict[str, Any]:
-        return estimate(labels, mixed, group_of)
+        return estimate(data.labels, mixed, group_of, per_target)
 
-    def nested(fit) -> dict[str, Any]:
-        return score(nested_probabilities(probabilities, labels, folds, fit))
+    def inside(mixed: np.ndarray) -> dict[str, float]:
+        return metrics.scores(data.labels, mixed, per_target)
 
-    def pick(p: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return best_single(p, y, objective)
-
-    fit = Fit(np.full(len(names), 1 / len(names)), None)
-    if mode == "weighted":
-        fit = fit_weights(probabilities, labels, objective)
-    mixed = _combine(mode, probabilities, fit.weights)
-    best = int(pick(probabilities, labels).argmax())
-    uniform = vote.soft(probabilities)
-    figures = {
-        "oof": metrics.scores(labels, mixed),
-        "estimate": nested(lambda p, y: fit_weights(p, y, objective).weights)
-        if mode == "weighted"
-        else score(mixed),
+    if request.gated and data.n_members > 1:
+        choice = gate.choose(data, folds, group_of)
+        rule, rules, held_out = choice.rule, choice.rules, choice.held_out
+        figures |= {"choice": choice.name, "candidates": choice.table}
+    else:
+        fit = request.fit(names)
+        rule = fit(data)
+        everything = [(np.arange(len(folds)), rule)]
+        rules = nested_rules(data, folds, fit) if request.needs_oof else everything
+        held_out = apply_held_out(data, rules)
+    by_loss = metrics.base(request.fitted_for or "") == "log_loss"
+    if by_loss and rule.pool == "linear" and request.top is None and not request.ridge:
+        figures["gap"] = certified_gap(rule.weights, data.true)
+    single = [
+        (rows, Rule(np.eye(data.n_members)[best_member(data.take(others), request.metric)]))
+        for rows, others in ((np.flatnonzero(folds == f), folds != f) for f in np.unique(folds))
+    ]
+    best = best_member(data, request.metric)
+    uniform = vote.soft(data.probabilities)
+    figures |= {
+        "rule": rule,
+        "oof": inside(rule.apply(data.probabilities)),
+        "estimate": score(held_out),
         "best_single": {
             "member": names[best],
-            **nested(pick),
-            "oof": metrics.scores(labels, probabilities[best]),
+            **score(apply_held_out(data, single)),
+            "oof": inside(data.probabilities[best]),
         },
-        "uniform": {**score(uniform), "oof": metrics.scores(labels, uniform)},
-        "solo": {name: score(own) for name, own in zip(names, probabilities, strict=True)},
+        "uniform": {**score(uniform), "oof": inside(uniform)},
+        "solo": {name: score(own) for name, own in zip(names, data.probabilities, strict=True)},
+        "reasons": member_reasons(
+            data, names, rule.to_sum_1().weights, rules, request.metric, group_of
+        ),
     }
-    return fit, figures, notes
+    return figures, notes
 
 
-def _notes(
-    first: Table, probabilities: np.ndarray, labels: np.ndarray, folds: np.ndarray
-) -> list[str]:
+def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
+    """As `evaluation.target_indices`, of the first table; members must agree in their classes."""
+    first = next(iter(tables.values()), None)
+    return {} if first is None else target_indices(first.meta, first.n_classes)
+
+
+def _check_folds(
+    folds: np.ndarray, groups: np.ndarray | None, first: Table, request: Request
+) -> None:
+    """Raises BadInput where rows that err together stand in several folds, or there is but one."""
+    units = first.ids if groups is None else groups
+    n_folds, n_groups = len(np.unique(folds)), len(np.unique(units))
+    if request.needs_oof and n_folds < 2:
+        raise BadInput(
+            f"all OOF rows are of {n_groups} group in {n_folds} fold: weights fitted to it could "
+            "not be judged by anything else. Give at least 2 groups, or vote with --mode soft."
+        )
+    if groups is None:
+        return
+    of_group = np.unique(np.stack([np.unique(groups, return_inverse=True)[1], folds]), axis=1)
+    names, count = np.unique(of_group[0], return_counts=True)
+    if (count > 1).any():
+        straddling = np.unique(groups)[names[count > 1]]
+        raise BadInput(
+            f"{len(straddling)} of {n_groups} groups stand in several of the {n_folds} folds: "
+            f"{examples(straddling)}. Whoever is in training must not be scored: split by group, "
+            "into no more folds than there are groups."
+        )
+
+
+def _notes(first: Table, oof: dict[str, Table], data: Stack, folds: np.ndarray) -> list[str]:
     notes = []
     if folds is not first.fold:
         notes.append(
             f"all OOF rows are of one fold: weights were refitted inside {len(np.unique(folds))} "
             "drawn parts of it for the estimate."
         )
-    absent = np.setdiff1d(np.arange(first.n_classes), labels)
+    absent = np.setdiff1d(np.arange(first.n_classes), data.labels)
     if absent.size:
         names = ", ".join(first.classes[k] for k in absent)
         notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}.")
-    impossible = (probabilities[:, np.arange(len(labels)), labels] == 0).all(axis=0).sum()
+    impossible = (data.probabilities[:, np.arange(len(folds)), data.labels] == 0).all(axis=0).sum()
     if impossible:
         notes.append(
             f"{impossible} rows whose true class every member rules out: no weights help them."
         )
+    alike: dict[bytes, list[str]] = {}
+    for name, table in oof.items():
+        if len(folds) > 1 and (table.probabilities == table.probabilities[0]).all():
+            notes.append(f"{name} says the same of every photograph.")
+        digest = hashlib.sha256(table.probabilities.tobytes()).digest()
+        alike.setdefault(digest, []).append(name)
+    notes += [
+        f"{' and '.join(same)} have the same probabilities: one prediction, {len(same)} members."
+        for same in alike.values()
+        if len(same) > 1
+    ]
     return notes
 
 
-def _combine(mode: str, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    if mode != "hard":
-        return vote.weighted(probabilities, weights)
-    winners = vote.hard(probabilities)
-    return vote.vote_shares(probabilities.argmax(axis=2), winners, probabilities.shape[2])
-
-
-def _check_choices(mode: str, objective: str) -> None:
-    problems = []
-    for what, got, allowed in (("mode", mode, MODES), ("objective", objective, OBJECTIVES)):
-        if got not in allowed:
-            near = difflib.get_close_matches(str(got), allowed, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            problems.append(f"{what}: {got!r}, but must be one of {', '.join(allowed)}.{hint}")
-    if problems:
-        raise BadInput(problems)
-
-
 def _aligned(
-    oof: dict[str, Table], test: dict[str, Table], mode: str
+    oof: dict[str, Table], test: dict[str, Table], request: Request
 ) -> tuple[dict[str, Table], dict[str, Table]]:
     """Both sets of tables checked and aligned, with the same members in the same order."""
     problems = []
     if not oof and not test:
         problems.append("no tables to vote on: give <member>/oof.parquet or <member>/test.parquet.")
-    elif mode == "weighted" and not oof:
+    elif request.needs_oof and not oof:
+        what = "a weighted vote" if request.mode == "weighted" else "what is fitted here"
         problems.append(
-            "a weighted vote needs OOF tables to fit weights to, and there are none. Add "
-            "<member>/oof.parquet with fold and label, or vote with --mode soft."
+            f"{what} needs OOF tables to fit to, and there are none. Add <member>/oof.parquet with "
+            "fold and label, or vote with --mode soft alone."
         )
     if oof and test:
         for having, lacking, kind in ((oof, test, "test"), (test, oof, "OOF")):
@@ -216,15 +284,6 @@ def _aligned(
             raise BadInput(found)
         test = {name: test[name] for name in oof}
     return oof, test
-
-
-def _group_array(ids: np.ndarray, groups: Mapping[str, str] | None) -> np.ndarray | None:
-    if groups is None:
-        return None
-    without = [image_id for image_id in ids if image_id not in groups]
-    if without:
-        raise BadInput(f"{len(without)} OOF rows are of no group: {examples(without)}.")
-    return np.array([str(groups[image_id]) for image_id in ids])
 
 
 def _stack(tables: dict[str, Table]) -> np.ndarray:

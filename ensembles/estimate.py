@@ -7,64 +7,83 @@ others, and the held-out rows of all folds are scored together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ensembles import metrics, vote
+from ensembles import metrics
+from ensembles.errors import BadInput, examples
+from ensembles.pools import Rule
+from ensembles.stack import Stack
+from ensembles.tables import Table
 
 PSEUDO_FOLDS = 5
 
 
-def nested_probabilities(
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    folds: np.ndarray,
-    fit: Callable[[np.ndarray, np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """(N, K) float32, each row mixed with weights fitted without its fold.
+def nested_rules(
+    stack: Stack, folds: np.ndarray, fit: Callable[[Stack], Rule]
+) -> list[tuple[np.ndarray, Rule]]:
+    """For each fold its rows (indices) and the rule fitted to all others."""
+    return [
+        (np.flatnonzero(folds == fold), fit(stack.take(folds != fold))) for fold in np.unique(folds)
+    ]
 
-    probabilities: (M, N, K), labels and folds: (N,), at least two different folds.
-    fit: (probabilities, labels) of some rows -> weights (M,).
-    """
-    held_out = np.empty(probabilities.shape[1:], np.float32)
-    for fold in np.unique(folds):
-        inside, outside = folds == fold, folds != fold
-        weights = fit(probabilities[:, outside], labels[outside])
-        held_out[inside] = vote.weighted(probabilities[:, inside], weights)
+
+def apply_held_out(stack: Stack, rules: list[tuple[np.ndarray, Rule]]) -> np.ndarray:
+    """(N, K) float32, each row's vote by the rule fitted without it."""
+    held_out = np.empty(stack.probabilities.shape[1:], np.float32)
+    for rows, rule in rules:
+        held_out[rows] = rule.apply(np.take(stack.probabilities, rows, axis=1))
     return held_out
 
 
 def estimate(
-    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    groups: np.ndarray | None = None,
+    per_target: metrics.PerTarget | None = None,
 ) -> dict[str, float | dict[str, float]]:
-    """macro_f1, accuracy, log_loss and `standard_error` of each, of pooled held-out predictions.
+    """`metrics.scores` and the `standard_error` of each, of pooled held-out predictions.
 
     The error is the delta method's over rows, or over `groups` (N,) where rows of one person err
     together (`metrics.standard_errors`): it needs no draws, and unlike the spread over a handful of
     folds it is not itself a guess from five numbers. It does not count that the weights, refitted,
     would differ a little.
     """
-    errors = metrics.standard_errors(labels, probabilities, groups)
-    return {**metrics.scores(labels, probabilities), "standard_error": errors}
+    errors = metrics.standard_errors(labels, probabilities, groups, per_target)
+    return {**metrics.scores(labels, probabilities, per_target), "standard_error": errors}
 
 
-def folds_for_weights(folds: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
-    """The tables' folds (N,), or five drawn ones where all rows are of one fold (a hold-out).
+def folds_for_weights(
+    folds: np.ndarray, groups: np.ndarray | None = None, least: int = 2
+) -> np.ndarray:
+    """The tables' folds (N,), or five drawn ones where there are fewer than `least` (a hold-out).
 
-    No member saw any row of a hold-out, so any split of it is honest for weights. The draw is by
-    group where groups are given, and always the same.
+    No member saw the row that it predicts, so any split of the groups is honest for weights.
     """
-    if len(np.unique(folds)) > 1:
+    if len(np.unique(folds)) >= least:
         return folds
-    units = np.arange(len(folds)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    return draw_folds(len(folds), groups).astype(folds.dtype)
+
+
+def draw_folds(n_rows: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """(N,) int, PSEUDO_FOLDS parts of equal size, by group where groups are given; always the same.
+
+    Fewer where there are not as many groups.
+    """
+    units = np.arange(n_rows) if groups is None else np.unique(groups, return_inverse=True)[1]
     n_units = units.max() + 1
-    draw = np.random.default_rng(0).permutation(n_units) % min(PSEUDO_FOLDS, n_units)
-    return draw[units].astype(folds.dtype)
+    return (np.random.default_rng(0).permutation(n_units) % min(PSEUDO_FOLDS, n_units))[units]
 
 
-def best_single(probabilities: np.ndarray, labels: np.ndarray, objective: str) -> np.ndarray:
-    """Weights (M,) that are 1 for the member best in `objective`, the first of equals."""
-    found = [metrics.scores(labels, member)[objective] for member in probabilities]
-    best = np.argmin(found) if objective == "log_loss" else np.argmax(found)
-    return np.eye(len(probabilities))[best]
+def group_array(oof: dict[str, Table], groups: Mapping[str, str] | None) -> np.ndarray | None:
+    """(N,) str, the group of each row of aligned tables; without `groups` (image id -> group) what
+    the first table with a group column says, or None. Raises BadInput.
+    """
+    ids = next(iter(oof.values())).ids
+    if groups is None:
+        return next((table.group for table in oof.values() if table.group is not None), None)
+    without = [image_id for image_id in ids if image_id not in groups]
+    if without:
+        raise BadInput(f"{len(without)} OOF rows are of no group: {examples(without)}.")
+    return np.array([str(groups[image_id]) for image_id in ids])

@@ -5,7 +5,8 @@ a line from one mixture to another each class's score is linear, so a row's pred
 envelope of K lines. All breakpoints of all rows are found and sorted, and the score is swept
 across them: the exact maximum over the line. Coordinate ascent repeats this, one member at a time.
 
-probabilities: (M, N, K) float32, labels: (N,) int, weights: (M,) float64 over the simplex.
+Few rows matter to a line: those that the far end predicts otherwise, and, where the line also leads
+away from a member in use, those whose lead is less than what that member gave.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles.simplex import true_class_probabilities
+from ensembles.stack import Stack
 
 SAME = 1e-12
-MOST_TIES = 32
+# Below this a row's lead is counted anew at every step, above it only bounded.
+CLOSE = 0.05
+TINY = np.finfo(float).tiny
 MOST_PASSES = 20
 
 
@@ -36,79 +39,130 @@ class Breakpoints:
 class Search:
     """What stays the same during a search: the rows whose prediction can change, and the rest.
 
-    varying: (M, R, K) probabilities of the rows on which some members disagree; `favourites`
-        (M, R) their most probable classes, `labels` (R,) their true ones.
-    fixed: (3, K) true positives, predicted and true counts, of all other rows together.
-    true: (M, N) probability of the true class of every row, for ties.
+    all: every row. varying: the R rows on which some members disagree. fixed: (3, V) true
+    positives, predicted and true counts, of all other rows together.
     """
 
     objective: str
-    varying: np.ndarray
-    favourites: np.ndarray
-    labels: np.ndarray
+    all: Stack
+    varying: Stack
     fixed: np.ndarray
-    true: np.ndarray
 
     def score(self, predictions: np.ndarray) -> float:
         """Macro F1 or accuracy of all rows, the varying ones predicted so."""
-        counts = self.fixed + _counts(self.labels, predictions, self.fixed.shape[1])
+        counts = self.fixed + _counts(self.varying, predictions)
         return float(_score(*counts, self.objective))
 
 
-def line_search_weights(
-    probabilities: np.ndarray, labels: np.ndarray, objective: str, starts: Iterable[np.ndarray]
-) -> np.ndarray:
+@dataclass
+class State:
+    """Where the search stands.
+
+    weights: (M,). mixture: (R, K) of the varying rows; predictions: (R,) its most probable classes.
+    lead: (R,) how far those are ahead of the second, or less. true: (N,) the mixture's probability
+    of the true class, of all rows.
+    """
+
+    weights: np.ndarray
+    mixture: np.ndarray
+    predictions: np.ndarray
+    lead: np.ndarray
+    true: np.ndarray
+    score: float
+    loss: float
+
+
+def line_search_weights(stack: Stack, objective: str, starts: Iterable[np.ndarray]) -> np.ndarray:
     """The best weights (M,) that coordinate ascent reaches from any of the starts.
 
     objective: "macro_f1" or "accuracy". Deterministic: equal scores go to the lower log-loss, then
     to the middle of the widest interval, then to the earlier start.
     """
-    search = prepare(probabilities, labels, objective)
+    search = prepare(stack, objective)
     reached = [_ascend(search, start) for start in starts]
-    return min(reached, key=lambda found: (-round(found[0], 12), round(found[1], 12)))[2]
+    best = min(reached, key=lambda state: (-round(state.score, 12), round(state.loss, 12)))
+    return best.weights / best.weights.sum()
 
 
-def prepare(probabilities: np.ndarray, labels: np.ndarray, objective: str) -> Search:
+def prepare(stack: Stack, objective: str) -> Search:
     """Set the rows aside on which all members agree: no weights change their prediction."""
-    favourites = probabilities.argmax(axis=2)
-    varying = (favourites != favourites[0]).any(axis=0)
-    n_classes = probabilities.shape[2]
-    return Search(
-        objective,
-        np.ascontiguousarray(probabilities[:, varying]),
-        favourites[:, varying],
-        labels[varying],
-        _counts(labels[~varying], favourites[0, ~varying], n_classes),
-        true_class_probabilities(probabilities, labels),
-    )
+    varying = (stack.favourites != stack.favourites[0]).any(axis=0)
+    same = stack.take(~varying)
+    return Search(objective, stack, stack.take(varying), _counts(same, same.favourites[0]))
 
 
-def best_on_line(
-    search: Search, start: np.ndarray, true_start: np.ndarray, member: int
-) -> tuple[float, float]:
-    """The highest score over (1-t) start + t member for t in [0, 1], and the t to take.
+def state_at(search: Search, weights: np.ndarray) -> State:
+    mixture = np.zeros(search.varying.probabilities.shape[1:])
+    for weight, member in zip(weights, search.varying.probabilities, strict=True):
+        if weight:
+            mixture += weight * member
+    predictions, lead = _leads(mixture)
+    true = weights @ search.all.true
+    loss = float(-np.log(np.maximum(true, TINY)).mean())
+    return State(weights, mixture, predictions, lead, true, search.score(predictions), loss)
 
-    start: (R, K) scores of the varying rows. true_start: (N,) probabilities of the true class of
-    all rows, for ties.
+
+def best_on_line(search: Search, state: State, member: int) -> tuple[float, float]:
+    """The highest score over all weights of one member, the others' in proportion; the weight.
+
+    Of equal scores the one with the lower log-loss, each interval taken at its middle; of equal
+    losses the widest interval.
     """
-    first = start.argmax(axis=1)
-    points = breakpoints(start, search.varying[member], first, search.favourites[member])
+    weight = state.weights[member]
+    own, favourites = search.varying.probabilities[member], search.varying.favourites[member]
+    first = state.predictions
+    if weight:
+        # Without the member: only where it gave more to the leading class than the lead.
+        doubtful = np.flatnonzero(state.lead <= weight * (1 + 1e-9))
+        rest = state.mixture[doubtful] - weight * own[doubtful]
+        first = first.copy()
+        first[doubtful] = rest.argmax(axis=1)
+    rows = np.flatnonzero(first != favourites)
+    start, end = state.mixture[rows], own[rows]
+    if weight:
+        start -= weight * end
+        start /= 1 - weight
+    points = breakpoints(start, end, first[rows], favourites[rows].astype(np.intp))
+    points.row = rows[points.row]
     after = scores_along(search, first, points)
     edges = np.concatenate([[0.0], points.t, [1.0]])
     wide = np.flatnonzero(np.diff(edges) > SAME)
     best = after[wide].max()
+    if best < state.score - SAME:
+        return float(best), float(weight)
     tied = after[wide] >= best - SAME
     # Runs of neighbouring intervals with the best score are one interval.
     opens = np.flatnonzero(tied & ~np.concatenate([[False], tied[:-1]]))
     closes = np.flatnonzero(tied & ~np.concatenate([tied[1:], [False]]))
     low, high = edges[wide[opens]], edges[wide[closes] + 1]
-    widest = np.argsort(low - high, kind="stable")[:MOST_TIES]
-    middles = (low[widest] + high[widest]) / 2
-    if len(middles) == 1:
-        return float(best), float(middles[0])
-    true_end = search.true[member]
-    losses = [-np.log((1 - t) * true_start + t * true_end).mean() for t in middles]
-    return float(best), float(middles[np.argmin(np.round(losses, 12))])
+    return float(best), _least_loss(search, state, member, low, high)
+
+
+def _least_loss(
+    search: Search, state: State, member: int, low: np.ndarray, high: np.ndarray
+) -> float:
+    """Of the intervals' middles (sorted), the weight of `member` with the lowest log-loss.
+
+    The loss is convex along the line, so its slope says on which side of a middle the best lies.
+    """
+    middles = (low + high) / 2
+    weight, end = state.weights[member], search.all.true[member]
+    rest = (state.true - weight * end) / (1 - weight) if weight else state.true
+    change = end - rest
+
+    def slope(t: float) -> float:
+        return -(change / np.maximum(rest + t * change, TINY)).mean()
+
+    below, above = 0, len(middles) - 1
+    while above - below > 1:
+        centre = (below + above) // 2
+        below, above = (centre, above) if slope(middles[centre]) < 0 else (below, centre)
+    if above == below:
+        return float(middles[0])
+    pair = [below, above]
+    losses = [-np.log(np.maximum(rest + middles[i] * change, TINY)).mean() for i in pair]
+    widths = [low[i] - high[i] for i in pair]
+    return float(middles[min(zip(np.round(losses, 12), widths, pair, strict=True))[2]])
 
 
 def breakpoints(
@@ -131,7 +185,7 @@ def breakpoints(
         ahead = at_start[here, left] - at_start[here, right]
         behind = at_end[here, right] - at_end[here, left]
         # Both are 0 where the two lines coincide: any t is as good.
-        t = np.clip(ahead / np.maximum(ahead + behind, np.finfo(float).tiny), low, high)
+        t = np.clip(ahead / np.maximum(ahead + behind, TINY), low, high)
         heights = at_end * t[:, None]
         heights += at_start * (1 - t)[:, None]
         top = heights.argmax(axis=1)
@@ -150,13 +204,13 @@ def breakpoints(
 
 def scores_along(search: Search, predictions: np.ndarray, points: Breakpoints) -> np.ndarray:
     """(E + 1,) score before the first breakpoint and after each, from the predictions at t = 0."""
-    labels, n_classes = search.labels, search.fixed.shape[1]
-    hits, predicted, true = search.fixed + _counts(labels, predictions, n_classes)
+    varying, n_classes = search.varying, search.fixed.shape[1]
+    hits, predicted, true = search.fixed + _counts(varying, predictions)
     begin = _score(hits, predicted, true, search.objective)
     # Each change is two entries: one row less for `left`, one more for `right`.
-    classes = np.stack([points.left, points.right], axis=1).ravel()
+    classes = varying.meaning(np.stack([points.left, points.right], axis=1).ravel())
     steps = np.tile([-1, 1], len(points.t))
-    hit_steps = steps * (labels[points.row].repeat(2) == classes)
+    hit_steps = steps * (varying.meaning(varying.labels)[points.row].repeat(2) == classes)
     if search.objective == "accuracy":
         change = hit_steps / true.sum()
     else:
@@ -175,40 +229,56 @@ def scores_along(search: Search, predictions: np.ndarray, points: Breakpoints) -
     return begin + np.concatenate([[0.0], np.cumsum(change.reshape(-1, 2).sum(axis=1))])
 
 
-def _ascend(search: Search, start: np.ndarray) -> tuple[float, float, np.ndarray]:
-    """Score, log-loss and weights where no single member's weight can be bettered."""
-    weights = start / start.sum()
-    score = search.score(_mixture(search, weights).argmax(axis=1))
-    loss = float(-np.log(weights @ search.true).mean())
+def _ascend(search: Search, start: np.ndarray) -> State:
+    """Where no single member's weight can be bettered."""
+    state = state_at(search, start / start.sum())
+    n_rows, n_members = len(search.all.labels), search.all.n_members
     for _ in range(MOST_PASSES):
-        before = score
-        # Afresh in every pass, so that rounding errors do not add up.
-        mixture, true = _mixture(search, weights), weights @ search.true
-        for member in range(len(weights)):
-            weight = weights[member]
-            if weight > 1 - 1e-9:
+        before = state.score
+        for member in range(n_members):
+            if state.weights[member] > 1 - 1e-9:
                 continue
-            end, true_end = search.varying[member], search.true[member]
-            rest, true_rest = mixture, true
-            if weight:
-                rest = (mixture - weight * end) / (1 - weight)
-                true_rest = (true - weight * true_end) / (1 - weight)
-            hoped, t = best_on_line(search, rest, true_rest, member)
-            new_true = (1 - t) * true_rest + t * true_end
-            new_loss = float(-np.log(new_true).mean())
-            if not _better(hoped, new_loss, score, loss):
-                continue
-            moved = (1 - t) * rest + t * end
-            # Rounding may decide a tie otherwise than the sweep: only what is counted counts.
-            new_score = search.score(moved.argmax(axis=1))
-            if _better(new_score, new_loss, score, loss):
-                weights = weights * ((1 - t) / (1 - weight))
-                weights[member] = t
-                mixture, true, score, loss = moved, new_true, new_score, new_loss
+            hoped, weight = best_on_line(search, state, member)
+            if hoped >= state.score - SAME:
+                state = _moved(search, state, member, weight, hoped)
         # Less than a row's worth in a whole pass is noise, not worth another pass.
-        if score < before + 1 / len(true):
+        if state.score < before + 1 / n_rows:
             break
-    return score, loss, weights / weights.sum()
+        # Afresh in every pass, so that rounding errors do not add up.
+        state = state_at(search, state.weights)
+    return state
+
+
+def _moved(search: Search, state: State, member: int, weight: float, hoped: float) -> State:
+    """The state with the member at that weight if it is better in truth, else as it was."""
+    others = (1 - weight) / (1 - state.weights[member])
+    added = weight - others * state.weights[member]
+    true = np.maximum(others * state.true + added * search.all.true[member], TINY)
+    loss = float(-np.log(true).mean())
+    if not _better(hoped, loss, state.score, state.loss):
+        return state
+    weights = others * state.weights
+    weights[member] = weight
+    mixture = others * state.mixture
+    mixture += added * search.varying.probabilities[member]
+    # One member takes at most `added` off a lead: rows further ahead need no second look.
+    predictions, lead = state.predictions.copy(), others * state.lead - abs(added)
+    unsure = np.flatnonzero(lead <= CLOSE)
+    predictions[unsure], lead[unsure] = _leads(mixture[unsure])
+    # Rounding may decide a tie otherwise than the sweep: only what is counted counts.
+    score = search.score(predictions)
+    if not _better(score, loss, state.score, state.loss):
+        return state
+    return State(weights, mixture, predictions, lead, true, score, loss)
+
+
+def _leads(mixture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) most probable class of each row and how far it is ahead of the second."""
+    rows = np.arange(len(mixture))
+    predictions = mixture.argmax(axis=1)
+    rest = mixture.copy()
+    rest[rows, predictions] = -np.inf
+    return predictions, mixture[rows, predictions] - rest.max(axis=1, initial=-np.inf)
 
 
 def _better(score: float, loss: float, than_score: float, than_loss: float) -> bool:
@@ -219,18 +289,11 @@ def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.stack([first, second], axis=1).ravel()
 
 
-def _mixture(search: Search, weights: np.ndarray) -> np.ndarray:
-    mixed = np.zeros(search.varying.shape[1:])
-    for weight, member in zip(weights, search.varying, strict=True):
-        if weight:
-            mixed += weight * member
-    return mixed
-
-
-def _counts(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
-    """(3, K): true positives, predicted and true counts of each class."""
-    hits = labels[labels == predictions]
-    return np.stack([np.bincount(c, minlength=n_classes) for c in (hits, predictions, labels)])
+def _counts(stack: Stack, predictions: np.ndarray) -> np.ndarray:
+    """(3, V): true positives, predicted and true counts of each class, or of a target's values."""
+    truth, guess = stack.meaning(stack.labels), stack.meaning(predictions)
+    kinds = truth[truth == guess], guess, truth
+    return np.stack([np.bincount(kind, minlength=stack.n_values) for kind in kinds])
 
 
 def _score(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray, objective: str) -> float:

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 METRICS = ("macro_f1", "accuracy", "log_loss")
+# (K,) int for each metric of one target (`macro_f1:age`): the target's value that class k means.
+PerTarget = Mapping[str, np.ndarray]
 # A probability below this counts as this: a class that was ruled out costs 34.5, not infinity.
 EPSILON = 1e-15
 
@@ -65,14 +67,26 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
     return float(abs(np.bincount(which, correct - confidence, bins)).sum() / len(labels))
 
 
-def scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """`macro_f1`, `accuracy` and `log_loss`; the predicted class is the first most probable."""
-    predictions = probabilities.argmax(axis=1)
-    return {
-        "macro_f1": macro_f1(labels, predictions, probabilities.shape[1]),
-        "accuracy": accuracy(labels, predictions),
-        "log_loss": log_loss(labels, probabilities),
-    }
+def scores(
+    labels: np.ndarray, probabilities: np.ndarray, per_target: PerTarget | None = None
+) -> dict[str, float]:
+    """`macro_f1`, `accuracy`, `log_loss` and those of `per_target`, by name.
+
+    The predicted class is the first most probable; the predicted value of a target is its, while
+    a target's log-loss is that of the summed probability of all classes that mean the value.
+    """
+    views = _views(labels, probabilities, per_target)
+    return {name: _score(base(name), *view) for name, view in views.items()}
+
+
+def base(metric: str) -> str:
+    """`macro_f1` of `macro_f1:age`."""
+    return metric.partition(":")[0]
+
+
+def by_value(probabilities: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(N, V) summed probabilities of the classes (N, K) that mean each value; values: (K,)."""
+    return probabilities @ np.eye(int(values.max()) + 1, dtype=probabilities.dtype)[values]
 
 
 def by_class(counts: np.ndarray, classes: Sequence[str]) -> list[dict[str, str | float | int]]:
@@ -129,31 +143,72 @@ def by_marginals(
     return found
 
 
-def influence(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
-    """(N,) float64 for each metric: how much one row moves it, times N. Sums to 0.
+def influence(
+    labels: np.ndarray, probabilities: np.ndarray, per_target: PerTarget | None = None
+) -> dict[str, np.ndarray]:
+    """(N,) float64 for each metric of `scores`: how much one row moves it, times N. Sums to 0.
 
-    Accuracy and log-loss are means over rows. F1 of class k is 2 tp / (true + predicted), so with
-    occ_k = (true + predicted) / N a row adds (2 [tp] - F1_k ([true = k] + [predicted = k])) /
-    occ_k: the derivative of the ratio in the row's weight (the delta method).
+    Accuracy and log-loss are means over rows; for macro F1 see `f1_influence`.
     """
-    n_classes = probabilities.shape[1]
-    predictions = probabilities.argmax(axis=1)
-    correct = labels == predictions
-    losses = row_losses(labels, probabilities)
-    counts = confusion(labels, predictions, n_classes)
-    f1 = f1_by_class(counts)
-    occurs = np.maximum(counts.sum(axis=0) + counts.sum(axis=1), 1) / len(labels)
-    f1_moves = 2 * correct / occurs[labels]
-    f1_moves -= f1[labels] / occurs[labels] + f1[predictions] / occurs[predictions]
+    views = _views(labels, probabilities, per_target)
+    return {name: _influence(base(name), *view) for name, view in views.items()}
+
+
+def f1_influence(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
+    """(N,) float64, how much one row moves macro F1, times N: `cell_influence` of its cell."""
+    return _f1_moves(confusion(labels, predictions, n_classes))[labels, predictions]
+
+
+def scores_of_counts(counts: np.ndarray, per_target: PerTarget | None = None) -> dict[str, float]:
+    """`macro_f1`, `accuracy` and those of `per_target` from confusion counts (K, K)."""
+    views = {"macro_f1": counts, "accuracy": counts}
+    views |= {name: _merged(counts, values) for name, values in (per_target or {}).items()}
     return {
-        "macro_f1": f1_moves / n_classes,
-        "accuracy": correct - correct.mean(),
-        "log_loss": losses - losses.mean(),
+        name: float(
+            f1_by_class(own).mean() if base(name) == "macro_f1" else own.trace() / own.sum()
+        )
+        for name, own in views.items()
     }
 
 
+def cell_influence(
+    counts: np.ndarray, per_target: PerTarget | None = None
+) -> dict[str, np.ndarray]:
+    """For each metric of `scores_of_counts` (K, K) float64: how much one row of each true and
+    predicted class moves it, times N.
+
+    F1 of class k is 2 tp / (true + predicted), so with occ_k = (true + predicted) / N a row adds
+    (2 [tp] - F1_k ([true = k] + [predicted = k])) / occ_k: the derivative of the ratio in the row's
+    weight (the delta method).
+    """
+    found = {"macro_f1": _f1_moves(counts), "accuracy": _accuracy_moves(counts)}
+    for name, values in (per_target or {}).items():
+        moves = _f1_moves if base(name) == "macro_f1" else _accuracy_moves
+        found[name] = moves(_merged(counts, values))[np.ix_(values, values)]
+    return found
+
+
+def _f1_moves(counts: np.ndarray) -> np.ndarray:
+    f1 = f1_by_class(counts)
+    occurs = np.maximum(counts.sum(axis=0) + counts.sum(axis=1), 1) / counts.sum()
+    return (np.diag(2 / occurs) - (f1 / occurs)[:, None] - f1 / occurs) / len(counts)
+
+
+def _accuracy_moves(counts: np.ndarray) -> np.ndarray:
+    return np.eye(len(counts)) - counts.trace() / counts.sum()
+
+
+def _merged(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(V, V) counts of a target's values from those of the classes (K, K)."""
+    means = np.eye(int(values.max()) + 1, dtype=counts.dtype)[values]
+    return means.T @ counts @ means
+
+
 def standard_errors(
-    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray | None = None
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    groups: np.ndarray | None = None,
+    per_target: PerTarget | None = None,
 ) -> dict[str, float]:
     """Standard error of each metric by the delta method, which needs no draws and no seed.
 
@@ -163,8 +218,41 @@ def standard_errors(
     """
     return {
         metric: standard_error(moves, groups)
-        for metric, moves in influence(labels, probabilities).items()
+        for metric, moves in influence(labels, probabilities, per_target).items()
     }
+
+
+def _views(
+    labels: np.ndarray, probabilities: np.ndarray, per_target: PerTarget | None
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """For each metric by name the labels, predictions and probabilities that it looks at."""
+    guess = probabilities.argmax(axis=1)
+    views = dict.fromkeys(METRICS, (labels, guess, probabilities))
+    for name, values in (per_target or {}).items():
+        views[name] = values[labels], values[guess], by_value(probabilities, values)
+    return views
+
+
+def _score(
+    metric: str, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray
+) -> float:
+    if metric == "macro_f1":
+        return macro_f1(labels, predictions, probabilities.shape[1])
+    if metric == "accuracy":
+        return accuracy(labels, predictions)
+    return log_loss(labels, probabilities)
+
+
+def _influence(
+    metric: str, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
+    if metric == "macro_f1":
+        return f1_influence(labels, predictions, probabilities.shape[1])
+    if metric == "accuracy":
+        moves = (labels == predictions).astype(np.float64)
+    else:
+        moves = row_losses(labels, probabilities)
+    return moves - moves.mean()
 
 
 def standard_error(moves: np.ndarray, groups: np.ndarray | None = None) -> float:

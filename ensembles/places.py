@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
+    from pyarrow.parquet import ParquetFile
 
 Place = str | os.PathLike[str]
 
@@ -25,6 +28,48 @@ def read_bytes(place: Place) -> bytes:
     filesystem, path = remote
     with filesystem.open_input_file(path) as stream:
         return stream.readall()
+
+
+def open_parquet(place: Place) -> ParquetFile:
+    """A Parquet file of which only what is asked for is read."""
+    import pyarrow.parquet as pq
+
+    remote = _remote(place)
+    if remote is None:
+        return pq.ParquetFile(place, memory_map=False)
+    filesystem, path = remote
+    return pq.ParquetFile(filesystem.open_input_file(path))
+
+
+def file_digest(place: Place) -> str:
+    """Of the content, read in pieces."""
+    import hashlib
+
+    total, remote = hashlib.sha256(), _remote(place)
+    with remote[0].open_input_stream(remote[1]) if remote else Path(place).open("rb") as stream:
+        while piece := stream.read(1 << 22):
+            total.update(piece)
+    return total.hexdigest()
+
+
+@contextmanager
+def writing(place: Place) -> Iterator[IO[bytes]]:
+    """A stream whose content appears in one move when the block ends without an error."""
+    remote = _remote(place)
+    if remote is not None:
+        filesystem, path = remote
+        with filesystem.open_output_stream(path) as stream:
+            yield stream
+        return
+    target = Path(place)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_bytes(place: Place, content: bytes) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ensembles import places, tables
 from ensembles.places import Place
+from ensembles.pools import Rule
 from ensembles.submission import write_submission
 from ensembles.tables import Table
 
@@ -28,6 +29,9 @@ class Vote:
     best_single (with `member`), uniform: as `estimate`, and under `oof` as `oof`.
     solo: member -> its own OOF figures as `estimate`.
     These are None (solo: empty) without OOF tables. gap: log-loss only. notes: for people.
+    rule: what was fitted, its weights of sum 1. choice: the kind of vote that was chosen, where it
+        was, from `candidates`, with their nested scores.
+    reasons: one dict a member (`reasons.member_reasons`).
     """
 
     mode: str
@@ -43,6 +47,10 @@ class Vote:
     gap: float | None = None
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    rule: Rule | None = None
+    choice: str | None = None
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+    reasons: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def ids(self) -> np.ndarray:
@@ -79,7 +87,14 @@ class Vote:
             "rows": self.rows,
             "seconds": self.seconds,
             "notes": self.notes,
+            "choice": self.choice,
+            "candidates": self.candidates,
+            "reasons": self.reasons,
         }
+        if self.rule is not None:
+            offsets = None if self.rule.offsets is None else self.rule.offsets.tolist()
+            record |= {"pool": self.rule.pool, "offsets": offsets}
+            record["temperature"] = self.rule.temperature
         return record if self.gap is None else {**record, "gap": self.gap}
 
     def write(self, folder: Place) -> dict[str, str]:

@@ -35,16 +35,21 @@ def true_class_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> n
     return np.maximum(true, EPSILON, out=true)
 
 
-def log_loss_weights(true: np.ndarray, gap: float = GAP) -> LogLossFit:
+def log_loss_weights(true: np.ndarray, gap: float = GAP, ridge: float = 0.0) -> LogLossFit:
     """Weights over the simplex of least log-loss, certified to `gap`.
 
     true: (M, N) float64 > 0, each member's probability of the true class. Newton steps on the
     members in use; one gradient over all adds the members that would help and certifies the rest.
     Many rows are first solved on every n-th one, so that few steps touch them all.
+    ridge: pull towards equal weights, as strong as that many more photographs, of which each
+    member alone knows an equal share (a Dirichlet prior: the problem keeps its form and its
+    certificate, which is then that of the penalised loss).
     """
     n_members, n_rows = true.shape
     # The loss changes by a constant when a row is scaled, its conditioning by far more.
     scaled = true / true.max(axis=0)
+    if ridge:
+        return _with_ridge(scaled, gap, ridge)
     start = np.zeros(n_members)
     if n_rows > 2 * SUBSAMPLE:
         rows = np.ascontiguousarray(scaled[:, :: n_rows // SUBSAMPLE])
@@ -67,41 +72,75 @@ def log_loss_weights(true: np.ndarray, gap: float = GAP) -> LogLossFit:
     return best
 
 
-def _newton(true: np.ndarray, weights: np.ndarray, gap: float) -> np.ndarray:
+def certified_gap(weights: np.ndarray, true: np.ndarray) -> float:
+    """How far at most the log-loss of weights (M,) is from its minimum; true: (M, N)."""
+    return max(float((true @ (1 / (weights @ true))).max()) / true.shape[1] - 1, 0.0)
+
+
+def _with_ridge(scaled: np.ndarray, gap: float, ridge: float) -> LogLossFit:
+    """Every member gets some weight, so all are in use from the first step."""
+    n_members, n_rows = scaled.shape
+    counts = np.append(np.ones(n_rows), np.full(n_members, ridge / n_members))
+    extended = np.concatenate([scaled, np.eye(n_members)], axis=1)
+    weights = _newton(extended, np.full(n_members, 1 / n_members), gap, counts)
+    gradient = extended @ (counts / (weights @ extended)) / counts.sum()
+    return LogLossFit(weights, max(float(gradient.max()) - 1, 0.0))
+
+
+def _newton(
+    true: np.ndarray, weights: np.ndarray, gap: float, counts: np.ndarray | None = None
+) -> np.ndarray:
     """Weights (k,) of least log-loss over the k given members, from a feasible start.
+
+    counts: (N,) how often each row counts; once where it is None.
 
     Each step minimises the quadratic model over w >= 0. N f is self-concordant (a sum of -log of
     linear functions), so a step of Newton decrement below 1/4 is safe at full length; longer ones
     are halved until the loss falls.
     """
-    n_members, n_rows = true.shape
+    n_members, n_rows = len(true), true.shape[1] if counts is None else counts.sum()
     for _ in range(100):
         mixture = weights @ true
         relative = true / mixture
-        gradient = relative.mean(axis=1)
+        gradient = relative.mean(axis=1) if counts is None else relative @ counts / n_rows
         if gradient.max() - 1 <= gap:
             break
-        hessian = relative @ relative.T / n_rows
+        hessian = (relative if counts is None else relative * counts) @ relative.T / n_rows
         # Members that agree on every row make it singular; a ridge around the current weights
         # slows the step and leaves the optimum alone.
         hessian[np.diag_indices(n_members)] += 1e-10 * hessian.trace() / n_members
-        step = _nonnegative_minimum(hessian, hessian @ weights + gradient - 1, weights) - weights
+        step = nonnegative_minimum(hessian, hessian @ weights + gradient - 1, weights) - weights
         length = 1.0
-        if n_rows * (step @ hessian @ step) > 1 / 16:
-            loss = _loss(weights, true)
+        if counts is not None or n_rows * (step @ hessian @ step) > 1 / 16:
+            loss = _loss(weights, true, counts)
             slope = step @ (1 - gradient)
-            while _loss(weights + length * step, true) > loss + 0.01 * length * slope:
+            while _loss(weights + length * step, true, counts) > loss + 0.01 * length * slope:
                 length /= 2
+                if length < 1e-12:
+                    return weights
         weights = np.maximum(weights + length * step, 0)
         weights /= weights.sum()
     return weights
 
 
-def _loss(weights: np.ndarray, true: np.ndarray) -> float:
-    return weights.sum() - np.log(weights @ true).mean()
+def newton_step(weights: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
+    """Weights (M,) after a full Newton step over the simplex, near the optimum.
+
+    gradient: (M,) mean of A / (w A) over rows; hessian: (M, M) mean of its outer products.
+    """
+    hessian = hessian.copy()
+    hessian[np.diag_indices(len(weights))] += 1e-10 * hessian.trace() / len(weights)
+    stepped = nonnegative_minimum(hessian, hessian @ weights + gradient - 1, weights)
+    return stepped / stepped.sum()
 
 
-def _nonnegative_minimum(hessian: np.ndarray, linear: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _loss(weights: np.ndarray, true: np.ndarray, counts: np.ndarray | None) -> float:
+    with np.errstate(divide="ignore"):
+        logs = np.log(weights @ true)
+    return weights.sum() - (logs.mean() if counts is None else logs @ counts / counts.sum())
+
+
+def nonnegative_minimum(hessian: np.ndarray, linear: np.ndarray, start: np.ndarray) -> np.ndarray:
     """argmin over x >= 0 of x'Hx/2 - linear'x, H positive definite (k, k).
 
     Active set (Lawson and Hanson 1974 on normal equations), started at the positive entries of

@@ -18,6 +18,7 @@ from ensembles.errors import BadInput, examples
 from ensembles.places import Place
 
 HEADER = ("ImageID", "ans")
+MOST_SHOWN = 100
 
 
 @dataclass
@@ -170,13 +171,24 @@ def compare(paths: Sequence[Place]) -> dict:
 
     Returns `files` (names), `rows`, `agreement` (M lists of M shares of equal answers), `identical`
     (lists of names that answer alike on every row), `counts` (name -> answer -> rows), `different`
-    (pair `a | b` -> rows in which the two differ). Raises BadInput.
+    (pair `a | b` -> number of rows in which the two differ), `rows_that_differ` (pair -> [id,
+    answer of a, answer of b] of each; of more than two files the first MOST_SHOWN a pair). Raises
+    BadInput.
     """
     submissions = read_submissions(paths)
     names = list(submissions)
     classes = answer_classes(submissions)
     choices = class_numbers(submissions, classes)
     agreement = np.array([(choices == row).mean(axis=1) for row in choices])
+    ids, most = submissions[names[0]].ids, None if len(names) == 2 else MOST_SHOWN
+    differing = {}
+    for (i, a), (j, b) in itertools.combinations(enumerate(names), 2):
+        rows = np.flatnonzero(choices[i] != choices[j])
+        said = (submissions[a].answers, submissions[b].answers)
+        differing[f"{a} | {b}"] = (
+            len(rows),
+            [[str(ids[row]), *(str(answers[row]) for answers in said)] for row in rows[:most]],
+        )
     return {
         "files": names,
         "rows": choices.shape[1],
@@ -186,10 +198,8 @@ def compare(paths: Sequence[Place]) -> dict:
             name: dict(zip(classes, np.bincount(row, minlength=len(classes)).tolist(), strict=True))
             for name, row in zip(names, choices, strict=True)
         },
-        "different": {
-            f"{names[i]} | {names[j]}": int((choices[i] != choices[j]).sum())
-            for i, j in itertools.combinations(range(len(names)), 2)
-        },
+        "different": {pair: count for pair, (count, _) in differing.items()},
+        "rows_that_differ": {pair: rows for pair, (_, rows) in differing.items()},
     }
 
 
@@ -228,3 +238,24 @@ def file_names(paths: Sequence[Place]) -> list[str]:
         f"{name} ({names[:i].count(name) + 1})" if name in names[:i] else name
         for i, name in enumerate(names)
     ]
+
+
+def same_submissions(
+    ids: np.ndarray, answers: Sequence[str], folder: Place, but: Place
+) -> list[str]:
+    """Paths `folder/<vote>/submission.csv`, except of the vote `but`, with these very answers."""
+    if not places.exists(folder):
+        return []
+    wanted = dict(zip(ids.tolist(), map(_plain, answers), strict=True))
+    found = []
+    for name in places.subfolders(folder):
+        path = places.join(folder, name, "submission.csv")
+        if places.join(folder, name) == str(but).rstrip("/") or not places.exists(path):
+            continue
+        try:
+            other = read_submission(path)
+        except BadInput:
+            continue
+        if dict(zip(other.ids.tolist(), other.answers.tolist(), strict=True)) == wanted:
+            found.append(path)
+    return found

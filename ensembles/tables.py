@@ -1,7 +1,9 @@
 """The Parquet probability table: write, read, check, and bring many into one order.
 
-One row a photograph, columns `image_id`, `fold` and `label` (int16, where known) and `p0`...`pK-1`
-(float32); key-value metadata `ensemble` holds JSON. Tables made elsewhere need the columns only.
+One row a photograph, columns `image_id`, `fold` and `label` (int16, where known), `p0`...`pK-1`
+(float32) and, in tables that know it, `group` (string: what errs together, a person with several
+photographs say). Key-value metadata `ensemble` holds JSON. Tables made elsewhere need the columns
+only.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from ensembles.places import Place
 
 KINDS = ("oof", "test")
 ROW_SUM_TOLERANCE = 1e-4
+# So many rows can be read without the others; tables too large for memory are read so.
+ROW_GROUP = 65_536
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Table:
     label: (N,) int16, the true class; None where it is not known.
     meta: `classes` (K names), `member`, `targets`, `data_hash`, `folds_hash`; optional `answers`,
         the K strings that a submission shows for the classes. May be empty.
+    group: (N,) str, what the row errs together with; None where nobody said.
     """
 
     ids: np.ndarray
@@ -41,6 +46,7 @@ class Table:
     fold: np.ndarray | None = None
     label: np.ndarray | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+    group: np.ndarray | None = None
 
     @property
     def n_classes(self) -> int:
@@ -64,6 +70,7 @@ class Table:
             probabilities=self.probabilities[rows],
             fold=None if self.fold is None else self.fold[rows],
             label=None if self.label is None else self.label[rows],
+            group=None if self.group is None else self.group[rows],
         )
 
 
@@ -80,6 +87,8 @@ def write(place: Place, table: Table) -> None:
         columns["fold"] = pa.array(table.fold, pa.int16())
     if table.label is not None:
         columns["label"] = pa.array(table.label, pa.int16())
+    if table.group is not None:
+        columns["group"] = pa.array(table.group.tolist(), pa.string())
     names = [f"p{k}" for k in range(table.n_classes)]
     by_class = np.ascontiguousarray(table.probabilities.T, dtype=np.float32)
     columns |= dict(zip(names, map(pa.array, by_class), strict=True))
@@ -88,6 +97,7 @@ def write(place: Place, table: Table) -> None:
         pa.table(columns).replace_schema_metadata({"ensemble": json.dumps(table.meta)}),
         sink,
         compression="zstd",
+        row_group_size=ROW_GROUP,
         use_dictionary=[name for name in columns if name not in names],
         use_byte_stream_split=names,
     )
@@ -306,6 +316,7 @@ def _from_arrow(found: pa.Table, name: str) -> tuple[Table | None, list[str]]:
         return None, problems
     wanted = [("image_id", pa.string())]
     wanted += [(c, pa.int16()) for c in ("fold", "label") if c in given]
+    wanted += [("group", pa.string())] if "group" in given else []
     wanted += [(f"p{k}", pa.float32()) for k in numbers]
     columns = {}
     for column, dtype in wanted:
@@ -325,10 +336,8 @@ def _from_arrow(found: pa.Table, name: str) -> tuple[Table | None, list[str]]:
     if problems:
         return None, problems
     probabilities = np.stack([columns[f"p{k}"] for k in numbers], axis=1)
-    return (
-        Table(columns["image_id"], probabilities, columns.get("fold"), columns.get("label"), meta),
-        [],
-    )
+    known = (columns.get(c) for c in ("fold", "label"))
+    return Table(columns["image_id"], probabilities, *known, meta, columns.get("group")), []
 
 
 def _present(folder: Place, member: str, kinds: Iterable[str]) -> list[bool]:

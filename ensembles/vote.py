@@ -23,45 +23,59 @@ def soft(probabilities: np.ndarray) -> np.ndarray:
     return weighted(probabilities, np.ones(len(probabilities)))
 
 
-def hard(probabilities: np.ndarray) -> np.ndarray:
-    """(N,) int: the class with most members' first choices.
+def hard(probabilities: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """(N,) int: the class with most members' first choices, each counting `weights` (M,) or once.
 
     A tie goes to the tied class with the highest summed probability; where those are equal too, to
     the tied class that the earliest-listed member voted for.
     """
     choices = probabilities.argmax(axis=2)
-    return _plurality(choices, probabilities.sum(axis=0, dtype=np.float64))
+    support = np.zeros(probabilities.shape[1:])
+    for weight, member in zip(_shares(len(choices), weights), probabilities, strict=True):
+        if weight:
+            support += weight * member
+    return _plurality(choices, support, weights)
 
 
-def hard_labels(choices: np.ndarray, n_classes: int) -> np.ndarray:
+def hard_labels(
+    choices: np.ndarray, n_classes: int, weights: np.ndarray | None = None
+) -> np.ndarray:
     """(N,) int: the class with most votes, ties to the one the earliest-listed member voted for."""
-    return _plurality(choices, np.zeros((choices.shape[1], n_classes)))
+    return _plurality(choices, np.zeros((choices.shape[1], n_classes)), weights)
 
 
-def vote_shares(choices: np.ndarray, winners: np.ndarray, n_classes: int) -> np.ndarray:
+def vote_shares(
+    choices: np.ndarray, winners: np.ndarray, n_classes: int, weights: np.ndarray | None = None
+) -> np.ndarray:
     """(N, K) float32: each class's share of the votes, the winner holding one vote more.
 
     So the winner is the most probable class even where it won a tie.
     """
-    counts = _count_votes(choices, n_classes)
+    counts = _count_votes(choices, n_classes, weights)
     counts[np.arange(len(winners)), winners] += 1
     return (counts / (len(choices) + 1)).astype(np.float32)
 
 
-def _plurality(choices: np.ndarray, support: np.ndarray) -> np.ndarray:
+def _shares(n_members: int, weights: np.ndarray | None) -> np.ndarray:
+    """(M,) what each vote counts, M in sum."""
+    return np.ones(n_members) if weights is None else weights * (n_members / np.sum(weights))
+
+
+def _plurality(choices: np.ndarray, support: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """Winners (N,); support (N, K) decides ties first, the order of the members after it."""
-    counts = _count_votes(choices, support.shape[1])
-    tied = counts == counts.max(axis=1, keepdims=True)
+    counts = _count_votes(choices, support.shape[1], weights)
+    tied = counts >= counts.max(axis=1, keepdims=True) - 1e-9
     support = np.where(tied, support, -np.inf)
     tied &= support == support.max(axis=1, keepdims=True)
     rows = np.arange(choices.shape[1])
-    voted_for_tied = tied[rows, choices]
+    voted_for_tied = tied[rows, choices] & (_shares(len(choices), weights) > 0)[:, None]
     return choices[voted_for_tied.argmax(axis=0), rows]
 
 
-def _count_votes(choices: np.ndarray, n_classes: int) -> np.ndarray:
-    """(N, K) float64."""
+def _count_votes(choices: np.ndarray, n_classes: int, weights: np.ndarray | None) -> np.ndarray:
+    """(N, K) float64, M a row."""
     n_rows = choices.shape[1]
     cells = np.arange(n_rows) * n_classes + choices
-    counts = np.bincount(cells.ravel(), minlength=n_rows * n_classes)
+    each = None if weights is None else _shares(len(choices), weights).repeat(n_rows)
+    counts = np.bincount(cells.ravel(), each, n_rows * n_classes)
     return counts.reshape(n_rows, n_classes).astype(np.float64)

@@ -39,11 +39,12 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
         return True
     store.delete(folder)
     store.write_json(f"{folder}/epochs.json", _choose_epochs(member, units, store))
+    cost = _milliseconds_per_photo(units, photographs, store)
     if (photographs.train["fold"] >= 0).any():
-        tables.write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store))
+        _write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store), cost)
     if photographs.test is not None:
         parts = [tables.read(store.uri(f"{unit.path}/test.parquet")) for unit in units]
-        tables.write(store.uri(f"{folder}/test.parquet"), _mean(parts))
+        _write(store.uri(f"{folder}/test.parquet"), _mean(parts), cost)
     store.write(f"{folder}/made_from.txt", stamp)
     return True
 
@@ -77,6 +78,28 @@ def _publish(unit: Unit, epoch: int, store: Store) -> None:
     for kept, published in pairs:
         if store.exists(kept):
             store.write(published, store.read(kept))
+
+
+def _write(place: str, table: tables.Table, cost: float | None) -> None:
+    if cost:
+        table.meta = {**table.meta, "milliseconds_per_photo": cost}
+    tables.write(place, table)
+
+
+def _milliseconds_per_photo(
+    units: list[Unit], photographs: Photographs, store: Store
+) -> float | None:
+    """What a new photograph takes: every fold's and seed's model is asked. None where not known."""
+    n_test = 0 if photographs.test is None else len(photographs.test)
+    total = 0.0
+    for unit in units:
+        record = store.read_json(f"{unit.path}/unit.json")
+        rows = record.get("rows", {}).get("validation", 0) + n_test
+        seconds = record.get("seconds", {}).get("predict")
+        if not rows or seconds is None:
+            return None
+        total += 1000 * seconds / rows
+    return round(total, 4)
 
 
 def _oof(units: list[Unit], photographs: Photographs, store: Store) -> tables.Table:

@@ -38,7 +38,6 @@ Json = Annotated[
 ]
 
 Mode = Literal["hard", "soft", "weighted"]
-Objective = Literal["log_loss", "macro_f1", "accuracy"]
 OptionalSpec = Annotated[
     Path | None, typer.Argument(metavar="[SPEC]", help="default: the run trained last")
 ]
@@ -74,7 +73,9 @@ def _one_flag_each(arguments: list[str]) -> list[str]:
     spread, flag = [], None
     for argument in arguments:
         if argument.startswith("-"):
-            flag = argument if argument in ("--submissions", "--only", "--set") else None
+            flag = (
+                argument if argument in ("--submissions", "--only", "--set", "--weights") else None
+            )
             spread += [] if flag else [argument]
         elif flag and not argument.endswith((".yaml", ".yml")):
             spread += [flag, argument]
@@ -180,7 +181,11 @@ def vote(
     spec: OptionalSpec = None,
     mode: Annotated[Mode | None, typer.Option(help="default: the spec's")] = None,
     objective: Annotated[
-        Objective | None, typer.Option(help="what weights are fitted for; default: the spec's")
+        str | None,
+        typer.Option(
+            help="what weights are fitted for: log_loss, macro_f1 or accuracy, or of one target as "
+            "macro_f1:age; default: the spec's, else the kind of vote is chosen"
+        ),
     ] = None,
     small: Small = False,
     sets: Sets = None,
@@ -197,12 +202,43 @@ def vote(
         ),
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="where the vote goes")] = None,
+    pool: Annotated[
+        Literal["linear", "log_linear"] | None,
+        typer.Option(help="arithmetic or geometric mean; default: linear"),
+    ] = None,
+    offsets: Annotated[
+        bool, typer.Option("--offsets", help="fit a log-prior for each class, bagged")
+    ] = False,
+    temperature: Annotated[
+        bool, typer.Option("--temperature", help="fit one temperature after the average")
+    ] = False,
+    ridge: Annotated[
+        float | None, typer.Option(help="pull to equal weights, in photographs")
+    ] = None,
+    negative: Annotated[
+        bool, typer.Option("--negative", help="weights of any sign (log_linear only)")
+    ] = False,
+    top: Annotated[int | None, typer.Option(help="the best so many members only")] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weights", metavar="MEMBER=W ...", help="fixed weights, hard and soft"),
+    ] = None,
+    why: Annotated[
+        str | None, typer.Option(metavar="IMAGE_ID", help="how this photograph was decided")
+    ] = None,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="score against cost, the cheapest as good as the best")
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="spread tables too large for memory over this Ray"),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Combine the members' predictions: hard, soft, or with weights fitted to their OOF rows."""
     import ensembles
 
-    from . import voting
+    from . import explain, voting
 
     given = [
         name
@@ -226,16 +262,44 @@ def vote(
             result = ensembles.cast(None, ensembles.read_soft_submissions(files), "soft")
         else:
             result = ensembles.cast_submissions(files)
-        where = ""
-    elif tables:
+        paths = result.write(out or explain.vote_folder(result.mode, result.objective))
+        voting.show_vote(result, _console(), paths)
+        _write_json(json, result.record())
+        return
+    where = ""
+    if tables and explain.vote_in_ranges(
+        tables, out, mode, objective, address, explain.options(locals()), json, _console()
+    ):
+        return
+    if tables:
         oof, test = (ensembles.read_members(tables, kind) for kind in ("oof", "test"))
-        result = ensembles.cast(oof, test, mode or "weighted", objective or "macro_f1")
-        where = ""
+        ballot = voting.Ballot(oof, test, None, [])
     else:
         found = voting.find_run(spec, small, sets or (), run)
-        result = voting.vote_on_run(found, mode, objective)
+        if mode in (None, found.spec.vote.mode):
+            top = top or found.spec.vote.top
+        mode = mode or found.spec.vote.mode
+        objective = objective or found.spec.vote.objective
         where = found.store.root + "/"
-    paths = result.write(out or where + voting.vote_folder(result))
+        ballot = voting.ballot_of_run(found)
+    how = explain.options(locals())
+    if pareto:
+        front = ensembles.pareto(ballot.oof, objective or "macro_f1", ballot.groups)
+        explain.show_pareto(front, _console())
+        _write_json(json, front)
+        return
+    result = ensembles.cast(
+        ballot.oof, ballot.test, mode or "weighted", objective, ballot.groups, **how
+    )
+    result.notes += ballot.notes
+    if why:
+        reason = explain.why(result, ballot, why)
+        explain.show_why(reason, _console())
+        _write_json(json, reason)
+        return
+    folder = out or where + explain.vote_folder(result.mode, result.objective)
+    result.notes += explain.same_as_earlier(result, folder, where)
+    paths = result.write(folder)
     voting.show_vote(result, _console(), paths)
     _write_json(json, result.record())
 

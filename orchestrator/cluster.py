@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +68,28 @@ def connect(address: str | None = None) -> Iterator[Cluster]:
         yield Cluster(pinned, total.get("CPU", 0.0), total.get("GPU", 0.0), address is None)
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def mapped(address: str | None) -> Iterator[Callable[[Callable, Sequence], Iterator]]:
+    """A `map` whose calls are tasks of the Ray at `address`; results come in order, few wait."""
+    with connect(address) as cluster:
+        import ray
+
+        @ray.remote(num_cpus=1)
+        def call(function, part):
+            return function(part)
+
+        def run(function: Callable, parts: Sequence) -> Iterator:
+            shared, left, waiting = ray.put(function), iter(parts), deque()
+            for part in itertools.islice(left, max(2, 2 * int(cluster.cpus))):
+                waiting.append(call.remote(shared, part))
+            while waiting:
+                yield ray.get(waiting.popleft())
+                for part in itertools.islice(left, 1):
+                    waiting.append(call.remote(shared, part))
+
+        yield run
 
 
 def _quiet() -> None:

@@ -20,6 +20,7 @@ from .search_space import Search, samples
 from .yaml_lines import parse
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+OBJECTIVES = ("log_loss", "macro_f1", "accuracy")
 
 
 class _Block(BaseModel):
@@ -92,7 +93,18 @@ class Member(_Block):
 
 class Vote(_Block):
     mode: Literal["hard", "soft", "weighted"] = "weighted"
-    objective: Literal["log_loss", "macro_f1", "accuracy"] | None = None
+    objective: str | None = None
+    top: int | None = Field(None, ge=1)  # the best so many members by their own OOF scores
+
+    @field_validator("objective")
+    @classmethod
+    def _objective(cls, given: str | None) -> str | None:
+        if given is not None and given.partition(":")[0] not in OBJECTIVES:
+            raise ValueError(
+                f"got {given!r}.{nearest(given, OBJECTIVES)} Allowed: {', '.join(OBJECTIVES)}, "
+                "or of one target as macro_f1:age."
+            )
+        return given
 
 
 class Resources(_Block):

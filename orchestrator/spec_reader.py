@@ -244,6 +244,9 @@ class Reader:
                 self.problem(
                     ("members", i, "age_bounds"), f"{member.name} does not learn ages in years"
                 )
+        of_target = (spec.vote.objective or "").partition(":")[2]
+        if of_target and of_target not in allowed:
+            self.problem(("vote", "objective"), unknown("target", of_target, allowed))
 
     def check_joins(self, spec: Spec) -> None:
         """Each join has a name of its own, and parts that share no target and leave none out."""

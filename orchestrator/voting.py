@@ -16,6 +16,7 @@ from rich.table import Table
 
 import ensembles
 
+from . import explain
 from .errors import WrongRequest
 from .search_space import STOPPED
 from .spec import Spec, load
@@ -58,10 +59,17 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
     return Run(Reader(parse(text, name), name).read(small=False, sets=()), store)
 
 
-def vote_on_run(run: Run, mode: str | None, objective: str | None) -> ensembles.Vote:
-    """Vote over the members and joins that are complete; a note names those that are not."""
-    mode = mode or run.spec.vote.mode
-    objective = objective or run.spec.vote.objective or "macro_f1"
+@dataclass
+class Ballot:
+    """The tables of the members that are complete, and notes on those that are not."""
+
+    oof: dict[str, ensembles.Table]
+    test: dict[str, ensembles.Table]
+    groups: dict[str, str] | None
+    notes: list[str]
+
+
+def ballot_of_run(run: Run) -> Ballot:
     trained = run.store.list("tables")
     names = [m.name for m in run.spec.members if m.name in trained]
     if not names:
@@ -70,21 +78,21 @@ def vote_on_run(run: Run, mode: str | None, objective: str | None) -> ensembles.
             "python -m orchestrator train-members SPEC"
         )
     voting = [name for name in run.spec.voters() if name in trained]
-    tables = {kind: _read(run.store, voting, kind) for kind in ("oof", "test")}
-    vote = ensembles.cast(tables["oof"], tables["test"], mode, objective, _groups(run.store))
+    oof, test = (_read(run.store, voting, kind) for kind in ("oof", "test"))
+    notes = []
     lost = _left_out(run)
     if lost:
-        vote.notes.append(f"{STOPPED}, so left out: {', '.join(lost)}.")
+        notes.append(f"{STOPPED}, so left out: {', '.join(lost)}.")
     missing = [m.name for m in run.spec.members if m.name not in [*trained, *lost]]
     if missing:
-        vote.notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
+        notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
     partial = [name for name in names if name not in voting and name not in joined]
     if partial:
-        vote.notes.append(
+        notes.append(
             f"predict only some targets and are in no join, so left out: {', '.join(partial)}."
         )
-    return vote
+    return Ballot(oof, test, _groups(run.store), notes)
 
 
 def _left_out(run: Run) -> list[str]:
@@ -119,15 +127,12 @@ def _groups(store: Store) -> dict[str, str] | None:
     return dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))
 
 
-def vote_folder(vote: ensembles.Vote) -> str:
-    return f"votes/{vote.mode}-{vote.objective}" if vote.objective else f"votes/{vote.mode}"
-
-
 # -- how it looks ------------------------------------------------------------------------------
 
 
 def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> None:
     title = f"{vote.mode} vote" + (f" for {vote.objective}" if vote.objective else "")
+    title += f" ({vote.choice})" if vote.choice else ""
     console.print(
         f"{title}: {len(vote.weights)} members, {len(vote.ids)} photographs, {vote.seconds:.2f} s"
     )
@@ -144,6 +149,10 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
         table.add_row("uniform weights", "", *_figures(vote.uniform))
         table.add_row(f"this {vote.mode} vote", "", *_figures(vote.estimate))
         console.print(table)
+        if vote.objective not in (None, *explain.METRICS):
+            console.print(_of_target(vote), markup=False)
+        explain.show_reasons(vote, console)
+        explain.show_candidates(vote, console)
         console.print(
             "Scores on out-of-fold rows; the votes' on rows that nothing was fitted to "
             "(± standard error)."
@@ -155,6 +164,15 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
     console.print(
         f"{'submission' if 'submission.csv' in paths else 'probabilities'}: "
         f"{paths.get('submission.csv', paths['probabilities.parquet'])}"
+    )
+
+
+def _of_target(vote: ensembles.Vote) -> str:
+    metric, error = vote.objective, vote.estimate["standard_error"][vote.objective]
+    return (
+        f"{metric}: this vote {vote.estimate[metric]:.4f} ±{error:.4f}, best single "
+        f"({vote.best_single['member']}) {vote.best_single[metric]:.4f}, uniform weights "
+        f"{vote.uniform[metric]:.4f}"
     )
 
 
@@ -322,3 +340,4 @@ def show_comparison(report: dict[str, Any], console: Console) -> None:
     console.print(table)
     for same in report["identical"]:
         console.print(f"{' and '.join(same)} are the same submission")
+    explain.show_differences(report, console)

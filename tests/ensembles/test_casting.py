@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import f1_score
 
-from ensembles import BadInput, cast, metrics, read_table
+from ensembles import BadInput, cast, evaluate, metrics, read_table, write_table
 from ensembles.casting import MODES
 from ensembles.weights import OBJECTIVES
 
@@ -239,3 +239,55 @@ def test_real_votes_weighted_for_accuracy_have_a_nested_estimate(cifar):
     assert vote.estimate["log_loss"] > vote.oof["log_loss"]
     error = vote.estimate["standard_error"]["accuracy"]
     assert vote.estimate["accuracy"] > vote.best_single["accuracy"] - 2 * error
+
+
+TARGETS = {"targets": [["cover", ["off", "on"]], ["age", ["young", "old"]]]}
+
+
+@pytest.mark.parametrize("objective", ["macro_f1:age", "accuracy:age", "log_loss:cover"])
+def test_weights_for_one_target_are_best_in_it_and_evaluate_agrees(
+    tmp_path, make_tables, objective
+):
+    oof, test = (make_tables(n_rows=300, meta=META | TARGETS, kind=k) for k in ("oof", "test"))
+    vote = cast(oof, test, "weighted", objective)
+    record = vote.record()
+    others = [cast(oof, None, "weighted", o).probabilities for o in OBJECTIVES]
+    values = np.array([0, 0, 1, 1] if "cover" in objective else [0, 1, 0, 1])
+    sign = -1 if "loss" in objective else 1
+    for other in others:
+        score = metrics.scores(oof["a"].label, other, {objective: values})[objective]
+        assert sign * vote.oof[objective] >= sign * score - 1e-6
+    for figures in (record["estimate"], record["best_single"], record["uniform"]):
+        assert figures["standard_error"][objective] > 0
+    assert ("gap" in record) == ("loss" in objective)
+    if "loss" not in objective:
+        inside = cast(oof, None, "weighted", objective)
+        inside.write(tmp_path)
+        truth = tmp_path / "truth.csv"
+        labels = oof["a"].label
+        rows = [f"{i},{META['answers'][k]}" for i, k in zip(oof["a"].ids, labels, strict=True)]
+        truth.write_text("\n".join(["ImageID,ans", *rows]))
+        report = evaluate(tmp_path / "probabilities.parquet", truth)
+        name, target = objective.split(":")
+        assert report["per_target"][target][name] == pytest.approx(inside.oof[objective])
+
+
+def test_a_target_that_the_tables_do_not_name_is_refused(make_tables):
+    with pytest.raises(BadInput, match=r"'macro_f1:agee'.*macro_f1:age.*Did you mean macro_f1:age"):
+        cast(make_tables(meta=META | TARGETS), None, "weighted", "macro_f1:agee")
+    with pytest.raises(BadInput, match="one of log_loss, macro_f1, accuracy"):
+        cast(make_tables(), None, "weighted", "macro_f1:age")
+
+
+def test_the_tables_own_groups_count_where_no_others_are_given(make_tables, tmp_path):
+    oof = make_tables()
+    people = np.array([f"person {row // 3 % 10}-{row % 3}" for row in range(90)], object)
+    groups = dict(zip(oof["a"].ids, people, strict=True))
+    expected = cast(oof, None, "soft", groups=groups).estimate["standard_error"]
+    path = tmp_path / "a.parquet"
+    write_table(path, replace(oof["a"], group=people))
+    oof["a"] = read_table(path)
+    assert cast(oof, None, "soft").estimate["standard_error"] == expected
+    oof["a"].group[0] = people[1]
+    with pytest.raises(BadInput, match="1 of 30 groups stand in several"):
+        cast(oof, None, "soft")

@@ -2,14 +2,20 @@ import numpy as np
 import pytest
 
 from ensembles import estimate, metrics, vote
-from ensembles.weights import fit_weights
+from ensembles.pools import Rule
+from ensembles.stack import stack
+from ensembles.weights import best_member, fit_stack, fit_weights
+
+
+def nested(data, folds, fit):
+    return estimate.apply_held_out(data, estimate.nested_rules(data, folds, fit))
 
 
 def test_each_fold_is_mixed_with_weights_fitted_without_it(draw):
     probabilities, labels = draw(3, 120, 4)
     folds = np.arange(120) % 4
-    found = estimate.nested_probabilities(
-        probabilities, labels, folds, lambda p, y: fit_weights(p, y, "log_loss").weights
+    found = nested(
+        stack(probabilities, labels), folds, lambda part: Rule(fit_stack(part, "log_loss").weights)
     )
     for fold in range(4):
         train = folds != fold
@@ -23,8 +29,8 @@ def test_labels_of_a_fold_cannot_move_its_own_predictions(draw):
     folds = np.arange(120) % 3
     changed = np.where(folds == 1, (labels + 1) % 4, labels)
     first, second = (
-        estimate.nested_probabilities(
-            probabilities, y, folds, lambda p, y: fit_weights(p, y, "macro_f1").weights
+        nested(
+            stack(probabilities, y), folds, lambda part: Rule(fit_stack(part, "macro_f1").weights)
         )
         for y in (labels, changed)
     )
@@ -35,20 +41,21 @@ def test_labels_of_a_fold_cannot_move_its_own_predictions(draw):
 def test_the_estimate_is_near_the_score_on_fresh_rows_where_the_fitted_score_is_not():
     """Members that know nothing: fitted weights look better than chance, the estimate does not."""
     rng = np.random.default_rng(0)
-    fitted, nested = [], []
+    fitted, refitted = [], []
     for _ in range(8):
         probabilities = rng.dirichlet(np.ones(4), (12, 80)).astype(np.float32)
         labels, folds = rng.integers(0, 4, 80), np.arange(80) % 5
 
-        def fit(p, y):
-            return fit_weights(p, y, "accuracy").weights
+        def fit(part):
+            return Rule(fit_stack(part, "accuracy").weights)
 
-        mixed = vote.weighted(probabilities, fit(probabilities, labels))
+        data = stack(probabilities, labels)
+        mixed = fit(data).apply(probabilities)
         fitted.append(metrics.scores(labels, mixed)["accuracy"])
-        held_out = estimate.nested_probabilities(probabilities, labels, folds, fit)
-        nested.append(estimate.estimate(labels, held_out)["accuracy"])
+        held_out = nested(data, folds, fit)
+        refitted.append(estimate.estimate(labels, held_out)["accuracy"])
     assert np.mean(fitted) > 0.4
-    assert np.mean(nested) == pytest.approx(0.25, abs=0.05)
+    assert np.mean(refitted) == pytest.approx(0.25, abs=0.05)
 
 
 def test_a_hold_out_is_parted_by_group_the_same_way_every_time():
@@ -70,6 +77,4 @@ def test_the_best_single_member_is_the_best_by_the_objective(draw, objective):
     probabilities, labels = draw(4, 300, 4)
     scores = [metrics.scores(labels, member)[objective] for member in probabilities]
     best = scores.index(min(scores) if objective == "log_loss" else max(scores))
-    assert (
-        estimate.best_single(probabilities, labels, objective).tolist() == np.eye(4)[best].tolist()
-    )
+    assert best_member(stack(probabilities, labels), objective) == best

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ensembles import vote
-from ensembles.line_search import best_on_line, breakpoints, line_search_weights, prepare
+from ensembles.line_search import best_on_line, breakpoints, line_search_weights, prepare, state_at
+from ensembles.stack import stack
 from ensembles.weights import OBJECTIVES, fit_weights
 
 OF_LABELS = [o for o in OBJECTIVES if o != "log_loss"]
@@ -38,21 +39,25 @@ def pairwise_crossings(start, end):
     return np.unique(found)
 
 
+@pytest.mark.parametrize("of_a_target", [False, True])
 @pytest.mark.parametrize("objective", OF_LABELS)
-def test_the_best_on_a_line_is_the_best_between_all_crossings(objective):
+def test_the_best_on_a_line_is_the_best_between_all_crossings(objective, of_a_target):
     for (start, end), labels in cases(40):
-        search = prepare(np.stack([start, end]), labels, objective)
-        if not len(search.labels):
+        values = np.arange(start.shape[1])
+        values = values // 2 if of_a_target else values
+
+        def score_at(t, start=start, end=end, labels=labels, values=values):
+            guess = ((1 - t) * start + t * end).argmax(axis=1)
+            return score(objective, values[labels], values[guess], values.max() + 1)
+
+        search = prepare(stack(np.stack([start, end]), labels, values), objective)
+        if not len(search.varying.labels):
             continue
         edges = pairwise_crossings(start, end)
-        scores = [
-            score(objective, labels, ((1 - t) * start + t * end).argmax(1), start.shape[1])
-            for t in (edges[:-1] + edges[1:]) / 2
-        ]
-        best, t = best_on_line(search, search.varying[0], search.true[0], 1)
+        scores = [score_at(t) for t in (edges[:-1] + edges[1:]) / 2]
+        best, t = best_on_line(search, state_at(search, np.array([1.0, 0.0])), 1)
         assert best == pytest.approx(max(scores), abs=1e-12)
-        taken = score(objective, labels, ((1 - t) * start + t * end).argmax(1), start.shape[1])
-        assert taken == pytest.approx(best, abs=1e-12)
+        assert score_at(t) == pytest.approx(best, abs=1e-12)
 
 
 def test_breakpoints_are_the_changes_of_the_most_probable_class():
@@ -78,8 +83,8 @@ def test_of_equal_intervals_the_one_with_less_log_loss_is_taken_at_its_middle():
     """
     start = np.array([[0.6, 0.4], [0.7, 0.3]])
     end = np.array([[0.2, 0.8], [0.1, 0.9]])
-    search = prepare(np.stack([start, end]), np.array([0, 1]), "accuracy")
-    best, t = best_on_line(search, start, search.true[0], 1)
+    search = prepare(stack(np.stack([start, end]), np.array([0, 1])), "accuracy")
+    best, t = best_on_line(search, state_at(search, np.array([1.0, 0.0])), 1)
     assert best == 0.5
     assert t == pytest.approx(2 / 3)
 
@@ -104,7 +109,7 @@ def test_no_start_is_left_worse_than_it_was(draw, objective):
         np.eye(6)[5],
         fit_weights(probabilities, labels, "log_loss").weights,
     ]
-    weights = line_search_weights(probabilities, labels, objective, starts)
+    weights = line_search_weights(stack(probabilities, labels), objective, starts)
     assert weights.min() >= 0
     assert weights.sum() == pytest.approx(1)
     found, *before = (

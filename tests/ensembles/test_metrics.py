@@ -4,6 +4,8 @@ from sklearn import metrics as sk
 
 from ensembles import metrics
 
+VALUES = np.array([0, 1, 2, 0, 1, 2])  # what each class means of a target
+
 
 @pytest.fixture(params=["all classes occur", "a class occurs nowhere", "a class is only predicted"])
 def predicted(request, draw):
@@ -117,3 +119,30 @@ def test_standard_errors_equal_the_bootstraps(draw, grouped):
         rows = (rng.integers(0, 300, 300)[:, None] * size + np.arange(size)).ravel()
         drawn.append(list(metrics.scores(labels[rows], probabilities[rows]).values()))
     np.testing.assert_allclose(list(found.values()), np.std(drawn, axis=0), rtol=0.09)
+
+
+def test_scores_and_standard_errors_need_only_the_counts(predicted):
+    labels, probabilities = predicted
+    predictions = probabilities.argmax(axis=1)
+    of_target = {"macro_f1:age": VALUES, "accuracy:age": VALUES}
+    counts = metrics.confusion(labels, predictions, 6)
+    expected = metrics.standard_errors(labels, probabilities, per_target=of_target)
+    figures = metrics.scores(labels, probabilities, of_target)
+    for name, score in metrics.scores_of_counts(counts, of_target).items():
+        assert score == pytest.approx(figures[name])
+        moves = metrics.cell_influence(counts, of_target)[name][labels, predictions]
+        assert metrics.standard_error(moves) == pytest.approx(expected[name])
+
+
+def test_the_scores_of_a_target_are_scikit_learns(predicted):
+    labels, probabilities = predicted
+    names = [f"{name}:age" for name in metrics.METRICS]
+    found = metrics.scores(labels, probabilities, dict.fromkeys(names, VALUES))
+    truth, guess = VALUES[labels], VALUES[probabilities.argmax(axis=1)]
+    sums = np.stack([probabilities[:, v == VALUES].sum(axis=1, dtype=float) for v in range(3)], 1)
+    expected = {
+        "macro_f1:age": sk.f1_score(truth, guess, average="macro", labels=range(3)),
+        "accuracy:age": sk.accuracy_score(truth, guess),
+        "log_loss:age": sk.log_loss(truth, sums / sums.sum(axis=1, keepdims=True)),
+    }
+    assert {name: found[name] for name in names} == pytest.approx(expected, abs=1e-6)

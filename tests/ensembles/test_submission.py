@@ -150,6 +150,7 @@ def test_comparing_says_how_far_and_which_are_the_same(file):
     )
     assert found["identical"] == [["one", "two"]]
     assert found["different"] == {"one | two": 0, "one | three": 1, "two | three": 1}
+    assert found["rows_that_differ"]["one | three"] == [["a.jpg", "13", "4"]]
     assert found["counts"]["three"] == {"0": 1, "4": 1, "5": 1, "13": 0}
 
 

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from ensembles import vote
+from ensembles.stack import stack
+from ensembles.weights import best_member, fit_stack
 
 
 def one_hot(choices, n_classes):
@@ -82,3 +84,22 @@ def test_rows_of_a_mixture_sum_to_1_where_the_members_rows_nearly_do(draw):
     probabilities, _ = draw(3, 50, 5)
     mixed = vote.soft(probabilities * np.float32(1 + 9e-5))
     np.testing.assert_allclose(mixed.sum(axis=1, dtype=float), 1, atol=3e-7)
+
+
+def test_fitted_on_one_half_the_vote_beats_the_plurality_on_the_other(cifar):
+    """Thirty published networks: every one of 20 random halves, and no worse than the best alone."""
+    choices, labels = cifar
+    data = stack(one_hot(choices, 10), labels)
+    against_best = []
+    for seed in range(20):
+        order = np.random.default_rng(seed).permutation(len(labels))
+        fitted, other = data.take(order[: len(order) // 2]), data.take(order[len(order) // 2 :])
+        weights = fit_stack(fitted, "log_loss").weights
+        voted = vote.weighted(other.probabilities, weights).argmax(axis=1) == other.labels
+        plurality = vote.hard(other.probabilities) == other.labels
+        single = other.favourites[best_member(fitted, "accuracy")] == other.labels
+        assert voted.mean() > plurality.mean()
+        against_best.append(voted.mean() - single.mean())
+    interval = 1.96 * np.std(against_best, ddof=1) / np.sqrt(20)
+    print(f"ahead of the best single: {np.mean(against_best):.4f} +- {interval:.4f}")
+    assert np.mean(against_best) > -interval

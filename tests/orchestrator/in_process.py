@@ -8,10 +8,12 @@ import pandas as pd
 import safetensors.torch
 import torch
 
+import ensembles
 from orchestrator import data, units, worker
 from orchestrator.photographs import write_photographs
 from orchestrator.spec import load
 from orchestrator.store import Store
+from orchestrator.voting import Run, ballot_of_run
 
 
 def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
@@ -73,3 +75,11 @@ def assert_same(a, b) -> None:
         assert torch.equal(a[0][name], b[0][name]), name
     for one, other in zip(a[1:], b[1:], strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def vote_on(run: Run, mode: str) -> ensembles.Vote:
+    """What `vote` casts over the members of a run."""
+    ballot = ballot_of_run(run)
+    vote = ensembles.cast(ballot.oof, ballot.test, mode, None, ballot.groups)
+    vote.notes += ballot.notes
+    return vote

@@ -125,7 +125,7 @@ def test_votes_are_cast_and_scored(trained, mode):
     record = json.loads((trained / "vote.json").read_text())
     assert set(record["members"]) == {"searched", "resnet"}
     assert sum(record["members"].values()) == pytest.approx(1)
-    folder = trained / "runs/e2e/votes" / (mode if mode != "weighted" else "weighted-macro_f1")
+    folder = trained / "runs/e2e/votes" / mode
     assert json.loads((folder / "vote.json").read_text())["mode"] == mode
     submission = pd.read_csv(folder / "submission.csv")
     info = pd.read_csv(trained / "photos/eval/info.csv")

@@ -50,7 +50,7 @@ def test_the_final_ensemble_is_the_eight_networks_on_five_folds():
         assert sum(family in model for model in models) == 1, family
     assert len(models) == 8
     assert (spec.folds.scheme, spec.folds.k) == ("kfold", 5)
-    assert (spec.vote.mode, spec.vote.objective) == ("weighted", "macro_f1")
+    assert (spec.vote.mode, spec.vote.objective) == ("weighted", None)
     assert all(member.recipe.pretrained is True for member in spec.members)
 
 

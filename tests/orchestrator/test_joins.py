@@ -14,7 +14,8 @@ from orchestrator.joins import assemble_join, joint
 from orchestrator.spec import load
 from orchestrator.store import Store
 from orchestrator.units import Photographs
-from orchestrator.voting import Run, vote_on_run
+from orchestrator.voting import Run
+from tests.orchestrator.in_process import vote_on
 
 SPEC = """\
 name: j
@@ -119,7 +120,7 @@ def test_a_join_has_an_oof_and_a_test_table_with_the_joint_labels(run):
 def test_a_join_votes_beside_whole_members_and_its_parts_do_not(run):
     run, photographs = run
     assemble_join(run.spec.join[0], run.spec, photographs, run.store)
-    vote = vote_on_run(run, "soft", None)
+    vote = vote_on(run, "soft")
     assert set(vote.weights) == {"whole", "both"}
     assert not any("left out" in note for note in vote.notes)
     whole, both = table(run, "whole", "test"), table(run, "both", "test")
@@ -141,7 +142,7 @@ def test_a_join_follows_its_parts(run):
     run.store.delete("tables/one")
     assert not assemble_join(join, run.spec, photographs, run.store)
     assert not run.store.exists("tables/both")
-    assert set(vote_on_run(run, "soft", None).weights) == {"whole"}
+    assert set(vote_on(run, "soft").weights) == {"whole"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from orchestrator.assemble import assemble
 from orchestrator.photographs import write_photographs
 from orchestrator.spec import load
 from orchestrator.store import Store
-from orchestrator.voting import Run, vote_on_run
+from orchestrator.voting import Run
+from tests.orchestrator.in_process import vote_on
 
 SPEC = """\
 name: s
@@ -65,9 +66,9 @@ def test_trained_on_everything_it_has_no_oof_table_and_a_weighted_vote_says_what
     run, photographs, trained_units = trained("{scheme: all}")
     assert len(trained_units) == 1
     assert not run.store.exists("tables/net/oof.parquet")
-    assert len(vote_on_run(run, "soft", None).ids) == len(photographs.test)
+    assert len(vote_on(run, "soft").ids) == len(photographs.test)
     with pytest.raises(ValueError, match="--mode soft"):
-        vote_on_run(run, "weighted", None)
+        vote_on(run, "weighted")
 
 
 @pytest.mark.parametrize("folds", ["{scheme: holdout, ratio: 0.25}", "{scheme: own, file: FILE}"])

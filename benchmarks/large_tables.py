@@ -1,0 +1,126 @@
+"""Peak memory and seconds of votes over tables that are larger than memory should be.
+
+    python benchmarks/large_tables.py                          # 25 members x 2,000,000 rows, and half
+    python benchmarks/large_tables.py --rows 100000 --members 5
+
+Every vote runs in a process of its own, whose peak the kernel counts. The tables (3 GB at full size)
+are drawn into a temporary folder (TMPDIR) and deleted at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROOT = Path(__file__).parent.parent
+N_CLASSES, ROWS_A_GROUP, PER_PERSON, FOLDS = 18, 65_536, 7, 5
+VOTES = (
+    ("soft", None),
+    ("weighted", "log_loss"),
+    ("weighted", "macro_f1"),
+    ("weighted", None),
+)
+CHILD = """
+import json, re, sys, time
+from pathlib import Path
+from ensembles import cast_large
+folder, out, cache, mode, objective = sys.argv[1:]
+started = time.perf_counter()
+record = cast_large(folder, out, mode, objective or None, cache=cache)
+peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 2**20
+figures = {"seconds": time.perf_counter() - started, "peak": peak}
+print(json.dumps({**figures, "gap": record.get("gap"), "notes": record["notes"],
+                  "macro_f1": record["estimate"]["macro_f1"]}))
+"""
+
+
+def draw(folder: Path, n_members: int, n_rows: int) -> None:
+    """OOF tables in `folder/all` and, of the first half of the rows, in `folder/half`."""
+    names = [f"p{k}" for k in range(N_CLASSES)]
+    fields = [("image_id", pa.string()), ("fold", pa.int16()), ("label", pa.int16())]
+    fields += [("group", pa.string()), *((name, pa.float32()) for name in names)]
+    schema = pa.schema(fields)
+    how = {"compression": "zstd", "use_dictionary": ["group"], "use_byte_stream_split": names}
+    for member in range(n_members):
+        writers = []
+        for size in ("all", "half"):
+            path = folder / size / f"member{member:02}" / "oof.parquet"
+            path.parent.mkdir(parents=True)
+            writers.append(pq.ParquetWriter(path, schema, **how))
+        for begin in range(0, n_rows, ROWS_A_GROUP):
+            rows = np.arange(begin, min(begin + ROWS_A_GROUP, n_rows))
+            shared, own = (np.random.default_rng(seed) for seed in (begin, [begin, member]))
+            labels = shared.choice(N_CLASSES, len(rows), p=_shares())
+            logits = shared.normal(size=(len(rows), N_CLASSES)).astype(np.float32)
+            logits[np.arange(len(rows)), labels] += 3.5
+            logits += own.standard_normal(logits.shape, np.float32) * (1.3 + 0.03 * member)
+            powers = np.exp(logits)
+            said = powers / powers.sum(axis=1, keepdims=True)
+            people = rows // PER_PERSON
+            columns = [
+                pa.array([f"{row:08}.jpg" for row in rows]),
+                pa.array((people % FOLDS).astype(np.int16)),
+                pa.array(labels.astype(np.int16)),
+                pa.array([f"{person:07}" for person in people]),
+                *(pa.array(np.ascontiguousarray(column)) for column in said.T),
+            ]
+            table = pa.table(columns, schema=schema)
+            writers[0].write_table(table)
+            if (left := n_rows // 2 - begin) > 0:
+                writers[1].write_table(table.slice(0, left))
+        for writer in writers:
+            writer.close()
+
+
+def _shares() -> np.ndarray:
+    """Uneven classes: the rarest is a thirtieth of the most frequent."""
+    shares = np.geomspace(1, 30, N_CLASSES)
+    return shares / shares.sum()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--members", type=int, default=25)
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    given = parser.parse_args()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        started = time.perf_counter()
+        draw(folder, given.members, given.rows)
+        print(f"drawn in {time.perf_counter() - started:.0f} s")
+        print(f"{'rows':>10}  {'vote':<20}{'peak GiB':>9}{'seconds':>9}{'again':>8}  note")
+        for size in ("half", "all"):
+            n_rows = given.rows // (2 if size == "half" else 1)
+            for mode, objective in VOTES:
+                cache = folder / "cache" / f"{size}-{mode}-{objective}"
+                found = []
+                for _ in range(2):  # the second time from the cache
+                    command = [sys.executable, "-c", CHILD, str(folder / size)]
+                    command += [str(folder / "out"), str(cache), mode, objective or ""]
+                    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+                    if done.returncode:
+                        sys.exit(done.stderr)
+                    found.append(json.loads(done.stdout))
+                first, again = found
+                gap = "" if first["gap"] is None else f"gap {first['gap']:.0e}, "
+                print(
+                    f"{n_rows:>10,}  {f'{mode} {objective or str()}':<20}{first['peak']:>9.2f}"
+                    f"{first['seconds']:>9.1f}{again['seconds']:>8.1f}  {gap}"
+                    f"F1 {first['macro_f1']:.4f}; {first['notes'][0]}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""A vote over tables too large for memory: rows come in ranges, sums over them in a fixed order.
+
+The log-loss weights are fitted to all rows, everything else to a sample of them
+(`derived.stratified_rows`). Each pass is a function of one range, so that a cluster may run them:
+`run(function, ranges)` must give the results in order, as `map` does, and then the vote is the same
+bit for bit wherever it ran.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
+
+from ensembles import gate, metrics, places
+from ensembles.derived import Derived, Run, derive
+from ensembles.errors import BadInput
+from ensembles.evaluation import target_indices
+from ensembles.places import Place
+from ensembles.pools import Rule
+from ensembles.ranges import Tables, open_tables, read_range
+from ensembles.reasons import member_reasons
+from ensembles.request import Request
+from ensembles.result import PROBABILITIES, RECORD, SUBMISSION
+from ensembles.simplex import GAP, log_loss_weights, newton_step
+from ensembles.stack import Stack, stack
+
+START_ROWS = 200_000
+
+
+def cast_large(
+    folder: Place,
+    out: Place,
+    mode: str = "weighted",
+    objective: str | None = None,
+    members: Sequence[str] | None = None,
+    run: Run = map,
+    cache: str | os.PathLike[str] | None = None,
+    **how: Any,
+) -> dict[str, Any]:
+    """Vote over `folder/<member>/{oof,test}.parquet` and write the three files to `out`.
+
+    mode, objective, how: as `casting.cast`. Log-loss weights are fitted to all rows; of any other
+    fit the notes say to how many rows. The OOF tables may have a column `group`. cache: see
+    `derived.derive`. Returns what vote.json holds. Raises BadInput.
+    """
+    started = time.perf_counter()
+    request = Request(mode, objective, **how)
+    oof, test = (open_tables(folder, kind, members) for kind in ("oof", "test"))
+    source = test or oof
+    if source is None:
+        raise BadInput(f"{folder}: no <member>/oof.parquet or <member>/test.parquet in it.")
+    targets = target_indices(source.meta, source.n_classes)
+    problems = request.problems(source.names, list(targets))
+    if request.needs_oof and oof is None:
+        problems.append("what is fitted here needs OOF tables, and there are none.")
+    if oof and test and oof.names != test.names:
+        problems.append("OOF and test tables are of different members: give both of each.")
+    if ":" in request.metric and metrics.base(request.metric) == "log_loss":
+        problems.append("objective: log_loss of one target is not for tables this large.")
+    if problems:
+        raise BadInput(problems)
+    record: dict[str, Any] = {"mode": mode, "objective": request.fitted_for, "notes": []}
+    with threadpool_limits(1, "blas"):
+        if oof is None:
+            weights = request.fixed(source.names)
+            rule = Rule(weights, "hard" if mode == "hard" else request.pool or "linear")
+            record |= {"oof": None, "estimate": None}
+        else:
+            kept = derive(oof, run, cache)
+            per_target = request.per_target(targets)
+            data = stack(kept.sample, kept.labels[kept.sample_rows], per_target.get(request.metric))
+            rule, by_fold, more = _fit(request, oof, kept, data)
+            record |= more | _scores(oof, rule, by_fold, kept, per_target, run)
+            record["reasons"] = _reasons(request, oof, kept, data, rule, by_fold)
+        paths = _write(source, rule, out, test is not None, run)
+    final = rule.to_sum_1()
+    record |= {
+        "members": dict(zip(source.names, final.weights.tolist(), strict=True)),
+        "rows": "oof" if test is None else "test",
+        "pool": final.pool,
+        "offsets": None if final.offsets is None else final.offsets.tolist(),
+        "temperature": final.temperature,
+        "seconds": time.perf_counter() - started,
+    }
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    places.write_bytes(paths[RECORD], text.encode())
+    return record
+
+
+def too_large(folder: Place, members: Sequence[str] | None = None, limit: int = 1 << 29) -> bool:
+    """Whether the probabilities of either kind take more than `limit` bytes."""
+    sizes = [0]
+    for kind in ("oof", "test"):
+        try:
+            found = open_tables(folder, kind, members)
+        except (BadInput, pa.ArrowInvalid, OSError):
+            return False  # the reader of whole tables says it better
+        if found:
+            sizes.append(4 * len(found.paths) * found.n_rows * found.n_classes)
+    return max(sizes) > limit
+
+
+def _fit(
+    request: Request, oof: Tables, kept: Derived, sample: Stack
+) -> tuple[Rule, dict[int, Rule], dict[str, Any]]:
+    """The rule for all rows, one for each fold fitted without it, and what to say of them."""
+    folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
+    log_loss = request.mode == "weighted" and request.objective == "log_loss"
+    if log_loss and request.pool != "log_linear" and request.top is None and not request.ridge:
+        if request.offsets or request.temperature:
+            raise BadInput("offsets, temperature: not for log-loss weights of tables this large.")
+        weights, gap = _log_loss_weights(oof, kept, None)
+        by_fold = {fold: Rule(_log_loss_weights(oof, kept, fold)[0]) for fold in folds}
+        return Rule(weights), by_fold, {"gap": gap, "notes": [f"fitted to all {n_rows:,} rows."]}
+    if not request.needs_oof:
+        rule = request.fit(oof.names)(sample)
+        return rule, dict.fromkeys(folds, rule), {"notes": ["nothing is fitted."]}
+    whole = "" if kept.groups is None else " of whole groups"
+    note = f"fitted to a stratified sample{whole}, {len(sample.labels):,} of {n_rows:,} rows."
+    sample_folds, groups = _of_sample(kept)
+    if request.gated and sample.n_members > 1:
+        choice = gate.choose(sample, sample_folds, groups)
+        # the gate merges folds, so each has one rule
+        by_fold = {
+            fold: rule
+            for rows, rule in choice.rules
+            for fold in np.unique(sample_folds[rows]).tolist()
+        }
+        more = {"choice": choice.name, "candidates": choice.table}
+        return choice.rule, by_fold, {"notes": [note], **more}
+    fit = request.fit(oof.names)
+    by_fold = {fold: fit(sample.take(sample_folds != fold)) for fold in folds}
+    return fit(sample), by_fold, {"notes": [note]}
+
+
+def _of_sample(kept: Derived) -> tuple[np.ndarray, np.ndarray | None]:
+    """Folds and groups (n,) of the sample's rows."""
+    groups = None if kept.groups is None else kept.groups[kept.sample_rows]
+    return kept.folds[kept.sample_rows], groups
+
+
+def _reasons(
+    request: Request,
+    oof: Tables,
+    kept: Derived,
+    sample: Stack,
+    rule: Rule,
+    by_fold: dict[int, Rule],
+) -> list[dict[str, Any]]:
+    """`member_reasons` on the sample."""
+    folds, groups = _of_sample(kept)
+    rules = [(np.flatnonzero(folds == fold), own) for fold, own in by_fold.items()]
+    weights = rule.to_sum_1().weights
+    return member_reasons(sample, oof.names, weights, rules, request.metric, groups)
+
+
+def _log_loss_weights(oof: Tables, kept: Derived, without: int | None) -> tuple[np.ndarray, float]:
+    """Weights of least log-loss on all rows (but those of a fold), and the certified gap.
+
+    Solved on every n-th row first; then Newton steps whose sums run over the ranges.
+    """
+    stride = max(1, oof.n_rows // START_ROWS)
+
+    def parts(every: int = 1) -> Iterable[np.ndarray]:
+        for begin, end in oof.ranges:
+            inside = np.ones(end - begin, bool)
+            if without is not None:
+                inside = kept.folds[begin:end] != without
+            # every n-th of the rows that count: folds may themselves lie at a fixed step
+            yield kept.true(begin)[:, np.flatnonzero(inside)[::every]]
+
+    weights = log_loss_weights(np.concatenate(list(parts(stride)), axis=1), 1e-7).weights
+    best = weights, np.inf
+    for _ in range(30):
+        gradient, hessian, n_rows = 0.0, 0.0, 0
+        for true in parts():
+            relative = true / (weights @ true)
+            gradient += relative.sum(axis=1)
+            hessian += relative @ relative.T
+            n_rows += true.shape[1]
+        gap = max(float(gradient.max()) / n_rows - 1, 0.0)
+        if gap < best[1]:
+            best = weights, gap
+        if gap <= GAP:
+            break
+        weights = newton_step(weights, gradient / n_rows, hessian / n_rows)
+    return best
+
+
+def _scores(
+    oof: Tables,
+    rule: Rule,
+    by_fold: dict[int, Rule],
+    kept: Derived,
+    per_target: metrics.PerTarget,
+    run: Run,
+) -> dict[str, Any]:
+    """`oof` and `estimate` over all rows, from one pass; of each row 6 bytes are kept."""
+    counts, losses = 0, np.zeros(2)
+    guess, loss = np.empty(oof.n_rows, np.int16), np.empty(oof.n_rows, np.float32)
+    function = partial(_score_range, oof, rule, by_fold, kept.folds)
+    for (begin, end), found in zip(oof.ranges, run(function, oof.ranges), strict=True):
+        some_counts, some_losses, guess[begin:end], loss[begin:end] = found
+        counts = counts + some_counts
+        losses += some_losses
+    inside, outside = (
+        {**metrics.scores_of_counts(own, per_target), "log_loss": float(total / oof.n_rows)}
+        for own, total in zip(counts, losses, strict=True)
+    )
+    moved_by = metrics.cell_influence(counts[1], per_target)
+    errors = {}
+    for metric in outside:
+        moves = (
+            loss[begin:end] - outside[metric]
+            if metric == "log_loss"
+            else moved_by[metric][kept.labels[begin:end], guess[begin:end]]
+            for begin, end in oof.ranges
+        )
+        errors[metric] = _standard_error(moves, oof, kept.groups)
+    return {"oof": inside, "estimate": {**outside, "standard_error": errors}}
+
+
+def _standard_error(moves: Iterable[np.ndarray], oof: Tables, groups: np.ndarray | None) -> float:
+    """As `metrics.standard_error`, of influences that come range by range."""
+    if groups is None:
+        squares, n_units = sum(float(part @ part) for part in moves), oof.n_rows
+    else:
+        n_units = int(groups.max()) + 1
+        sums = np.zeros(n_units)
+        for (begin, end), part in zip(oof.ranges, moves, strict=True):
+            sums += np.bincount(groups[begin:end], part, n_units)
+        squares = float(sums @ sums)
+    return float(np.sqrt(squares * n_units / max(n_units - 1, 1)) / oof.n_rows)
+
+
+def _score_range(
+    oof: Tables,
+    rule: Rule,
+    by_fold: dict[int, Rule],
+    folds: np.ndarray,
+    rows: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of the rule for all and of the folds' rules: confusion counts (2, K, K) and summed log-losses
+    (2,); of the latter each row's prediction and log-loss (n,).
+    """
+    part, fold_of = read_range(oof, *rows), folds[slice(*rows)]
+    fitted = rule.apply(part.probabilities)
+    held_out = np.empty_like(fitted)
+    for fold in np.unique(fold_of).tolist():
+        inside = np.flatnonzero(fold_of == fold)
+        held_out[inside] = by_fold[fold].apply(np.take(part.probabilities, inside, axis=1))
+    label, both = part.label.astype(np.intp), (fitted, held_out)
+    guess = [mixed.argmax(axis=1) for mixed in both]
+    counts = [metrics.confusion(label, own, oof.n_classes) for own in guess]
+    losses = [metrics.row_losses(label, mixed) for mixed in both]
+    sums = np.array([own.sum() for own in losses])
+    return np.stack(counts), sums, guess[1].astype(np.int16), losses[1].astype(np.float32)
+
+
+def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: Run) -> dict[str, str]:
+    """probabilities.parquet and, of test rows, submission.csv, one range after the other."""
+    paths = {name: places.join(out, name) for name in (SUBMISSION, PROBABILITIES, RECORD)}
+    for path in paths.values():
+        places.remove(path)
+    answers = np.array(
+        [str(a) for a in source.meta.get("answers") or range(source.n_classes)], object
+    )
+    names = [f"p{k}" for k in range(source.n_classes)]
+    fields = [("image_id", pa.string())]
+    fields += [(c, pa.int16()) for c in ("fold", "label") if c in source.columns]
+    fields += [(name, pa.float32()) for name in names]
+    schema = pa.schema(fields, metadata={"ensemble": json.dumps({**source.meta, "member": "vote"})})
+    with ExitStack() as files:
+        text = files.enter_context(places.writing(paths[SUBMISSION])) if is_test else None
+        writer = files.enter_context(
+            pq.ParquetWriter(
+                files.enter_context(places.writing(paths[PROBABILITIES])),
+                schema,
+                compression="zstd",
+                use_dictionary=["image_id"],
+                use_byte_stream_split=names,
+            )
+        )
+        if text:
+            text.write(b"ImageID,ans\n")
+        for ids, mixed, fold, label in run(partial(_vote_range, source, rule), source.ranges):
+            arrays = [ids]
+            arrays += [pa.array(a) for a in (fold, label) if a is not None]
+            arrays += [pa.array(np.ascontiguousarray(own)) for own in mixed.T]
+            writer.write_table(pa.table(arrays, schema=schema))
+            if text:
+                pairs = zip(ids.to_pylist(), answers[mixed.argmax(axis=1)], strict=True)
+                text.write("".join(f"{_quoted(i)},{a}\n" for i, a in pairs).encode())
+    return paths
+
+
+def _vote_range(source: Tables, rule: Rule, rows: tuple[int, int]) -> tuple:
+    part = read_range(source, *rows)
+    return part.ids, rule.apply(part.probabilities), part.fold, part.label
+
+
+def _quoted(text: str) -> str:
+    if any(c in text for c in ',"\n\r'):
+        return '"' + text.replace('"', '""') + '"'
+    return text

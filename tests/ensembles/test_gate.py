@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+
+from ensembles import BadInput, cast, gate, metrics
+from ensembles.stack import stack
+
+
+@pytest.fixture
+def data(draw):
+    return stack(*draw(5, 300, 4))
+
+
+def test_every_kind_is_scored_with_and_without_offsets_and_one_is_chosen(data):
+    choice = gate.choose(data, np.arange(300) % 3)
+    names = [row["name"] for row in choice.table]
+    assert len(names) == 2 * len(gate.KINDS)
+    assert [row["name"] for row in choice.table if row["chosen"]] == [choice.name]
+    best = max(choice.table, key=lambda row: row["macro_f1"])
+    assert best["behind"] == 0
+    good = [row for row in choice.table if row["behind"] <= row["standard_error"]]
+    assert good == [row for row in choice.table if row["as_good"]]
+    least = min(row["log_loss"] for row in good)
+    for row in good:
+        assert row["loss_behind"] == row["log_loss"] - least
+    simplest = next(row for row in good if row["loss_behind"] <= row["loss_standard_error"])
+    assert simplest["name"] == choice.name
+
+
+def test_the_tables_scores_are_those_of_fits_without_the_fold(data):
+    folds = np.arange(300) % 3
+    choice = gate.choose(data, folds)
+    for name in ("top-k", "log-loss weights", "log-linear + offsets"):
+        predictions = np.empty(300, int)
+        for fold in range(3):
+            rule = gate.fit_candidate(data.take(folds != fold), name)
+            said = rule.apply(data.probabilities[:, folds == fold])
+            predictions[folds == fold] = said.argmax(axis=1)
+        (row,) = (r for r in choice.table if r["name"] == name)
+        assert row["macro_f1"] == metrics.macro_f1(data.labels, predictions, 4)
+
+
+def test_labels_of_a_fold_move_neither_its_rules_nor_the_choice_among_them(data):
+    folds = np.arange(300) % 4
+    labels = np.where(folds == 2, (data.labels + 1) % 4, data.labels)
+    first, second = (
+        gate.choose(stack(data.probabilities, y), folds).held_out for y in (data.labels, labels)
+    )
+    np.testing.assert_array_equal(first[folds == 2], second[folds == 2])
+
+
+def test_of_one_member_that_knows_and_three_that_guess_the_one_decides():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 4, 400)
+    probabilities = rng.dirichlet(np.ones(4), (4, 400)).astype(np.float32)
+    seen = np.where(rng.random(400) < 0.2, rng.integers(0, 4, 400), labels)
+    probabilities[2] = 0.2 * probabilities[2] + 0.8 * np.eye(4)[seen]
+    choice = gate.choose(stack(probabilities, labels), np.arange(400) % 5)
+    decided = choice.rule.apply(probabilities).argmax(axis=1)
+    assert np.mean(decided == probabilities[2].argmax(axis=1)) > 0.99
+    assert choice.rule.weights[2] > 0.7 * choice.rule.weights.sum()
+
+
+def test_many_folds_are_merged_and_too_few_are_drawn_by_group():
+    assert set(gate.gate_folds(np.arange(100) % 10, None)) == set(range(5))
+    assert set(gate.gate_folds(np.arange(6000) % 10, None)) == set(range(3))
+    groups = np.arange(100) // 10
+    drawn = gate.gate_folds(np.arange(100) // 50, groups)
+    assert len(set(drawn)) == 5
+    assert all(len(set(drawn[groups == g])) == 1 for g in range(10))
+
+
+def test_a_weighted_vote_without_an_objective_prints_what_it_chose_from(make_tables, tmp_path):
+    vote = cast(make_tables(), make_tables(kind="test"), "weighted")
+    record = vote.record()
+    assert record["choice"] in [row["name"] for row in record["candidates"]]
+    assert record["objective"] is None
+    assert sum(record["members"].values()) == pytest.approx(1)
+    vote.write(tmp_path)
+    explicit = cast(make_tables(), None, "weighted", "macro_f1")
+    assert explicit.choice is None
+    assert (explicit.rule.pool, explicit.rule.offsets, explicit.rule.temperature) == (
+        "linear",
+        None,
+        1.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ({"pool": "geometric"}, "pool: 'geometric', but must be one of linear, log_linear"),
+        ({"pool": "log_linear", "objective": "macro_f1"}, "--offsets"),
+        ({"negative": True}, "--pool log_linear"),
+        ({"top": 4}, "top: 4, but must be 1 to 3"),
+        ({"top": 0}, "top: 0"),
+        ({"ridge": -1.0}, "ridge: -1.0"),
+        ({"ridge": 1.0, "objective": "accuracy"}, "--objective log_loss"),
+        ({"mode": "soft", "weights": {"a": 0, "b": 0, "c": 0}}, "sum to 0"),
+        ({"mode": "soft", "weights": {"a": -1}}, "0 or more"),
+        ({"mode": "hard", "weights": {"aa": 1}}, "no member 'aa'.*Did you mean a"),
+        ({"weights": {"a": 1}}, "fits its own"),
+        ({"mode": "hard", "pool": "linear"}, "counts votes"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make_tables, how, text):
+    how = {"mode": "weighted", **how}
+    with pytest.raises(BadInput, match=text):
+        cast(make_tables(), None, **how)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"mode": "hard", "weights": {"a": 3, "b": 1}},
+        {"mode": "hard", "top": 2},
+        {"mode": "soft", "top": 2},
+        {"mode": "soft", "pool": "log_linear"},
+        {"mode": "soft", "offsets": True, "temperature": True},
+        {"mode": "weighted", "pool": "log_linear", "negative": True, "offsets": True},
+        {"mode": "weighted", "ridge": 20.0},
+        {"mode": "weighted", "objective": "macro_f1", "top": 2, "offsets": True},
+    ],
+)
+def test_what_makes_sense_is_voted_with_an_estimate(make_tables, how):
+    vote = cast(make_tables(), make_tables(kind="test"), **how)
+    assert vote.estimate["macro_f1"] > 0.2
+    assert sum(vote.weights.values()) == pytest.approx(1)
+    if "top" in how:
+        assert sum(w != 0 for w in vote.weights.values()) == 2
+
+
+def test_groups_that_straddle_folds_are_refused(make_tables):
+    oof = make_tables()
+    groups = {image_id: str(i // 2) for i, image_id in enumerate(oof["a"].ids)}
+    with pytest.raises(BadInput, match="45 of 45 groups stand in several of the 3 folds: 0, 1, 10"):
+        cast(oof, None, "weighted", groups=groups)
+
+
+def test_one_group_only_cannot_be_judged(make_tables):
+    oof = make_tables()
+    for table in oof.values():
+        table.fold[:] = 0
+    with pytest.raises(BadInput, match="at least 2 groups"):
+        cast(oof, None, "weighted", groups=dict.fromkeys(oof["a"].ids, "one"))
+
+
+def test_constant_and_identical_members_are_noted_without_numpys_warnings(make_tables, recwarn):
+    oof = make_tables(("a", "b", "c", "d"))
+    oof["b"].probabilities = oof["a"].probabilities.copy()
+    oof["c"].probabilities = np.full((90, 4), 0.25, np.float32)
+    vote = cast(oof, None, "weighted")
+    notes = "\n".join(vote.notes)
+    assert "a and b have the same probabilities" in notes
+    assert "c says the same of every photograph" in notes
+    assert not recwarn.list

@@ -1,0 +1,119 @@
+"""The vote's reasons through the command line, on tables made elsewhere."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ensembles import Table, write_table
+from orchestrator.cli import app
+
+
+@pytest.fixture
+def tables(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "tables"
+    for kind, n_rows in (("oof", 240), ("test", 30)):
+        labels = rng.integers(0, 3, n_rows)
+        for cost, name in enumerate(("one", "two", "three"), 1):
+            logits = rng.normal(size=(n_rows, 3))
+            logits[np.arange(n_rows), labels] += cost / 2 + 0.5
+            p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+            write_table(
+                folder / name / f"{kind}.parquet",
+                Table(
+                    np.array([f"{kind}{i}.jpg" for i in range(n_rows)], object),
+                    p.astype(np.float32),
+                    (np.arange(n_rows) % 4).astype(np.int16) if kind == "oof" else None,
+                    labels.astype(np.int16) if kind == "oof" else None,
+                    {"milliseconds_per_photo": float(cost)},
+                ),
+            )
+    return folder
+
+
+def run(*arguments):
+    done = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_vote_prints_its_reasons_and_what_it_chose_from(tables, tmp_path):
+    text = run("vote", "--tables", tables, "--out", tmp_path / "v", "--json", tmp_path / "v.json")
+    record = json.loads((tmp_path / "v.json").read_text())
+    assert record["choice"] in text
+    assert "<- chosen" in text
+    for reason in record["reasons"]:
+        assert f"{reason['text'][:30]}" in text
+    assert (tmp_path / "v" / "submission.csv").exists()
+
+
+def test_why_shows_every_member_and_writes_no_vote(tables, tmp_path):
+    text = run(
+        "vote", "--tables", tables, "--mode", "soft", "--why", "test3.jpg", "--out", tmp_path / "v"
+    )
+    for name in ("one", "two", "three", "linear pool", "first choices"):
+        assert name in text
+    assert not (tmp_path / "v").exists()
+    with pytest.raises(Exception, match=r"Did you mean test3\.jpg"):
+        run("vote", "--tables", tables, "--mode", "soft", "--why", "tset3.jpg")
+
+
+def test_the_front_names_the_cheapest_that_is_as_good(tables):
+    text = run("vote", "--tables", tables, "--pareto")
+    assert "ms a photo" in text
+    assert "Cheapest within one standard error of the best: " in text
+
+
+def test_options_of_a_vote_reach_it(tables, tmp_path):
+    out = tmp_path / "v"
+    for arguments, key, value in (
+        (["--mode", "weighted", "--pool", "log_linear", "--offsets"], "pool", "log_linear"),
+        (["--mode", "hard", "--weights", "one=2", "--weights", "two=0"], "mode", "hard"),
+        (["--mode", "soft", "--top", "2"], "choice", None),
+        (["--mode", "weighted", "--ridge", "50"], "objective", "log_loss"),
+    ):
+        run("vote", "--tables", tables, "--out", out, *arguments)
+        record = json.loads((out / "vote.json").read_text())
+        assert record[key] == value
+    assert all(weight > 0 for weight in record["members"].values())
+
+
+def test_two_submissions_are_laid_side_by_side(tables, tmp_path):
+    for mode in ("hard", "soft"):
+        run("vote", "--tables", tables, "--mode", mode, "--out", tmp_path / mode)
+    a, b = tmp_path / "hard" / "submission.csv", tmp_path / "soft" / "submission.csv"
+    lines = a.read_text().splitlines()
+    image_id, answer = lines[1].split(",")
+    lines[1] = f"{image_id},{(int(answer) + 1) % 3}"
+    b.write_text("\n".join(lines) + "\n")
+    text = run("compare", a, b)
+    assert f"{image_id}: {answer} in " in text
+    assert "answer" in text
+
+
+def test_any_number_of_submissions_is_laid_side_by_side(tmp_path):
+    for name, answers in (("a", "0123"), ("b", "0122"), ("c", "0123"), ("d", "3123")):
+        rows = "".join(f"{i},{answer}\n" for i, answer in enumerate(answers))
+        (tmp_path / f"{name}.csv").write_text("ImageID,ans\n" + rows)
+    files = [tmp_path / f"{name}.csv" for name in "abcd"]
+    text = run("compare", *files, "--json", tmp_path / "out.json")
+    assert "a and c are the same submission" in text
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["agreement"][0] == [1.0, 0.75, 1.0, 0.75]
+    assert report["counts"]["d"] == {"0": 0, "1": 1, "2": 1, "3": 2}
+    assert report["rows_that_differ"]["b | d"] == [["0", "0", "3"], ["3", "2", "3"]]
+    assert len(report["rows_that_differ"]) == 6
+
+
+def test_an_equal_submission_of_the_same_run_is_noticed(tmp_path):
+    from ensembles.submission import same_submissions, write_submission
+
+    ids = np.array(["a", "b"], object)
+    write_submission(tmp_path / "votes/soft/submission.csv", ids, ["1", "0"])
+    write_submission(tmp_path / "votes/hard/submission.csv", ids, ["1", "1"])
+    folder = f"{tmp_path}/votes"
+    found = same_submissions(ids, ["1", "0"], folder, f"{folder}/weighted")
+    assert found == [f"{folder}/soft/submission.csv"]
+    assert same_submissions(ids, ["1", "0"], folder, f"{folder}/soft") == []
