@@ -60,15 +60,15 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
 
 @dataclass
 class Ballot:
-    """The tables of the members that are complete, and notes on those that are not."""
+    """The tables of the members that vote. groups: image id -> group, where a run knows it."""
 
     oof: dict[str, ensembles.Table]
     test: dict[str, ensembles.Table]
     groups: dict[str, str] | None
-    notes: list[str]
 
 
-def ballot_of_run(run: Run) -> Ballot:
+def members_of(run: Run) -> tuple[list[str], list[str]]:
+    """The members of a run that are complete, and notes on those that are not."""
     trained = run.store.list("tables")
     names = [m.name for m in run.spec.members if m.name in trained]
     if not names:
@@ -77,8 +77,6 @@ def ballot_of_run(run: Run) -> Ballot:
             "python -m orchestrator train-members SPEC"
         )
     whole = {m.name for m in run.spec.members if m.targets is None}
-    voting = [name for name in names if name in whole]
-    oof, test = (_read(run.store, voting, kind) for kind in ("oof", "test"))
     notes = []
     missing = [m.name for m in run.spec.members if m.name not in trained]
     if missing:
@@ -86,7 +84,12 @@ def ballot_of_run(run: Run) -> Ballot:
     partial = [name for name in names if name not in whole]
     if partial:
         notes.append(f"predict only some targets, so left out: {', '.join(partial)}.")
-    return Ballot(oof, test, _groups(run.store), notes)
+    return [name for name in names if name in whole], notes
+
+
+def ballot_of(run: Run, members: Sequence[str]) -> Ballot:
+    oof, test = (_read(run.store, members, kind) for kind in ("oof", "test"))
+    return Ballot(oof, test, _groups(run.store))
 
 
 def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
@@ -133,8 +136,8 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
         console.print(table)
         if vote.objective not in (None, *explain.METRICS):
             console.print(_of_target(vote), markup=False)
-        explain.show_reasons(vote, console)
-        explain.show_candidates(vote, console)
+        explain.show_reasons(vote.reasons, console)
+        explain.show_candidates(vote.candidates, console)
         console.print(
             "Scores on out-of-fold rows; the votes' on rows that nothing was fitted to "
             "(± standard error)."
