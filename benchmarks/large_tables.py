@@ -24,12 +24,7 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parent.parent
 N_CLASSES, ROWS_A_GROUP, PER_PERSON, FOLDS = 18, 65_536, 7, 5
-VOTES = (
-    ("soft", None),
-    ("weighted", "log_loss"),
-    ("weighted", "macro_f1"),
-    ("weighted", None),
-)
+VOTES = (("weighted", "log_loss"), ("weighted", None))
 CHILD = """
 import json, re, sys, time
 from pathlib import Path
@@ -51,35 +46,35 @@ def draw(folder: Path, n_members: int, n_rows: int) -> None:
     fields += [("group", pa.string()), *((name, pa.float32()) for name in names)]
     schema = pa.schema(fields)
     how = {"compression": "zstd", "use_dictionary": ["group"], "use_byte_stream_split": names}
+    writers = []
     for member in range(n_members):
-        writers = []
-        for size in ("all", "half"):
-            path = folder / size / f"member{member:02}" / "oof.parquet"
+        paths = [folder / size / f"member{member:02}" / "oof.parquet" for size in ("all", "half")]
+        for path in paths:
             path.parent.mkdir(parents=True)
-            writers.append(pq.ParquetWriter(path, schema, **how))
-        for begin in range(0, n_rows, ROWS_A_GROUP):
-            rows = np.arange(begin, min(begin + ROWS_A_GROUP, n_rows))
-            shared, own = (np.random.default_rng(seed) for seed in (begin, [begin, member]))
-            labels = shared.choice(N_CLASSES, len(rows), p=_shares())
-            logits = shared.normal(size=(len(rows), N_CLASSES)).astype(np.float32)
-            logits[np.arange(len(rows)), labels] += 3.5
-            logits += own.standard_normal(logits.shape, np.float32) * (1.3 + 0.03 * member)
-            powers = np.exp(logits)
+        writers.append([pq.ParquetWriter(path, schema, **how) for path in paths])
+    for begin in range(0, n_rows, ROWS_A_GROUP):
+        rows = np.arange(begin, min(begin + ROWS_A_GROUP, n_rows))
+        rng, people = np.random.default_rng(begin), rows // PER_PERSON
+        labels = rng.choice(N_CLASSES, len(rows), p=_shares())
+        known = rng.standard_normal((len(rows), N_CLASSES), np.float32)
+        known[np.arange(len(rows)), labels] += 3.5
+        columns = [
+            pa.array([f"{row:08}.jpg" for row in rows]),
+            pa.array((people % FOLDS).astype(np.int16)),
+            pa.array(labels.astype(np.int16)),
+            pa.array([f"{person:07}" for person in people]),
+        ]
+        for member, (whole, half) in enumerate(writers):
+            noise = rng.standard_normal(known.shape, np.float32) * np.float32(1.3 + 0.03 * member)
+            powers = np.exp(known + noise)
             said = powers / powers.sum(axis=1, keepdims=True)
-            people = rows // PER_PERSON
-            columns = [
-                pa.array([f"{row:08}.jpg" for row in rows]),
-                pa.array((people % FOLDS).astype(np.int16)),
-                pa.array(labels.astype(np.int16)),
-                pa.array([f"{person:07}" for person in people]),
-                *(pa.array(np.ascontiguousarray(column)) for column in said.T),
-            ]
-            table = pa.table(columns, schema=schema)
-            writers[0].write_table(table)
+            own = [pa.array(np.ascontiguousarray(column)) for column in said.T]
+            table = pa.table([*columns, *own], schema=schema)
+            whole.write_table(table)
             if (left := n_rows // 2 - begin) > 0:
-                writers[1].write_table(table.slice(0, left))
-        for writer in writers:
-            writer.close()
+                half.write_table(table.slice(0, left))
+    for writer in (writer for pair in writers for writer in pair):
+        writer.close()
 
 
 def _shares() -> np.ndarray:

@@ -1,8 +1,10 @@
 """The votes of this project beside published ones: seconds, fitted and held-out scores.
 
     python benchmarks/voting.py                   # everything, about 20 minutes on one core
-    python benchmarks/voting.py speed             # the synthetic sizes only
-    python benchmarks/voting.py real --seeds 5    # real members of scikit-learn
+    python benchmarks/voting.py speed             # synthetic tables of 25 members
+    python benchmarks/voting.py log_loss          # the exact optimum at three sizes
+    python benchmarks/voting.py real              # real members of scikit-learn, five draws
+    python benchmarks/voting.py real wine --seeds 20
     python benchmarks/voting.py tables runs/demo  # the OOF tables of a run, halved by group
 
 AutoGluon and cma live in an environment of their own, data/venv-voting, made on the first call; the
@@ -21,6 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "data" / "venv-voting"
 PACKAGES = ["autogluon.core==1.6.3", "autogluon.common==1.6.3", "autogluon.features==1.6.3"]
+# What is added to the features of scikit-learn's data sets, in standard deviations.
+NOISE = {"digits": 1.6, "wine": 1.2, "breast_cancer": 1.5}
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 
 
@@ -98,7 +102,7 @@ def scikit_learn_members(name: str, seed: int):
     found = getattr(datasets, f"load_{name}")()
     rng = np.random.default_rng(seed)
     x = StandardScaler().fit_transform(found.data)
-    x += rng.normal(scale={"digits": 1.6, "wine": 1.2, "breast_cancer": 1.5}[name], size=x.shape)
+    x += rng.normal(scale=NOISE[name], size=x.shape)
     y = found.target
     # uneven classes, as people's ages are
     x, y = _uneven(x, y, rng)
@@ -317,13 +321,12 @@ def speed() -> None:
         members, labels = synthetic(25, 2 * 18_900, 18, seed)
         first = np.arange(18_900)
         half = members[:, 18_900:], labels[18_900:]
-        draws.append((members[:, first], labels[first], first % 5, None, *half))
+        oof = np.ascontiguousarray(members[:, :18_900])
+        draws.append((oof, labels[first], first % 5, None, *half))
     quick = [m for m in METHODS if m not in ("CMA-ES", "gate (ours)", "AutoGluon T=100")]
     measure("synthetic, 25 members x 18,900 rows x 18 classes", draws, quick)
     slow = ["gate (ours)", "AutoGluon T=100", "CMA-ES", AGAINST]
     measure("the same, one draw", draws[:1], slow)
-    for n_members, n_rows in ((200, 18_900), (50, 1_000_000)):
-        log_loss_only(n_members, n_rows)
 
 
 def log_loss_only(n_members: int, n_rows: int) -> None:
@@ -372,8 +375,8 @@ def log_loss_only(n_members: int, n_rows: int) -> None:
     print(f"{'SLSQP, gradient':<22}{theirs:>9.3f} s  {end}; {theirs / ours:.1f} times ours")
 
 
-def real(n_seeds: int) -> None:
-    for name in ("digits", "wine", "breast_cancer"):
+def real(names: list[str], n_seeds: int) -> None:
+    for name in names:
         draws = []
         for seed in range(n_seeds):
             oof, labels, folds, test, test_labels = scikit_learn_members(name, seed)
@@ -403,8 +406,8 @@ def run_tables(folder: str, n_seeds: int) -> None:
         labels = first.label.astype(int)
         draws.append(
             (
-                members[:, inside], labels[inside], first.fold[inside], groups[inside],
-                members[:, outside], labels[outside],
+                np.take(members, inside, axis=1), labels[inside], first.fold[inside],
+                groups[inside], np.take(members, outside, axis=1), labels[outside],
             )
         )  # fmt: skip
     measure(f"{folder}, {len(oof)} members x {len(draws[0][1])} OOF rows", draws, list(METHODS))
@@ -420,12 +423,16 @@ def main() -> None:
     what, *folders = arguments or ["all"]
     if what in ("all", "speed"):
         speed()
+    if what in ("all", "log_loss"):
+        for n_members, n_rows in ((25, 18_900), (200, 18_900), (50, 1_000_000)):
+            log_loss_only(n_members, n_rows)
     if what in ("all", "real"):
-        real(n_seeds)
+        real(folders or list(NOISE), n_seeds)
     if what == "all":
         folders = [f"runs/{name}" for name in ("demo", "elpv") if Path(f"runs/{name}").exists()]
-    for folder in folders:
-        run_tables(folder, n_seeds)
+    if what in ("all", "tables"):
+        for folder in folders:
+            run_tables(folder, n_seeds)
 
 
 if __name__ == "__main__" and in_peers_environment():

@@ -72,9 +72,9 @@ def derive(oof: Tables, run: Run, cache: str | os.PathLike[str] | None = None) -
 
 def _write(oof: Tables, run: Run, folder: Path) -> None:
     labels, folds, groups = _small_columns(oof)
-    # no member saw any row of a hold-out, so any split of it is honest for weights
-    folds = folds_for_weights(folds, groups).astype(np.int16)
     _check_groups(folds, groups)
+    # at least the three that the choice among kinds needs
+    folds = folds_for_weights(folds, groups, least=3).astype(np.int16)
     rows = stratified_rows(folds, labels, groups, oof.n_classes, SAMPLE)
     wanted = {b: rows[(rows >= b) & (rows < e)] - b for b, e in oof.ranges}
     samples = []
@@ -159,4 +159,6 @@ def _true_of(
     """(M, n) float32 of the true class, and the sample's rows of the range (M, s, K)."""
     part = read_range(oof, *rows)
     true = part.probabilities[:, np.arange(len(part.label)), part.label]
-    return np.maximum(true, np.float32(EPSILON)), part.probabilities[:, wanted[rows[0]]]
+    return np.maximum(true, np.float32(EPSILON)), np.take(
+        part.probabilities, wanted[rows[0]], axis=1
+    )

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ensembles import metrics, pools
+from ensembles.errors import BadInput
 from ensembles.estimate import apply_held_out, folds_for_weights
 from ensembles.log_linear import log_linear_weights
 from ensembles.offsets import bagged_offsets, bagged_offsets_each, fit_temperature
@@ -88,10 +89,15 @@ def choose(stack: Stack, folds: np.ndarray, groups: np.ndarray | None = None) ->
     fewer than three. groups: (N,), for standard errors.
 
     Each rule's temperature is fitted to what was said of rows that its weights were not fitted to:
-    of their own rows weights are surer than they should be.
+    of their own rows weights are surer than they should be. Raises BadInput for two groups.
     """
     folds = gate_folds(folds, groups)
     names = np.unique(folds).tolist()
+    if len(names) < 3:
+        raise BadInput(
+            f"{len(names)} groups of OOF rows: to choose among kinds of votes takes 3 or more. Name "
+            "an --objective, or vote with --mode soft."
+        )
     alone = {fold: _Fitted(stack, folds, (fold,)) for fold in names}
     pairs = {pair: _Fitted(stack, folds, pair) for pair in itertools.combinations(names, 2)}
 

@@ -177,7 +177,7 @@ def _log_loss_weights(oof: Tables, kept: Derived, without: int | None) -> tuple[
             if without is not None:
                 inside = kept.folds[begin:end] != without
             # every n-th of the rows that count: folds may themselves lie at a fixed step
-            yield kept.true(begin)[:, np.flatnonzero(inside)[::every]]
+            yield np.take(kept.true(begin), np.flatnonzero(inside)[::every], axis=1)
 
     weights = log_loss_weights(np.concatenate(list(parts(stride)), axis=1), 1e-7).weights
     best = weights, np.inf
@@ -255,10 +255,12 @@ def _score_range(
     """
     part, fold_of = read_range(oof, *rows), folds[slice(*rows)]
     fitted = rule.apply(part.probabilities)
-    held_out = np.empty_like(fitted)
-    for fold in np.unique(fold_of).tolist():
-        inside = np.flatnonzero(fold_of == fold)
-        held_out[inside] = by_fold[fold].apply(np.take(part.probabilities, inside, axis=1))
+    held_out = fitted
+    if any(own is not rule for own in by_fold.values()):
+        held_out = np.empty_like(fitted)
+        for fold in np.unique(fold_of).tolist():
+            inside = np.flatnonzero(fold_of == fold)
+            held_out[inside] = by_fold[fold].apply(np.take(part.probabilities, inside, axis=1))
     label, both = part.label.astype(np.intp), (fitted, held_out)
     guess = [mixed.argmax(axis=1) for mixed in both]
     counts = [metrics.confusion(label, own, oof.n_classes) for own in guess]

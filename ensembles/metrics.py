@@ -154,6 +154,15 @@ def influence(
     return {name: _influence(base(name), *view) for name, view in views.items()}
 
 
+def score_with_influence(
+    metric: str, labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """One metric's score and (N,) influence, of a target where `values` (K,) are given."""
+    per_target = None if values is None else {metric: values}
+    view = _view(metric, labels, probabilities.argmax(axis=1), probabilities, per_target)
+    return _score(base(metric), *view), _influence(base(metric), *view)
+
+
 def f1_influence(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
     """(N,) float64, how much one row moves macro F1, times N: `cell_influence` of its cell."""
     return _f1_moves(confusion(labels, predictions, n_classes))[labels, predictions]
@@ -227,10 +236,21 @@ def _views(
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """For each metric by name the labels, predictions and probabilities that it looks at."""
     guess = probabilities.argmax(axis=1)
-    views = dict.fromkeys(METRICS, (labels, guess, probabilities))
-    for name, values in (per_target or {}).items():
-        views[name] = values[labels], values[guess], by_value(probabilities, values)
-    return views
+    names = [*METRICS, *(per_target or {})]
+    return {name: _view(name, labels, guess, probabilities, per_target) for name in names}
+
+
+def _view(
+    metric: str,
+    labels: np.ndarray,
+    guess: np.ndarray,
+    probabilities: np.ndarray,
+    per_target: PerTarget | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if not per_target or metric not in per_target:
+        return labels, guess, probabilities
+    values = per_target[metric]
+    return values[labels], values[guess], by_value(probabilities, values)
 
 
 def _score(

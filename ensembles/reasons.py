@@ -34,19 +34,15 @@ def member_reasons(
     """
     labels, n_members = stack.labels, stack.n_members
     whole, without = _leave_each_out(stack, rules)
-    target = {metric: stack.values} if stack.values is not None else None
 
-    def score(mixed: np.ndarray) -> float:
-        return metrics.scores(labels, mixed, target)[metric]
+    def judged(mixed: np.ndarray) -> tuple[float, np.ndarray]:
+        return metrics.score_with_influence(metric, labels, mixed, stack.values)
 
-    def influence(mixed: np.ndarray) -> np.ndarray:
-        return metrics.influence(labels, mixed, target)[metric]
-
-    full, moves = score(whole), influence(whole)
+    full, moves = judged(whole)
     errors = (stack.meaning(stack.favourites) != stack.meaning(labels)).astype(np.float64)
     like = _correlations(errors, errors)
     np.fill_diagonal(like, -1)
-    solo = [score(own) for own in stack.probabilities]
+    solo = [judged(own)[0] for own in stack.probabilities]
     sign = -1 if metrics.base(metric) == "log_loss" else 1
     best = int(np.argmax(sign * np.array(solo)))
     found = []
@@ -58,10 +54,9 @@ def member_reasons(
             others = (errors.sum(axis=0) - errors[j]) / (n_members - 1)
             entry["error_correlation"] = float(_correlations(errors[j : j + 1], others[None])[0, 0])
             entry["like"] = names[int(like[j].argmax())]
-            left = without[j]
-            entry["loss_without"] = sign * (full - score(left))
-            change = moves - influence(left)
-            entry["standard_error"] = metrics.standard_error(change, groups)
+            left, left_moves = judged(without[j])
+            entry["loss_without"] = sign * (full - left)
+            entry["standard_error"] = metrics.standard_error(moves - left_moves, groups)
         entry["text"] = _in_words(entry, float(like[j].max()), names[best])
         found.append(entry)
     return found

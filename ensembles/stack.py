@@ -60,6 +60,8 @@ class Stack:
 
 def stack(probabilities: np.ndarray, labels: np.ndarray, values: np.ndarray | None = None) -> Stack:
     """From (M, N, K) probabilities and (N,) labels; values: see `Stack`."""
+    # rows chosen as p[:, rows] lie member beside member: every pass over one of them would be slow
+    probabilities = np.ascontiguousarray(probabilities)
     favourites = np.stack([member.argmax(axis=1) for member in probabilities]).astype(np.int16)
     labels = np.asarray(labels, np.intp)
     if values is None:

@@ -109,13 +109,15 @@ def _oof(units: list[Unit], photographs: Photographs, store: Store) -> tables.Ta
         by_fold.append(_mean([tables.read(store.uri(f"{u.path}/oof.parquet")) for u in seeds]))
     ids = np.concatenate([part.ids for part in by_fold])
     position = {image_id: i for i, image_id in enumerate(photographs.train["image_id"])}
-    order = np.argsort([position[image_id] for image_id in ids], kind="stable")
+    rows = np.array([position[image_id] for image_id in ids])
+    order = np.argsort(rows, kind="stable")
     return tables.Table(
         ids=ids[order],
         probabilities=np.concatenate([p.probabilities for p in by_fold])[order],
         fold=np.concatenate([p.fold for p in by_fold])[order],
         label=np.concatenate([p.label for p in by_fold])[order],
         meta=by_fold[0].meta,
+        group=photographs.train["group"].astype(str).to_numpy(object)[rows[order]],
     )
 
 

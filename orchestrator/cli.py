@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from .errors import FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed, WrongRequest
+from .errors import FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed
 
 app = typer.Typer(
     help="An ensemble of image classifiers: from photographs to a vote.",
@@ -231,77 +231,15 @@ def vote(
     ] = False,
     address: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="spread tables too large for memory over this Ray"),
+        typer.Option(metavar="HOST:PORT", help="spread ranges of rows over this Ray"),
     ] = None,
     json: Json = None,
 ) -> None:
     """Combine the members' predictions: hard, soft, or with weights fitted to their OOF rows."""
-    import ensembles
+    asked = {name: value for name, value in locals().items() if name != "json"}
+    from . import vote_command
 
-    from . import explain, voting
-
-    given = [
-        name
-        for name, value in (
-            ("SPEC", spec),
-            ("--run", run),
-            ("--tables", tables),
-            ("--submissions", submissions),
-        )
-        if value
-    ]
-    if len(given) > 1 and given != ["SPEC", "--run"]:
-        raise WrongRequest(f"give one of SPEC, --run, --tables and --submissions, not {given}")
-    if submissions:
-        if mode == "weighted":
-            raise WrongRequest(
-                "submissions have no OOF rows to fit weights to: --mode hard or soft"
-            )
-        files = list(map(str, submissions))
-        if mode == "soft":
-            result = ensembles.cast(None, ensembles.read_soft_submissions(files), "soft")
-        else:
-            result = ensembles.cast_submissions(files)
-        paths = result.write(out or explain.vote_folder(result.mode, result.objective))
-        voting.show_vote(result, _console(), paths)
-        _write_json(json, result.record())
-        return
-    where = ""
-    if tables and explain.vote_in_ranges(
-        tables, out, mode, objective, address, explain.options(locals()), json, _console()
-    ):
-        return
-    if tables:
-        oof, test = (ensembles.read_members(tables, kind) for kind in ("oof", "test"))
-        ballot = voting.Ballot(oof, test, None, [])
-    else:
-        found = voting.find_run(spec, small, sets or (), run)
-        if mode in (None, found.spec.vote.mode):
-            top = top or found.spec.vote.top
-        mode = mode or found.spec.vote.mode
-        objective = objective or found.spec.vote.objective
-        where = found.store.root + "/"
-        ballot = voting.ballot_of_run(found)
-    how = explain.options(locals())
-    if pareto:
-        front = ensembles.pareto(ballot.oof, objective or "macro_f1", ballot.groups)
-        explain.show_pareto(front, _console())
-        _write_json(json, front)
-        return
-    result = ensembles.cast(
-        ballot.oof, ballot.test, mode or "weighted", objective, ballot.groups, **how
-    )
-    result.notes += ballot.notes
-    if why:
-        reason = explain.why(result, ballot, why)
-        explain.show_why(reason, _console())
-        _write_json(json, reason)
-        return
-    folder = out or where + explain.vote_folder(result.mode, result.objective)
-    result.notes += explain.same_as_earlier(result, folder, where)
-    paths = result.write(folder)
-    voting.show_vote(result, _console(), paths)
-    _write_json(json, result.record())
+    _write_json(json, vote_command.vote(vote_command.Asked(**asked), _console()))
 
 
 @app.command()

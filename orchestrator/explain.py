@@ -13,85 +13,10 @@ from ensembles.submission import same_submissions
 from .errors import WrongRequest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .voting import Ballot
 
 MOST_ROWS = 20
 METRICS = {"macro_f1": "macro F1", "accuracy": "accuracy", "log_loss": "log-loss"}
-
-
-def vote_folder(mode: str, objective: str | None) -> str:
-    # a colon is no part of a file name everywhere
-    return f"votes/{mode}-{objective.replace(':', '-')}" if objective else f"votes/{mode}"
-
-
-def parse_weights(given: list[str] | None) -> dict[str, float] | None:
-    """`a=2 b=1` -> numbers by member."""
-    if not given:
-        return None
-    found = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise WrongRequest(f"--weights {text!r}: write MEMBER=NUMBER, as in --weights swin=2")
-    return found
-
-
-def options(given: dict[str, Any]) -> dict[str, Any]:
-    """What `ensembles.cast` takes beside mode and objective, from a command's arguments."""
-    names = ("pool", "offsets", "temperature", "ridge", "negative", "top")
-    how = {name: given[name] for name in names}
-    return {**how, "weights": parse_weights(given["weights"])}
-
-
-def vote_in_ranges(
-    tables: str,
-    out: str | None,
-    mode: str | None,
-    objective: str | None,
-    address: str | None,
-    how: dict[str, Any],
-    json: Path | None,
-    console: Console,
-) -> bool:
-    """Vote over tables too large for memory; False, and nothing done, where they are not.
-
-    With an address the ranges of rows are read and voted on by the tasks of a Ray cluster.
-    """
-    from contextlib import nullcontext
-    from json import dumps
-
-    from ensembles.large import too_large
-    from ensembles.request import Request
-
-    if not address and not too_large(tables):
-        return False
-    mode = mode or "weighted"
-    folder = out or vote_folder(mode, Request(mode, objective, **how).fitted_for)
-    if address:
-        from .cluster import mapped
-
-        runner = mapped(address)
-    else:
-        runner = nullcontext(map)
-    with runner as run:
-        record = ensembles.cast_large(tables, folder, mode, objective, run=run, **how)
-    for name, weight in record["members"].items():
-        console.print(f"{name}: {weight:.3f}", markup=False)
-    if record["estimate"]:
-        figures = ", ".join(f"{METRICS[m]} {record['estimate'][m]:.4f}" for m in METRICS)
-        console.print(f"on rows that nothing was fitted to: {figures}")
-    for note in record["notes"]:
-        console.print(f"note: {note}", markup=False)
-    console.print(f"{record['seconds']:.1f} s, in ranges of rows. The vote is in {folder}")
-    if json:
-        json.write_text(dumps(record, indent=2) + "\n")
-    return True
 
 
 def why(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, Any]:
@@ -121,20 +46,35 @@ def same_as_earlier(vote: ensembles.Vote, folder: str, run: str) -> list[str]:
     ]
 
 
-def show_reasons(vote: ensembles.Vote, console: Console) -> None:
-    width = max((len(reason["member"]) for reason in vote.reasons), default=0)
-    for reason in vote.reasons:
+def show_large(record: dict[str, Any], folder: str, console: Console) -> None:
+    """What `cast_large` found, as text."""
+    if record["estimate"]:
+        errors = record["estimate"]["standard_error"]
+        figures = (f"{n} {record['estimate'][m]:.4f} ±{errors[m]:.4f}" for m, n in METRICS.items())
+        console.print(f"on rows that nothing was fitted to: {', '.join(figures)}")
+    for name, weight in record["members"].items():
+        console.print(f"{name}: {weight:.3f}", markup=False)
+    show_reasons(record.get("reasons", []), console)
+    show_candidates(record.get("candidates", []), console)
+    for note in record["notes"]:
+        console.print(f"note: {note}", markup=False)
+    console.print(f"{record['seconds']:.1f} s, in ranges of rows. The vote is in {folder}")
+
+
+def show_reasons(reasons: list[dict[str, Any]], console: Console) -> None:
+    width = max((len(reason["member"]) for reason in reasons), default=0)
+    for reason in reasons:
         console.print(f"{reason['member']:<{width}}  {reason['text']}", markup=False)
 
 
-def show_candidates(vote: ensembles.Vote, console: Console) -> None:
-    if not vote.candidates:
+def show_candidates(candidates: list[dict[str, Any]], console: Console) -> None:
+    if not candidates:
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("chosen among, simplest first")
     for name in (*METRICS.values(), "F1 behind", "loss behind", ""):
         table.add_column(name, justify="right")
-    for row in vote.candidates:
+    for row in candidates:
         loss = ""
         if row["as_good"]:
             loss = f"{row['loss_behind']:.4f} ±{row['loss_standard_error']:.4f}"

@@ -61,15 +61,15 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
 
 @dataclass
 class Ballot:
-    """The tables of the members that are complete, and notes on those that are not."""
+    """The tables of the members that vote. groups: image id -> group, where a run knows it."""
 
     oof: dict[str, ensembles.Table]
     test: dict[str, ensembles.Table]
     groups: dict[str, str] | None
-    notes: list[str]
 
 
-def ballot_of_run(run: Run) -> Ballot:
+def members_of(run: Run) -> tuple[list[str], list[str]]:
+    """The members and joins of a run that can vote, and notes on those that cannot."""
     trained = run.store.list("tables")
     names = [m.name for m in run.spec.members if m.name in trained]
     if not names:
@@ -78,7 +78,6 @@ def ballot_of_run(run: Run) -> Ballot:
             "python -m orchestrator train-members SPEC"
         )
     voting = [name for name in run.spec.voters() if name in trained]
-    oof, test = (_read(run.store, voting, kind) for kind in ("oof", "test"))
     notes = []
     lost = _left_out(run)
     if lost:
@@ -92,7 +91,12 @@ def ballot_of_run(run: Run) -> Ballot:
         notes.append(
             f"predict only some targets and are in no join, so left out: {', '.join(partial)}."
         )
-    return Ballot(oof, test, _groups(run.store), notes)
+    return voting, notes
+
+
+def ballot_of(run: Run, members: Sequence[str]) -> Ballot:
+    oof, test = (_read(run.store, members, kind) for kind in ("oof", "test"))
+    return Ballot(oof, test, _groups(run.store))
 
 
 def _left_out(run: Run) -> list[str]:
@@ -151,8 +155,8 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
         console.print(table)
         if vote.objective not in (None, *explain.METRICS):
             console.print(_of_target(vote), markup=False)
-        explain.show_reasons(vote, console)
-        explain.show_candidates(vote, console)
+        explain.show_reasons(vote.reasons, console)
+        explain.show_candidates(vote.candidates, console)
         console.print(
             "Scores on out-of-fold rows; the votes' on rows that nothing was fitted to "
             "(± standard error)."

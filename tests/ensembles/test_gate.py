@@ -153,3 +153,20 @@ def test_constant_and_identical_members_are_noted_without_numpys_warnings(make_t
     assert "a and b have the same probabilities" in notes
     assert "c says the same of every photograph" in notes
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("n_rows", [3, 5, 12])
+def test_hardly_any_rows_give_a_choice_all_the_same(make_tables, recwarn, n_rows):
+    vote = cast(make_tables(n_rows=n_rows), None, "weighted")
+    assert vote.choice
+    assert not recwarn.list
+
+
+def test_two_groups_are_too_few_to_choose_by(make_tables):
+    oof = make_tables()
+    for table in oof.values():
+        table.fold[:] = np.arange(90) % 2
+    groups = {image_id: str(i % 2) for i, image_id in enumerate(oof["a"].ids)}
+    with pytest.raises(BadInput, match=r"2 groups of OOF rows.*--objective"):
+        cast(oof, None, "weighted", groups=groups)
+    assert cast(oof, None, "weighted", "log_loss", groups=groups).estimate

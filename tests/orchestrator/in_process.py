@@ -13,7 +13,7 @@ from orchestrator import data, units, worker
 from orchestrator.photographs import write_photographs
 from orchestrator.spec import load
 from orchestrator.store import Store
-from orchestrator.voting import Run, ballot_of_run
+from orchestrator.voting import Run, ballot_of, members_of
 
 
 def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
@@ -79,7 +79,8 @@ def assert_same(a, b) -> None:
 
 def vote_on(run: Run, mode: str) -> ensembles.Vote:
     """What `vote` casts over the members of a run."""
-    ballot = ballot_of_run(run)
+    members, notes = members_of(run)
+    ballot = ballot_of(run, members)
     vote = ensembles.cast(ballot.oof, ballot.test, mode, None, ballot.groups)
-    vote.notes += ballot.notes
+    vote.notes += notes
     return vote

@@ -107,6 +107,13 @@ def test_the_winners_settings_are_in_the_resolved_spec_and_its_fold_is_not_train
     assert times[f"units/searched/{best['hash']}/fold-1"] > searched
 
 
+def test_oof_tables_know_the_groups(trained):
+    images = pd.read_parquet(trained / "runs/e2e/images.parquet").set_index("image_id")
+    for path in (trained / "runs/e2e/tables").glob("*/oof.parquet"):
+        oof = pd.read_parquet(path).set_index("image_id")
+        assert (oof["group"] == images["group"].astype(str)[oof.index]).all()
+
+
 def test_a_second_call_does_nothing_in_seconds(trained):
     before = unit_files(trained)
     tables = {f: f.stat().st_mtime_ns for f in (trained / "runs/e2e/tables").rglob("*.parquet")}

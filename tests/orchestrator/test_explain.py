@@ -80,6 +80,19 @@ def test_options_of_a_vote_reach_it(tables, tmp_path):
     assert all(weight > 0 for weight in record["members"].values())
 
 
+def test_tables_too_large_for_memory_are_voted_over_in_ranges(tables, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run("vote", "--tables", tables, "--out", tmp_path / "whole")
+    monkeypatch.setattr("ensembles.large.too_large", lambda *_: True)
+    text = run("vote", "--tables", tables, "--out", tmp_path / "ranges")
+    assert "in ranges of rows" in text
+    assert "fitted to a stratified sample, 240 of 240 rows" in text
+    first, second = ((tmp_path / d / "submission.csv").read_bytes() for d in ("whole", "ranges"))
+    assert first == second
+    text = run("vote", "--tables", tables, "--why", "test3.jpg", "--mode", "soft")
+    assert "first choices" in text
+
+
 def test_two_submissions_are_laid_side_by_side(tables, tmp_path):
     for mode in ("hard", "soft"):
         run("vote", "--tables", tables, "--mode", mode, "--out", tmp_path / mode)
