@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from .errors import FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed
+from .errors import FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed, WrongRequest
+from .options import Json, Mode, OptionalSpec, RunDir, Sets, Small, SpecFile
 
 app = typer.Typer(
     help="An ensemble of image classifiers: from photographs to a vote.",
@@ -19,29 +21,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-SpecFile = Annotated[
-    Path, typer.Argument(metavar="SPEC", help="an ensemble file, ensembles/*.yaml")
-]
-Small = Annotated[bool, typer.Option("--small", help="merge the spec's `small:` block over it")]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="override one key, e.g. members.effnet.lr=1e-3"
-    ),
-]
-RunDir = Annotated[
-    str | None,
-    typer.Option("--run", metavar="DIR", help="run folder (default runs/<name>), or s3://"),
-]
-Json = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="the figures, for programs")
-]
-
-Mode = Literal["hard", "soft", "weighted"]
-OptionalSpec = Annotated[
-    Path | None, typer.Argument(metavar="[SPEC]", help="default: the run trained last")
-]
-
 
 def main() -> NoReturn:
     """Run one command. A wrong request ends with its mistakes and code 2, without a traceback."""
@@ -50,7 +29,7 @@ def main() -> NoReturn:
     try:
         app(prog_name="python -m orchestrator", standalone_mode=True)
     except SystemExit as end:
-        if end.code == INTERRUPTED:
+        if end.code == INTERRUPTED and "--new-run" not in sys.argv:
             print("Stopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
         raise
     except Exception as error:
@@ -98,10 +77,10 @@ def _console():
     return Console(width=width, soft_wrap=width is not None, highlight=False)
 
 
-def _store(spec, run: str | None):
-    from .store import Store
-
-    return Store(run or f"runs/{spec.name}")
+def _with_run(run: str) -> str:
+    """This very command for the run folder `run` instead of a new one."""
+    words = [word for word in sys.argv[1:] if word != "--new-run"]
+    return shlex.join(["python", "-m", "orchestrator", *words, "--run", run])
 
 
 @app.command()
@@ -120,15 +99,38 @@ def sample(
 
 
 @app.command()
+def prepare(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="a folder of photos")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="the folder for their copy")],
+    remove_background: Annotated[
+        bool, typer.Option("--remove-background", help="keep the person, make the rest black")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="photos at once (default: one a CPU)")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Copy a folder of photos, changed; run again, it makes what is new or missing."""
+    if not remove_background:
+        raise WrongRequest(
+            "say what is to be prepared: "
+            f"python -m orchestrator prepare --remove-background {source} {target}"
+        )
+    from .preparing import prepare
+
+    prepare(source, target, _console(), jobs, json)
+
+
+@app.command()
 def check(
     spec: SpecFile, small: Small = False, sets: Sets = None, run: RunDir = None, json: Json = None
 ) -> None:
     """Validate spec and data and train nothing; exit code 0 only where training would start."""
-    from . import checking
+    from . import checking, run_folders
     from .spec import load
 
     loaded = load(spec, small=small, sets=sets or ())
-    checking.check(loaded, _store(loaded, run), _console(), json)
+    checking.check(loaded, run_folders.to_train(loaded.name, run), _console(), json)
 
 
 @app.command("train-members")
@@ -146,15 +148,32 @@ def train_members(
         ),
     ] = None,
     run: RunDir = None,
+    new_run: Annotated[
+        bool,
+        typer.Option("--new-run", help="from nothing, into runs/<name>-2, runs/<name>-3, ..."),
+    ] = False,
 ) -> None:
     """Search, train every fold of every member, write the tables; again: do what is missing."""
+    from . import run_folders
     from .search_space import STOPPED
     from .spec import load
     from .training import train_members
 
-    loaded = load(spec, small=small, sets=sets or ())
-    store, console = _store(loaded, run), _console()
-    outcome = train_members(loaded, store, console, only=only or (), address=address)
+    if run and new_run:
+        raise WrongRequest("--run names the run folder and --new-run finds a new one: give one")
+    loaded, console = load(spec, small=small, sets=sets or ()), _console()
+    again = "run the same command again."
+    if new_run:
+        run = run_folders.new_run(loaded.name)
+        again = f"go on with: {_with_run(run)}"
+        console.print(f"A new run: {run}. If it stops before its end, {again}", markup=False)
+    store = run_folders.to_train(loaded.name, run)
+    try:
+        outcome = train_members(loaded, store, console, only=only or (), address=address)
+    except KeyboardInterrupt:
+        if new_run:
+            print(f"\nStopped. Nothing is lost: {again}", file=sys.stderr)
+        raise
     if not outcome.trained and not outcome.failures:
         console.print(
             f"Nothing to do: all {outcome.already} units are trained. Tables: {store.uri('tables')}"
@@ -171,9 +190,10 @@ def train_members(
         listing = "\n".join(f"- {what}: {why}" for what, why in outcome.failures.items())
         raise RunFailed(
             f"{len(outcome.failures)} failed:\n{listing}\n"
-            "The rest is done and kept. Change the settings and run the same command again."
+            f"The rest is done and kept. Change the settings and {again}"
         )
-    console.print(f"Next: python -m orchestrator vote {spec}{' --small' if small else ''}")
+    where = (" --small" if small else "") + (f" --run {run}" if run else "")
+    console.print(f"Next: python -m orchestrator vote {spec}{where}", markup=False)
 
 
 @app.command()
@@ -264,16 +284,28 @@ def leaderboard(
 
 @app.command()
 def evaluate(
-    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="submission or table")],
-    truth: Annotated[str, typer.Option(metavar="CSV", help="ImageID,ans with the right answers")],
+    predictions: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PREDICTIONS]",
+            help="submission or table (default: $SM_OUTPUT_DATA_DIR/submission.csv)",
+        ),
+    ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CSV",
+            help="ImageID,ans with the right answers (default: in $SM_GROUND_TRUTH_DIR)",
+        ),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Accuracy and macro F1, by class and by target, of predictions whose truth is known."""
     import ensembles
 
-    from . import voting
+    from . import run_folders, voting
 
-    report = ensembles.evaluate(predictions, truth)
+    report = ensembles.evaluate(*run_folders.to_evaluate(predictions, truth))
     voting.show_evaluation(report, _console())
     _write_json(json, report)
 

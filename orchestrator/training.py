@@ -10,7 +10,7 @@ from rich.console import Console
 
 from members.errors import BadInput
 
-from . import data, tracking, units
+from . import data, run_folders, tracking, units
 from .assemble import assemble
 from .cluster import show_token
 from .errors import WrongRequest, unknown
@@ -82,7 +82,7 @@ def train_members(
         for join in resolved.join:
             if assemble_join(join, resolved, photographs, store):
                 outcome.tables.append(join.name)
-        _remember(store)
+        run_folders.remember(store)
         outcome.seconds = time.monotonic() - started
         if outcome.timing.get("slots"):
             timing = {name: round(seconds, 3) for name, seconds in outcome.timing.items()}
@@ -235,8 +235,3 @@ def _chosen(spec: Spec, only: Sequence[str]) -> set[str]:
     if wrong:
         raise WrongRequest(wrong)
     return set(only or names)
-
-
-def _remember(store: Store) -> None:
-    """`runs/latest` names the run trained last."""
-    Store("runs").write("latest", store.root + "\n")

@@ -15,7 +15,7 @@ from rich.console import Console
 
 import ensembles
 
-from . import explain, voting
+from . import explain, run_folders, voting
 from .errors import WrongRequest
 
 
@@ -66,11 +66,10 @@ class Asked:
 
 @dataclass
 class _Source:
-    """Where the members' tables are. members: None for all there. root: "" or the run's folder/."""
+    """Where the members' tables are. members: None for all there."""
 
     folder: str
     members: list[str] | None
-    root: str
     mode: str
     objective: str | None
     notes: list[str]
@@ -114,11 +113,19 @@ def vote(asked: Asked, console: Console) -> dict[str, Any]:
         reason = explain.why(result, ballot, asked.why)
         explain.show_why(reason, console)
         return reason
-    folder = asked.out or source.root + vote_folder(result.mode, result.objective)
     result.notes += source.notes
-    result.notes += explain.same_as_earlier(result, folder, source.root)
-    voting.show_vote(result, console, result.write(folder))
+    _write(result, asked.out, source.run, console)
     return result.record()
+
+
+def _write(result: ensembles.Vote, out: str | None, run: voting.Run | None, console: Console):
+    store = run.store if run else None
+    folders = run_folders.for_vote(out, store, vote_folder(result.mode, result.objective))
+    if store:
+        result.notes += explain.same_as_earlier(result, folders[0], f"{store.root}/")
+    for folder in folders:
+        paths = result.write(folder)
+    voting.show_vote(result, console, paths)
 
 
 def vote_folder(mode: str, objective: str | None) -> str:
@@ -129,14 +136,13 @@ def vote_folder(mode: str, objective: str | None) -> str:
 def _source(asked: Asked) -> _Source:
     if asked.tables:
         mode = asked.mode or "weighted"
-        return _Source(asked.tables, None, "", mode, asked.objective, [], None)
+        return _Source(asked.tables, None, mode, asked.objective, [], None)
     run = voting.find_run(asked.spec, asked.small, asked.sets or (), asked.run)
     members, notes = voting.members_of(run)
     mode = asked.mode or run.spec.vote.mode
     objective = asked.objective or run.spec.vote.objective
-    root = run.store.root + "/"
     top = run.spec.vote.top if mode == run.spec.vote.mode else None  # it was meant for that one
-    return _Source(run.store.uri("tables"), members, root, mode, objective, notes, run, top)
+    return _Source(run.store.uri("tables"), members, mode, objective, notes, run, top)
 
 
 def _over_submissions(asked: Asked, console: Console) -> dict[str, Any]:
@@ -147,7 +153,7 @@ def _over_submissions(asked: Asked, console: Console) -> dict[str, Any]:
         result = ensembles.cast(None, ensembles.read_soft_submissions(files), "soft")
     else:
         result = ensembles.cast_submissions(files)
-    voting.show_vote(result, console, result.write(asked.out or vote_folder(result.mode, None)))
+    _write(result, asked.out, None, console)
     return result.record()
 
 
@@ -164,7 +170,8 @@ def _in_ranges(
     from ensembles.request import Request
 
     fitted_for = Request(source.mode, source.objective, **how).fitted_for
-    folder = asked.out or source.root + vote_folder(source.mode, fitted_for)
+    store = source.run.store if source.run else None
+    folder = run_folders.for_vote(asked.out, store, vote_folder(source.mode, fitted_for))[0]
     runner = nullcontext(map)
     if asked.address:
         from .cluster import mapped

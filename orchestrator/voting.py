@@ -16,7 +16,7 @@ from rich.table import Table
 
 import ensembles
 
-from . import explain
+from . import explain, run_folders
 from .errors import WrongRequest
 from .search_space import STOPPED
 from .spec import Spec, load
@@ -35,19 +35,10 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
     """The run of a spec, of a folder, or, with neither, the one trained last."""
     if spec_file:
         spec = load(spec_file, small=small, sets=sets)
-        return Run(spec, Store(folder or f"runs/{spec.name}"))
+        return Run(spec, run_folders.to_read(spec.name, folder))
     if small or sets:
         raise WrongRequest("--small and --set change a spec: give its file too")
-    if folder is None:
-        try:
-            folder = Store("runs").read("latest").decode().strip()
-        except FileNotFoundError:
-            raise WrongRequest(
-                "nothing was trained here yet (there is no runs/latest). Give a SPEC, --run DIR, "
-                "--tables DIR or --submissions CSV, or train first: "
-                "python -m orchestrator train-members SPEC"
-            ) from None
-    store = Store(folder)
+    store = Store(folder) if folder else run_folders.latest()
     try:
         text = store.read("spec.yaml").decode()
     except FileNotFoundError:

@@ -49,7 +49,8 @@ def test_ray_is_imported_in_four_files_at_most():
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["vote", "--help"], ["check", "--help"], ["train-members", "--help"], ["vote"],
-     ["evaluate", "--help"], ["compare", "--help"], ["vote", "ensembles/demo.yaml", "--run", "/nowhere"]],
+     ["evaluate", "--help"], ["compare", "--help"], ["vote", "ensembles/demo.yaml", "--run", "/nowhere"],
+     ["prepare", "--help"], ["prepare", "--remove-background", "/nowhere", "copy"]],
 )  # fmt: skip
 def test_quick_commands_import_neither_torch_nor_ray(arguments, tmp_path):
     code = (

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from members import sample
+from orchestrator import cli
 from tests.orchestrator.commands import SPEC, orchestrator
 
 
@@ -15,6 +18,25 @@ def photos(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("photos") / "photos"
     sample.draw(folder, profiles=44, eval=60, seed=5, size=(96, 72))
     return folder
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run a command in this process, in a folder of its own: (exit code, stdout, stderr)."""
+    for name in [name for name in os.environ if name.startswith("SM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENSEMBLE_CACHE", str(tmp_path / "cache"))
+
+    def command(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["orchestrator", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err + captured.out
+        return end.value.code, captured.out, captured.err
+
+    return command
 
 
 @pytest.fixture(scope="session")
