@@ -128,7 +128,7 @@ def test_two_processes_leave_the_tables_of_one(trained):
         assert (ours["workers"], theirs["workers"]) == (2, 1)
         assert ours["resumed_after_epoch"] == record.parent.name.endswith("1")
         assert {f.name for f in Path(store.uri(path)).iterdir()} == {
-            "unit.json", "history.csv", "model.safetensors", "oof.parquet", "test.parquet",
+            "unit.json", "history.csv", "predictions.png", "model.safetensors", "oof.parquet", "test.parquet",
         }  # fmt: skip
 
 
