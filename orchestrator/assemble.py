@@ -53,8 +53,8 @@ def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str,
     A common epoch's files are put where each unit's own would stand.
     """
     recipe = member.recipe
-    records = {unit: store.read_json(f"{unit.path}/unit.json") for unit in units}
-    histories = [record["history"] for record in records.values()]
+    records = [store.read_json(f"{unit.path}/unit.json") for unit in units]
+    histories = [record["history"] for record in records]
     chosen = {"select": recipe.select, "metric": recipe.metric}
     if recipe.select == "common_epoch":
         epoch = common_epoch(histories, recipe.metric)
@@ -65,7 +65,7 @@ def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str,
     elif recipe.select == "last":
         epochs = list(map(len, histories))
     else:
-        epochs = [record["best_epoch"] for record in records.values()]
+        epochs = [record["best_epoch"] for record in records]
     names = [unit.path.rsplit("/", 1)[1] for unit in units]
     return {**chosen, "epochs": dict(zip(names, epochs, strict=True))}
 
