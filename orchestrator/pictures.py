@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 
-_COLUMNS, _HEIGHT, _LINE, _GAP = 6, 160, 14, 6  # pictures a row; pixels
+_COLUMNS, _HEIGHT, _LINE, _GAP = 6, 128, 14, 6  # pictures a row; pixels
 _INK, _RIGHT, _WRONG = (40, 40, 40), (0, 120, 60), (200, 0, 0)
 
 
@@ -44,5 +44,5 @@ def prediction_grid(
         pen.text((left, top + size[1] + 2), true, fill=_INK)
         pen.text((left, top + size[1] + 2 + _LINE), guess, fill=_WRONG if wrong else _RIGHT)
     content = io.BytesIO()
-    sheet.save(content, "PNG")
+    sheet.save(content, "PNG", compress_level=1)  # a tenth larger, three times as fast
     return content.getvalue()

@@ -99,7 +99,7 @@ class WeightsAndBiases:
             project=self._project,
             config=settings_of(self._unit),
             dir=folder,
-            resume="allow",
+            resume=None if os.environ.get("WANDB_MODE") == "offline" else "allow",
             reinit="create_new",
             settings=wandb.Settings(console="off", silent=True),
         )

@@ -62,7 +62,11 @@ def test_no_person_was_predicted_by_a_model_that_saw_them(trained):
 def test_a_finished_unit_holds_what_its_folder_promises(trained):
     for unit in finished(trained):
         assert {f.name for f in unit.iterdir()} == {"unit.json", "history.csv", "model.safetensors",
-                                                    "oof.parquet", "test.parquet"}  # fmt: skip
+                                                    "oof.parquet", "test.parquet",
+                                                    "predictions.png"}  # fmt: skip
+        (events,) = (trained / "runs/e2e/tracking/tensorboard" / unit.relative_to(
+            trained / "runs/e2e")).iterdir()  # fmt: skip
+        assert events.stat().st_size > (unit / "predictions.png").stat().st_size
         record = json.loads((unit / "unit.json").read_text())
         history = pd.read_csv(unit / "history.csv")
         assert history["epoch"].tolist() == list(range(1, len(history) + 1))

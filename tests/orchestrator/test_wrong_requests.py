@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import ensembles
-from orchestrator import cli
+from orchestrator import cli, tracking
 
 
 @pytest.fixture
@@ -302,6 +302,27 @@ def test_submissions_are_voted_on_by_id_and_13_0_is_a_13(run, tmp_path):
     assert "0.5" in out
 
 
+def test_soft_submissions_are_averaged(run, tmp_path):
+    (tmp_path / "a.csv").write_text("ImageID,cat,dog\nx.jpg,0.6,0.4\ny.jpg,0.5,0.5\n")
+    (tmp_path / "b.csv").write_text("ImageID,cat,dog\ny.jpg,0.1,0.9\nx.jpg,0.3,0.7\n")
+    code, _, _ = run("vote", "--mode", "soft", "--submissions", "a.csv", "b.csv", "--out", "o")
+    assert code == 0
+    answers = (tmp_path / "o/submission.csv").read_text().split()
+    assert answers == ["ImageID,ans", "x.jpg,dog", "y.jpg,dog"]
+    code, _, err = run("vote", "--mode", "hard", "--submissions", "a.csv", "b.csv")
+    assert code == 2
+    assert "no column ans" in err
+
+
+def test_a_missing_tracker_is_said_by_check_and_before_training(run, spec, photos, monkeypatch):
+    monkeypatch.setattr(tracking, "_installed", lambda name: False)
+    wrong = spec(("folds:", "tracking: [mlflow]\nfolds:"))
+    for command in ("check", "train-members"):
+        code, _, err = run(command, wrong)
+        assert code == 2
+        assert "pip install mlflow" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -309,7 +330,7 @@ def test_submissions_are_voted_on_by_id_and_13_0_is_a_13(run, tmp_path):
         (["vote", "--run", "nowhere"], "no run folder"),
         (["vote", "--tables", "nowhere"], "nowhere"),
         (["vote", "--submissions", "nowhere.csv"], "nowhere.csv"),
-        (["vote", "--mode", "soft", "--submissions", "a.csv"], "labels only"),
+        (["vote", "--mode", "weighted", "--submissions", "a.csv"], "--mode hard or soft"),
         (["vote", "--mode", "loud"], "loud"),
         (["vote", "--small"], "give its file"),
         (["check", "spek.yaml"], "Did you mean 'spec.yaml'"),
