@@ -109,6 +109,26 @@ def by_target(
     return found
 
 
+def by_marginals(
+    labels: np.ndarray, probabilities: np.ndarray, target_of_class: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, float]]:
+    """As `by_target`, with each target's most probable class by its own marginal probability.
+
+    A marginal is the sum of the joint probabilities (N, K) over the other targets' classes; its
+    winner need not be part of the most probable joint class.
+    """
+    found = {}
+    for target, index in target_of_class.items():
+        index = np.asarray(index)
+        marginal = probabilities.astype(np.float64) @ np.eye(int(index.max()) + 1)[index]
+        truth, guess = index[labels], marginal.argmax(axis=1)
+        found[target] = {
+            "accuracy": accuracy(truth, guess),
+            "macro_f1": macro_f1(truth, guess, marginal.shape[1]),
+        }
+    return found
+
+
 def influence(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
     """(N,) float64 for each metric: how much one row moves it, times N. Sums to 0.
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from members import losses, mixing, models, optim, sampling
+from members import compiling, losses, mixing, models, optim, sampling
 from members.augment import chain_of
 from members.dataset import (
     MIX,
@@ -132,13 +132,14 @@ class Run:
         if recipe.channels_last:
             model = model.to(memory_format=torch.channels_last)
         self.model = model
+        self.answer = compiling.compiled(model) if recipe.compile else model
         self.optimizer = optim.create(model, recipe)
         dtype = precision(recipe, device)
         kind = torch.device(device).type
         self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
         self.chain = chain_of(recipe)
         self.statistics = models.statistics(recipe)
-        self.pool = sampling.pool(recipe, self.train)
+        self.pool = sampling.pool(recipe, self.train.columns)
         self.reader = Loader(self.train, self.chain, seed=self.seed, workers=self.workers)
         self.valid_reader = Loader(self.valid) if self.valid is not None else None
         if state is not None:
@@ -224,7 +225,7 @@ class Run:
 
     def batch_loss(self, x: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         with autocast(self.recipe, self.device):
-            answers = self.model(x)
+            answers = self.answer(x)
         return losses.loss_of(answers.float(), truth, self.recipe, self.class_weights)
 
     def check_finite(self, total: torch.Tensor, index: int, lr: float) -> None:

@@ -165,7 +165,25 @@ def _multiply_accumulates(name: str, image_size: tuple[int, int], n_classes: int
     return _forward(recipe, build(recipe, n_classes, device="meta"), n_classes)
 
 
+def _patch_problem(recipe: Recipe, model: nn.Module) -> str | None:
+    """A network that cuts photos into patches drops the edge that is no whole patch, silently."""
+    embed = getattr(model, "patch_embed", None)
+    if not isinstance(embed, timm.layers.PatchEmbed) or embed.dynamic_img_pad:
+        return None
+    sizes = [*zip(recipe.image_size, embed.patch_size, strict=True)]
+    if all(side % patch == 0 for side, patch in sizes):
+        return None
+    near = [max(1, round(side / patch)) * patch for side, patch in sizes]
+    patch = " x ".join(map(str, embed.patch_size))
+    return (
+        f"image_size: {recipe.model} does not take {list(recipe.image_size)}: the sides must be "
+        f"divisible by its patches of {patch}. Nearest: {near}"
+    )
+
+
 def _forward(recipe: Recipe, model: nn.Module, n_classes: int) -> float:
+    if problem := _patch_problem(recipe, model):
+        raise BadInput(problem)
     counter = FlopCounterMode(display=False)
     photo = torch.empty(1, 3, *recipe.image_size, device="meta")
     try:

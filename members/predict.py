@@ -73,6 +73,13 @@ def predict(
     return np.mean(answers, axis=0, dtype=np.float64).astype(np.float32)
 
 
+def for_test(recipe: Recipe) -> Recipe:
+    """The recipe for photos that nobody labelled, which may be normalised by other figures."""
+    if recipe.test_normalize is None:
+        return recipe
+    return recipe.model_copy(update={"normalize": recipe.test_normalize})
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """(N, K) of any real numbers -> (N, K) float32, rows sum to 1; computed in float64."""
     shifted = logits.astype(np.float64)

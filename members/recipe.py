@@ -10,7 +10,6 @@ optimisers, for the weights to start from, and for whether the network takes pho
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -22,7 +21,6 @@ from members.recipe_blocks import NAMED_STATISTICS, Balance, Block, Mixing, Stat
 LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
 MIN_SIDE, MAX_SIDE = 8, 4096
 NORMALIZATIONS = (*NAMED_STATISTICS, "model", "computed")
-_RECIPES = Path(__file__).with_name("recipes")
 
 Metric = Literal["macro_f1", "accuracy", "loss"]
 
@@ -80,6 +78,9 @@ class Recipe(Block):
         + "; model (what timm states for it); computed (from the training part of each fold); or "
         "{mean, std}",
     )
+    test_normalize: str | Statistics | None = Field(
+        None, description="for the photos to predict, where they look different; null: the same"
+    )
 
     sampling: Literal["shuffle"] | Balance = Field(
         "shuffle",
@@ -131,7 +132,8 @@ class Recipe(Block):
     # the loss
     loss: str | dict[str, float] = Field(
         "cross_entropy",
-        description=", ".join(LOSSES) + ", or a weighted sum of them: {f1: 1, cross_entropy: 1}",
+        description=", ".join(LOSSES) + ", or a weighted sum of them: {f1: 1, cross_entropy: 1}; "
+        "f1 is one minus the soft macro F1, over as many classes as the data has",
     )
     smoothing: float = Field(
         0.1, ge=0, lt=1, description="label_smoothing only; 0 is the same as cross_entropy"
@@ -162,6 +164,12 @@ class Recipe(Block):
     )
     channels_last: bool = Field(
         True, description="memory order of the pictures; 1.1-1.7 times faster for convolutions"
+    )
+
+    compile: bool = Field(
+        False,
+        description="torch.compile for the training steps: a minute or more before the first, each "
+        "of them faster; needs a C++ compiler",
     )
 
     @field_validator("image_size", mode="before")
@@ -251,6 +259,13 @@ class Recipe(Block):
             _known("normalisation", value, NORMALIZATIONS, also="or {mean: [3], std: [3]}")
         return value
 
+    @field_validator("test_normalize")
+    @classmethod
+    def _known_beforehand(cls, value: str | Statistics | None) -> str | Statistics | None:
+        if isinstance(value, str):
+            _known("normalisation", value, (*NAMED_STATISTICS, "model"), also="or {mean, std}")
+        return value
+
     @field_validator("pretrained")
     @classmethod
     def _a_source(cls, value: bool | str) -> bool | str:
@@ -281,30 +296,13 @@ def _known(kind: str, name: str, allowed: Any, also: str = "") -> str:
     return name
 
 
-def families() -> list[str]:
-    """Names of the recipes in members/recipes/, one a family of networks."""
-    return sorted(file.stem for file in _RECIPES.glob("*.yaml"))
-
-
-def family(name: str) -> dict[str, Any]:
-    """The keys that members/recipes/NAME.yaml sets. Raises BadInput for an unknown name."""
-    if name not in families():
-        raise BadInput(
-            f"{name!r} is no known recipe.{nearest(name, families())} "
-            f"Known: {', '.join(families())}"
-        )
-    import yaml
-
-    return yaml.safe_load((_RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
 def check(recipe: Recipe) -> list[str]:
     """Every reason why `recipe` could not be trained, one text each; empty where it can.
 
     Builds the network without memory (meta device) and reads the headers of weights files; takes
     about a second for a large network. Imports torch and timm.
     """
-    from members import augment, models, optim
+    from members import augment, compiling, models, optim
 
     problems = [models.name_problem(recipe.model), optim.name_problem(recipe.optimizer)]
     if problems == [None, None]:
@@ -315,6 +313,7 @@ def check(recipe: Recipe) -> list[str]:
             except BadInput as error:
                 problems += error.problems
     problems += augment.problems(recipe)
+    problems += [compiling.problem() if recipe.compile else None]
     return [problem for problem in problems if problem]
 
 

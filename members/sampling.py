@@ -78,10 +78,10 @@ def check(recipe: Recipe, photos: Photos) -> None:
     """Raise BadInput where a training part lacks a column, or its pool is empty."""
     if found := _column_problems(recipe, photos.columns):
         raise BadInput(found)
-    pool(recipe, photos)
+    pool(recipe, photos.columns)
 
 
-def pool(recipe: Recipe, photos: Photos) -> np.ndarray | None:
+def pool(recipe: Recipe, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Rows of the photos that mixing takes its partners from; None: any of the batch.
 
     Raises BadInput where the pool is empty.
@@ -89,7 +89,7 @@ def pool(recipe: Recipe, photos: Photos) -> np.ndarray | None:
     if not recipe.mixing or recipe.mixing.partners == "random":
         return None
     ((column, names),) = recipe.mixing.partners.items()
-    rows = np.flatnonzero(np.isin(photos.columns[column], names))
+    rows = np.flatnonzero(np.isin(columns[column], names))
     if not len(rows):
         named = " or ".join(map(repr, names))
         raise BadInput(f"mixing.partners: no training photo has {column} {named}")

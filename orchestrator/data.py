@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from members import augment, corrections, folds, images, own_folds, sampling, table
+from members.codec import Codec
 from members.errors import BadInput
+from members.recipe import Recipe
 
 from . import copies
 from .spec import Spec
-from .units import Photographs, column
+from .units import Photographs, codec_of, column, in_fold
 
 
 @dataclass
@@ -56,13 +58,11 @@ def prepare(spec: Spec, progress=None) -> Prepared:
         if part is not None:
             problems += copies.match(part, spec, given)
             problems += _scan(part, spec, progress)
-    columns = sampling.columns_of(frame, codec)
-    for member in spec.members:
-        problems += [f"{member.name}: {p}" for p in sampling.problems(member.recipe, columns)]
     try:
         frame["fold"] = _folds(spec, frame)
     except BadInput as error:
         problems += error.problems
+    problems += _unserved(spec, frame, codec)
     if problems:
         raise BadInput(problems)
     assigned = frame["fold"].to_numpy()
@@ -84,7 +84,8 @@ def _scan(part: pd.DataFrame, spec: Spec, progress) -> list[str]:
         paths = part[column("path", copy)].tolist()
         scanned = images.scan(paths, Path(cache_folder()) / "scan.parquet", progress)
         problems += images.unreadable(scanned)
-        recipes = [member.recipe for member in spec.members if member.photos == copy]
+        seeing = [member for member in spec.members if member.photos == copy]
+        recipes = [recipe for member in seeing for recipe in spec.recipes_of(member)]
         for crop in dict.fromkeys(map(augment.crop_of, recipes)):
             problems += images.crop_problems(scanned, crop)
         part[column("digest", copy)] = scanned["digest"].to_numpy()
@@ -99,6 +100,50 @@ def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
         return own_folds.read(frame, settings.file or listed, settings.column)
     how = settings.model_dump(include={"k", "ratio", "seed", "n"})
     return folds.assign(frame, settings.scheme, **how)
+
+
+def _unserved(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
+    """What members ask for that the photos, or the training part of a fold, do not have."""
+    columns = sampling.columns_of(frame, codec)
+    found: dict[str, None] = {}
+    for member in spec.members:
+        for recipe in spec.recipes_of(member):
+            problems = sampling.problems(recipe, columns)
+            problems += _class_weight_problems(recipe, len(codec_of(member, codec).classes))
+            if "fold" in frame and not problems:  # else the folds are a mistake of their own
+                problems += _fold_problems(recipe, columns, frame)
+            found |= dict.fromkeys(f"{member.name}: {text}" for text in problems)
+    return list(found)
+
+
+def _fold_problems(
+    recipe: Recipe, columns: dict[str, np.ndarray], frame: pd.DataFrame
+) -> list[str]:
+    problems = []
+    for fold in range(folds.n_folds(frame["fold"].to_numpy())):
+        rows, _ = in_fold(frame, fold)
+        try:
+            sampling.pool(recipe, {name: values[rows] for name, values in columns.items()})
+        except BadInput as error:
+            problems += [f"{text} in the training part of fold {fold}" for text in error.problems]
+    if recipe.schedule == "plateau" and (frame["fold"] < 0).all():
+        problems.append(
+            "schedule: plateau needs a validation part to watch, and no photo is held out; use "
+            "step or cosine"
+        )
+    return problems
+
+
+def _class_weight_problems(recipe: Recipe, n_classes: int) -> list[str]:
+    if not isinstance(recipe.class_weights, tuple):
+        return []
+    from members.losses import class_weights  # imports torch
+
+    try:
+        class_weights(recipe, (), n_classes)
+    except BadInput as error:
+        return error.problems
+    return []
 
 
 def report_lines(prepared: Prepared) -> list[str]:

@@ -185,6 +185,15 @@ class Spec(_Block):
     def searched(self) -> tuple[str, ...]:
         return self.search.members if self.search else ()
 
+    def recipes_of(self, member: Member) -> list[Recipe]:
+        """The member's recipe, and what a search may make of it: one choice changed at a time."""
+        found = [member.recipe]
+        if member.name in self.searched():
+            for key, distribution in self.search.space.items():
+                for value in distribution.choice or ():
+                    found.append(member.with_settings({key: value}).recipe)
+        return [recipe for i, recipe in enumerate(found) if recipe not in found[:i]]
+
     def to_yaml(self) -> str:
         """The resolved spec, every default written out; `load` reads it back as the same spec."""
         plain = self.model_dump(mode="json", exclude_none=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -104,17 +103,22 @@ def check_recipes(spec: Spec) -> list[str]:
     from members import recipe as recipes
 
     problems: dict[str, None] = {}
+    if spec.resources.gpus == 0:
+        problems |= dict.fromkeys(device_problems(spec, spec.members))
     for member in spec.members:
-        variants = [member]
-        if member.name in spec.searched():
-            for key, distribution in spec.search.space.items():
-                if distribution.choice:
-                    variants += [member.with_settings({key: v}) for v in distribution.choice]
-        for recipe in {
-            json.dumps(v.recipe.model_dump(mode="json")): v.recipe for v in variants
-        }.values():
+        for recipe in spec.recipes_of(member):
             problems |= dict.fromkeys(f"{member.name}: {text}" for text in recipes.check(recipe))
     return list(problems)
+
+
+def device_problems(spec: Spec, members: Iterable[Member]) -> list[str]:
+    """What of `members` cannot be trained in processes without a GPU."""
+    return [
+        f"{member.name}: mixed_precision: fp16 needs a GPU, and this run's training processes get "
+        "none; use auto, bf16 or off, or join a cluster with GPUs by --address"
+        for member in members
+        if any(recipe.mixed_precision == "fp16" for recipe in spec.recipes_of(member))
+    ]
 
 
 def cost_of(photographs: Photographs) -> Callable[[Member], float]:
@@ -148,6 +152,10 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     clock.lap("check")
     with connect(address) as cluster:
         slots = cluster.slots(spec.resources)
+        to_train = {*searching, *(unit.member.name for unit in todo)}
+        problems = device_problems(spec, [m for m in spec.members if m.name in to_train])
+        if problems and not cluster.gpus_each(spec.resources):
+            raise WrongRequest(problems)
         clock.lap("ray_start")
         where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
         console.print(

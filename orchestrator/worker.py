@@ -174,9 +174,9 @@ def _train(unit: Unit, store: Store, config: dict, shared: dict, send: Report, d
 
 def _predict(unit: Unit, store: Store, config, shared, model, record: dict, device: str) -> None:
     """Probabilities for the held-out rows and the test photographs; `unit.json` last."""
-    from ensembles import tables
+    from ensembles import evaluation, metrics, tables
     from members import models
-    from members.predict import predict
+    from members.predict import for_test, predict
     from members.recipe_blocks import Statistics
 
     photographs: Photographs = shared["photographs"]
@@ -188,18 +188,15 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
     started = time.perf_counter()
     model = model.to(device)
 
-    def ask(photos: Photos) -> np.ndarray:
-        return predict(
-            model, photos, recipe, device=device, loader_workers=config["loader_workers"]
-        )
-
     def write(name: str, frame: pd.DataFrame, photos: Photos, fold: np.ndarray | None) -> None:
         labels = labels_of(frame, codec)
+        how = {"device": device, "loader_workers": config["loader_workers"]}
+        seen_by = for_test(recipe) if name == "test" else recipe
         tables.write(
             store.uri(f"{path}/{name}.parquet"),
             tables.Table(
                 ids=frame["image_id"].to_numpy(str),
-                probabilities=ask(photos),
+                probabilities=predict(model, photos, seen_by, **how),
                 fold=fold,
                 label=labels if (labels >= 0).all() else None,
                 meta=table_meta(photographs, unit.member.name, codec),
@@ -211,6 +208,10 @@ def _predict(unit: Unit, store: Store, config, shared, model, record: dict, devi
         photos = _photos(photographs.train, unit, config, shared, "train").take(valid_rows)
         frame = photographs.train.iloc[valid_rows]
         write("oof", frame, photos, frame["fold"].to_numpy(np.int16))
+    if len(valid_rows):
+        oof = tables.read(store.uri(f"{path}/oof.parquet"))
+        targets = evaluation.target_indices(oof.meta, len(codec.classes))
+        record["per_target"] = metrics.by_marginals(oof.label, oof.probabilities, targets)
     if photographs.test is not None:
         write(
             "test", photographs.test, _photos(photographs.test, unit, config, shared, "test"), None

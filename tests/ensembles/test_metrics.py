@@ -65,6 +65,29 @@ def test_scores_by_target_equal_those_of_the_targets_alone(draw):
     )
 
 
+def test_scores_by_marginal_equal_scikit_learns_on_summed_probabilities(predicted):
+    labels, probabilities = predicted
+    index = {"mask": np.array([0, 0, 1, 1, 2, 2]), "gender": np.array([0, 1, 0, 1, 0, 1])}
+    found = metrics.by_marginals(labels, probabilities, index)
+    joint = probabilities.reshape(-1, 3, 2)
+    for target, axis in (("mask", 2), ("gender", 1)):
+        truth, guess = index[target][labels], joint.sum(axis=axis).argmax(axis=1)
+        assert found[target]["accuracy"] == sk.accuracy_score(truth, guess)
+        assert found[target]["macro_f1"] == pytest.approx(
+            sk.f1_score(
+                truth, guess, labels=range(joint.shape[3 - axis]), average="macro", zero_division=0
+            )
+        )
+
+
+def test_a_marginal_s_winner_may_lie_outside_the_most_probable_joint_class():
+    # mask 0: 0.4 in one class; mask 1: 0.3 + 0.3 in two
+    probabilities = np.array([[0.4, 0.0, 0.3, 0.3]], np.float32)
+    index = {"mask": np.array([0, 0, 1, 1])}
+    assert metrics.by_marginals(np.array([2]), probabilities, index)["mask"]["accuracy"] == 1
+    assert metrics.by_target(np.array([2]), probabilities.argmax(1), index)["mask"]["accuracy"] == 0
+
+
 @pytest.mark.parametrize("metric", metrics.METRICS)
 def test_influence_is_what_dropping_a_row_changes(draw, metric):
     (probabilities,), labels = draw(1, 2000, 4)

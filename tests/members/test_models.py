@@ -138,20 +138,6 @@ def test_only_the_head_is_new_where_the_classes_differ(tmp_path, name):
             assert torch.equal(ours[key], theirs[key]), key
 
 
-def test_a_vit_s_position_table_follows_the_image_size(tmp_path):
-    source = models.build(recipe("test_vit", image_size=[64, 64]), 3)
-    # a table that rises along the height and is the same along the width, at any resolution
-    table = torch.linspace(0, 1, 4).view(1, 4, 1, 1).expand(1, 4, 4, source.embed_dim)
-    source.pos_embed.data[:, 1:] = table.reshape(1, 16, -1)
-    models.save(source, tmp_path / "weights.safetensors")
-    settings = recipe(
-        "test_vit", image_size=[128, 64], pretrained=f"{tmp_path}/weights.safetensors"
-    )
-    resized = models.build(settings, 3).pos_embed.data[0, 1:].view(8, 4, -1)
-    assert torch.allclose(resized, resized[:, :1].expand_as(resized), atol=1e-4)
-    assert (resized[1:, 0, 0] > resized[:-1, 0, 0]).all()
-
-
 def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
     models.save(models.build(recipe("test_convnext"), 3), tmp_path / "w.safetensors")
     settings = recipe("test_resnet", pretrained=f"{tmp_path}/w.safetensors")

@@ -6,7 +6,7 @@ from scipy.special import softmax as scipy_softmax
 from members import models
 from members.dataset import Photos
 from members.errors import BadInput
-from members.predict import VIEWS, precision, predict, softmax
+from members.predict import VIEWS, for_test, precision, predict, softmax
 from members.recipe import Recipe
 from tests.members.drawn import SHAPES, shapes
 
@@ -89,6 +89,16 @@ def test_each_picture_of_the_views_counts_alike():
     expected = (ask("plain") + ask("flip") + 5 * ask("crops")) / 7
     assert ask("plain", "flip", "crops") == pytest.approx(expected, abs=1e-6)
     assert ask("crops") != pytest.approx(ask("plain"), abs=1e-3)
+
+
+def test_photos_to_predict_may_be_normalised_by_figures_of_their_own():
+    own = {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}
+    other = Recipe(**{**RECIPE.model_dump(), "test_normalize": own})
+    assert for_test(RECIPE) is RECIPE
+    photos, model = shapes(5), network()
+    expected = predict(model, photos, Recipe(**{**RECIPE.model_dump(), "normalize": own}))
+    assert (predict(model, photos, for_test(other)) == expected).all()
+    assert (predict(model, photos, other) == predict(model, photos, RECIPE)).all()
 
 
 def test_training_s_random_changes_stay_in_training():

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from members import augment, losses, predict
 from members.errors import BadInput
-from members.recipe import LOSSES, Recipe, check, families, family, flops
+from members.families import families, family
+from members.recipe import LOSSES, Recipe, check, flops
 from members.recipe_blocks import Statistics
 
 FINAL = [  # the user's own ensemble, at the sizes that its networks were published with
@@ -76,6 +77,7 @@ def test_statistics_may_be_given_by_value():
         ("views", [], "at least 1 item"),
         ("views", ["flip", "flip"], "each view once"),
         ("normalize", "imagnet", "Did you mean 'imagenet'?"),
+        ("test_normalize", "computed", "Known: imagenet"),
         ("normalize", {"mean": [0, 0, 0], "std": [1, 0, 1]}, "above 0"),
         ("epoch", 3, "Extra inputs are not permitted"),
         ("epochs", 0, "greater than or equal to 1"),

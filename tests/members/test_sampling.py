@@ -68,21 +68,19 @@ def test_balanced_each_value_is_drawn_equally_often(by):
 
 
 def test_the_pool_holds_the_rows_that_are_named():
-    given = photos([0] * 4, **COLUMNS)
-    some = sampling.pool(recipe(mixing={"kind": "mixup", "partners": {"age": ">=60"}}), given)
-    assert some.tolist() == [3]
-    several = {"age_group": ["<25", "30-34"]}
-    assert sampling.pool(recipe(mixing={"kind": "mixup", "partners": several}), given).tolist() == [
-        0,
-        2,
-    ]
-    assert sampling.pool(recipe(mixing={"kind": "mixup"}), given) is None
-    assert sampling.pool(recipe(), given) is None
+    def pool(**mixing):
+        rows = sampling.pool(recipe(mixing={"kind": "mixup", **mixing}), COLUMNS)
+        return None if rows is None else rows.tolist()
+
+    assert pool(partners={"age": ">=60"}) == [3]
+    assert pool(partners={"age_group": ["<25", "30-34"]}) == [0, 2]
+    assert pool() is None
+    assert sampling.pool(recipe(), COLUMNS) is None
 
 
 def test_a_pool_that_is_empty_in_one_fold_s_training_part_is_refused():
     with pytest.raises(BadInput, match="no training photo has age '>=60'"):
-        sampling.pool(
+        sampling.check(
             recipe(mixing={"kind": "mixup", "partners": {"age": ">=60"}}),
             photos([0] * 4, **COLUMNS).take([0, 1]),
         )

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+from sklearn.metrics import f1_score
 
 from members import fit, images, models, sample
 from orchestrator import data, units, worker
@@ -140,6 +141,27 @@ def test_computed_statistics_are_those_of_the_fold_s_training_part_and_serve_for
     _, oof, _ = one.result(unit)
     got = oof[[f"p{i}" for i in range(18)]].to_numpy()
     assert got == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+def test_a_unit_s_record_has_the_scores_of_each_target_it_predicts(run):
+    one = run("targets")
+    joint = one.units("rich")[1]
+    member = Member(name="part", targets=("mask", "age"), recipe=joint.member.recipe)
+    part = units.of_member(member, one.photographs)[1]
+    one.train([joint, part])
+    for unit, sizes in ((joint, {"mask": 3, "gender": 2, "age": 3}), (part, {"mask": 3, "age": 3})):
+        recorded = one.store.read_json(f"{unit.path}/unit.json")["per_target"]
+        assert set(recorded) == set(sizes)
+        _, oof, _ = one.result(unit)
+        probabilities = oof.filter(regex=r"^p\d+$").to_numpy().reshape(-1, *sizes.values())
+        truth = one.photographs.train.set_index("image_id").loc[oof["image_id"]]
+        for axis, (target, size) in enumerate(sizes.items(), start=1):
+            others = tuple({*range(1, probabilities.ndim)} - {axis})
+            guess = probabilities.sum(others).argmax(1)
+            assert recorded[target]["accuracy"] == pytest.approx((guess == truth[target]).mean())
+            assert recorded[target]["macro_f1"] == pytest.approx(
+                f1_score(truth[target], guess, average="macro", labels=range(size), zero_division=0)
+            )
 
 
 def test_moved_age_boundaries_are_learned_and_the_official_ones_validated(run, monkeypatch):

@@ -1,0 +1,52 @@
+"""torch.compile: a network translated into a program of its own before its first step."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+
+
+def compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """`model` as a compiled function of the same weights; the module itself stays as it is.
+
+    Each batch size gets a program of its own: one program for all of them would depend on which
+    came first, and a training that goes on from a state would not end with the same bits.
+    """
+    torch.compiler.reset()  # programs of earlier networks count against a limit, and are no use
+    return torch.compile(model, dynamic=False)
+
+
+@functools.cache
+def problem() -> str | None:
+    """Why nothing can be compiled on this machine, or None. Takes some seconds."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        with _empty_cache():  # else an earlier program would do, and the next network would fail
+            torch.compile(lambda x: 2 * x + 1, dynamic=False)(torch.zeros(8, device=device))
+    except Exception as error:  # whatever the compiler's tool chain raises
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return (
+            f"compile: torch.compile does not work on this machine ({text}). Install a C++ "
+            "compiler and Python's headers wherever training runs (apt-get install g++ "
+            "python3-dev), or leave compile out"
+        )
+    return None
+
+
+@contextmanager
+def _empty_cache() -> Iterator[None]:
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    before = os.environ.get(name)
+    with TemporaryDirectory() as os.environ[name]:
+        try:
+            yield
+        finally:
+            del os.environ[name]
+            if before is not None:
+                os.environ[name] = before
