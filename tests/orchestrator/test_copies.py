@@ -17,6 +17,7 @@ from members.images import decode
 from orchestrator import data, units, worker
 from orchestrator.assemble import assemble
 from orchestrator.errors import WrongRequest
+from orchestrator.photographs import photos_of, write_photographs
 from orchestrator.spec import Spec, load
 from orchestrator.store import Store
 
@@ -96,7 +97,7 @@ def test_a_member_of_a_copy_comes_out_as_if_the_copy_were_the_originals(work, tm
     tables = []
     for text, name in ((SPEC, "with"), (swapped, "as originals")):
         read, found, store = spec(text), photographs(text), Store(tmp_path / name)
-        worker.write_photographs(found, store)
+        write_photographs(found, store)
         of_member = units.of_member(read.member("cut"), found)
         config = {
             "run": store.root, "cache": str(tmp_path / "cache"), "cpus": 1, "gpus": 0,
@@ -117,7 +118,7 @@ def test_members_of_the_originals_and_of_a_copy_share_a_worker_and_not_their_pic
     config = {"cache": str(work / "cache")}
     shared = {"photographs": found}
     shown = {
-        member.name: worker._photos(
+        member.name: photos_of(
             found.train, units.of_member(member, found)[0], config, shared, "train"
         ).pixels
         for member in spec().members

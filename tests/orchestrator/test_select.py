@@ -13,12 +13,13 @@ from sklearn.metrics import f1_score
 from members import fit, sample
 from members.errors import BadInput
 from members.recipe import Recipe
-from orchestrator import data, voting, worker
+from orchestrator import data, voting
 from orchestrator.assemble import assemble
+from orchestrator.photographs import write_photographs
 from orchestrator.selection import common_epoch, kept_epochs, mean_curve, submitted_epochs
 from orchestrator.spec import load
 from orchestrator.units import Photographs
-from tests.orchestrator.in_process import assert_same, runs
+from tests.orchestrator.in_process import assert_same, runs, vote_on
 
 SPEC = """\
 name: s
@@ -187,7 +188,7 @@ def test_new_test_photographs_are_predicted_by_every_kept_epoch_without_training
     r.photographs = Photographs(
         r.photographs.train, r.photographs.test.iloc[3:10], r.photographs.codec
     )
-    worker.write_photographs(r.photographs, r.store)
+    write_photographs(r.photographs, r.store)
     monkeypatch.setattr(fit, "fit", lambda *_, **__: pytest.fail("it was trained again"))
     r.train(some)
     assert assemble(member, r.photographs, r.store)
@@ -228,7 +229,7 @@ def test_two_ways_to_choose_stand_side_by_side_in_the_leaderboard(run):
         r.train(r.units(name))
         assert assemble(r.spec.member(name), r.photographs, r.store)
     found = voting.Run(r.spec, r.store)
-    vote = voting.vote_on_run(found, "soft", None)
+    vote = vote_on(found, "soft")
     vote.write(r.store.uri("votes/soft"))
     rows = {row["name"]: row for row in voting.leaderboard(found, None)}
     for name in ("best", "common", "last"):
