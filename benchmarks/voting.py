@@ -48,15 +48,16 @@ def in_peers_environment() -> bool:
     sys.exit(done.returncode)
 
 
-def synthetic(n_members: int, n_rows: int, n_classes: int, seed: int):
+def synthetic(n_members: int, n_rows: int, n_classes: int, seed: int, part: int = 0):
     """Members that see what can be known of a photograph, each with noise of its own.
 
     (M, N, K) float32 and (N,) labels. What can be known is itself uncertain; classes are uneven.
+    Another `part` holds other photographs, seen by the same members.
     """
     import numpy as np
 
-    rng = np.random.default_rng(seed)
-    prior = rng.dirichlet(np.full(n_classes, 2.0))
+    ours, rng = np.random.default_rng(seed), np.random.default_rng([seed, part])
+    prior = ours.dirichlet(np.full(n_classes, 2.0))
     known = rng.normal(size=(n_rows, n_classes)).astype(np.float32)
     known[np.arange(n_rows), rng.choice(n_classes, n_rows, p=prior)] += 6.3
     known += np.log(prior).astype(np.float32)
@@ -65,10 +66,10 @@ def synthetic(n_members: int, n_rows: int, n_classes: int, seed: int):
     members = np.empty((n_members, n_rows, n_classes), np.float32)
     for member in members:
         member[:] = rng.standard_normal(size=member.shape, dtype=np.float32)
-        member *= rng.uniform(1.2, 2.2)
-        member += known * rng.uniform(0.8, 1.1)
-        member += rng.normal(scale=0.6, size=n_classes).astype(np.float32)
-        member[:] = softmax(member * rng.uniform(0.6, 1.4))
+        member *= ours.uniform(1.2, 2.2)
+        member += known * ours.uniform(0.8, 1.1)
+        member += ours.normal(scale=0.6, size=n_classes).astype(np.float32)
+        member[:] = softmax(member * ours.uniform(0.6, 1.4))
     return members, labels
 
 
@@ -334,14 +335,13 @@ def log_loss_only(n_members: int, n_rows: int) -> None:
     import numpy as np
     from scipy.optimize import minimize
 
-    from ensembles.simplex import certified_gap, log_loss_weights
+    from ensembles.simplex import certified_gap, log_loss_weights, true_class_probabilities
 
-    rng = np.random.default_rng(0)
-    known = rng.normal(size=n_rows) * 1.5 + 1.5
     true = np.empty((n_members, n_rows))
-    for member in true:
-        noise = rng.normal(size=n_rows) * rng.uniform(0.7, 1.5)
-        member[:] = 1 / (1 + np.exp(-(known * rng.uniform(0.5, 1.2) + noise)))
+    for begin in range(0, n_rows, 20_000):
+        rows = slice(begin, min(begin + 20_000, n_rows))
+        part, labels = synthetic(n_members, rows.stop - begin, 18, 0, begin)
+        true[:, rows] = true_class_probabilities(part, labels)
     started = time.process_time()
     fit = log_loss_weights(true)
     ours = time.process_time() - started
