@@ -6,6 +6,8 @@ PYTHON ?= python3.11
 PY := .venv/bin/python
 RUN := $(PY) -m orchestrator
 
+TEST_PACKAGES := moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5
+
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test elpv lint clean
@@ -24,7 +26,12 @@ demo: .venv/installed
 	$(RUN) vote ensembles/demo.yaml --mode weighted
 	$(RUN) leaderboard ensembles/demo.yaml --truth data/sample/eval/truth.csv
 
-test: .venv/installed
+# a server to test run folders under s3:// against
+.venv/tested: .venv/installed
+	$(PY) -m pip install --quiet --disable-pip-version-check $(TEST_PACKAGES)
+	touch $@
+
+test: .venv/tested
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest

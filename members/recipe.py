@@ -10,7 +10,6 @@ optimisers, for the weights to start from, and for whether the network takes pho
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -22,7 +21,6 @@ from members.recipe_blocks import NAMED_STATISTICS, Balance, Block, Mixing, Stat
 LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
 MIN_SIDE, MAX_SIDE = 8, 4096
 NORMALIZATIONS = (*NAMED_STATISTICS, "model", "computed")
-_RECIPES = Path(__file__).with_name("recipes")
 
 Metric = Literal["macro_f1", "accuracy", "loss"]
 
@@ -296,23 +294,6 @@ def _known(kind: str, name: str, allowed: Any, also: str = "") -> str:
         known = " ".join([", ".join(allowed), also]).strip()
         raise ValueError(f"{name!r} is no known {kind}.{nearest(name, allowed)} Known: {known}")
     return name
-
-
-def families() -> list[str]:
-    """Names of the recipes in members/recipes/, one a family of networks."""
-    return sorted(file.stem for file in _RECIPES.glob("*.yaml"))
-
-
-def family(name: str) -> dict[str, Any]:
-    """The keys that members/recipes/NAME.yaml sets. Raises BadInput for an unknown name."""
-    if name not in families():
-        raise BadInput(
-            f"{name!r} is no known recipe.{nearest(name, families())} "
-            f"Known: {', '.join(families())}"
-        )
-    import yaml
-
-    return yaml.safe_load((_RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def check(recipe: Recipe) -> list[str]:

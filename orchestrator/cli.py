@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from .errors import FAILED, WRONG_REQUEST, RunFailed, WrongRequest
+from .errors import FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed, WrongRequest
 
 app = typer.Typer(
     help="An ensemble of image classifiers: from photographs to a vote.",
@@ -50,9 +50,10 @@ def main() -> NoReturn:
     sys.argv = _one_flag_each([a for a in sys.argv if a != "--debug"])
     try:
         app(prog_name="python -m orchestrator", standalone_mode=True)
-    except KeyboardInterrupt:
-        print("\nStopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("Stopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
+        raise
     except Exception as error:
         if debug:
             traceback.print_exc()

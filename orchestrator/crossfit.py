@@ -239,7 +239,7 @@ class _StopWhereAsked(FIFOScheduler):
 
 
 def run_all(schedule: Schedule, store: Store, cluster: Cluster) -> None:
-    """Run the schedule to its end. Ray's own files go below `ray/` and are removed after."""
+    """Run the schedule to its end. Ray's own files go below `ray/`, which is removed after."""
     name = f"run-{uuid.uuid4().hex[:8]}"
     tuner = tune.Tuner(
         # The Train worker holds the slot. A trial must ask for something, and any share of a CPU
@@ -257,7 +257,7 @@ def run_all(schedule: Schedule, store: Store, cluster: Cluster) -> None:
     try:
         tuner.fit()
     finally:
-        store.delete(f"ray/{name}")
+        store.delete("ray")
 
 
 def _trial(config: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from members.errors import BadInput, nearest
-from members.recipe import Recipe, family
+from members.families import family
+from members.recipe import Recipe
 
 from . import search_reader
 from .errors import WrongRequest, unknown

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from members import augment, losses, predict
 from members.errors import BadInput
-from members.recipe import LOSSES, Recipe, check, families, family, flops
+from members.families import families, family
+from members.recipe import LOSSES, Recipe, check, flops
 from members.recipe_blocks import Statistics
 
 FINAL = [  # the user's own ensemble, at the sizes that its networks were published with

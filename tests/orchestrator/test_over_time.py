@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from orchestrator.store import Store
 from tests.orchestrator.commands import (
     SPEC,
     another_ray,
@@ -77,6 +79,23 @@ def test_a_running_ray_is_joined_and_left_alive(place):
         alive = subprocess.run(state, env={**os.environ, "RAY_AUTH_MODE": "token"},
                                capture_output=True, text=True, check=False)  # fmt: skip
         assert alive.returncode == 0, alive.stderr
+
+
+def test_a_run_folder_in_a_bucket_is_a_run_folder(place, bucket):
+    """Trained, not trained again, and voted over; nothing of the run is written beside the spec."""
+    members = "  - {name: alone, model: test_resnet, epochs: 1}\n"
+    cwd = place(SPEC[: SPEC.index("members:")] + "members:\n" + members)
+    orchestrator("train-members", "spec.yaml", "--run", f"{bucket}/one", cwd=cwd)
+    again = orchestrator("train-members", "spec.yaml", "--run", f"{bucket}/one", cwd=cwd)
+    assert "Nothing to do" in again.stdout
+    voted = orchestrator("vote", "--mode", "soft", cwd=cwd)  # the run trained last
+    assert f"{bucket}/one/votes/soft/submission.csv" in voted.stdout
+    store = Store(f"{bucket}/one")
+    answers = pd.read_csv(io.BytesIO(store.read("votes/soft/submission.csv")))
+    info = pd.read_csv(cwd / "photos/eval/info.csv")
+    assert list(answers["ImageID"]) == list(info["ImageID"])
+    assert not store.exists("ray")  # Ray's own files are gone
+    assert [f.name for f in (cwd / "runs").iterdir()] == ["latest"]
 
 
 @pytest.mark.skipif(os.cpu_count() < 2, reason="one processor is one slot")

@@ -15,8 +15,13 @@ from orchestrator.errors import WrongRequest
 from orchestrator.store import Store
 
 
-def test_what_was_written_is_read_back_and_listed(tmp_path):
-    store = Store(tmp_path / "run")
+@pytest.fixture(params=["a local disk", "a bucket"])
+def place(request, tmp_path) -> str:
+    return str(tmp_path) if request.param == "a local disk" else request.getfixturevalue("bucket")
+
+
+def test_what_was_written_is_read_back_and_listed(place):
+    store = Store(f"{place}/run")
     assert not store.exists()
     assert store.list("units") == []
     store.write("units/a/unit.json", '{"x": 1}')
@@ -27,6 +32,8 @@ def test_what_was_written_is_read_back_and_listed(tmp_path):
     store.delete("units/a")
     store.delete("units/nowhere")
     assert store.list("units") == ["b"]
+    with pytest.raises(FileNotFoundError):
+        store.read("units/a/unit.json")
 
 
 def test_a_store_travels_to_another_process(tmp_path):
