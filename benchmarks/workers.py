@@ -1,6 +1,6 @@
 """What several processes per unit gain: seconds an epoch with one and with more of them.
 
-    python benchmarks/workers.py [--workers 2] [--photos 256] [MODEL[:SIDE] ...]
+    PYTHONPATH=. python benchmarks/workers.py [--workers 2] [--photos 256] [MODEL[:SIDE] ...]
 
 Trains each network on random photos of SIDE x SIDE (default 96) in batches of 32, one CPU thread a
 process, and prints seconds an epoch (the faster of two, after a first) and what part of it is
