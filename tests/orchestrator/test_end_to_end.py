@@ -25,7 +25,7 @@ def test_every_member_leaves_its_tables(trained):
     for member, classes in (("searched", 18), ("resnet", 18), ("ages", 3)):
         oof, test = table(trained, member, "oof"), table(trained, member, "test")
         columns = [f"p{k}" for k in range(classes)]
-        assert list(oof.columns) == ["image_id", "fold", "label", *columns]
+        assert list(oof.columns) == ["image_id", "fold", "label", "group", *columns]
         assert list(oof["image_id"]) == list(images["image_id"])
         assert (oof["fold"].to_numpy() == images["fold"].to_numpy()).all()
         assert list(test["image_id"]) == list(info["ImageID"])
