@@ -75,7 +75,11 @@ def unit_files(cwd: Path) -> dict[str, int]:
 def start_training(cwd: Path, output) -> subprocess.Popen:
     """`train-members` in the background, printing into an open file."""
     command = [sys.executable, "-m", "orchestrator", "train-members", "spec.yaml"]
-    return subprocess.Popen(command, cwd=cwd, env=environment(cwd), stdout=output, stderr=output)
+    return subprocess.Popen(
+        command, cwd=cwd, env=environment(cwd), stdout=output, stderr=output,
+        # whoever was started in the background hands on that it does not hear of Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 def wait_for(pattern: str, cwd: Path, driver: subprocess.Popen, printed: Path) -> None:

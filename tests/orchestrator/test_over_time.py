@@ -58,10 +58,13 @@ def test_ctrl_c_stops_all_that_was_started_and_says_how_to_go_on(place):
     printed = cwd / "interrupted.txt"
     with printed.open("w") as output:
         driver = start_training(cwd, output)
-        wait_for("units/*/*/fold-*/state.pt", cwd, driver, printed)
-        family = psutil.Process(driver.pid).children(recursive=True)
-        driver.send_signal(signal.SIGINT)
-        assert driver.wait(timeout=60) == 130
+        try:
+            wait_for("units/*/*/fold-*/state.pt", cwd, driver, printed)
+            family = psutil.Process(driver.pid).children(recursive=True)
+            driver.send_signal(signal.SIGINT)
+            assert driver.wait(timeout=60) == 130
+        finally:
+            kill_everything(driver)
     assert "Stopped. Nothing is lost: the same command goes on" in printed.read_text()
     assert "Traceback" not in printed.read_text()
     _, alive = psutil.wait_procs(family, timeout=30)
