@@ -40,7 +40,7 @@ def orchestrator(*arguments: str, cwd: Path, check: int | None = 0) -> subproces
     """Run one command to its end, in `cwd`; `check` is the exit code that it must have."""
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", *arguments],
-        cwd=cwd, env=environment(cwd), capture_output=True, text=True, timeout=400, check=False,
+        cwd=cwd, env=environment(cwd), capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     if check is not None:
         assert done.returncode == check, f"{done.stdout}\n{done.stderr}"
@@ -84,7 +84,7 @@ def start_training(cwd: Path, output) -> subprocess.Popen:
 
 def wait_for(pattern: str, cwd: Path, driver: subprocess.Popen, printed: Path) -> None:
     """Wait until a file of the run appears; fail where the command ends before it does."""
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 600
     while not list((cwd / "runs/e2e").glob(pattern)) and time.monotonic() < deadline:
         assert driver.poll() is None, printed.read_text()
         time.sleep(0.1)
