@@ -185,4 +185,4 @@ def _in_words(entry: dict[str, Any], alike: float, best: str) -> str:
         return f"{lead}missed: without it the vote loses {loss:.4f} ± {error:.4f}; {about}"
     if loss < -2 * error:
         return f"in the way: without it the vote gains {-loss:.4f} ± {error:.4f}; {about}"
-    return f"not missed: without it the vote changes by {-loss:+.4f} ± {error:.4f}; {about}"
+    return f"perhaps not missed: without it {-loss:+.4f} ± {error:.4f}; {about}"

@@ -15,7 +15,7 @@ import numpy as np
 from ensembles import places, tables
 from ensembles.errors import BadInput, examples
 from ensembles.places import Place
-from ensembles.submission import file_names
+from ensembles.submission import file_names, read_text
 from ensembles.tables import Table
 
 ID = "ImageID"
@@ -42,12 +42,7 @@ def read(place: Place) -> Table:
     Rows that sum to 1 within 0.02 are rounded ones and are scaled to 1. Raises BadInput with every
     problem found.
     """
-    try:
-        lines = places.read_bytes(place).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(f"{place}: there is no such file. Give a CSV with {ID}.") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{place}: not UTF-8 text ({error}). Save it as UTF-8 CSV.") from None
+    lines = read_text(place, ID)
     header, *rows = [row for row in csv.reader(io.StringIO(lines, newline="")) if any(row)] or [[]]
     header = [name.strip() for name in header]
     if ID not in header or len(header) < 3:

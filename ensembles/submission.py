@@ -38,18 +38,23 @@ def write_submission(place: Place, ids: Sequence[str], answers: Sequence[str]) -
     places.write_bytes(place, text.getvalue().encode())
 
 
+def read_text(place: Place, header: str) -> str:
+    """The CSV's text, without a byte-order mark. header: what its first line should be, for people."""
+    try:
+        return places.read_bytes(place).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise BadInput(f"{place}: there is no such file. Give a CSV with {header}.") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{place}: not UTF-8 text ({error}). Save it as UTF-8 CSV.") from None
+
+
 def read_submission(place: Place, allowed: Sequence[str] | None = None) -> Submission:
     """Read anyone's submission: `13.0` is 13; BOM, CRLF, quotes and further columns do no harm.
 
     Raises BadInput with every problem: no such file, columns missing, an id twice, answers that
     are empty or not among `allowed`, with their lines.
     """
-    try:
-        text = places.read_bytes(place).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(f"{place}: there is no such file. Give a CSV with {HEADER}.") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{place}: not UTF-8 text ({error}). Save it as UTF-8 CSV.") from None
+    text = read_text(place, ",".join(HEADER))
     reader = csv.reader(io.StringIO(text, newline=""))
     header = [name.strip() for name in next(reader, [])]
     if missing := [name for name in HEADER if name not in header]:

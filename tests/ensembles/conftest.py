@@ -48,6 +48,18 @@ def make_tables(draw):
     return make_tables
 
 
+@pytest.fixture
+def file(tmp_path):
+    """Write a file into the test's folder; its path."""
+
+    def file(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return file
+
+
 @pytest.fixture(params=["v4", "v6"])
 def cifar(request):
     """Published hard votes of 30 networks on CIFAR-10.1: choices (30, N), labels (N,)."""

@@ -1,31 +1,8 @@
 """Tables and votes on an object store: a real S3 interface, served by moto on this machine."""
 
 import numpy as np
-import pytest
-from pyarrow import fs
 
 from ensembles import cast, cast_large, places, read_members, read_table, write_table
-
-server = pytest.importorskip("moto.server", reason="pip install 'moto[server]' serves an S3 here")
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "any"),
-        ("AWS_SECRET_ACCESS_KEY", "any"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-    ):
-        monkeypatch.setenv(name, value)
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    made = fs.S3FileSystem(endpoint_override=f"http://{host}:{port}", allow_bucket_creation=True)
-    made.create_dir("votes")
-    yield "s3://votes"
-    running.stop()
 
 
 def test_tables_on_s3_give_the_vote_that_they_give_here(bucket, tmp_path, make_tables):

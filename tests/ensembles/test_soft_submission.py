@@ -13,16 +13,6 @@ def table(seed: int) -> Table:
     return Table(IDS, p, meta=META)
 
 
-@pytest.fixture
-def file(tmp_path):
-    def file(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return file
-
-
 def test_written_bit_for_bit_with_a_column_a_class_and_read_back(tmp_path):
     soft_submission.write(tmp_path / "s.csv", table(0))
     frame = pd.read_csv(tmp_path / "s.csv")

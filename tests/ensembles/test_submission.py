@@ -6,16 +6,6 @@ from ensembles import BadInput, cast_submissions, compare, read_submission, writ
 ROWS = "ImageID,ans\na.jpg,13\nb.jpg,0\nc.jpg,5\n"
 
 
-@pytest.fixture
-def file(tmp_path):
-    def file(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return file
-
-
 def test_written_in_the_given_order_and_read_back(tmp_path):
     write_submission(tmp_path / "s.csv", ["b.jpg", "a,1.jpg"], ["3", "x"])
     assert (tmp_path / "s.csv").read_bytes() == b'ImageID,ans\nb.jpg,3\n"a,1.jpg",x\n'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 
 import numpy as np
 import pandas as pd
@@ -11,25 +10,7 @@ import pytest
 from PIL import Image
 
 import ensembles
-from orchestrator import cli, tracking
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run a command in a folder of its own: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ENSEMBLE_CACHE", str(tmp_path / "cache"))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["orchestrator", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err + captured.out
-        return end.value.code, captured.out, captured.err
-
-    return run
-
+from orchestrator import tracking
 
 # -- photographs -------------------------------------------------------------------------------
 
@@ -74,8 +55,8 @@ def spec(tmp_path):
     return write
 
 
-def test_a_good_request_passes_the_check(run, spec, photos):
-    code, out, _ = run("check", spec())
+def test_a_good_request_passes_the_check(command, spec, photos):
+    code, out, _ = command("check", spec())
     assert code == 0
     assert "24 photographs of 12 groups in 3 classes" in out
     assert "2 units to train" in out
@@ -89,36 +70,36 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("name", "content", "said"), BROKEN, ids=[b[0] for b in BROKEN])
-@pytest.mark.parametrize("command", ["check", "train-members"])
+@pytest.mark.parametrize("verb", ["check", "train-members"])
 def test_a_photograph_that_cannot_be_decoded_is_named(
-    run, spec, photos, tmp_path, name, content, said, command
+    command, spec, photos, tmp_path, name, content, said, verb
 ):
     (tmp_path / "7.jpg").write_bytes(content)
-    code, _, err = run(command, spec())
+    code, _, err = command(verb, spec())
     assert code == 2
     assert "7.jpg" in err
     assert said in err
 
 
-def test_grey_transparent_and_turned_photographs_work(run, spec, photos, tmp_path):
+def test_grey_transparent_and_turned_photographs_work(command, spec, photos, tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 6
     (tmp_path / "0.jpg").write_bytes(picture(0, exif=turned))
     Image.new("L", (30, 40), 99).save(tmp_path / "1.jpg")
     Image.new("RGBA", (30, 40), (1, 2, 3, 4)).save(tmp_path / "2.jpg", "PNG")
-    assert run("check", spec())[0] == 0
+    assert command("check", spec())[0] == 0
 
 
-def test_a_row_whose_photograph_is_missing_is_named(run, spec, photos, tmp_path):
+def test_a_row_whose_photograph_is_missing_is_named(command, spec, photos, tmp_path):
     (tmp_path / "3.jpg").unlink()
-    code, _, err = run("check", spec())
+    code, _, err = command("check", spec())
     assert code == 2
     assert "3.jpg" in err
 
 
-def test_mistakes_of_the_data_and_of_the_recipes_come_together(run, spec, photos, tmp_path):
+def test_mistakes_of_the_data_and_of_the_recipes_come_together(command, spec, photos, tmp_path):
     (tmp_path / "3.jpg").write_bytes(b"")
-    code, _, err = run("check", spec(("test_resnet", "test_resnt"), ("k: 2", "k: 13")))
+    code, _, err = command("check", spec(("test_resnet", "test_resnt"), ("k: 2", "k: 13")))
     assert code == 2
     assert "3 mistakes" in err
     assert "Did you mean 'test_resnet'" in err
@@ -141,10 +122,10 @@ def test_mistakes_of_the_data_and_of_the_recipes_come_together(run, spec, photos
     ],
 )
 def test_a_wrong_spec_or_folder_is_refused_before_anything_is_trained(
-    run, spec, photos, tmp_path, old, new, said
+    command, spec, photos, tmp_path, old, new, said
 ):
     (tmp_path / "empty").mkdir()
-    code, _, err = run("train-members", spec((old, new)))
+    code, _, err = command("train-members", spec((old, new)))
     assert code == 2
     assert said in err
     assert not (tmp_path / "runs/small/units").exists()
@@ -164,34 +145,38 @@ def test_a_wrong_spec_or_folder_is_refused_before_anything_is_trained(
     ],
 )
 def test_what_a_search_may_draw_is_checked_before_anything_is_trained(
-    run, spec, photos, tmp_path, space, said
+    command, spec, photos, tmp_path, space, said
 ):
     text = f"{SPEC}search: {{members: [a], space: {space}}}\n"
-    for command in ("check", "train-members"):
-        code, _, err = run(command, spec(text=text))
+    for verb in ("check", "train-members"):
+        code, _, err = command(verb, spec(text=text))
         assert code == 2
         assert err.count(said) == 1
     assert not (tmp_path / "runs/small/units").exists()
 
 
-def test_a_label_outside_the_classes_of_the_training_table_is_named(run, spec, photos, tmp_path):
+def test_a_label_outside_the_classes_of_the_training_table_is_named(
+    command, spec, photos, tmp_path
+):
     photos.assign(label="d").head(3).to_csv(tmp_path / "test.csv", index=False)
-    code, _, err = run("check", spec(("train: photos.csv", "train: photos.csv, test: test.csv")))
+    code, _, err = command(
+        "check", spec(("train: photos.csv", "train: photos.csv, test: test.csv"))
+    )
     assert code == 2
     assert "outside the classes: d" in err
 
 
-def test_a_class_absent_from_a_training_part_is_warned_of_by_name(run, spec, photos, tmp_path):
+def test_a_class_absent_from_a_training_part_is_warned_of_by_name(command, spec, photos, tmp_path):
     photos.loc[0, ["label", "group"]] = ["rare", "alone"]
     photos.to_csv(tmp_path / "photos.csv", index=False)
-    code, out, _ = run("check", spec())
+    code, out, _ = command("check", spec())
     assert code == 0
     assert "class rare is absent from the training part of fold" in out
 
 
-def test_the_same_photograph_in_two_groups_is_shown_as_a_leak(run, spec, photos, tmp_path):
+def test_the_same_photograph_in_two_groups_is_shown_as_a_leak(command, spec, photos, tmp_path):
     (tmp_path / "5.jpg").write_bytes(picture(4))
-    code, out, _ = run("check", spec())
+    code, out, _ = command("check", spec())
     assert code == 0
     assert "leak" in out
     assert "4.jpg" in out
@@ -257,38 +242,38 @@ def break_the_sum(frame):
      (add_a_class, "4"), (set_nan, "null"), (break_the_sum, "sum")],
 )  # fmt: skip
 def test_tables_that_do_not_fit_are_refused_with_the_members_name(
-    run, tables, tmp_path, edit, said
+    command, tables, tmp_path, edit, said
 ):
     change(tmp_path, edit)
-    code, _, err = run("vote", "--tables", "tables", "--mode", "soft")
+    code, _, err = command("vote", "--tables", "tables", "--mode", "soft")
     assert code == 2
     assert "b" in err
     assert said in err
 
 
-def test_one_member_alone_is_voted_on_and_said_to_be_alone(run, tables, tmp_path):
+def test_one_member_alone_is_voted_on_and_said_to_be_alone(command, tables, tmp_path):
     (tmp_path / "tables/b/oof.parquet").unlink()
-    code, out, _ = run("vote", "--tables", "tables", "--mode", "weighted")
+    code, out, _ = command("vote", "--tables", "tables", "--mode", "weighted")
     assert code == 0
     assert "one member only" in out
 
 
-def test_a_weighted_vote_without_oof_tables_says_what_to_do(run, tables, tmp_path):
+def test_a_weighted_vote_without_oof_tables_says_what_to_do(command, tables, tmp_path):
     for member in ("a", "b"):
         (tmp_path / f"tables/{member}/oof.parquet").rename(
             tmp_path / f"tables/{member}/test.parquet"
         )
-    code, _, err = run("vote", "--tables", "tables", "--mode", "weighted")
+    code, _, err = command("vote", "--tables", "tables", "--mode", "weighted")
     assert code == 2
     assert "--mode soft" in err
-    assert run("vote", "--tables", "tables", "--mode", "soft")[0] == 0
+    assert command("vote", "--tables", "tables", "--mode", "soft")[0] == 0
 
 
-def test_submissions_are_voted_on_by_id_and_13_0_is_a_13(run, tmp_path):
+def test_submissions_are_voted_on_by_id_and_13_0_is_a_13(command, tmp_path):
     (tmp_path / "a.csv").write_text("ImageID,ans\nx.jpg,13.0\ny.jpg,2\n")
     (tmp_path / "b.csv").write_text("ImageID,ans\r\ny.jpg,3\r\nx.jpg,13\r\n")
     (tmp_path / "c.csv").write_text("ImageID,ans\nx.jpg,1\ny.jpg,3\n")
-    code, _, _ = run(
+    code, _, _ = command(
         "vote", "--mode", "hard", "--submissions", "a.csv", "b.csv", "c.csv", "--out", "o"
     )
     assert code == 0
@@ -297,28 +282,28 @@ def test_submissions_are_voted_on_by_id_and_13_0_is_a_13(run, tmp_path):
         "x.jpg,13",
         "y.jpg,3",
     ]
-    code, out, _ = run("compare", "a.csv", "b.csv", "c.csv")
+    code, out, _ = command("compare", "a.csv", "b.csv", "c.csv")
     assert code == 0
     assert "0.5" in out
 
 
-def test_soft_submissions_are_averaged(run, tmp_path):
+def test_soft_submissions_are_averaged(command, tmp_path):
     (tmp_path / "a.csv").write_text("ImageID,cat,dog\nx.jpg,0.6,0.4\ny.jpg,0.5,0.5\n")
     (tmp_path / "b.csv").write_text("ImageID,cat,dog\ny.jpg,0.1,0.9\nx.jpg,0.3,0.7\n")
-    code, _, _ = run("vote", "--mode", "soft", "--submissions", "a.csv", "b.csv", "--out", "o")
+    code, _, _ = command("vote", "--mode", "soft", "--submissions", "a.csv", "b.csv", "--out", "o")
     assert code == 0
     answers = (tmp_path / "o/submission.csv").read_text().split()
     assert answers == ["ImageID,ans", "x.jpg,dog", "y.jpg,dog"]
-    code, _, err = run("vote", "--mode", "hard", "--submissions", "a.csv", "b.csv")
+    code, _, err = command("vote", "--mode", "hard", "--submissions", "a.csv", "b.csv")
     assert code == 2
     assert "no column ans" in err
 
 
-def test_a_missing_tracker_is_said_by_check_and_before_training(run, spec, photos, monkeypatch):
+def test_a_missing_tracker_is_said_by_check_and_before_training(command, spec, photos, monkeypatch):
     monkeypatch.setattr(tracking, "_installed", lambda name: False)
     wrong = spec(("folds:", "tracking: [mlflow]\nfolds:"))
-    for command in ("check", "train-members"):
-        code, _, err = run(command, wrong)
+    for verb in ("check", "train-members"):
+        code, _, err = command(verb, wrong)
         assert code == 2
         assert "pip install mlflow" in err
 
@@ -340,8 +325,8 @@ def test_a_missing_tracker_is_said_by_check_and_before_training(run, spec, photo
         (["nonsense"], "nonsense"),
     ],
 )
-def test_a_wrong_command_line_says_what_to_do(run, spec, photos, arguments, said):
+def test_a_wrong_command_line_says_what_to_do(command, spec, photos, arguments, said):
     spec()
-    code, _, err = run(*arguments)
+    code, _, err = command(*arguments)
     assert code == 2
     assert said in err
