@@ -23,8 +23,6 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "data" / "venv-voting"
 PACKAGES = ["autogluon.core==1.6.3", "autogluon.common==1.6.3", "autogluon.features==1.6.3"]
-# What is added to the features of scikit-learn's data sets, in standard deviations.
-NOISE = {"digits": 1.6, "wine": 1.2, "breast_cancer": 1.5}
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 
 
@@ -46,102 +44,6 @@ def in_peers_environment() -> bool:
     command = [python, __file__, *sys.argv[1:]]
     done = subprocess.run(command, env=environment, check=False)
     sys.exit(done.returncode)
-
-
-def synthetic(n_members: int, n_rows: int, n_classes: int, seed: int, part: int = 0):
-    """Members that see what can be known of a photograph, each with noise of its own.
-
-    (M, N, K) float32 and (N,) labels. What can be known is itself uncertain; classes are uneven.
-    Another `part` holds other photographs, seen by the same members.
-    """
-    import numpy as np
-
-    ours, rng = np.random.default_rng(seed), np.random.default_rng([seed, part])
-    prior = ours.dirichlet(np.full(n_classes, 2.0))
-    known = rng.normal(size=(n_rows, n_classes)).astype(np.float32)
-    known[np.arange(n_rows), rng.choice(n_classes, n_rows, p=prior)] += 6.3
-    known += np.log(prior).astype(np.float32)
-    chances = softmax(known)
-    labels = (chances.cumsum(axis=1) > rng.random(n_rows)[:, None]).argmax(axis=1)
-    members = np.empty((n_members, n_rows, n_classes), np.float32)
-    for member in members:
-        member[:] = rng.standard_normal(size=member.shape, dtype=np.float32)
-        member *= ours.uniform(1.2, 2.2)
-        member += known * ours.uniform(0.8, 1.1)
-        member += ours.normal(scale=0.6, size=n_classes).astype(np.float32)
-        member[:] = softmax(member * ours.uniform(0.6, 1.4))
-    return members, labels
-
-
-def softmax(logits):
-    import numpy as np
-
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def scikit_learn_members(name: str, seed: int):
-    """Cross-fitted probabilities of 15 classifiers: OOF (M, N, K), labels, folds, test (M, T, K),
-    test labels. Noise is added to the features so that there is something to be wrong about.
-    """
-    import warnings
-
-    import numpy as np
-    from sklearn import datasets
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, train_test_split
-    from sklearn.naive_bayes import GaussianNB
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.neural_network import MLPClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.tree import DecisionTreeClassifier
-
-    warnings.filterwarnings("ignore")
-    found = getattr(datasets, f"load_{name}")()
-    rng = np.random.default_rng(seed)
-    x = StandardScaler().fit_transform(found.data)
-    x += rng.normal(scale=NOISE[name], size=x.shape)
-    y = found.target
-    # uneven classes, as people's ages are
-    x, y = _uneven(x, y, rng)
-    x, x_test, y, y_test = train_test_split(x, y, test_size=0.4, stratify=y, random_state=seed)
-    models = [
-        LogisticRegression(C=0.01), LogisticRegression(C=1.0), LogisticRegression(C=100.0),
-        GaussianNB(), LinearDiscriminantAnalysis(),
-        KNeighborsClassifier(3), KNeighborsClassifier(15),
-        DecisionTreeClassifier(max_depth=4, random_state=seed),
-        DecisionTreeClassifier(max_depth=10, random_state=seed + 1),
-        RandomForestClassifier(40, random_state=seed),
-        RandomForestClassifier(40, max_depth=4, random_state=seed + 1),
-        ExtraTreesClassifier(40, random_state=seed),
-        ExtraTreesClassifier(40, max_depth=6, class_weight="balanced", random_state=seed + 1),
-        MLPClassifier((16,), max_iter=60, random_state=seed),
-        MLPClassifier((48,), max_iter=60, alpha=1.0, random_state=seed + 1),
-    ]  # fmt: skip
-    n_classes = len(np.unique(y))
-    oof = np.zeros((len(models), len(y), n_classes), np.float32)
-    test = np.zeros((len(models), len(y_test), n_classes), np.float32)
-    folds = np.empty(len(y), int)
-    splits = StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y)
-    for fold, (inside, outside) in enumerate(splits):
-        folds[outside] = fold
-        for j, model in enumerate(models):
-            fitted = make_pipeline(StandardScaler(), model).fit(x[inside], y[inside])
-            oof[j, outside] = fitted.predict_proba(x[outside])
-            test[j] += fitted.predict_proba(x_test) / 5
-    return oof, y, folds, test, y_test
-
-
-def _uneven(x, y, rng):
-    """Every second class keeps a third of its rows."""
-    import numpy as np
-
-    rare = np.isin(y, np.unique(y)[1::2])
-    kept = ~rare | (rng.random(len(y)) < 0.35)
-    return x[kept], y[kept]
 
 
 def gate_vote(members, labels, folds, groups=None):
@@ -315,15 +217,9 @@ def measure(name: str, draws: list, methods: list[str]) -> None:
 
 
 def speed() -> None:
-    import numpy as np
+    from benchmarks.voting_tables import of_noisy_members
 
-    draws = []
-    for seed in range(5):
-        members, labels = synthetic(25, 2 * 18_900, 18, seed)
-        first = np.arange(18_900)
-        half = members[:, 18_900:], labels[18_900:]
-        oof = np.ascontiguousarray(members[:, :18_900])
-        draws.append((oof, labels[first], first % 5, None, *half))
+    draws = [of_noisy_members(25, 18_900, 18, seed) for seed in range(5)]
     quick = [m for m in METHODS if m not in ("CMA-ES", "gate (ours)", "AutoGluon T=100")]
     measure("synthetic, 25 members x 18,900 rows x 18 classes", draws, quick)
     slow = ["gate (ours)", "AutoGluon T=100", "CMA-ES", AGAINST]
@@ -335,12 +231,13 @@ def log_loss_only(n_members: int, n_rows: int) -> None:
     import numpy as np
     from scipy.optimize import minimize
 
+    from benchmarks.voting_tables import noisy_members
     from ensembles.simplex import certified_gap, log_loss_weights, true_class_probabilities
 
     true = np.empty((n_members, n_rows))
     for begin in range(0, n_rows, 20_000):
         rows = slice(begin, min(begin + 20_000, n_rows))
-        part, labels = synthetic(n_members, rows.stop - begin, 18, 0, begin)
+        part, labels = noisy_members(n_members, rows.stop - begin, 18, 0, begin)
         true[:, rows] = true_class_probabilities(part, labels)
     started = time.process_time()
     fit = log_loss_weights(true)
@@ -376,41 +273,21 @@ def log_loss_only(n_members: int, n_rows: int) -> None:
 
 
 def real(names: list[str], n_seeds: int) -> None:
-    for name in names:
-        draws = []
-        for seed in range(n_seeds):
-            oof, labels, folds, test, test_labels = scikit_learn_members(name, seed)
-            draws.append((oof, labels, folds, None, test, test_labels))
-        n_rows = len(draws[0][1])
+    from benchmarks.voting_tables import NOISE, of_scikit_learn
+
+    for name in names or NOISE:
+        draws = [of_scikit_learn(name, seed) for seed in range(n_seeds)]
         methods = [m for m in METHODS if m != "SLSQP, none"]
-        measure(f"scikit-learn's {name}, 15 members x {n_rows} OOF rows", draws, methods)
+        n_members, n_rows = draws[0][0].shape[:2]
+        measure(f"scikit-learn's {name}, {n_members} members x {n_rows} OOF rows", draws, methods)
 
 
 def run_tables(folder: str, n_seeds: int) -> None:
-    """The OOF tables of a run: fitted on half of the groups, scored on the other half."""
-    import numpy as np
-    import pyarrow.parquet as pq
+    from benchmarks.voting_tables import of_run
 
-    from ensembles import align, read_members
-
-    oof = align(read_members(f"{folder}/tables", "oof"), "oof")
-    first = next(iter(oof.values()))
-    images = pq.read_table(f"{folder}/images.parquet", columns=["image_id", "group"]).to_pydict()
-    group_of = dict(zip(images["image_id"], images["group"], strict=True))
-    groups = np.unique([str(group_of[i]) for i in first.ids], return_inverse=True)[1]
-    members = np.stack([table.probabilities for table in oof.values()])
-    draws = []
-    for seed in range(n_seeds):
-        fitted = np.random.default_rng(seed).permutation(groups.max() + 1) % 2 == 0
-        inside, outside = np.flatnonzero(fitted[groups]), np.flatnonzero(~fitted[groups])
-        labels = first.label.astype(int)
-        draws.append(
-            (
-                np.take(members, inside, axis=1), labels[inside], first.fold[inside],
-                groups[inside], np.take(members, outside, axis=1), labels[outside],
-            )
-        )  # fmt: skip
-    measure(f"{folder}, {len(oof)} members x {len(draws[0][1])} OOF rows", draws, list(METHODS))
+    draws = [of_run(folder, seed) for seed in range(n_seeds)]
+    n_members, n_rows = draws[0][0].shape[:2]
+    measure(f"{folder}, {n_members} members x {n_rows} OOF rows", draws, list(METHODS))
 
 
 def main() -> None:
@@ -427,7 +304,7 @@ def main() -> None:
         for n_members, n_rows in ((25, 18_900), (200, 18_900), (50, 1_000_000)):
             log_loss_only(n_members, n_rows)
     if what in ("all", "real"):
-        real(folders or list(NOISE), n_seeds)
+        real(folders, n_seeds)
     if what == "all":
         folders = [f"runs/{name}" for name in ("demo", "elpv") if Path(f"runs/{name}").exists()]
     if what in ("all", "tables"):

@@ -193,7 +193,8 @@ def _log_loss_weights(oof: Tables, kept: Derived, without: int | None) -> tuple[
             best = weights, gap
         if gap <= GAP:
             break
-        weights = newton_step(weights, gradient / n_rows, hessian / n_rows)
+        weights = newton_step(weights, gradient / n_rows - 1, hessian / n_rows)
+        weights /= weights.sum()
     return best
 
 

@@ -11,6 +11,7 @@ away from a member in use, those whose lead is less than what that member gave.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -241,8 +242,8 @@ def _ascend(search: Search, start: np.ndarray) -> State:
             hoped, weight = best_on_line(search, state, member)
             if hoped >= state.score - SAME:
                 state = _moved(search, state, member, weight, hoped)
-        # Less than a row's worth in a whole pass is noise, not worth another pass.
-        if state.score < before + 1 / n_rows:
+        # A whole pass that gains less than one row, or a tenth of a standard error, gains noise.
+        if state.score < before + max(1 / n_rows, math.sqrt(before * (1 - before) / n_rows) / 10):
             break
         # Afresh in every pass, so that rounding errors do not add up.
         state = state_at(search, state.weights)

@@ -15,9 +15,17 @@ import numpy as np
 
 from ensembles.metrics import EPSILON
 
-GAP = 1e-9
-ENTER_AT_ONCE = 8
-SUBSAMPLE = 20_000
+GAP = 5e-9
+ENTER_AT_ONCE = 32
+# A block of rows of all members stays in the processor's cache.
+BLOCK = 4096
+# Up to so many rows every step takes all of them.
+FEW_ROWS = 65_536
+FIRST_ROWS = 2048
+# Of the many rows, those to which the vote gives less than this and one in so many of the others.
+HARD, ONE_IN = 0.2, 32
+# So near to the optimum the last step's second derivatives serve the next.
+NEAR = 1e-4
 
 
 @dataclass
@@ -26,6 +34,22 @@ class LogLossFit:
 
     weights: np.ndarray
     gap: float
+
+
+@dataclass
+class Part:
+    """Some of the rows, standing for all of them.
+
+    true: (M, n). counts: (n,) for how many rows each stands. shift: (M,) what the gradient over all
+    rows is above that of the part, where both were last measured. used, hessian: (k,) and (k, k) of
+    the last step.
+    """
+
+    true: np.ndarray
+    counts: np.ndarray
+    shift: np.ndarray | float = 0.0
+    used: np.ndarray | None = None
+    hessian: np.ndarray | None = None
 
 
 def true_class_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -39,37 +63,23 @@ def log_loss_weights(true: np.ndarray, gap: float = GAP, ridge: float = 0.0) -> 
     """Weights over the simplex of least log-loss, certified to `gap`.
 
     true: (M, N) float64 > 0, each member's probability of the true class. Newton steps on the
-    members in use; one gradient over all adds the members that would help and certifies the rest.
-    Many rows are first solved on every n-th one, so that few steps touch them all.
+    members in use; the gradient over all adds the members that would help and certifies the rest.
+    They start from the solution of every 16th row. With many rows the steps, too, are those of a
+    part of the rows: one that holds every row that the vote finds hard, and whose gradient is set
+    right by that of all rows, which one pass after each step measures.
     ridge: pull towards equal weights, as strong as that many more photographs, of which each
     member alone knows an equal share (a Dirichlet prior: the problem keeps its form and its
     certificate, which is then that of the penalised loss).
     """
     n_members, n_rows = true.shape
-    # The loss changes by a constant when a row is scaled, its conditioning by far more.
-    scaled = true / true.max(axis=0)
+    counts = np.ones(n_rows)
+    start = np.full(n_members, 1 / n_members) if ridge else _start(true)
     if ridge:
-        return _with_ridge(scaled, gap, ridge)
-    start = np.zeros(n_members)
-    if n_rows > 2 * SUBSAMPLE:
-        rows = np.ascontiguousarray(scaled[:, :: n_rows // SUBSAMPLE])
-        start = log_loss_weights(rows, gap=1e-6).weights
-    else:
-        start[np.log(scaled).sum(axis=1).argmax()] = 1.0
-    weights, best = start, LogLossFit(start, np.inf)
-    for _ in range(20 + 2 * n_members):
-        gradient = scaled @ (1 / (weights @ scaled)) / n_rows
-        found = float(gradient.max()) - 1
-        if found < best.gap:
-            best = LogLossFit(weights, max(found, 0.0))
-        if best.gap <= gap:
-            break
-        entering = np.argsort(-gradient, kind="stable")[:ENTER_AT_ONCE]
-        used = np.union1d(np.flatnonzero(weights), entering[gradient[entering] > 1])
-        weights = np.zeros(n_members)
-        weights[used] = _newton(scaled[used], start[used], gap / 2)
-        start = weights
-    return best
+        true = np.concatenate([true, np.eye(n_members)], axis=1)
+        counts = np.append(counts, np.full(n_members, ridge / n_members))
+    if len(counts) <= FEW_ROWS:
+        return _newton(Part(true, counts), start, gap)
+    return _newton_on_a_part(true, counts, start, gap)
 
 
 def certified_gap(weights: np.ndarray, true: np.ndarray) -> float:
@@ -77,67 +87,139 @@ def certified_gap(weights: np.ndarray, true: np.ndarray) -> float:
     return max(float((true @ (1 / (weights @ true))).max()) / true.shape[1] - 1, 0.0)
 
 
-def _with_ridge(scaled: np.ndarray, gap: float, ridge: float) -> LogLossFit:
-    """Every member gets some weight, so all are in use from the first step."""
-    n_members, n_rows = scaled.shape
-    counts = np.append(np.ones(n_rows), np.full(n_members, ridge / n_members))
-    extended = np.concatenate([scaled, np.eye(n_members)], axis=1)
-    weights = _newton(extended, np.full(n_members, 1 / n_members), gap, counts)
-    gradient = extended @ (counts / (weights @ extended)) / counts.sum()
-    return LogLossFit(weights, max(float(gradient.max()) - 1, 0.0))
+def _start(true: np.ndarray) -> np.ndarray:
+    """The weights for every n-th row, as exact as so few tell; of very few rows the best member."""
+    n_members, n_rows = true.shape
+    step = min(n_rows // max(FIRST_ROWS, 8 * n_members), 32)
+    if step < 2:
+        return np.eye(n_members)[np.log(true).sum(axis=1).argmax()]
+    some = _every(true, step)
+    part = Part(some, np.ones(some.shape[1]))
+    return _newton(part, _start(some), some.shape[1] ** -0.5).weights
 
 
-def _newton(
-    true: np.ndarray, weights: np.ndarray, gap: float, counts: np.ndarray | None = None
-) -> np.ndarray:
-    """Weights (k,) of least log-loss over the k given members, from a feasible start.
+def _every(true: np.ndarray, step: int) -> np.ndarray:
+    """(M, n) one run of neighbouring rows of every `step` such runs, which memory reads at once."""
+    run = max(1, min(64, true.shape[1] // (64 * step)))
+    n_runs = true.shape[1] // (run * step)
+    runs = true[:, : n_runs * run * step].reshape(len(true), n_runs, step, run)
+    return runs[:, :, step // 2].reshape(len(true), -1)
 
-    counts: (N,) how often each row counts; once where it is None.
 
-    Each step minimises the quadratic model over w >= 0. N f is self-concordant (a sum of -log of
-    linear functions), so a step of Newton decrement below 1/4 is safe at full length; longer ones
-    are halved until the loss falls.
-    """
-    n_members, n_rows = len(true), true.shape[1] if counts is None else counts.sum()
-    for _ in range(100):
-        mixture = weights @ true
-        relative = true / mixture
-        gradient = relative.mean(axis=1) if counts is None else relative @ counts / n_rows
-        if gradient.max() - 1 <= gap:
+def _newton_on_a_part(
+    true: np.ndarray, counts: np.ndarray, weights: np.ndarray, gap: float
+) -> LogLossFit:
+    """As `_newton` over all rows, of which every step but its gradient takes a part only."""
+    best, part = LogLossFit(weights, np.inf), None
+    while True:
+        pull, mixture = _gradient(true, counts, weights)
+        found = max(float(pull.max()) - 1, 0.0)
+        stuck = found > best.gap / 2
+        if found < best.gap:
+            best = LogLossFit(weights, found)
+        if best.gap <= gap:
+            return best
+        if stuck:
+            return _newton(Part(true, counts), best.weights, gap)
+        part = part or _telling_part(true, counts, mixture)
+        part.shift = pull - _gradient(part.true, part.counts, weights)[0]
+        weights = _newton(part, weights, max(found / 1000, gap / 10)).weights
+
+
+def _telling_part(true: np.ndarray, counts: np.ndarray, mixture: np.ndarray) -> Part:
+    """The rows that the vote finds hard, which bend the loss most, and some of the others."""
+    hard = mixture < HARD
+    # runs of rows, as in `_every`
+    rows = np.flatnonzero(hard | (np.arange(len(mixture)) // 64 % ONE_IN == 0))
+    easy = ~hard[rows]
+    weight = counts[rows]
+    weight[easy] *= counts[~hard].sum() / max(weight[easy].sum(), 1)
+    return Part(np.take(true, rows, axis=1), weight)
+
+
+def _gradient(
+    true: np.ndarray, counts: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) mean over rows of A / (w A), each row as often as it counts; (N,) w A."""
+    total, mixture = np.zeros(len(true)), np.empty(true.shape[1])
+    for begin in range(0, true.shape[1], BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        mixture[rows] = weights @ true[:, rows]
+        total += true[:, rows] @ (counts[rows] / mixture[rows])
+    return total / counts.sum(), mixture
+
+
+def _newton(part: Part, weights: np.ndarray, gap: float) -> LogLossFit:
+    """Weights (M,) of least log-loss over the rows of a part, from a feasible start."""
+    best = LogLossFit(weights, np.inf)
+    for _ in range(100 + 2 * len(weights)):
+        pull, mixture = _gradient(part.true, part.counts, weights)
+        pull += part.shift
+        # The multiplier of sum(w) = 1: 1 where the part is all there is.
+        level = float(weights @ pull)
+        found = float(pull.max()) - level
+        if found < best.gap:
+            best = LogLossFit(weights, max(found, 0.0))
+        if best.gap <= gap:
             break
-        hessian = (relative if counts is None else relative * counts) @ relative.T / n_rows
-        # Members that agree on every row make it singular; a ridge around the current weights
-        # slows the step and leaves the optimum alone.
-        hessian[np.diag_indices(n_members)] += 1e-10 * hessian.trace() / n_members
-        step = nonnegative_minimum(hessian, hessian @ weights + gradient - 1, weights) - weights
-        length = 1.0
-        if counts is not None or n_rows * (step @ hessian @ step) > 1 / 16:
-            loss = _loss(weights, true, counts)
-            slope = step @ (1 - gradient)
-            while _loss(weights + length * step, true, counts) > loss + 0.01 * length * slope:
-                length /= 2
-                if length < 1e-12:
-                    return weights
+        entering = np.argsort(-pull, kind="stable")[:ENTER_AT_ONCE]
+        used = np.union1d(np.flatnonzero(weights), entering[pull[entering] > level])
+        if found > NEAR or not np.array_equal(used, part.used):
+            part.used, part.hessian = used, _hessian(part, weights, used)
+        step = np.zeros_like(weights)
+        step[used] = newton_step(weights[used], pull[used] - level, part.hessian) - weights[used]
+        length = _safe_length(part, mixture, step, step @ (level - pull))
+        if not length:
+            break
         weights = np.maximum(weights + length * step, 0)
         weights /= weights.sum()
-    return weights
+    return best
 
 
-def newton_step(weights: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
-    """Weights (M,) after a full Newton step over the simplex, near the optimum.
+def _hessian(part: Part, weights: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """(k, k) mean over rows of the outer products of A / (w A), of the k members in use."""
+    total = np.zeros((len(used), len(used)))
+    for begin in range(0, part.true.shape[1], BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        block = part.true[used, rows]
+        block *= np.sqrt(part.counts[rows]) / (weights[used] @ block)
+        total += block @ block.T
+    return total / part.counts.sum()
 
-    gradient: (M,) mean of A / (w A) over rows; hessian: (M, M) mean of its outer products.
+
+def _safe_length(part: Part, mixture: np.ndarray, step: np.ndarray, slope: float) -> float:
+    """How much of a step to go: all of a short one, else so much that the loss falls; 0: nothing.
+
+    N f is self-concordant (a sum of -log of linear functions), so a step of Newton decrement below
+    1/4 is safe at full length; longer ones are halved until the loss falls.
+    slope: of the loss along the step.
     """
-    hessian = hessian.copy()
-    hessian[np.diag_indices(len(weights))] += 1e-10 * hessian.trace() / len(weights)
-    stepped = nonnegative_minimum(hessian, hessian @ weights + gradient - 1, weights)
-    return stepped / stepped.sum()
+    own = step[part.used]
+    short = part.counts.sum() * (own @ part.hessian @ own) <= 1 / 16
+    if short and part.counts.min() >= 1:
+        return 1.0
+    shares = part.counts / part.counts.sum()
+    change = step @ part.true / mixture
+    straight = slope + shares @ change
+    length = 1.0
+    while length > 1e-12:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rise = length * straight - shares @ np.log1p(length * change)
+        if rise <= 0.01 * length * slope:
+            return length
+        length /= 2
+    return 0.0
 
 
-def _loss(weights: np.ndarray, true: np.ndarray, counts: np.ndarray | None) -> float:
-    with np.errstate(divide="ignore"):
-        logs = np.log(weights @ true)
-    return weights.sum() - (logs.mean() if counts is None else logs @ counts / counts.sum())
+def newton_step(weights: np.ndarray, excess: np.ndarray, hessian: np.ndarray) -> np.ndarray:
+    """The weights (k,) >= 0 at the minimum of the quadratic model; they sum to about 1.
+
+    excess: (k,) the mean over rows of A / (w A), less 1. hessian: (k, k) mean of its outer products.
+    """
+    # Members that agree on every row make it singular; a ridge around the current weights slows
+    # the step and leaves the optimum alone.
+    hessian = hessian + 1e-10 * hessian.trace() / len(hessian) * np.eye(len(hessian))
+    return nonnegative_minimum(hessian, hessian @ weights + excess, weights)
 
 
 def nonnegative_minimum(hessian: np.ndarray, linear: np.ndarray, start: np.ndarray) -> np.ndarray:
