@@ -85,7 +85,7 @@ class Reader:
         return None
 
     def merge(self, raw: dict, block: dict, at: tuple) -> None:
-        """Merge `block` over `raw`, deep; `members` is a mapping of name -> changed keys."""
+        """Merge `block` over `raw`, deep; `members` maps names to changed keys, or to null."""
         for key, value in block.items():
             path = (*at, key)
             if key == "members" and at == ("small",):
@@ -100,17 +100,26 @@ class Reader:
         if not isinstance(value, dict):
             self.problem(path, "give a mapping of member name -> changed keys")
             return
+        left_out = []
         for name, changes in value.items():
             index = self.member_index(raw, name)
             if index is None:
                 names = [m.get("name") for m in raw.get("members") or [] if isinstance(m, dict)]
                 self.problem((*path, name), unknown("member", name, names), shown="small.members")
+            elif changes is None:
+                left_out.append(index)
             elif not isinstance(changes, dict):
-                self.problem((*path, name), f"give a mapping of changed keys, got {changes!r}")
+                self.problem(
+                    (*path, name),
+                    f"give a mapping of changed keys, or null to leave it out, got {changes!r}",
+                )
             else:
                 for key, changed in changes.items():
                     raw["members"][index][key] = changed
                     self.relocate(("members", index, key), (*path, name, key))
+        for index in sorted(left_out, reverse=True):
+            del raw["members"][index]
+            self.document.forget("members", index)
 
     def relocate(self, path: tuple, source: tuple) -> None:
         """Messages about `path` point from now on at the line of `source`."""

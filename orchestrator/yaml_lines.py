@@ -50,6 +50,17 @@ class Document:
     lines: dict[Path, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
+    def forget(self, key: str, index: int) -> None:
+        """The entry `index` of the list at `key` is gone: those behind it move up."""
+        moved = {}
+        for path, line in self.lines.items():
+            if path[:1] == (key,) and len(path) > 1 and path[1] >= index:
+                if path[1] == index:
+                    continue
+                path = (key, path[1] - 1, *path[2:])
+            moved[path] = line
+        self.lines = moved
+
     def line(self, path: Path) -> int | None:
         """The line of `path`, or of the nearest thing above it that the file holds."""
         while path not in self.lines and path:

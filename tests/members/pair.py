@@ -39,7 +39,7 @@ def meet(rank: int, place: Path | str) -> Ranks:
         init_method=f"file://{place}",
         rank=rank,
         world_size=2,
-        timeout=timedelta(seconds=60),
+        timeout=timedelta(seconds=20),
     )
     return Ranks(rank, 2)
 

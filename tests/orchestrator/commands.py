@@ -30,7 +30,7 @@ members:
 search:
   members: [searched]
   space: {lr: {log_uniform: [1e-5, 1e-2]}, loss: {choice: [f1, cross_entropy, focal]}}
-  candidates: 5
+  candidates: 4
   sampler: random
   asha: {grace_epochs: 1, reduction_factor: 2}
 """

@@ -66,6 +66,21 @@ def test_small_is_merged_over_the_rest_and_members_by_name(spec_file):
     assert all(m.recipe.image_size == (96, 72) for m in spec.members)
 
 
+def test_small_leaves_out_members_that_it_maps_to_null(spec_file):
+    text = GOOD.replace("[effnet]\n", "[resnet]\n").replace(
+        "{effnet: {model: test_convnext}}", "{effnet: null}"
+    )
+    spec = load(spec_file(text), small=True)
+    assert [m.name for m in spec.members] == ["resnet"]
+    assert [m.name for m in load(spec_file(text)).members] == ["effnet", "resnet"]
+    (problem,) = problems(spec_file(text.replace("seeds: [1, 2]", "sedes: [1]")), small=True)
+    assert "line 7" in problem
+    (problem,) = problems(
+        spec_file(text.replace("members: [resnet]", "members: [effnet]")), small=True
+    )
+    assert "effnet" in problem
+
+
 def test_set_overrides_a_key_and_finds_members_by_name(spec_file):
     sets = ["members.effnet.lr=1e-2", "folds.k=4", "resources.cpus=2"]
     spec = load(spec_file(GOOD), sets=sets)

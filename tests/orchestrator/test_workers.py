@@ -90,13 +90,22 @@ def train_together(ranks, configs: list[dict], folder: str) -> list:
 
 
 @pytest.fixture(scope="module")
-def trained(here, tmp_path_factory):
-    """(what each of two ranks told, their run, the run of one process)."""
+def alone(here):
+    """The run of one process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
         patch.setattr("torch.set_num_threads", lambda n: None)
-        alone, by = run_of(here, "alone")
-        worker.run_units(config(alone, [by["plain", 0], by["plain", 1]], "-"), lambda values: None)
+        store, by = run_of(here, "alone")
+        worker.run_units(config(store, [by["plain", 0], by["plain", 1]], "-"), lambda values: None)
+    return store
+
+
+@pytest.fixture(scope="module")
+def trained(here):
+    """(what each of two ranks told, their run)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        patch.setattr("torch.set_num_threads", lambda n: None)
         store, by = run_of(here, "pair")
 
         def stop(values: dict) -> None:
@@ -108,11 +117,11 @@ def trained(here, tmp_path_factory):
         wanted = [by["plain", 0], by["wild", 0], by["odd", 0], by["plain", 1]]
         plans = [config(store, wanted, "first")] * 2 + [config(store, [by["odd", 1]], "second")]
         told = together(train_together, here, plans, str(here))
-    return told, store, alone
+    return told, store
 
 
-def test_two_processes_leave_the_tables_of_one(trained):
-    _, store, alone = trained
+def test_two_processes_leave_the_tables_of_one(trained, alone):
+    _, store = trained
     for record in sorted(Path(alone.root).glob("units/plain/*/*/unit.json")):
         path = str(record.parent.relative_to(alone.root))
         for kind in ("oof", "test"):
@@ -133,19 +142,19 @@ def test_two_processes_leave_the_tables_of_one(trained):
 
 
 def test_both_report_alike(trained):
-    (first, second), _, _ = trained
+    (first, second), _ = trained
     assert [t["reports"] for t in first] == [t["reports"] for t in second]
 
 
 def test_a_loss_that_is_no_number_fails_its_unit_on_both_and_the_next_goes_on(trained):
-    ((first, *_), _), _, _ = trained
+    ((first, *_), _), _ = trained
     at = next(i for i, text in enumerate(first["reports"]) if text.startswith("wild failed"))
     assert "the loss became" in first["reports"][at]
     assert first["reports"][at + 1].startswith("odd started")
 
 
 def test_a_unit_that_fails_on_one_rank_ends_both_and_is_passed_over_when_they_come_back(trained):
-    told, store, _ = trained
+    told, store = trained
     assert [rank[0]["ended"] for rank in told] == ["LostContact", "OSError"]
     again = told[0][1]
     assert again["ended"] == ""
@@ -157,7 +166,7 @@ def test_a_unit_that_fails_on_one_rank_ends_both_and_is_passed_over_when_they_co
 
 
 def test_another_call_tries_it_again(trained):
-    told, _, _ = trained
+    told, _ = trained
     assert told[1][2]["ended"] == "OSError"  # it failed again, not: it was passed over
     assert not any(text.startswith("odd failed") for text in told[1][2]["reports"])
 
@@ -196,13 +205,12 @@ def test_workers_that_could_not_work_are_refused(here):
 
 
 @pytest.mark.ray
-def test_with_a_real_ray_the_tables_are_those_of_one_process(trained, here, tmp_path):
+def test_with_a_real_ray_the_tables_are_those_of_one_process(alone, here, tmp_path):
     (tmp_path / "photos").symlink_to(here / "photos")
     (tmp_path / "spec.yaml").write_text(SPEC)
     command = ["train-members", "spec.yaml", "--only", "plain", "--set", "resources.workers=2"]
     done = orchestrator(*command, cwd=tmp_path)
     assert "2 processes each" in done.stdout
-    _, _, alone = trained
     ours = pd.read_parquet(tmp_path / "runs/e2e/tables/plain/oof.parquet")
     assert (
         list(ours["image_id"])
