@@ -1,4 +1,4 @@
-"""`import timm`, also where torchvision's compiled extension does not load.
+"""`import timm`, also where torchvision's compiled extension does not load, and no more than timm.
 
     from members.torchvision_fakes import timm
 
@@ -7,10 +7,16 @@ a CPU-only torch the index's torchvision, built for CUDA, cannot load that exten
 fails with `operator torchvision::nms does not exist`. Nothing here calls the two operators, so a
 declaration without an implementation is enough. With a matching build it would clash, hence the
 attempt to load the extension first.
+
+timm also imports Weights & Biases wherever it is installed, for a log file that nothing here writes:
+half of timm's import time, in every process that trains. So it is not to be found meanwhile.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
 from importlib.util import find_spec
 
@@ -44,9 +50,23 @@ def declare() -> torch.library.Library | None:
     return library
 
 
+@contextmanager
+def not_found(package: str) -> Iterator[None]:
+    """Meanwhile `import package` raises ImportError, unless it was imported before."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
 LIBRARY = declare()  # the declarations last as long as this object
 
-import timm  # noqa: E402
-import timm.optim  # noqa: E402
+with not_found("wandb"):
+    import timm
+    import timm.optim
 
-__all__ = ["LIBRARY", "declare", "timm"]
+__all__ = ["LIBRARY", "declare", "not_found", "timm"]

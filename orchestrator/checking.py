@@ -13,6 +13,7 @@ from members import folds
 from members.errors import BadInput
 
 from . import data, tracking, units
+from .errors import counted
 from .search_space import STOPPED, Search
 from .spec import Spec
 from .store import Store
@@ -60,7 +61,8 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
     plan = _plan(resolved, set(searching), photographs, store)
     console.print(_plan_table(plan))
     left = sum(row["units"] - row["done"] for row in plan)
-    console.print(f"{left} units to train into {store.root}" if left else "Everything is trained.")
+    to_train = f"{counted(left, 'unit')} to train into {store.root}"
+    console.print(to_train if left else "Everything is trained.")
     if json_file:
         report = {
             "name": spec.name,

@@ -22,6 +22,11 @@ class RunFailed(RuntimeError):
     """Work that was asked for rightly did not succeed (exit code 1)."""
 
 
+def counted(n: int, noun: str) -> str:
+    """`1 unit`, `2 units`."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
     """`unknown key 'epoch'. Did you mean 'epochs'? Allowed: ...` (the list only where short)."""
     allowed = sorted(map(str, allowed))

@@ -13,7 +13,7 @@ from members.errors import BadInput
 from . import data, run_folders, tracking, units
 from .assemble import assemble
 from .cluster import show_token
-from .errors import WrongRequest, unknown
+from .errors import WrongRequest, counted, unknown
 from .joins import assemble_join
 from .photographs import write_photographs
 from .spec import Member, Spec
@@ -171,7 +171,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
         where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
         each = f", {n} processes each" if (n := spec.resources.workers) > 1 else ""
         console.print(
-            f"{len(todo)} units to train, {len(searching)} members to search, "
+            f"{counted(len(todo), 'unit')} to train, {counted(len(searching), 'member')} to search, "
             f"{slots} at a time{each} on {where}",
             highlight=False,
         )
