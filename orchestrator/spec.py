@@ -216,8 +216,9 @@ def _flat(member: Member) -> dict[str, Any]:
 def load(path: str | Path, *, small: bool = False, sets: Sequence[str] = ()) -> Spec:
     """Read and validate a spec file.
 
-    `small` merges its `small:` block over the rest and ends the name in `-small`; `sets` are
-    `a.b=value` overrides. Raises `WrongRequest` with every mistake found.
+    `small` merges its `small:` block over the rest (a member mapped to null is left out) and ends
+    the name in `-small`; `sets` are `a.b=value` overrides. Raises `WrongRequest` with every mistake
+    found.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,24 +1,16 @@
-"""`scope: ensemble`: members compete, a hopeless one is left out, and every command says so.
-
-The real commands in one process: a slot that trains what the schedule gives takes Ray's place.
-"""
+"""`scope: ensemble`: members compete, a hopeless one is left out, and every command says so."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
-import itertools
 import json
-import sys
 
 import pandas as pd
 import pytest
-import torch
 
 from members import sample
-from orchestrator import cli, cluster, crossfit, worker
 from orchestrator.search_space import STOPPED
+from tests.orchestrator.one_slot import commands
 
 SPEC = """\
 name: rivals
@@ -40,37 +32,6 @@ search:
 """
 
 
-begun: list[tuple[str, int] | None] = []  # member and number of each candidate; None: units
-
-
-class Stopped(BaseException):
-    """As when Tune kills a trial: nothing in the process can hold it."""
-
-
-def one_slot(schedule: crossfit.Schedule, *_: object) -> None:
-    """What `run_all` does, one run after the other."""
-    for n in itertools.count():
-        trial = f"t{n}"
-        config = schedule.suggest(trial)
-        if config == crossfit.Schedule.FINISHED:
-            return
-        assert config is not None, "nothing runs and nothing is given out: this would wait forever"
-        begun.append(schedule.runs[trial].candidate)
-
-        def report(values: dict, trial: str = trial) -> None:
-            if schedule.report(trial, values):
-                raise Stopped
-
-        with contextlib.suppress(Stopped):
-            worker.run_units(config, report)
-        schedule.on_trial_complete(trial)
-
-
-@contextlib.contextmanager
-def no_ray(address=None):
-    yield cluster.Cluster("nowhere", 1.0, 0.0, True)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rivals")
@@ -81,22 +42,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def command(place):
-    """Run one command there; what it printed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        patch.setenv("ENSEMBLE_CACHE", str(place / "cache"))
-        patch.setattr(torch, "set_num_threads", lambda n: None)
-        patch.setattr(cluster, "connect", no_ray)
-        patch.setattr(crossfit, "run_all", one_slot)
-
-        def command(*arguments: str) -> str:
-            patch.setattr(sys, "argv", ["orchestrator", *arguments])
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as end:
-                cli.main()
-            assert end.value.code == 0
-            return printed.getvalue()
-
+    with commands(place) as command:
         yield command
 
 
@@ -135,9 +81,9 @@ def test_who_is_left_out_has_no_units_and_no_tables_and_that_is_no_failure(train
     assert len(list(run.glob("units/good/*/fold-1/unit.json"))) == 1
 
 
-def test_members_take_turns(trained):
+def test_members_take_turns(trained, command):
     """So that the last one's candidates have somebody to be compared with, and the first one's too."""
-    candidates = [candidate for candidate in begun if candidate]
+    candidates = [candidate for candidate in command.begun if candidate]
     assert candidates[:4] == [("good", 0), ("hopeless", 0), ("good", 1), ("hopeless", 1)]
 
 

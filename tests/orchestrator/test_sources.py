@@ -10,7 +10,8 @@ import pytest
 
 from members import models, sample
 from orchestrator.spec import load
-from tests.orchestrator.commands import ROOT, orchestrator
+from tests.orchestrator.commands import ROOT
+from tests.orchestrator.one_slot import commands
 
 SOURCES = sorted((ROOT / "ensembles/sources").glob("*.yaml"))
 
@@ -37,13 +38,12 @@ def place(tmp_path_factory) -> Path:
     return cwd
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_a_small_variant_trains_to_a_vote(path, place):
     spec = f"ensembles/sources/{path.name}"
-    orchestrator("train-members", spec, "--small", cwd=place)
-    voted = orchestrator("vote", spec, "--small", "--json", "vote.json", cwd=place)
-    assert "submission" in voted.stdout
+    with commands(place) as command:
+        command("train-members", spec, "--small")
+        assert "submission" in command("vote", spec, "--small", "--json", "vote.json")
     record = json.loads((place / "vote.json").read_text())
     wanted = load(path, small=True)
     assert set(record["members"]) <= set(wanted.voters())

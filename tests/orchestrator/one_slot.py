@@ -1,0 +1,74 @@
+"""The real commands in one process: a slot that trains what the schedule gives takes Ray's place."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from orchestrator import cli, cluster, crossfit, worker
+
+
+class Stopped(BaseException):
+    """As when Tune kills a trial: nothing in the process can hold it."""
+
+
+class Commands:
+    """`commands("train-members", "spec.yaml")` runs one and gives what it printed.
+
+    begun: member and number of each candidate that was given out, None for a run of units.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch):
+        self.begun: list[tuple[str, int] | None] = []
+        self._patch = patch
+
+    def __call__(self, *arguments: str) -> str:
+        self._patch.setattr(sys, "argv", ["orchestrator", *arguments])
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as end:
+            cli.main()
+        assert end.value.code == 0, printed.getvalue()
+        return printed.getvalue()
+
+    def run_all(self, schedule: crossfit.Schedule, *_: object) -> None:
+        """What `crossfit.run_all` does, one run after the other."""
+        for n in itertools.count():
+            trial = f"t{n}"
+            config = schedule.suggest(trial)
+            if config == crossfit.Schedule.FINISHED:
+                return
+            assert config is not None, "nothing runs, nothing is given out: this would never end"
+            self.begun.append(schedule.runs[trial].candidate)
+
+            def report(values: dict, trial: str = trial) -> None:
+                if schedule.report(trial, values):
+                    raise Stopped
+
+            with contextlib.suppress(Stopped):
+                worker.run_units(config, report)
+            schedule.on_trial_complete(trial)
+
+
+@contextlib.contextmanager
+def no_ray(address: str | None = None) -> Iterator[cluster.Cluster]:
+    yield cluster.Cluster("nowhere", 1.0, 0.0, True)
+
+
+@contextlib.contextmanager
+def commands(folder: Path) -> Iterator[Commands]:
+    """Commands that are run in `folder`."""
+    with pytest.MonkeyPatch.context() as patch:
+        commands = Commands(patch)
+        patch.chdir(folder)
+        patch.setenv("ENSEMBLE_CACHE", str(folder / "cache"))
+        patch.setattr(torch, "set_num_threads", lambda n: None)
+        patch.setattr(cluster, "connect", no_ray)
+        patch.setattr(crossfit, "run_all", commands.run_all)
+        yield commands
