@@ -18,6 +18,7 @@ from orchestrator.store import Store
 from tests.orchestrator.commands import (
     SPEC,
     another_ray,
+    finished,
     kill_everything,
     orchestrator,
     start_training,
@@ -98,6 +99,27 @@ def test_a_running_ray_is_joined_and_a_run_folder_in_a_bucket_is_a_run_folder(pl
     assert list(answers["ImageID"]) == list(info["ImageID"])
     assert not store.exists("ray")  # Ray's own files are gone
     assert [f.name for f in (cwd / "runs").iterdir()] == ["latest"]
+
+
+def test_of_members_that_compete_a_hopeless_one_is_stopped_and_left_out(place):
+    """Its photographs are larger, so that it comes to the rung later wherever there are two slots."""
+    members = (
+        "  - {name: good, model: test_efficientnet}\n"
+        "  - {name: hopeless, model: test_resnet, image_size: [96, 72], optimizer: sgd, lr: 1e-30}\n"
+    )
+    head = SPEC[: SPEC.index("members:")].replace("{k: 2}", "{scheme: holdout}")
+    search = (
+        "search:\n  members: [good, hopeless]\n  scope: ensemble\n  sampler: grid\n"
+        "  space: {loss: {_type: choice, _value: [cross_entropy]}}\n  asha: {grace_epochs: 3}\n"
+    )
+    cwd = place(head + "members:\n" + members + search)
+    done = orchestrator("train-members", "spec.yaml", cwd=cwd)
+    assert "hopeless is left out of the vote: stopped by ASHA in the search" in done.stdout
+    found = pd.read_csv(cwd / "runs/e2e/search/hopeless.csv").to_dict("records")
+    assert [(row["state"], row["epochs"]) for row in found] == [("stopped", 3)]
+    assert len(json.loads(found[0]["curve"])) == 3
+    assert {unit.parts[-3] for unit in finished(cwd)} == {"good"}
+    assert [f.name for f in (cwd / "runs/e2e/tables").iterdir()] == ["good"]
 
 
 def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_path):
