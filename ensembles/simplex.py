@@ -64,7 +64,7 @@ def log_loss_weights(true: np.ndarray, gap: float = GAP, ridge: float = 0.0) -> 
 
     true: (M, N) float64 > 0, each member's probability of the true class. Newton steps on the
     members in use; the gradient over all adds the members that would help and certifies the rest.
-    They start from the solution of every 16th row. With many rows the steps, too, are those of a
+    They start from the solution of every n-th row. With many rows the steps, too, are those of a
     part of the rows: one that holds every row that the vote finds hard, and whose gradient is set
     right by that of all rows, which one pass after each step measures.
     ridge: pull towards equal weights, as strong as that many more photographs, of which each

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from ensembles.simplex import log_loss_weights, true_class_probabilities
+from ensembles import simplex
+from ensembles.simplex import FEW_ROWS, log_loss_weights, true_class_probabilities
 
 
 def loss(weights, true):
@@ -55,9 +56,47 @@ def test_two_members_worked_by_hand():
     np.testing.assert_allclose(check(true), [0.8, 0.2], atol=1e-7)
 
 
-def test_more_rows_than_are_solved_at_first():
+@pytest.fixture(scope="module")
+def many_rows():
+    """More than every step looks at: members of mixed worth that now and then are badly wrong."""
     rng = np.random.default_rng(0)
-    check(rng.beta(2, 1, (10, 60_000)) * rng.uniform(0.6, 1, (10, 1)))
+    true = rng.beta(2, 1, (10, 2 * FEW_ROWS)) * rng.uniform(0.6, 1, (10, 1))
+    return np.where(rng.random(true.shape) < 0.02, 1e-9, true)
+
+
+@pytest.mark.parametrize("order", ["mixed", "sorted"])
+def test_many_rows_of_which_a_part_leads_to_the_optimum_of_all(many_rows, order, monkeypatch):
+    true = many_rows[:, many_rows[0].argsort()] if order == "sorted" else many_rows
+    weights = check(np.ascontiguousarray(true))
+    monkeypatch.setattr(simplex, "FEW_ROWS", true.shape[1])
+    np.testing.assert_allclose(log_loss_weights(true).weights, weights, atol=1e-4)
+
+
+def test_a_part_that_leads_nowhere_is_given_up(many_rows, monkeypatch):
+    """To a part where all members are alike every step is as good: so all rows take part."""
+    newton, rows = simplex._newton, []
+
+    def counting(part, *rest):
+        rows.append(part.true.shape[1])
+        return newton(part, *rest)
+
+    monkeypatch.setattr(simplex, "_newton", counting)
+    check(many_rows)
+    assert max(rows) < many_rows.shape[1]
+    alike = simplex.Part(np.ones((len(many_rows), 5000)), np.ones(5000))
+    monkeypatch.setattr(simplex, "_telling_part", lambda *_: alike)
+    check(many_rows)
+    assert rows[-1] == many_rows.shape[1]
+
+
+def test_many_rows_with_a_ridge(many_rows, monkeypatch):
+    """Equal weights pull the harder the more photographs they stand for; the optimum stays exact."""
+    fit = log_loss_weights(many_rows, ridge=5000.0)
+    monkeypatch.setattr(simplex, "FEW_ROWS", 10**9)
+    np.testing.assert_allclose(
+        fit.weights, log_loss_weights(many_rows, ridge=5000.0).weights, atol=1e-5
+    )
+    assert fit.gap <= 1e-8
 
 
 def test_many_members_of_which_few_help():

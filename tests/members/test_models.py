@@ -36,6 +36,23 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_a_package_that_is_not_to_be_found_is_found_again_after(tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with torchvision_fakes.not_found("slow_to_import"), pytest.raises(ImportError):
+        import slow_to_import
+    import slow_to_import
+
+    with torchvision_fakes.not_found("slow_to_import"):
+        assert sys.modules["slow_to_import"] is slow_to_import
+
+
+def test_networks_are_imported_without_weights_and_biases():
+    code = "import sys, members.models; print('wandb' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
+
+
 @pytest.mark.parametrize("name", [*TINY, "swin_tiny_patch4_window7_224"])
 @pytest.mark.parametrize("n_classes", [1, 18])
 def test_any_network_answers_for_our_classes_at_our_size(name, n_classes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,8 @@ def commands(folder: Path) -> Iterator[Commands]:
     """Commands that are run in `folder`."""
     with pytest.MonkeyPatch.context() as patch:
         commands = Commands(patch)
+        for name in [name for name in os.environ if name.startswith("SM_")]:
+            patch.delenv(name)
         patch.chdir(folder)
         patch.setenv("ENSEMBLE_CACHE", str(folder / "cache"))
         patch.setattr(torch, "set_num_threads", lambda n: None)
