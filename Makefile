@@ -32,12 +32,11 @@ demo: .venv/installed
 	  || echo "could not install $(TEST_PACKAGES): what needs them is skipped"
 	touch $@
 
-# those that start Ray use every core by themselves
 test: .venv/tested
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m pytest -m "not ray" --numprocesses 2 --dist loadfile
-	$(PY) -m pytest -m ray
+	$(PY) -m pytest -m ray --numprocesses 2 --dist loadfile
 
 # folds by photo against folds by person, on the sample people
 study: .venv/installed

@@ -207,7 +207,8 @@ def _preflight(ray, address: str) -> None:
     except Exception as error:
         raise RunFailed(
             f"Ray runs at {address}, but its State API does not answer: {_first_line(error)}. "
-            "It needs the dashboard (pip install 'ray[default]') and, where the cluster wants a "
+            "It needs the dashboard (pip install 'ray[default]'; a second Ray on one machine also a "
+            "port of its own for it: ray start --dashboard-port N) and, where the cluster wants a "
             "token, RAY_AUTH_MODE=token. Nothing was trained."
         ) from error
     finally:

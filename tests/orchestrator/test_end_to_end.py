@@ -1,4 +1,7 @@
-"""The real commands with a real local Ray, on drawn people: one run, looked at from all sides."""
+"""The real commands with a real local Ray, on drawn people: one run, looked at from all sides.
+
+All that shares this run is in this file: it is trained once for each process of tests.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,21 @@ import psutil
 import pytest
 from sklearn.metrics import f1_score
 
-from tests.orchestrator.commands import finished, orchestrator, table, unit_files
+from tests.orchestrator.commands import (
+    SPEC,
+    another_ray,
+    finished,
+    kill_everything,
+    orchestrator,
+    start_training,
+    table,
+    unit_files,
+    wait_for,
+)
 
 pytestmark = pytest.mark.ray
+
+(AGES,) = [line + "\n" for line in SPEC.splitlines() if "name: ages" in line]
 
 
 def test_every_member_leaves_its_tables(trained):
@@ -177,6 +192,55 @@ def test_new_test_photographs_are_predicted_without_training(trained, tmp_path):
     old = table(trained, "resnet", "test").set_index("image_id")
     new = table(work, "resnet", "test").set_index("image_id")
     np.testing.assert_allclose(new, old.loc[new.index], atol=1e-5)
+
+
+def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_path):
+    work = tmp_path / "work"
+    shutil.copytree(trained, work, symlinks=True)
+    before = unit_files(work)
+    text = SPEC.replace(
+        "search:",
+        "  - {name: added, model: test_convnext, epochs: 1}\n"
+        "  - {name: exploding, model: test_resnet, optimizer: sgd, lr: 1e30, epochs: 2}\nsearch:",
+    )
+    (work / "spec.yaml").write_text(text)
+    done = orchestrator("train-members", "spec.yaml", cwd=work, check=1)
+    after = unit_files(work)
+    assert {path: after[path] for path in before} == before
+    assert {path.split("/")[1] for path in set(after) - set(before)} == {"added"}
+    assert len(table(work, "added", "oof")) == len(table(work, "resnet", "oof"))
+    for fold in (0, 1):
+        assert f"exploding fold {fold}: the loss became" in done.stderr
+    assert "in epoch 1 at lr" in done.stderr
+    assert "2 failed" in done.stderr
+    assert not (work / "runs/e2e/tables/exploding").exists()
+    voted = orchestrator("vote", "spec.yaml", "--mode", "soft", cwd=work)
+    assert "exploding" in voted.stdout  # named as left out
+
+
+def test_killed_and_called_again_it_ends_with_the_same_tables(place, trained):
+    """Killed when one unit is finished and another is not. Another Ray runs beside it all the while."""
+    cwd = place(SPEC.replace("candidates: 4", "candidates: 1").replace(AGES, ""))
+    printed = cwd / "killed.txt"
+    with another_ray():
+        with printed.open("w") as output:
+            driver = start_training(cwd, output)
+            for pattern in ("units/*/*/fold-*/unit.json", "units/*/*/fold-*/state.pt"):
+                wait_for(pattern, cwd, driver, printed)
+            kill_everything(driver)
+        before = unit_files(cwd)
+        begun = [f.parent for f in (cwd / "runs/e2e").glob("units/*/*/fold-*/state.pt")]
+        begun = [unit for unit in begun if not (unit / "unit.json").exists()]
+        assert begun
+        orchestrator("train-members", "spec.yaml", cwd=cwd)
+    after = unit_files(cwd)
+    assert {path: after[path] for path in before} == before  # nothing finished was done again
+    for unit in begun:
+        assert json.loads((unit / "unit.json").read_text())["resumed_after_epoch"] > 0
+    for kind in ("oof", "test"):  # the search's order of events is not part of the promise
+        pd.testing.assert_frame_equal(
+            table(cwd, "resnet", kind), table(trained, "resnet", kind), check_exact=True
+        )
 
 
 @pytest.mark.skipif(os.cpu_count() < 2, reason="one processor is one slot")
