@@ -38,8 +38,8 @@ def greedy_weights(
         if s:
             mean *= (s - 1) / s
             mean += stack.probabilities[order[-1]] / s
-            # An addition takes at most 1 off a lead: rows further ahead need no second look.
-            lead -= 1
+            # Only who favours another class takes off a lead, at most 1: few rows need a second look.
+            lead -= stack.favourites[order[-1]] != top
             unsure = np.flatnonzero(lead <= 1 + 1e-9)
             top[unsure], ahead = _leads(mean[unsure])
             lead[unsure] = s * ahead
@@ -84,11 +84,11 @@ def _scores_with_each(
     close = pull >= lead[moved] - 1e-6
     members, moved, cells = members[close], moved[close], cells[close]
     after = np.empty(len(moved), np.intp)
-    weighted = mean * (s / float(s + 1))
     for begin in range(0, len(moved), PAIRS_AT_ONCE):
         part = slice(begin, begin + PAIRS_AT_ONCE)
         # AutoGluon's arithmetic, rounding included: the addend stays float32, the sum is divided.
-        total = weighted[moved[part]]
+        total = mean[moved[part]]
+        total *= s / float(s + 1)
         total += (1.0 / float(s + 1)) * flat[cells[part]]
         total /= total.sum(axis=1)[:, None]
         after[part] = total.argmax(axis=1)

@@ -24,6 +24,8 @@ SAME = 1e-12
 CLOSE = 0.05
 TINY = np.finfo(float).tiny
 MOST_PASSES = 20
+# Rows are set aside only where so few are left that copying them pays.
+WORTH_COPYING = 0.8
 
 
 @dataclass
@@ -88,6 +90,8 @@ def line_search_weights(stack: Stack, objective: str, starts: Iterable[np.ndarra
 def prepare(stack: Stack, objective: str) -> Search:
     """Set the rows aside on which all members agree: no weights change their prediction."""
     varying = (stack.favourites != stack.favourites[0]).any(axis=0)
+    if varying.mean() > WORTH_COPYING:
+        return Search(objective, stack, stack, np.zeros((3, stack.n_values), np.intp))
     same = stack.take(~varying)
     return Search(objective, stack, stack.take(varying), _counts(same, same.favourites[0]))
 
@@ -181,14 +185,16 @@ def breakpoints(
     low, high = np.zeros(len(row)), np.ones(len(row))
     found = []
     while len(row):
-        at_start, at_end = start[row], end[row]
+        whole = not found and len(row) == len(start)  # no need to gather them
+        at_start, at_end = (start, end) if whole else (start[row], end[row])
         here = np.arange(len(row))
         ahead = at_start[here, left] - at_start[here, right]
         behind = at_end[here, right] - at_end[here, left]
         # Both are 0 where the two lines coincide: any t is as good.
         t = np.clip(ahead / np.maximum(ahead + behind, TINY), low, high)
-        heights = at_end * t[:, None]
-        heights += at_start * (1 - t)[:, None]
+        heights = at_end - at_start
+        heights *= t[:, None]
+        heights += at_start
         top = heights.argmax(axis=1)
         between = heights[here, top] > np.maximum(heights[here, left], heights[here, right]) + SAME
         done, split = ~between, np.flatnonzero(between)
@@ -242,8 +248,8 @@ def _ascend(search: Search, start: np.ndarray) -> State:
             hoped, weight = best_on_line(search, state, member)
             if hoped >= state.score - SAME:
                 state = _moved(search, state, member, weight, hoped)
-        # A whole pass that gains less than one row, or a tenth of a standard error, gains noise.
-        if state.score < before + max(1 / n_rows, math.sqrt(before * (1 - before) / n_rows) / 10):
+        # A whole pass that gains less than one row, or half a standard error, gains noise.
+        if state.score < before + max(1 / n_rows, math.sqrt(before * (1 - before) / n_rows) / 2):
             break
         # Afresh in every pass, so that rounding errors do not add up.
         state = state_at(search, state.weights)
@@ -251,25 +257,31 @@ def _ascend(search: Search, start: np.ndarray) -> State:
 
 
 def _moved(search: Search, state: State, member: int, weight: float, hoped: float) -> State:
-    """The state with the member at that weight if it is better in truth, else as it was."""
+    """The state with the member at that weight if it is better in truth, else as it was.
+
+    A new state takes the mixture of the old one over.
+    """
     others = (1 - weight) / (1 - state.weights[member])
     added = weight - others * state.weights[member]
     true = np.maximum(others * state.true + added * search.all.true[member], TINY)
     loss = float(-np.log(true).mean())
     if not _better(hoped, loss, state.score, state.loss):
         return state
-    weights = others * state.weights
-    weights[member] = weight
-    mixture = others * state.mixture
-    mixture += added * search.varying.probabilities[member]
-    # One member takes at most `added` off a lead: rows further ahead need no second look.
-    predictions, lead = state.predictions.copy(), others * state.lead - abs(added)
+    mixture, own = state.mixture, search.varying.probabilities[member]
+    # One member takes at most `added` off a lead, and nothing where it favours the same class.
+    predictions = state.predictions.copy()
+    agrees = search.varying.favourites[member] == predictions if added > 0 else False
+    lead = others * state.lead - np.where(agrees, 0.0, abs(added))
     unsure = np.flatnonzero(lead <= CLOSE)
-    predictions[unsure], lead[unsure] = _leads(mixture[unsure])
+    predictions[unsure], lead[unsure] = _leads(others * mixture[unsure] + added * own[unsure])
     # Rounding may decide a tie otherwise than the sweep: only what is counted counts.
     score = search.score(predictions)
     if not _better(score, loss, state.score, state.loss):
         return state
+    weights = others * state.weights
+    weights[member] = weight
+    mixture *= others
+    mixture += added * own
     return State(weights, mixture, predictions, lead, true, score, loss)
 
 
