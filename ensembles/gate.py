@@ -11,7 +11,9 @@ without it, from fits without two folds.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,17 +32,21 @@ OBJECTIVE = "macro_f1"
 # All candidates are fitted folds x (folds + 1) / 2 times; two thirds of many rows say enough.
 FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 1_000
 TEMPERATURE_ROWS = 4096
+# Fits side by side, each with its own rows of the tables: as many as are in so many bytes.
+ROOM = 1 << 29
+
+Rules = dict[str, Rule]
 
 
-def _best_single(stack: Stack) -> Rule:
+def _best_single(stack: Stack, simpler: Rules) -> Rule:
     return Rule(np.eye(stack.n_members)[best_member(stack, OBJECTIVE)])
 
 
-def _uniform(stack: Stack) -> Rule:
+def _uniform(stack: Stack, simpler: Rules) -> Rule:
     return Rule(np.full(stack.n_members, 1 / stack.n_members))
 
 
-def top_members(stack: Stack) -> Rule:
+def _top_members(stack: Stack, simpler: Rules) -> Rule:
     """The plain mean of the best k members, k the best on the same rows."""
     order = np.argsort(-solo_scores(stack, OBJECTIVE), kind="stable")
     total = np.zeros(stack.probabilities.shape[1:], np.float32)
@@ -53,17 +59,24 @@ def top_members(stack: Stack) -> Rule:
     return Rule(weights / weights.sum())
 
 
-# From the simplest to the one with most to fit.
-KINDS: dict[str, Callable[[Stack], Rule]] = {
+def _log_linear(stack: Stack, simpler: Rules) -> Rule:
+    return Rule(log_linear_weights(stack), "log_linear")
+
+
+def _log_linear_of_any_sign(stack: Stack, simpler: Rules) -> Rule:
+    near = simpler["log-linear"].weights if simpler else None
+    return Rule(log_linear_weights(stack, negative=True, start=near), "log_linear")
+
+
+# From the simplest to the one with most to fit. A fit may start from those of simpler kinds.
+KINDS: dict[str, Callable[[Stack, Rules], Rule]] = {
     "best single": _best_single,
     "uniform": _uniform,
-    "top-k": top_members,
-    "log-loss weights": lambda stack: Rule(fit_stack(stack, "log_loss").weights),
-    "macro-F1 weights": lambda stack: Rule(fit_stack(stack, OBJECTIVE).weights),
-    "log-linear": lambda stack: Rule(log_linear_weights(stack), "log_linear"),
-    "log-linear, any sign": lambda stack: Rule(
-        log_linear_weights(stack, negative=True), "log_linear"
-    ),
+    "top-k": _top_members,
+    "log-loss weights": lambda stack, simpler: Rule(fit_stack(stack, "log_loss").weights),
+    "macro-F1 weights": lambda stack, simpler: Rule(fit_stack(stack, OBJECTIVE).weights),
+    "log-linear": _log_linear,
+    "log-linear, any sign": _log_linear_of_any_sign,
 }
 WITH_OFFSETS = " + offsets"
 
@@ -98,8 +111,9 @@ def choose(stack: Stack, folds: np.ndarray, groups: np.ndarray | None = None) ->
             f"{len(names)} groups of OOF rows: to choose among kinds of votes takes 3 or more. Name "
             "an --objective, or vote with --mode soft."
         )
-    alone = {fold: _Fitted(stack, folds, (fold,)) for fold in names}
-    pairs = {pair: _Fitted(stack, folds, pair) for pair in itertools.combinations(names, 2)}
+    left_out = [(fold,) for fold in names] + list(itertools.combinations(names, 2))
+    fitted = _fit_without_each(stack, folds, left_out)
+    alone = {fold: fitted[fold,] for fold in names}
 
     def scored(parts: dict[int, _Fitted]) -> _Scored:
         rows = np.flatnonzero(np.isin(folds, list(parts)))
@@ -111,7 +125,7 @@ def choose(stack: Stack, folds: np.ndarray, groups: np.ndarray | None = None) ->
 
     rules = []
     for fold in names:
-        others = {f: pairs[min(f, fold), max(f, fold)] for f in names if f != fold}
+        others = {f: fitted[min(f, fold), max(f, fold)] for f in names if f != fold}
         inner = scored(others)
         name = inner.chosen()
         rule = replace(alone[fold].rules[name], temperature=inner.temperature(name))
@@ -124,7 +138,7 @@ def choose(stack: Stack, folds: np.ndarray, groups: np.ndarray | None = None) ->
 
 def fit_candidate(stack: Stack, name: str) -> Rule:
     """One candidate by name: `KINDS`, with or without ` + offsets`; no temperature."""
-    rule = KINDS[name.removesuffix(WITH_OFFSETS)](stack)
+    rule = KINDS[name.removesuffix(WITH_OFFSETS)](stack, {})
     if name.endswith(WITH_OFFSETS):
         mixed = pools.mix(stack.probabilities, rule.weights, rule.pool)
         rule.offsets = bagged_offsets(mixed, stack.labels)
@@ -138,6 +152,13 @@ def gate_folds(folds: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     return np.unique(folds, return_inverse=True)[1] % most
 
 
+def _mix(stack: Stack, rule: Rule) -> np.ndarray:
+    """(N, K) the rule's pool, from logs that are there already where it is log-linear."""
+    if rule.pool == "log_linear":
+        return pools.mix_logs(stack.logs, rule.weights)
+    return pools.mix(stack.probabilities, rule.weights, rule.pool)
+
+
 def _in_place(folds: np.ndarray, parts: dict[int, np.ndarray]) -> np.ndarray:
     """(n, K) from each fold's rows."""
     out = np.empty((len(folds), next(iter(parts.values())).shape[1]), np.float32)
@@ -146,24 +167,33 @@ def _in_place(folds: np.ndarray, parts: dict[int, np.ndarray]) -> np.ndarray:
     return out
 
 
+def _fit_without_each(
+    stack: Stack, folds: np.ndarray, left_out: list[tuple[int, ...]]
+) -> dict[tuple[int, ...], _Fitted]:
+    """Side by side: most of the time is spent in numpy, which lets other threads run."""
+    at_once = ROOM // (2 * stack.logs.nbytes)  # here, before the threads that all take of them
+    with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, at_once))) as threads:
+        fits = threads.map(lambda folds_out: _Fitted(stack, folds, folds_out), left_out)
+        return dict(zip(left_out, fits, strict=True))
+
+
 class _Fitted:
     """All candidates fitted without some folds, and what they say of those folds' rows."""
 
     def __init__(self, stack: Stack, folds: np.ndarray, left_out: tuple[int, ...]):
         inside = stack.take(~np.isin(folds, left_out))
-        there = {
-            fold: np.take(stack.probabilities, np.flatnonzero(folds == fold), axis=1)
-            for fold in left_out
-        }
-        plain = {kind: fit(inside) for kind, fit in KINDS.items()}
-        mixed = [pools.mix(inside.probabilities, r.weights, r.pool) for r in plain.values()]
+        there = {fold: stack.take(folds == fold) for fold in left_out}
+        plain: Rules = {}
+        for kind, fit in KINDS.items():
+            plain[kind] = fit(inside, plain)
+        mixed = [_mix(inside, rule) for rule in plain.values()]
         offsets = bagged_offsets_each(mixed, inside.labels)
         self.rules: dict[str, Rule] = {}
         self.said: dict[tuple[int, str], np.ndarray] = {}
         for (kind, rule), own in zip(plain.items(), offsets, strict=True):
             self.rules |= {kind: rule, kind + WITH_OFFSETS: replace(rule, offsets=own)}
-            for fold, probabilities in there.items():
-                said = pools.mix(probabilities, rule.weights, rule.pool)
+            for fold, held_out in there.items():
+                said = _mix(held_out, rule)
                 self.said[fold, kind] = said
                 self.said[fold, kind + WITH_OFFSETS] = pools.adjust(said, own)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ensembles.metrics import running_sums
 from ensembles.stack import Stack
 
 SAME = 1e-12
@@ -225,8 +226,8 @@ def scores_along(search: Search, predictions: np.ndarray, points: Breakpoints) -
         order = np.argsort(classes.astype(np.int16), kind="stable")
         own, of = order, classes[order]
         first_of_class = np.concatenate([[True], of[1:] != of[:-1]])[: len(of)]
-        hits_after = _running(hit_steps[own], first_of_class) + hits[of]
-        occurs_after = _running(steps[own], first_of_class) + (predicted + true)[of]
+        hits_after = running_sums(hit_steps[own], first_of_class) + hits[of]
+        occurs_after = running_sums(steps[own], first_of_class) + (predicted + true)[of]
         after = 2 * hits_after / np.maximum(occurs_after, 1)
         before = np.concatenate([[0.0], after[:-1]])[: len(of)]
         initially = 2 * hits / np.maximum(predicted + true, 1)
@@ -313,11 +314,3 @@ def _score(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray, objective:
     if objective == "accuracy":
         return hits.sum() / true.sum()
     return (2 * hits / np.maximum(predicted + true, 1)).mean()
-
-
-def _running(steps: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Running sums (E,) that begin anew wherever `first` is true."""
-    total = np.cumsum(steps)
-    starts = np.flatnonzero(first)
-    lengths = np.diff(np.append(starts, len(steps)))
-    return total - np.repeat(total[starts] - steps[starts], lengths)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ensembles.metrics import running_sums
+
 BAGS = 4
 ROWS_A_BAG = 2048
 PASSES = 2
@@ -23,7 +25,7 @@ FURTHEST = 1.0
 class _Bags:
     """B bags of rows, without those that no offset within FURTHEST could move.
 
-    logits: (B, n, K), labels: (B, n). counted: (B, n) 1, or 0 where a row only fills up its bag.
+    logits: (B, n, K), labels: (B, n). counted: (B, n) bool, False where a row only fills up its bag.
     hits, occurs: (B, K) true positives and true + predicted counts of the rows left out, with the
     true counts of those that are in.
     """
@@ -56,11 +58,12 @@ def bagged_offsets_each(
     offsets = np.zeros((len(pools) * bags, pools[0].shape[1]))
     if drawn.labels.size:
         for _ in range(PASSES):
-            before = offsets.copy()
+            sweep = _Sweep(drawn, offsets)
             for k in range(offsets.shape[1]):
-                offsets[:, k] += _best_offset(drawn, offsets, k, objective)
-            if np.array_equal(before, offsets):
+                sweep.take_best(k, objective)
+            if np.array_equal(sweep.offsets, offsets):
                 break
+            offsets = sweep.offsets
     return offsets.reshape(len(pools), bags, -1).mean(axis=1)
 
 
@@ -92,80 +95,127 @@ def _draw(pools: Sequence[np.ndarray], labels: np.ndarray, bags: int) -> _Bags:
     return _Bags(
         np.log(np.maximum(np.concatenate(said), tiny)).astype(np.float64),
         labels[np.concatenate(rows)],
-        (np.arange(width) < np.concatenate(moving)[:, None]).astype(np.int64),
+        np.arange(width) < np.concatenate(moving)[:, None],
         np.concatenate(hits),
         np.concatenate(occurs),
     )
 
 
-def _best_offset(bags: _Bags, offsets: np.ndarray, k: int, objective: str) -> np.ndarray:
-    """(B,) what to add to class k's offset in each bag; 0 where nothing is better.
+class _Sweep:
+    """All bags, with offsets (B, K) added to their logits, and each row's most probable class."""
 
-    Of equal intervals the widest, at its middle.
+    def __init__(self, bags: _Bags, offsets: np.ndarray):
+        self.bags, self.offsets = bags, offsets.copy()
+        self._logits = bags.logits + offsets[:, None]
+        self._top = self._logits.argmax(axis=2)
+        self._height = np.take_along_axis(self._logits, self._top[:, :, None], axis=2)[:, :, 0]
+
+    def take_best(self, k: int, objective: str) -> np.ndarray:
+        """Add to class k's offset what is best in each bag, (B,): 0 where nothing is better."""
+        other, height = self._others(k)
+        own = self._logits[:, :, k]
+        steps = _best_steps(self.bags, self.offsets[:, k], k, height - own, other, objective)
+        self.offsets[:, k] += steps
+        own += steps[:, None]
+        wins = (own > height) | ((own == height) & (k < other))
+        self._top, self._height = np.where(wins, k, other), np.where(wins, own, height)
+        return steps
+
+    def _others(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """(B, n) the most probable of the other classes, and its logit."""
+        other, height = self._top.copy(), self._height.copy()
+        where = np.nonzero(other == k)
+        rest = self._logits[where]
+        rest[:, k] = -np.inf
+        other[where] = rest.argmax(axis=1)
+        height[where] = rest.max(axis=1)
+        return other, height
+
+
+def _best_steps(
+    bags: _Bags,
+    offset: np.ndarray,
+    k: int,
+    needed: np.ndarray,
+    other: np.ndarray,
+    objective: str,
+) -> np.ndarray:
+    """(B,) what to add to class k's offsets (B,). Of equal intervals the widest, at its middle.
+
+    needed: (B, n) from which step on a row goes to class k; other: (B, n) where it is till then.
     """
-    logits = bags.logits + offsets[:, None]
-    own = logits[:, :, k].copy()
-    logits[:, :, k] = -np.inf
-    other = logits.argmax(axis=2)
-    needed = np.take_along_axis(logits, other[:, :, None], axis=2)[:, :, 0] - own
-    order = np.argsort(needed, axis=1, kind="stable")
-    needed, other, labels, counted = (
-        np.take_along_axis(a, order, axis=1) for a in (needed, other, bags.labels, bags.counted)
-    )
-    gains, losses = (labels == k) * counted, (labels == other) * counted
-    if objective == "accuracy":
-        start, along = np.zeros((len(needed), 1)), np.cumsum(gains - losses, axis=1)
-    else:
-        start = 2 * bags.hits[:, k, None] / np.maximum(bags.occurs[:, k, None], 1)
-        along = _macro_f1_along(bags, other, gains, losses, counted, k)
-    scores = np.concatenate([start, along], axis=1)
     # Only as far as the rows left out stay as they are.
-    lowest, highest = (end - offsets[:, k, None] for end in (-FURTHEST, FURTHEST))
-    edges = np.concatenate([lowest, needed.clip(lowest, highest), highest], axis=1)
-    width = np.diff(edges, axis=1)
-    scores = np.where(width > 1e-9, scores, -np.inf)
-    best = scores.max(axis=1, keepdims=True)
-    at = np.where(scores >= best - 1e-12, width, -1).argmax(axis=1)
-    bag = np.arange(len(along))
-    now = scores[bag, (needed < 0).sum(axis=1)]
-    middle = (edges[bag, at] + edges[bag, at + 1]) / 2
-    return np.where(now >= best[:, 0] - 1e-12, 0.0, middle)
+    lowest, highest = -FURTHEST - offset, FURTHEST - offset
+    always = bags.counted & (needed <= lowest[:, None])
+    bag, row = np.nonzero(bags.counted & ~always & (needed < highest[:, None]))
+    order = np.lexsort((needed[bag, row], bag))
+    bag, row = bag[order], row[order]
+    at, gains = needed[bag, row], bags.labels[bag, row] == k
+    losses = bags.labels[bag, row] == other[bag, row]
+    # A bag's intervals: one up to its first change, and one after each.
+    begins = np.searchsorted(bag, np.arange(len(needed))) + np.arange(len(needed))
+    after = np.arange(len(bag)) + bag + 1
+    scores, left = np.zeros(len(bag) + len(needed)), np.empty(len(bag) + len(needed))
+    left[begins], left[after] = lowest, at
+    if objective == "accuracy":
+        scores[after] = running_sums(gains.astype(int) - losses, _first(bag))
+    else:
+        scores[after] = _macro_f1_along(bags, always, other, k, bag, row, gains, losses)
+    width = np.append(left[1:], 0.0)
+    width[np.append(begins[1:], len(width)) - 1] = highest
+    width -= left
+    scores[width <= 1e-9] = -np.inf
+    own = np.repeat(np.arange(len(needed)), np.diff(np.append(begins, len(width))))
+    best = np.maximum.reduceat(scores, begins)
+    tied = np.where(scores >= best[own] - 1e-12, width, -1.0)
+    widest = np.flatnonzero(tied == np.maximum.reduceat(tied, begins)[own])
+    chosen = widest[np.searchsorted(own[widest], np.arange(len(needed)))]
+    now = scores[begins + np.bincount(bag[at < 0], minlength=len(needed))]
+    return np.where(now >= best - 1e-12, 0.0, left[chosen] + width[chosen] / 2)
 
 
 def _macro_f1_along(
     bags: _Bags,
+    always: np.ndarray,
     other: np.ndarray,
+    k: int,
+    bag: np.ndarray,
+    row: np.ndarray,
     gains: np.ndarray,
     losses: np.ndarray,
-    counted: np.ndarray,
-    k: int,
 ) -> np.ndarray:
-    """(B, n) summed F1, up to a constant a bag, after each row has gone from `other` to k."""
-    (n_bags, n), n_classes = other.shape, bags.hits.shape[1]
+    """(E,) summed F1, above what it is at a bag's lowest step, after each of its rows has gone to k.
+
+    always: (B, n) the rows that are with k from the lowest step on. bag, row: (E,) those that go.
+    """
+    n_classes = bags.hits.shape[1]
+    cells = bags.hits.size
+    begin = np.where(always, k, other) + np.arange(len(other))[:, None] * n_classes
+    right = bags.counted & (np.where(always, k, other) == bags.labels)
+    hits = bags.hits + np.bincount(begin[right], minlength=cells).reshape(bags.hits.shape)
+    occurs = bags.occurs + np.bincount(begin[bags.counted], minlength=cells).reshape(hits.shape)
 
     def f1(hits: np.ndarray, occurs: np.ndarray) -> np.ndarray:
         return 2 * hits / np.maximum(occurs, 1)
 
-    own_hits = bags.hits[:, k, None] + np.cumsum(gains, axis=1)
-    own = f1(own_hits, bags.occurs[:, k, None] + np.cumsum(counted, axis=1))
-    # The others: class by class in order of the thresholds, so that one running sum serves all.
-    cells = n_bags * n_classes
-    of = (np.arange(n_bags)[:, None] * n_classes + other).ravel()
-    order = np.argsort(of.astype(np.int16 if cells < 2**15 else np.int64), kind="stable")
-    of, hit, one = of[order], losses.ravel()[order], counted.ravel()[order]
-    begins = np.searchsorted(of, of)
-
-    def left(steps: np.ndarray) -> np.ndarray:
-        """How many are still with their class after each step."""
-        running = np.cumsum(steps)
-        total = np.bincount(of, steps, minlength=cells)[of]
-        return total - (running - running[begins] + steps[begins])
-
-    hits = bags.hits.ravel()[of] + left(hit)
-    occurs = bags.occurs.ravel()[of] + left(one)
+    first = _first(bag)
+    more = running_sums(gains, first), running_sums(np.ones(len(bag), int), first)
+    own_after = f1(hits[bag, k] + more[0], occurs[bag, k] + more[1])
+    # The others: class by class in order of the steps, so that one running sum serves all.
+    of = bag * n_classes + other[bag, row]
+    order = np.argsort(of, kind="stable")
+    of, hit = of[order], losses[order]
+    first_of = _first(of)
+    hits_after = hits.ravel()[of] - running_sums(hit, first_of)
+    occurs_after = occurs.ravel()[of] - running_sums(np.ones(len(of), int), first_of)
     change = np.empty(len(of))
-    change[order] = f1(hits, occurs) - f1(hits + hit, occurs + one)
-    return own + np.cumsum(change.reshape(n_bags, n), axis=1)
+    change[order] = f1(hits_after, occurs_after) - f1(hits_after + hit, occurs_after + 1)
+    return own_after - f1(hits[bag, k], occurs[bag, k]) + running_sums(change, first)
+
+
+def _first(keys: np.ndarray) -> np.ndarray:
+    """(E,) whether each of sorted keys is the first of its value."""
+    return np.append(True, keys[1:] != keys[:-1])[: len(keys)]
 
 
 def fit_temperature(mixed: np.ndarray, labels: np.ndarray) -> float:

@@ -64,6 +64,12 @@ def mix(probabilities: np.ndarray, weights: np.ndarray, pool: str = "linear") ->
     return out
 
 
+def mix_logs(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(N, K) float32: the log-linear pool from logs (M, N, K) float32, in float32."""
+    flat = logs.reshape(len(logs), -1)
+    return softmax((weights.astype(np.float32) @ flat).reshape(logs.shape[1:]))
+
+
 def adjust(
     mixed: np.ndarray, offsets: np.ndarray | None = None, temperature: float = 1.0
 ) -> np.ndarray:

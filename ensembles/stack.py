@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from ensembles import pools
 from ensembles.metrics import by_value
 from ensembles.simplex import true_class_probabilities
 
@@ -36,6 +38,16 @@ class Stack:
     def n_values(self) -> int:
         return self.n_classes if self.values is None else int(self.values.max()) + 1
 
+    @cached_property
+    def logs(self) -> np.ndarray:
+        """(M, N, K) float32 log-probabilities (`pools.log`) less their mean over the classes.
+
+        A constant a row changes no softmax; around its mean float32 sums keep more digits.
+        """
+        logs = pools.log(self.probabilities)
+        logs -= logs.mean(axis=2, keepdims=True)
+        return logs
+
     def meaning(self, classes: np.ndarray) -> np.ndarray:
         """The values that classes mean."""
         return classes if self.values is None else self.values[classes]
@@ -43,13 +55,16 @@ class Stack:
     def take(self, rows: np.ndarray) -> Stack:
         """The given rows only (indices or mask)."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return Stack(
+        some = Stack(
             np.take(self.probabilities, rows, axis=1),
             self.labels[rows],
             np.take(self.favourites, rows, axis=1),
             np.take(self.true, rows, axis=1),
             self.values,
         )
+        if "logs" in vars(self):
+            some.logs = np.take(self.logs, rows, axis=1)
+        return some
 
     def members(self, chosen: np.ndarray) -> Stack:
         """The given members only (indices)."""
