@@ -19,11 +19,13 @@ GAP = 5e-9
 ENTER_AT_ONCE = 32
 # A block of rows of all members stays in the processor's cache.
 BLOCK = 4096
+# Neighbouring rows that are taken or left together: memory reads them at once.
+RUN = 64
 # Up to so many rows every step takes all of them.
 FEW_ROWS = 65_536
 FIRST_ROWS = 2048
 # Of the many rows, those to which the vote gives less than this and one in so many of the others.
-HARD, ONE_IN = 0.2, 32
+HARD, ONE_IN = 0.2, 64
 # So near to the optimum the last step's second derivatives serve the next.
 NEAR = 1e-4
 
@@ -90,7 +92,7 @@ def certified_gap(weights: np.ndarray, true: np.ndarray) -> float:
 def _start(true: np.ndarray) -> np.ndarray:
     """The weights for every n-th row, as exact as so few tell; of very few rows the best member."""
     n_members, n_rows = true.shape
-    step = min(n_rows // max(FIRST_ROWS, 8 * n_members), 32)
+    step = min(n_rows // max(FIRST_ROWS, 8 * n_members), 64)
     if step < 2:
         return np.eye(n_members)[np.log(true).sum(axis=1).argmax()]
     some = _every(true, step)
@@ -100,7 +102,7 @@ def _start(true: np.ndarray) -> np.ndarray:
 
 def _every(true: np.ndarray, step: int) -> np.ndarray:
     """(M, n) one run of neighbouring rows of every `step` such runs, which memory reads at once."""
-    run = max(1, min(64, true.shape[1] // (64 * step)))
+    run = max(1, min(RUN, true.shape[1] // (64 * step)))
     n_runs = true.shape[1] // (run * step)
     runs = true[:, : n_runs * run * step].reshape(len(true), n_runs, step, run)
     return runs[:, :, step // 2].reshape(len(true), -1)
@@ -110,31 +112,44 @@ def _newton_on_a_part(
     true: np.ndarray, counts: np.ndarray, weights: np.ndarray, gap: float
 ) -> LogLossFit:
     """As `_newton` over all rows, of which every step but its gradient takes a part only."""
-    best, part = LogLossFit(weights, np.inf), None
-    while True:
-        pull, mixture = _gradient(true, counts, weights)
-        found = max(float(pull.max()) - 1, 0.0)
-        stuck = found > best.gap / 2
-        if found < best.gap:
-            best = LogLossFit(weights, found)
-        if best.gap <= gap:
-            return best
-        if stuck:
-            return _newton(Part(true, counts), best.weights, gap)
-        part = part or _telling_part(true, counts, mixture)
+    pull, part = _telling_part(true, counts, weights)
+    best = LogLossFit(weights, max(float(pull.max()) - 1, 0.0))
+    while best.gap > gap:
         part.shift = pull - _gradient(part.true, part.counts, weights)[0]
-        weights = _newton(part, weights, max(found / 1000, gap / 10)).weights
+        weights = _newton(part, weights, max(best.gap / 30, gap / 10)).weights
+        pull = _gradient(true, counts, weights)[0]
+        found = max(float(pull.max()) - 1, 0.0)
+        if found > best.gap / 2:
+            return _newton(Part(true, counts), best.weights, gap)
+        best = LogLossFit(weights, found)
+    return best
 
 
-def _telling_part(true: np.ndarray, counts: np.ndarray, mixture: np.ndarray) -> Part:
-    """The rows that the vote finds hard, which bend the loss most, and some of the others."""
-    hard = mixture < HARD
-    # runs of rows, as in `_every`
-    rows = np.flatnonzero(hard | (np.arange(len(mixture)) // 64 % ONE_IN == 0))
-    easy = ~hard[rows]
-    weight = counts[rows]
-    weight[easy] *= counts[~hard].sum() / max(weight[easy].sum(), 1)
-    return Part(np.take(true, rows, axis=1), weight)
+def _telling_part(
+    true: np.ndarray, counts: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, Part]:
+    """The gradient over all rows, as `_gradient`; the rows that the vote finds hard, which bend the
+    loss most, and some of the others.
+    """
+    total, rows, standing = np.zeros(len(true)), [], []
+    chosen = np.arange(BLOCK) // RUN % ONE_IN == ONE_IN // 2
+    easy = easy_chosen = 0.0
+    for begin in range(0, true.shape[1], BLOCK):
+        block, count = true[:, begin : begin + BLOCK], counts[begin : begin + BLOCK]
+        mixture = weights @ block
+        total += block @ (count / mixture)
+        hard = mixture < HARD
+        kept = np.flatnonzero(hard | chosen[: len(hard)])
+        # gathered while the block is in the processor's cache
+        rows.append(np.take(block, kept, axis=1))
+        standing.append(np.where(hard[kept], 1.0, -1.0) * count[kept])
+        easy, easy_chosen = (
+            easy + count[~hard].sum(),
+            easy_chosen - standing[-1].clip(None, 0).sum(),
+        )
+    stands = np.concatenate(standing)
+    stands[stands < 0] *= -easy / max(easy_chosen, 1)
+    return total / counts.sum(), Part(np.concatenate(rows, axis=1), stands)
 
 
 def _gradient(
