@@ -27,7 +27,7 @@ FIRST_ROWS = 2048
 # Of the many rows, those to which the vote gives less than this and one in so many of the others.
 HARD, ONE_IN = 0.2, 64
 # So near to the optimum the last step's second derivatives serve the next.
-NEAR = 1e-4
+NEAR = 2e-5
 
 
 @dataclass
