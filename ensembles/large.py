@@ -65,8 +65,6 @@ def cast_large(
         problems.append("what is fitted here needs OOF tables, and there are none.")
     if oof and test and oof.names != test.names:
         problems.append("OOF and test tables are of different members: give both of each.")
-    if ":" in request.metric and metrics.base(request.metric) == "log_loss":
-        problems.append("objective: log_loss of one target is not for tables this large.")
     if problems:
         raise BadInput(problems)
     record: dict[str, Any] = {"mode": mode, "objective": request.fitted_for, "notes": []}
@@ -116,18 +114,27 @@ def _fit(
     """The rule for all rows, one for each fold fitted without it, and what to say of them."""
     folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
     log_loss = request.mode == "weighted" and request.objective == "log_loss"
+    sample_folds, groups = _of_sample(kept)
+    whole = "" if kept.groups is None else " of whole groups"
+    to_sample = f"to a stratified sample{whole}, {len(sample.labels):,} of {n_rows:,} rows."
     if log_loss and request.pool != "log_linear" and request.top is None and not request.ridge:
-        if request.offsets or request.temperature:
-            raise BadInput("offsets, temperature: not for log-loss weights of tables this large.")
         weights, gap = _log_loss_weights(oof, kept, None)
-        by_fold = {fold: Rule(_log_loss_weights(oof, kept, fold)[0]) for fold in folds}
-        return Rule(weights), by_fold, {"gap": gap, "notes": [f"fitted to all {n_rows:,} rows."]}
+        rule, by_fold = request.finish(Rule(weights), sample), {}
+        for fold in folds:
+            own = Rule(_log_loss_weights(oof, kept, fold)[0])
+            by_fold[fold] = request.finish(own, sample.take(sample_folds != fold))
+        notes = [f"fitted to all {n_rows:,} rows."]
+        if request.offsets or request.temperature:
+            asked = {"offsets": request.offsets, "temperature": request.temperature}
+            notes = [
+                f"weights {notes[0]}",
+                f"{' and '.join(k for k in asked if asked[k])} {to_sample}",
+            ]
+        return rule, by_fold, {"gap": gap, "notes": notes}
     if not request.needs_oof:
         rule = request.fit(oof.names)(sample)
         return rule, dict.fromkeys(folds, rule), {"notes": ["nothing is fitted."]}
-    whole = "" if kept.groups is None else " of whole groups"
-    note = f"fitted to a stratified sample{whole}, {len(sample.labels):,} of {n_rows:,} rows."
-    sample_folds, groups = _of_sample(kept)
+    note = f"fitted {to_sample}"
     if request.gated and sample.n_members > 1:
         choice = gate.choose(sample, sample_folds, groups)
         # the gate merges folds, so each has one rule
@@ -206,24 +213,29 @@ def _scores(
     per_target: metrics.PerTarget,
     run: Run,
 ) -> dict[str, Any]:
-    """`oof` and `estimate` over all rows, from one pass; of each row 6 bytes are kept."""
-    counts, losses = 0, np.zeros(2)
-    guess, loss = np.empty(oof.n_rows, np.int16), np.empty(oof.n_rows, np.float32)
-    function = partial(_score_range, oof, rule, by_fold, kept.folds)
+    """`oof` and `estimate` over all rows, from one pass; of each row 6 bytes are kept, 10 where
+    the log-loss of one target is asked for.
+    """
+    views: dict[str, np.ndarray | None] = {"log_loss": None}
+    views |= {name: own for name, own in per_target.items() if metrics.base(name) == "log_loss"}
+    decided = {name: own for name, own in per_target.items() if name not in views}
+    counts, totals = 0, 0
+    guess, losses = np.empty(oof.n_rows, np.int16), np.empty((len(views), oof.n_rows), np.float32)
+    function = partial(_score_range, oof, rule, by_fold, kept.folds, list(views.values()))
     for (begin, end), found in zip(oof.ranges, run(function, oof.ranges), strict=True):
-        some_counts, some_losses, guess[begin:end], loss[begin:end] = found
-        counts = counts + some_counts
-        losses += some_losses
+        some_counts, some_totals, guess[begin:end], losses[:, begin:end] = found
+        counts, totals = counts + some_counts, totals + some_totals
     inside, outside = (
-        {**metrics.scores_of_counts(own, per_target), "log_loss": float(total / oof.n_rows)}
-        for own, total in zip(counts, losses, strict=True)
+        metrics.scores_of_counts(own, decided)
+        | dict(zip(views, (total / oof.n_rows).tolist(), strict=True))
+        for own, total in zip(counts, totals, strict=True)
     )
-    moved_by = metrics.cell_influence(counts[1], per_target)
+    moved_by = metrics.cell_influence(counts[1], decided)
     errors = {}
     for metric in outside:
         moves = (
-            loss[begin:end] - outside[metric]
-            if metric == "log_loss"
+            losses[list(views).index(metric), begin:end] - outside[metric]
+            if metric in views
             else moved_by[metric][kept.labels[begin:end], guess[begin:end]]
             for begin, end in oof.ranges
         )
@@ -249,10 +261,12 @@ def _score_range(
     rule: Rule,
     by_fold: dict[int, Rule],
     folds: np.ndarray,
+    views: list[np.ndarray | None],
     rows: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of the rule for all and of the folds' rules: confusion counts (2, K, K) and summed log-losses
-    (2,); of the latter each row's prediction and log-loss (n,).
+    (2, V), of all classes or of the values (K,) that they mean; of the latter rules each row's
+    prediction (n,) and log-losses (V, n).
     """
     part, fold_of = read_range(oof, *rows), folds[slice(*rows)]
     fitted = rule.apply(part.probabilities)
@@ -265,9 +279,15 @@ def _score_range(
     label, both = part.label.astype(np.intp), (fitted, held_out)
     guess = [mixed.argmax(axis=1) for mixed in both]
     counts = [metrics.confusion(label, own, oof.n_classes) for own in guess]
-    losses = [metrics.row_losses(label, mixed) for mixed in both]
-    sums = np.array([own.sum() for own in losses])
-    return np.stack(counts), sums, guess[1].astype(np.int16), losses[1].astype(np.float32)
+    losses = np.array([[_row_losses(label, mixed, own) for own in views] for mixed in both])
+    last = guess[1].astype(np.int16), losses[1].astype(np.float32)
+    return np.stack(counts), losses.sum(axis=2), *last
+
+
+def _row_losses(label: np.ndarray, mixed: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+    if values is None:
+        return metrics.row_losses(label, mixed)
+    return metrics.row_losses(values[label], metrics.by_value(mixed, values))
 
 
 def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: Run) -> dict[str, str]:
