@@ -170,8 +170,10 @@ def _in_place(folds: np.ndarray, parts: dict[int, np.ndarray]) -> np.ndarray:
 def _fit_without_each(
     stack: Stack, folds: np.ndarray, left_out: list[tuple[int, ...]]
 ) -> dict[tuple[int, ...], _Fitted]:
-    """Side by side: most of the time is spent in numpy, which lets other threads run."""
+    """Many rows side by side: numpy spends its time where it lets other threads run."""
     at_once = ROOM // (2 * stack.logs.nbytes)  # here, before the threads that all take of them
+    if len(folds) <= MANY:
+        at_once = 1
     with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, at_once))) as threads:
         fits = threads.map(lambda folds_out: _Fitted(stack, folds, folds_out), left_out)
         return dict(zip(left_out, fits, strict=True))
