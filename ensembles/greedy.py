@@ -26,7 +26,8 @@ def greedy_weights(
     objective: "macro_f1" or "accuracy" of what classes mean (`Stack.meaning`). Equal scores (to 6
     digits, from the second addition on) go to members already in, then to the lower log-loss, then
     to a draw with a fixed seed: as AutoGluon's `EnsembleSelection(tie_breaker="second_metric")`,
-    whose weights these are.
+    whose weights these are, too, where its metric is macro F1 over all K classes. By itself it
+    leaves out a class that is neither among the labels nor predicted.
     """
     n_members, n_rows = stack.favourites.shape
     rng = np.random.RandomState(0)  # the legacy generator, for AutoGluon's draws

@@ -68,6 +68,19 @@ def test_the_weights_are_autogluons_to_the_digit(draw, objective, metric, seed):
     assert score == expected_score
 
 
+def test_a_class_that_does_not_occur_counts_as_0(draw):
+    probabilities, labels = draw(5, 120, 5)
+    labels[labels == 4] = 3
+
+    def over_all(truth, guess):
+        return f1_score(truth, guess, average="macro", labels=range(5), zero_division=0)
+
+    weights, score = greedy_weights(stack(probabilities, labels), "macro_f1", 15)
+    expected, expected_score = autogluon(list(probabilities), labels, over_all, 15)
+    np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-15)
+    assert score == expected_score
+
+
 def test_votes_as_one_hot_tables_full_of_ties(draw):
     probabilities, labels = draw(6, 200, 4)
     votes = np.eye(4, dtype=np.float32)[probabilities.argmax(axis=2)]
