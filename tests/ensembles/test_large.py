@@ -13,7 +13,6 @@ from ensembles import BadInput, cast, cast_large, read_members, read_table, tabl
 from ensembles.derived import stratified_rows
 from ensembles.large import too_large
 
-
 TARGETS = {"targets": [["cover", ["off", "on"]], ["age", ["young", "old"]]]}
 
 
