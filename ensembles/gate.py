@@ -171,7 +171,8 @@ def _fit_without_each(
     stack: Stack, folds: np.ndarray, left_out: list[tuple[int, ...]]
 ) -> dict[tuple[int, ...], _Fitted]:
     """Many rows side by side: numpy spends its time where it lets other threads run."""
-    at_once = ROOM // (2 * stack.logs.nbytes)  # here, before the threads that all take of them
+    derived = stack.favourites.nbytes + stack.logs.nbytes  # here, not by every fit anew
+    at_once = ROOM // (stack.probabilities.nbytes + derived)
     if len(folds) <= MANY:
         at_once = 1
     with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, at_once))) as threads:

@@ -14,15 +14,14 @@ from ensembles.simplex import true_class_probabilities
 
 @dataclass
 class Stack:
-    """probabilities: (M, N, K) float32. labels: (N,) int. favourites: (M, N) int16, each member's
-    most probable class. true: (M, N) float64, its probability of the true class, >= 1e-15.
-    values: (K,) int where one target of several is to be predicted, the target's value that each
-    class means. Then `true` is the probability of the true value; None: every class for itself.
+    """probabilities: (M, N, K) float32. labels: (N,) int. true: (M, N) float64, each member's
+    probability of the true class, >= 1e-15. values: (K,) int where one target of several is to be
+    predicted, the target's value that each class means. Then `true` is the probability of the true
+    value; None: every class for itself.
     """
 
     probabilities: np.ndarray
     labels: np.ndarray
-    favourites: np.ndarray
     true: np.ndarray
     values: np.ndarray | None = None
 
@@ -37,6 +36,11 @@ class Stack:
     @property
     def n_values(self) -> int:
         return self.n_classes if self.values is None else int(self.values.max()) + 1
+
+    @cached_property
+    def favourites(self) -> np.ndarray:
+        """(M, N) int16, each member's most probable class."""
+        return np.stack([own.argmax(axis=1) for own in self.probabilities]).astype(np.int16)
 
     @cached_property
     def logs(self) -> np.ndarray:
@@ -55,33 +59,29 @@ class Stack:
     def take(self, rows: np.ndarray) -> Stack:
         """The given rows only (indices or mask)."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        some = Stack(
-            np.take(self.probabilities, rows, axis=1),
-            self.labels[rows],
-            np.take(self.favourites, rows, axis=1),
-            np.take(self.true, rows, axis=1),
-            self.values,
-        )
-        if "logs" in vars(self):
-            some.logs = np.take(self.logs, rows, axis=1)
-        return some
+        return self._part(self.labels[rows], rows, axis=1)
 
     def members(self, chosen: np.ndarray) -> Stack:
         """The given members only (indices)."""
-        own = (self.probabilities, self.favourites, self.true)
-        probabilities, favourites, true = (np.take(array, chosen, axis=0) for array in own)
-        return Stack(probabilities, self.labels, favourites, true, self.values)
+        return self._part(self.labels, chosen, axis=0)
+
+    def _part(self, labels: np.ndarray, chosen: np.ndarray, axis: int) -> Stack:
+        """With all that has been derived so far."""
+        probabilities, true = (np.take(a, chosen, axis) for a in (self.probabilities, self.true))
+        part = Stack(probabilities, labels, true, self.values)
+        for derived in {"favourites", "logs"} & vars(self).keys():
+            setattr(part, derived, np.take(getattr(self, derived), chosen, axis))
+        return part
 
 
 def stack(probabilities: np.ndarray, labels: np.ndarray, values: np.ndarray | None = None) -> Stack:
     """From (M, N, K) probabilities and (N,) labels; values: see `Stack`."""
     # rows chosen as p[:, rows] lie member beside member: every pass over one of them would be slow
     probabilities = np.ascontiguousarray(probabilities)
-    favourites = np.stack([member.argmax(axis=1) for member in probabilities]).astype(np.int16)
     labels = np.asarray(labels, np.intp)
     if values is None:
         true = true_class_probabilities(probabilities, labels)
     else:
         sums = np.stack([by_value(member, values) for member in probabilities])
         true = true_class_probabilities(sums, values[labels])
-    return Stack(probabilities, labels, favourites, true, values)
+    return Stack(probabilities, labels, true, values)
