@@ -81,16 +81,17 @@ def _scores_with_each(
     moved = live[at]
     cells = members * len(top) + moved
     flat = stack.probabilities.reshape(-1, n_classes)
-    pull = flat[cells, stack.favourites[members, moved]] - flat[cells, top[moved]]
+    one = cells * n_classes
+    pull = np.take(flat, one + stack.favourites[members, moved]) - np.take(flat, one + top[moved])
     close = pull >= lead[moved] - 1e-6
     members, moved, cells = members[close], moved[close], cells[close]
     after = np.empty(len(moved), np.intp)
     for begin in range(0, len(moved), PAIRS_AT_ONCE):
         part = slice(begin, begin + PAIRS_AT_ONCE)
         # AutoGluon's arithmetic, rounding included: the addend stays float32, the sum is divided.
-        total = mean[moved[part]]
+        total = np.take(mean, moved[part], axis=0)
         total *= s / float(s + 1)
-        total += (1.0 / float(s + 1)) * flat[cells[part]]
+        total += (1.0 / float(s + 1)) * np.take(flat, cells[part], axis=0)
         total /= total.sum(axis=1)[:, None]
         after[part] = total.argmax(axis=1)
     labels, top, after = map(stack.meaning, (stack.labels, top, after))

@@ -120,11 +120,12 @@ def best_on_line(search: Search, state: State, member: int) -> tuple[float, floa
     if weight:
         # Without the member: only where it gave more to the leading class than the lead.
         doubtful = np.flatnonzero(state.lead <= weight * (1 + 1e-9))
-        rest = state.mixture[doubtful] - weight * own[doubtful]
+        rest = np.take(state.mixture, doubtful, axis=0)
+        rest -= weight * np.take(own, doubtful, axis=0)
         first = first.copy()
         first[doubtful] = rest.argmax(axis=1)
     rows = np.flatnonzero(first != favourites)
-    start, end = state.mixture[rows], own[rows]
+    start, end = np.take(state.mixture, rows, axis=0), np.take(own, rows, axis=0)
     if weight:
         start -= weight * end
         start /= 1 - weight
@@ -186,18 +187,20 @@ def breakpoints(
     low, high = np.zeros(len(row)), np.ones(len(row))
     found = []
     while len(row):
-        whole = not found and len(row) == len(start)  # no need to gather them
-        at_start, at_end = (start, end) if whole else (start[row], end[row])
-        here = np.arange(len(row))
-        ahead = at_start[here, left] - at_start[here, right]
-        behind = at_end[here, right] - at_end[here, left]
+        at_start, at_end = start, end
+        if found or len(row) < len(start):
+            at_start, at_end = np.take(start, row, axis=0), np.take(end, row, axis=0)
+        here = np.arange(len(row)) * start.shape[1]
+        ahead = np.take(at_start, here + left) - np.take(at_start, here + right)
+        behind = np.take(at_end, here + right) - np.take(at_end, here + left)
         # Both are 0 where the two lines coincide: any t is as good.
         t = np.clip(ahead / np.maximum(ahead + behind, TINY), low, high)
         heights = at_end - at_start
         heights *= t[:, None]
         heights += at_start
         top = heights.argmax(axis=1)
-        between = heights[here, top] > np.maximum(heights[here, left], heights[here, right]) + SAME
+        sides = np.maximum(np.take(heights, here + left), np.take(heights, here + right))
+        between = np.take(heights, here + top) > sides + SAME
         done, split = ~between, np.flatnonzero(between)
         found.append((t[done], row[done], left[done], right[done]))
         row = row[split].repeat(2)
@@ -274,7 +277,9 @@ def _moved(search: Search, state: State, member: int, weight: float, hoped: floa
     agrees = search.varying.favourites[member] == predictions if added > 0 else False
     lead = others * state.lead - np.where(agrees, 0.0, abs(added))
     unsure = np.flatnonzero(lead <= CLOSE)
-    predictions[unsure], lead[unsure] = _leads(others * mixture[unsure] + added * own[unsure])
+    after = others * np.take(mixture, unsure, axis=0)
+    after += added * np.take(own, unsure, axis=0)
+    predictions[unsure], lead[unsure] = _leads(after)
     # Rounding may decide a tie otherwise than the sweep: only what is counted counts.
     score = search.score(predictions)
     if not _better(score, loss, state.score, state.loss):

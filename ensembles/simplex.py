@@ -56,8 +56,8 @@ class Part:
 
 def true_class_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(M, N) float64 of the true class, from (M, N, K); no less than 1e-15, as in `log_loss`."""
-    rows = np.arange(len(labels))
-    true = np.stack([member[rows, labels] for member in probabilities]).astype(np.float64)
+    at = np.arange(len(labels)) * probabilities.shape[2] + labels
+    true = np.stack([np.take(member, at) for member in probabilities]).astype(np.float64)
     return np.maximum(true, EPSILON, out=true)
 
 
