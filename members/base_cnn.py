@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from members.torchvision_fakes import timm
+from members.timm_import import timm
 
 default_cfgs = timm.models.generate_default_cfgs(
     {

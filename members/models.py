@@ -22,7 +22,7 @@ from members.errors import BadInput, nearest
 from members.freezing import freeze
 from members.recipe import Recipe
 from members.recipe_blocks import NAMED_STATISTICS, Statistics
-from members.torchvision_fakes import timm
+from members.timm_import import timm
 from members.weights import read_weights, start_from
 
 Weights = Mapping[str, torch.Tensor]

@@ -10,7 +10,7 @@ from torch import nn
 
 from members.errors import BadInput, nearest
 from members.recipe import Recipe
-from members.torchvision_fakes import timm
+from members.timm_import import timm
 
 
 def names() -> list[str]:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from members.errors import BadInput
-from members.torchvision_fakes import timm
+from members.timm_import import timm
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 Weights = dict[str, torch.Tensor]

@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 from torch.nn import functional
 
-from members import models, torchvision_fakes, weights
+from members import models, timm_import, weights
 from members.dataset import Photos
 from members.errors import BadInput
 from members.predict import predict
@@ -39,11 +39,11 @@ def same(a, b):
 def test_a_package_that_is_not_to_be_found_is_found_again_after(tmp_path, monkeypatch):
     (tmp_path / "slow_to_import.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    with torchvision_fakes.not_found("slow_to_import"), pytest.raises(ImportError):
+    with timm_import.not_found("slow_to_import"), pytest.raises(ImportError):
         import slow_to_import
     import slow_to_import
 
-    with torchvision_fakes.not_found("slow_to_import"):
+    with timm_import.not_found("slow_to_import"):
         assert sys.modules["slow_to_import"] is slow_to_import
 
 
@@ -312,13 +312,13 @@ def test_a_package_without_weights_is_refused(name, told):
 
 
 def test_nothing_is_declared_where_the_extension_loads(monkeypatch):
-    monkeypatch.setattr(torchvision_fakes, "_extension_loads", lambda: True)
-    assert torchvision_fakes.declare() is None
+    monkeypatch.setattr(timm_import, "_extension_loads", lambda: True)
+    assert timm_import.declare() is None
 
 
 def test_the_extension_counts_as_loaded_only_where_it_is():
     code = (
-        "import members.torchvision_fakes as f; from torchvision.extension import _has_ops;"
+        "import members.timm_import as f; from torchvision.extension import _has_ops;"
         "assert (f.LIBRARY is None) == _has_ops(); f.timm.create_model('test_resnet'); print('ok')"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

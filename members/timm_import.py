@@ -1,6 +1,6 @@
 """`import timm`, also where torchvision's compiled extension does not load, and no more than timm.
 
-    from members.torchvision_fakes import timm
+    from members.timm_import import timm
 
 timm imports torchvision, whose import describes two operators that its extension registers. Beside
 a CPU-only torch the index's torchvision, built for CUDA, cannot load that extension and the import
