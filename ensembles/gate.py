@@ -170,11 +170,11 @@ def _in_place(folds: np.ndarray, parts: dict[int, np.ndarray]) -> np.ndarray:
 def _fit_without_each(
     stack: Stack, folds: np.ndarray, left_out: list[tuple[int, ...]]
 ) -> dict[tuple[int, ...], _Fitted]:
-    """Many rows side by side: numpy spends its time where it lets other threads run."""
+    """All candidates without each of these sets of folds; of many rows side by side, since numpy
+    spends its time where it lets other threads run.
+    """
     derived = stack.favourites.nbytes + stack.logs.nbytes  # here, not by every fit anew
-    at_once = ROOM // (stack.probabilities.nbytes + derived)
-    if len(folds) <= MANY:
-        at_once = 1
+    at_once = ROOM // (stack.probabilities.nbytes + derived) if len(folds) > MANY else 1
     with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, at_once))) as threads:
         fits = threads.map(lambda folds_out: _Fitted(stack, folds, folds_out), left_out)
         return dict(zip(left_out, fits, strict=True))

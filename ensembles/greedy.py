@@ -81,8 +81,8 @@ def _scores_with_each(
     moved = live[at]
     cells = members * len(top) + moved
     flat = stack.probabilities.reshape(-1, n_classes)
-    one = cells * n_classes
-    pull = np.take(flat, one + stack.favourites[members, moved]) - np.take(flat, one + top[moved])
+    to, away = (cells * n_classes + own for own in (stack.favourites[members, moved], top[moved]))
+    pull = np.take(flat, to) - np.take(flat, away)
     close = pull >= lead[moved] - 1e-6
     members, moved, cells = members[close], moved[close], cells[close]
     after = np.empty(len(moved), np.intp)

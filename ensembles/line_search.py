@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles.metrics import running_sums
 from ensembles.stack import Stack
+from ensembles.sweep import first_of_each, running_sums
 
 SAME = 1e-12
 # Below this a row's lead is counted anew at every step, above it only bounded.
@@ -228,7 +228,7 @@ def scores_along(search: Search, predictions: np.ndarray, points: Breakpoints) -
         # Class by class in order of time, so that one running sum gives each class's counts.
         order = np.argsort(classes.astype(np.int16), kind="stable")
         own, of = order, classes[order]
-        first_of_class = np.concatenate([[True], of[1:] != of[:-1]])[: len(of)]
+        first_of_class = first_of_each(of)
         hits_after = running_sums(hit_steps[own], first_of_class) + hits[of]
         occurs_after = running_sums(steps[own], first_of_class) + (predicted + true)[of]
         after = 2 * hits_after / np.maximum(occurs_after, 1)

@@ -283,11 +283,3 @@ def standard_error(moves: np.ndarray, groups: np.ndarray | None = None) -> float
     if len(moves) < 2:
         return 0.0
     return float(np.sqrt(moves @ moves * len(moves) / (len(moves) - 1)) / n_rows)
-
-
-def running_sums(steps: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """(E,) running sums of `steps` that begin anew wherever `first` is True; first[0] is."""
-    total = np.cumsum(steps)
-    starts = np.flatnonzero(first)
-    lengths = np.diff(np.append(starts, len(steps)))
-    return total - np.repeat(total[starts] - steps[starts], lengths)

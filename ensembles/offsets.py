@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles.metrics import running_sums
+from ensembles.sweep import first_of_each, running_sums
 
 BAGS = 4
 ROWS_A_BAG = 2048
@@ -176,7 +176,7 @@ def _accuracy_along(
 ) -> np.ndarray:
     """As `_macro_f1_along`, of the number of rows predicted right."""
     labels = bags.labels[bag, row]
-    return running_sums((labels == k).astype(int) - (labels == other[bag, row]), _first(bag))
+    return running_sums((labels == k).astype(int) - (labels == other[bag, row]), first_of_each(bag))
 
 
 def _macro_f1_along(
@@ -196,24 +196,19 @@ def _macro_f1_along(
     def f1(hits: np.ndarray, occurs: np.ndarray) -> np.ndarray:
         return 2 * hits / np.maximum(occurs, 1)
 
-    first, labels = _first(bag), bags.labels[bag, row]
+    first, labels = first_of_each(bag), bags.labels[bag, row]
     more = running_sums(labels == k, first), running_sums(np.ones(len(bag), int), first)
     own_after = f1(hits[bag, k] + more[0], occurs[bag, k] + more[1])
     # The others: class by class in order of the steps, so that one running sum serves all.
     of = bag * n_classes + other[bag, row]
     order = np.argsort(of, kind="stable")
     of, hit = of[order], (labels == other[bag, row])[order]
-    first_of = _first(of)
+    first_of = first_of_each(of)
     hits_after = hits.ravel()[of] - running_sums(hit, first_of)
     occurs_after = occurs.ravel()[of] - running_sums(np.ones(len(of), int), first_of)
     change = np.empty(len(of))
     change[order] = f1(hits_after, occurs_after) - f1(hits_after + hit, occurs_after + 1)
     return own_after - f1(hits[bag, k], occurs[bag, k]) + running_sums(change, first)
-
-
-def _first(keys: np.ndarray) -> np.ndarray:
-    """(E,) whether each of sorted keys is the first of its value."""
-    return np.append(True, keys[1:] != keys[:-1])[: len(keys)]
 
 
 def fit_temperature(mixed: np.ndarray, labels: np.ndarray) -> float:

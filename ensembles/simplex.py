@@ -131,25 +131,24 @@ def _telling_part(
     """The gradient over all rows, as `_gradient`; the rows that the vote finds hard, which bend the
     loss most, and some of the others.
     """
-    total, rows, standing = np.zeros(len(true)), [], []
+    total, rows, stands, easy = np.zeros(len(true)), [], [], []
+    all_easy = 0.0
     chosen = np.arange(BLOCK) // RUN % ONE_IN == ONE_IN // 2
-    easy = easy_chosen = 0.0
     for begin in range(0, true.shape[1], BLOCK):
         block, count = true[:, begin : begin + BLOCK], counts[begin : begin + BLOCK]
         mixture = weights @ block
         total += block @ (count / mixture)
         hard = mixture < HARD
+        all_easy += count[~hard].sum()
         kept = np.flatnonzero(hard | chosen[: len(hard)])
         # gathered while the block is in the processor's cache
         rows.append(np.take(block, kept, axis=1))
-        standing.append(np.where(hard[kept], 1.0, -1.0) * count[kept])
-        easy, easy_chosen = (
-            easy + count[~hard].sum(),
-            easy_chosen - standing[-1].clip(None, 0).sum(),
-        )
-    stands = np.concatenate(standing)
-    stands[stands < 0] *= -easy / max(easy_chosen, 1)
-    return total / counts.sum(), Part(np.concatenate(rows, axis=1), stands)
+        stands.append(count[kept])
+        easy.append(~hard[kept])
+    part = Part(np.concatenate(rows, axis=1), np.concatenate(stands))
+    is_easy = np.concatenate(easy)
+    part.counts[is_easy] *= all_easy / max(part.counts[is_easy].sum(), 1)
+    return total / counts.sum(), part
 
 
 def _gradient(

@@ -60,6 +60,23 @@ def test_of_one_member_that_knows_and_three_that_guess_the_one_decides():
     assert choice.rule.weights[2] > 0.7 * choice.rule.weights.sum()
 
 
+def test_many_rows_are_fitted_side_by_side_with_the_same_choice(draw, monkeypatch):
+    many, found, at_once = stack(*draw(4, 1200, 3)), [], []
+    executor = gate.ThreadPoolExecutor
+
+    def counted(n):
+        at_once.append(n)
+        return executor(n)
+
+    monkeypatch.setattr(gate, "ThreadPoolExecutor", counted)
+    for cpus in (1, 4):
+        monkeypatch.setattr("os.cpu_count", lambda n=cpus: n)
+        found.append(gate.choose(many, np.arange(1200) % 3))
+    assert at_once == [1, 4]
+    assert found[0].table == found[1].table
+    np.testing.assert_array_equal(found[0].held_out, found[1].held_out)
+
+
 def test_many_folds_are_merged_and_too_few_are_drawn_by_group():
     assert set(gate.gate_folds(np.arange(100) % 10, None)) == set(range(5))
     assert set(gate.gate_folds(np.arange(6000) % 10, None)) == set(range(3))

@@ -41,6 +41,8 @@ def test_log_linear_weights_are_a_general_optimisers(draw, negative):
     assert pooled_loss(weights, logs, labels, 2.0) <= best.fun + 1e-7
     np.testing.assert_allclose(weights, best.x, atol=2e-3)
     assert negative or weights.min() >= 0
+    again = log_linear_weights(stack(probabilities, labels), 2.0, negative, start=np.full(5, 0.6))
+    np.testing.assert_allclose(again, best.x, atol=2e-3)
 
 
 def test_a_member_that_says_the_opposite_gets_a_negative_weight(draw):
