@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+
+from orchestrator.cluster import _free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,19 +106,13 @@ def kill_everything(driver: subprocess.Popen) -> None:
     driver.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
-
-
 @contextlib.contextmanager
 def another_ray():
     """A Ray of one CPU, started as people start one by hand; its address. Killed at the end."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path must be short
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0",
                "--num-cpus=1", "--temp-dir", folder, "--disable-usage-stats",
-               f"--dashboard-port={free_port()}"]  # fmt: skip
+               f"--dashboard-port={_free_port()}"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
