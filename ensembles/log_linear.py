@@ -54,7 +54,7 @@ def log_linear_weights(
         if negative:
             change = -np.linalg.solve(hessian, gradient)
         else:
-            target = nonnegative_minimum(hessian, hessian @ weights - gradient, weights)
+            target = nonnegative_minimum(hessian, hessian @ weights - gradient)
             change = target - weights
         promised, length = float(-gradient @ change), 1.0
         if promised <= LEAST:

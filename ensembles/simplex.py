@@ -15,7 +15,7 @@ import numpy as np
 
 from ensembles.metrics import EPSILON
 
-GAP = 5e-9
+GAP = 1e-8
 ENTER_AT_ONCE = 32
 # A block of rows of all members stays in the processor's cache.
 BLOCK = 4096
@@ -25,9 +25,9 @@ RUN = 64
 FEW_ROWS = 65_536
 FIRST_ROWS = 2048
 # Of the many rows, those to which the vote gives less than this and one in so many of the others.
-HARD, ONE_IN = 0.2, 64
-# So near to the optimum the last step's second derivatives serve the next.
-NEAR = 2e-5
+HARD, ONE_IN = 0.3, 32
+# So near to the optimum one step does it, and second derivatives stay as good as they are.
+NEAR = 1e-3
 
 
 @dataclass
@@ -42,16 +42,15 @@ class LogLossFit:
 class Part:
     """Some of the rows, standing for all of them.
 
-    true: (M, n). counts: (n,) for how many rows each stands. shift: (M,) what the gradient over all
-    rows is above that of the part, where both were last measured. used, hessian: (k,) and (k, k) of
-    the last step.
+    true: (M, n). counts: (n,) for how many rows each stands. hessian: (k, k) of the members used
+    (k,), where it was last measured: so far from the optimum.
     """
 
     true: np.ndarray
     counts: np.ndarray
-    shift: np.ndarray | float = 0.0
     used: np.ndarray | None = None
     hessian: np.ndarray | None = None
+    far: float = np.inf
 
 
 def true_class_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -90,11 +89,11 @@ def certified_gap(weights: np.ndarray, true: np.ndarray) -> float:
 
 
 def _start(true: np.ndarray) -> np.ndarray:
-    """The weights for every n-th row, as exact as so few tell; of very few rows the best member."""
+    """The weights for every n-th row, as exact as so few tell; of very few rows equal weights."""
     n_members, n_rows = true.shape
     step = min(n_rows // max(FIRST_ROWS, 8 * n_members), 64)
     if step < 2:
-        return np.eye(n_members)[np.log(true).sum(axis=1).argmax()]
+        return np.full(n_members, 1 / n_members)
     some = _every(true, step)
     part = Part(some, np.ones(some.shape[1]))
     return _newton(part, _start(some), some.shape[1] ** -0.5).weights
@@ -112,12 +111,15 @@ def _newton_on_a_part(
     true: np.ndarray, counts: np.ndarray, weights: np.ndarray, gap: float
 ) -> LogLossFit:
     """As `_newton` over all rows, of which every step but its gradient takes a part only."""
-    pull, part = _telling_part(true, counts, weights)
+    pull, mixture = _gradient(true, counts, weights)
     best = LogLossFit(weights, max(float(pull.max()) - 1, 0.0))
+    rows, part = _telling_part(true, counts, mixture)
     while best.gap > gap:
-        part.shift = pull - _gradient(part.true, part.counts, weights)[0]
-        weights = _newton(part, weights, max(best.gap / 30, gap / 10)).weights
-        pull = _gradient(true, counts, weights)[0]
+        if best.gap > NEAR:
+            weights = _newton(part, weights, best.gap / 30, pull).weights
+        else:
+            weights = _newton_point(part, weights, pull, mixture[rows])
+        pull, mixture = _gradient(true, counts, weights)
         found = max(float(pull.max()) - 1, 0.0)
         if found > best.gap / 2:
             return _newton(Part(true, counts), best.weights, gap)
@@ -126,29 +128,22 @@ def _newton_on_a_part(
 
 
 def _telling_part(
-    true: np.ndarray, counts: np.ndarray, weights: np.ndarray
+    true: np.ndarray, counts: np.ndarray, mixture: np.ndarray
 ) -> tuple[np.ndarray, Part]:
-    """The gradient over all rows, as `_gradient`; the rows that the vote finds hard, which bend the
-    loss most, and some of the others.
+    """Which rows, and they: those that the vote finds hard, which bend the loss most, and some of
+    the others, which stand for all of these.
     """
-    total, rows, stands, easy = np.zeros(len(true)), [], [], []
-    all_easy = 0.0
-    chosen = np.arange(BLOCK) // RUN % ONE_IN == ONE_IN // 2
-    for begin in range(0, true.shape[1], BLOCK):
-        block, count = true[:, begin : begin + BLOCK], counts[begin : begin + BLOCK]
-        mixture = weights @ block
-        total += block @ (count / mixture)
-        hard = mixture < HARD
-        all_easy += count[~hard].sum()
-        kept = np.flatnonzero(hard | chosen[: len(hard)])
-        # gathered while the block is in the processor's cache
-        rows.append(np.take(block, kept, axis=1))
-        stands.append(count[kept])
-        easy.append(~hard[kept])
-    part = Part(np.concatenate(rows, axis=1), np.concatenate(stands))
-    is_easy = np.concatenate(easy)
-    part.counts[is_easy] *= all_easy / max(part.counts[is_easy].sum(), 1)
-    return total / counts.sum(), part
+    taken = mixture < HARD
+    n_hard = counts[taken].sum()
+    runs = taken[: len(taken) // (RUN * ONE_IN) * RUN * ONE_IN].reshape(-1, ONE_IN, RUN)
+    runs[:, ONE_IN // 2] = True
+    rows = np.flatnonzero(taken)
+    part = Part(np.empty((len(true), len(rows))), counts[rows])
+    for member, kept in zip(true, part.true, strict=True):
+        np.take(member, rows, out=kept, mode="clip")
+    easy = mixture[rows] >= HARD
+    part.counts[easy] *= (counts.sum() - n_hard) / max(part.counts[easy].sum(), 1)
+    return rows, part
 
 
 def _gradient(
@@ -163,12 +158,28 @@ def _gradient(
     return total / counts.sum(), mixture
 
 
-def _newton(part: Part, weights: np.ndarray, gap: float) -> LogLossFit:
-    """Weights (M,) of least log-loss over the rows of a part, from a feasible start."""
-    best = LogLossFit(weights, np.inf)
+def _newton(
+    part: Part, weights: np.ndarray, gap: float, over_all: np.ndarray | None = None
+) -> LogLossFit:
+    """Weights (M,) of least log-loss over the rows of a part, from a feasible start.
+
+    over_all: (M,) the gradient at the start over all the rows for which the part stands.
+    """
+    best, shift, shares = LogLossFit(weights, np.inf), 0.0, part.counts / part.counts.sum()
+    step, length, allowed = weights, 1.0, np.inf
     for _ in range(100 + 2 * len(weights)):
-        pull, mixture = _gradient(part.true, part.counts, weights)
-        pull += part.shift
+        # where nobody with weight knows a row, its loss is infinite, and the step too long
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pull, mixture = _gradient(part.true, part.counts, weights)
+            loss = -(shares @ np.log(mixture)) - np.sum(shift * weights)
+        if loss > allowed and length > 1e-12:
+            length /= 2
+            weights = weights - length * step
+            continue
+        if over_all is not None:
+            shift, over_all = over_all - pull, None
+            loss -= shift @ weights
+        pull += shift
         # The multiplier of sum(w) = 1: 1 where the part is all there is.
         level = float(weights @ pull)
         found = float(pull.max()) - level
@@ -176,53 +187,43 @@ def _newton(part: Part, weights: np.ndarray, gap: float) -> LogLossFit:
             best = LogLossFit(weights, max(found, 0.0))
         if best.gap <= gap:
             break
-        entering = np.argsort(-pull, kind="stable")[:ENTER_AT_ONCE]
-        used = np.union1d(np.flatnonzero(weights), entering[pull[entering] > level])
-        if found > NEAR or not np.array_equal(used, part.used):
-            part.used, part.hessian = used, _hessian(part, weights, used)
-        step = np.zeros_like(weights)
-        step[used] = newton_step(weights[used], pull[used] - level, part.hessian) - weights[used]
-        length = _safe_length(part, mixture, step, step @ (level - pull))
-        if not length:
-            break
-        weights = np.maximum(weights + length * step, 0)
-        weights /= weights.sum()
+        point = _newton_point(part, weights, pull, mixture)
+        step, length = point - weights, 1.0
+        # N f is self-concordant (a sum of -log of linear functions): a step of Newton decrement
+        # below 1/4 is safe at full length.
+        own = step[part.used]
+        short = part.counts.sum() * (own @ part.hessian @ own) <= 1 / 16
+        allowed = np.inf if short and part.counts.min() >= 1 else loss - 0.01 * (step @ pull)
+        weights = point
     return best
 
 
-def _hessian(part: Part, weights: np.ndarray, used: np.ndarray) -> np.ndarray:
+def _newton_point(
+    part: Part, weights: np.ndarray, pull: np.ndarray, mixture: np.ndarray
+) -> np.ndarray:
+    """(M,) where a Newton step leads of the members in use and those that would help most."""
+    excess = pull - weights @ pull
+    entering = np.argsort(-excess, kind="stable")[:ENTER_AT_ONCE]
+    used = np.union1d(np.flatnonzero(weights), entering[excess[entering] > 0])
+    if part.far > NEAR or not np.array_equal(used, part.used):
+        part.used, part.hessian = used, _hessian(part, mixture, used)
+        part.far = float(excess.max())
+    point = np.zeros_like(weights)
+    point[used] = newton_step(weights[used], excess[used], part.hessian)
+    return point / point.sum()
+
+
+def _hessian(part: Part, mixture: np.ndarray, used: np.ndarray) -> np.ndarray:
     """(k, k) mean over rows of the outer products of A / (w A), of the k members in use."""
-    total = np.zeros((len(used), len(used)))
+    total, space = np.zeros((len(used), len(used))), np.empty((len(used), BLOCK))
+    scale = np.sqrt(part.counts) / mixture
     for begin in range(0, part.true.shape[1], BLOCK):
         rows = slice(begin, begin + BLOCK)
-        block = part.true[used, rows]
-        block *= np.sqrt(part.counts[rows]) / (weights[used] @ block)
-        total += block @ block.T
+        ratios = space[:, : len(scale[rows])]
+        for member, ratio in zip(used, ratios, strict=True):
+            np.multiply(part.true[member, rows], scale[rows], out=ratio)
+        total += ratios @ ratios.T
     return total / part.counts.sum()
-
-
-def _safe_length(part: Part, mixture: np.ndarray, step: np.ndarray, slope: float) -> float:
-    """How much of a step to go: all of a short one, else so much that the loss falls; 0: nothing.
-
-    N f is self-concordant (a sum of -log of linear functions), so a step of Newton decrement below
-    1/4 is safe at full length; longer ones are halved until the loss falls.
-    slope: of the loss along the step.
-    """
-    own = step[part.used]
-    short = part.counts.sum() * (own @ part.hessian @ own) <= 1 / 16
-    if short and part.counts.min() >= 1:
-        return 1.0
-    shares = part.counts / part.counts.sum()
-    change = step @ part.true / mixture
-    straight = slope + shares @ change
-    length = 1.0
-    while length > 1e-12:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rise = length * straight - shares @ np.log1p(length * change)
-        if rise <= 0.01 * length * slope:
-            return length
-        length /= 2
-    return 0.0
 
 
 def newton_step(weights: np.ndarray, excess: np.ndarray, hessian: np.ndarray) -> np.ndarray:
@@ -233,29 +234,40 @@ def newton_step(weights: np.ndarray, excess: np.ndarray, hessian: np.ndarray) ->
     # Members that agree on every row make it singular; a ridge around the current weights slows
     # the step and leaves the optimum alone.
     hessian = hessian + 1e-10 * hessian.trace() / len(hessian) * np.eye(len(hessian))
-    return nonnegative_minimum(hessian, hessian @ weights + excess, weights)
+    return nonnegative_minimum(hessian, hessian @ weights + excess)
 
 
-def nonnegative_minimum(hessian: np.ndarray, linear: np.ndarray, start: np.ndarray) -> np.ndarray:
+def nonnegative_minimum(hessian: np.ndarray, linear: np.ndarray) -> np.ndarray:
     """argmin over x >= 0 of x'Hx/2 - linear'x, H positive definite (k, k).
 
-    Active set (Lawson and Hanson 1974 on normal equations), started at the positive entries of
-    `start`. Deterministic; finite, as every full step lowers the objective.
+    Active set (Lawson and Hanson 1974, on normal equations). It begins with the entries that are
+    left when all negative ones are dropped, again and again. Deterministic; finite, as from there
+    every full step lowers the objective.
     """
-    x, free = np.where(start > 0, start, 0.0), start > 0
+    free = np.ones(len(linear), bool)
+    x = _minimum_on(free, hessian, linear)
+    while (x < 0).any():
+        free = x > 0
+        x = _minimum_on(free, hessian, linear)
+    rounding = 1e-14 * abs(linear).max()
     for _ in range(10 * len(x) + 10):
-        target = np.zeros_like(x)
-        target[free] = np.linalg.solve(hessian[np.ix_(free, free)], linear[free])
-        if (target[free] > 0).all():
-            x = target
-            slack = np.where(free, -np.inf, linear - hessian @ x)
-            if slack.max() <= 1e-14:
-                break
-            free[slack.argmax()] = True
-        else:
-            out = np.flatnonzero(free & (target <= 0))
+        slack = np.where(free, -np.inf, linear - hessian @ x)
+        if slack.max() <= rounding:
+            break
+        free[slack.argmax()] = True
+        target = _minimum_on(free, hessian, linear)
+        while len(out := np.flatnonzero(free & (target <= 0))):
             ratio = x[out] / np.maximum(x[out] - target[out], np.finfo(float).tiny)
             x = np.maximum(x + ratio.min() * (target - x), 0)
             x[out[ratio.argmin()]] = 0
             free &= x > 0
+            target = _minimum_on(free, hessian, linear)
+        x = target
+    return x
+
+
+def _minimum_on(free: np.ndarray, hessian: np.ndarray, linear: np.ndarray) -> np.ndarray:
+    """(k,) the minimum where only the free entries differ from 0."""
+    x = np.zeros(len(linear))
+    x[free] = np.linalg.solve(hessian[np.ix_(free, free)], linear[free])
     return x

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 
 from ensembles import simplex
 from ensembles.simplex import FEW_ROWS, log_loss_weights, true_class_probabilities
@@ -98,6 +98,20 @@ def test_many_rows_with_a_ridge(many_rows, monkeypatch):
         fit.weights, log_loss_weights(many_rows, ridge=5000.0).weights, atol=1e-5
     )
     assert fit.gap <= 1e-8
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_minimum_over_nonnegative_weights_is_that_of_scipy(seed):
+    """min |Ax - b|^2 over x >= 0, also of columns that nearly agree."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 60))
+    columns, target = rng.standard_normal((3 * n, n)), rng.standard_normal(3 * n)
+    if seed % 3 == 0:
+        columns[:, n // 2 :] = columns[:, : n - n // 2] + 1e-4 * columns[:, n // 2 :]
+    expected = nnls(columns, target)[1]
+    x = simplex.nonnegative_minimum(columns.T @ columns, columns.T @ target)
+    assert x.min() >= 0
+    assert np.linalg.norm(columns @ x - target) == pytest.approx(expected, rel=1e-9)
 
 
 def test_many_members_of_which_few_help():
