@@ -24,10 +24,13 @@ RUN = 64
 # Up to so many rows every step takes all of them.
 FEW_ROWS = 65_536
 FIRST_ROWS = 2048
+# More than any loss takes that rounding does not keep from its minimum.
+MOST_STEPS = 1000
 # Of the many rows, those to which the vote gives less than this and one in so many of the others.
 HARD, ONE_IN = 0.3, 32
-# So near to the optimum one step does it, and second derivatives stay as good as they are.
-NEAR = 1e-3
+# So near to the optimum one step does it; second derivatives serve the next step where the last
+# left so small a part of the way.
+NEAR, LEADS_ON = 1e-3, 64
 
 
 @dataclass
@@ -43,7 +46,7 @@ class Part:
     """Some of the rows, standing for all of them.
 
     true: (M, n). counts: (n,) for how many rows each stands. hessian: (k, k) of the members used
-    (k,), where it was last measured: so far from the optimum.
+    (k,), where it was last measured. far: from the optimum, before the last step.
     """
 
     true: np.ndarray
@@ -166,15 +169,15 @@ def _newton(
     over_all: (M,) the gradient at the start over all the rows for which the part stands.
     """
     best, shift, shares = LogLossFit(weights, np.inf), 0.0, part.counts / part.counts.sum()
-    step, length, allowed = weights, 1.0, np.inf
-    for _ in range(100 + 2 * len(weights)):
-        # where nobody with weight knows a row, its loss is infinite, and the step too long
+    before, point, length, allowed = weights, weights, 1.0, np.inf
+    for _ in range(MOST_STEPS):
+        # the loss of a row that nobody with weight knows is infinite, and the step a bit too long
         with np.errstate(divide="ignore", invalid="ignore"):
             pull, mixture = _gradient(part.true, part.counts, weights)
             loss = -(shares @ np.log(mixture)) - np.sum(shift * weights)
         if loss > allowed and length > 1e-12:
-            length /= 2
-            weights = weights - length * step
+            length = 0.99 if np.isinf(loss) and length == 1 else length / 2
+            weights = (1 - length) * before + length * point
             continue
         if over_all is not None:
             shift, over_all = over_all - pull, None
@@ -188,13 +191,15 @@ def _newton(
         if best.gap <= gap:
             break
         point = _newton_point(part, weights, pull, mixture)
-        step, length = point - weights, 1.0
+        step = point - weights
         # N f is self-concordant (a sum of -log of linear functions): a step of Newton decrement
         # below 1/4 is safe at full length.
         own = step[part.used]
         short = part.counts.sum() * (own @ part.hessian @ own) <= 1 / 16
-        allowed = np.inf if short and part.counts.min() >= 1 else loss - 0.01 * (step @ pull)
-        weights = point
+        # longer ones must lower the loss by their share, as far as rounding shows it
+        falls = 0.01 * (step @ pull) - 1e-14 * abs(loss)
+        allowed = np.inf if short and part.counts.min() >= 1 else loss - falls
+        before, weights, length = weights, point, 1.0
     return best
 
 
@@ -205,9 +210,10 @@ def _newton_point(
     excess = pull - weights @ pull
     entering = np.argsort(-excess, kind="stable")[:ENTER_AT_ONCE]
     used = np.union1d(np.flatnonzero(weights), entering[excess[entering] > 0])
-    if part.far > NEAR or not np.array_equal(used, part.used):
+    far = float(excess.max())
+    if far > part.far / LEADS_ON or not np.array_equal(used, part.used):
         part.used, part.hessian = used, _hessian(part, mixture, used)
-        part.far = float(excess.max())
+    part.far = far
     point = np.zeros_like(weights)
     point[used] = newton_step(weights[used], excess[used], part.hessian)
     return point / point.sum()

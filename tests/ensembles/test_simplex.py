@@ -130,6 +130,18 @@ def test_any_small_problem_is_certified():
         check(np.maximum(true, 1e-15))
 
 
+def test_any_ridge_is_certified():
+    """Down to where a photograph that one member alone knows counts next to nothing."""
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        n_members, n_rows = int(rng.integers(2, 40)), int(rng.integers(50, 2000))
+        true = np.maximum(rng.random((n_members, n_rows)) ** rng.integers(1, 20), 1e-15)
+        ridge = 10 ** rng.uniform(-6, 6)
+        fit = log_loss_weights(true, ridge=ridge)
+        pull = (true / (fit.weights @ true)).sum(axis=1) + ridge / n_members / fit.weights
+        assert pull.max() / (n_rows + ridge) - 1 <= 1e-8
+
+
 def test_identical_and_constant_members():
     true = np.tile(np.random.default_rng(0).random(200), (4, 1))
     check(true)
