@@ -20,6 +20,14 @@ def photos(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def eighteen_people(tmp_path_factory) -> Path:
+    """A folder with small photographs of a few in `photos`, for members that train in seconds."""
+    folder = tmp_path_factory.mktemp("eighteen")
+    sample.draw(folder / "photos", profiles=18, eval=20, size=(64, 48))
+    return folder
+
+
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Run a command in this process, in a folder of its own: (exit code, stdout, stderr)."""

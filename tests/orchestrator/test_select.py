@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import f1_score
 
-from members import fit, sample
+from members import fit
 from members.errors import BadInput
 from members.recipe import Recipe
 from orchestrator import data, voting
@@ -35,16 +35,9 @@ members:
 """
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    sample.draw(folder / "photos", profiles=18, eval=20, size=(64, 48))
-    return folder
-
-
 @pytest.fixture
-def run(tmp_path, photos, monkeypatch):
-    return runs(SPEC, tmp_path, photos, monkeypatch)
+def run(tmp_path, eighteen_people, monkeypatch):
+    return runs(SPEC, tmp_path, eighteen_people, monkeypatch)
 
 
 def score(oof: pd.DataFrame) -> float:
@@ -257,13 +250,15 @@ def test_two_ways_to_choose_stand_side_by_side_in_the_leaderboard(run):
         ("kfold", "submissions_above: 0.7", "", ["submissions_above", "give data.test"]),
     ],
 )
-def test_a_choice_without_anything_to_choose_by_is_refused(run, photos, folds, key, test, said):
-    (photos / "wrong.yaml").write_text(
+def test_a_choice_without_anything_to_choose_by_is_refused(
+    run, eighteen_people, folds, key, test, said
+):
+    (eighteen_people / "wrong.yaml").write_text(
         f"name: w\ndata: {{train: photos/train{test}}}\nfolds: {{scheme: {folds}}}\n"
         f"members: [{{name: net, model: test_resnet, {key}}}]\n"
     )
     with pytest.raises(BadInput) as error:
-        data.prepare(load(photos / "wrong.yaml"))
+        data.prepare(load(eighteen_people / "wrong.yaml"))
     (problem,) = error.value.problems
     for part in ("net", *said):
         assert part in problem

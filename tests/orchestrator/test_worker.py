@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from members import fit, images, models, sample
+from members import fit, images, models
 from orchestrator import data, units, worker
 from orchestrator.spec import Member
 from tests.orchestrator.in_process import assert_same, runs
@@ -32,16 +32,9 @@ members:
 """
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    sample.draw(folder / "photos", profiles=18, eval=20, size=(64, 48))
-    return folder
-
-
 @pytest.fixture
-def run(tmp_path, photos, monkeypatch):
-    return runs(SPEC, tmp_path, photos, monkeypatch)
+def run(tmp_path, eighteen_people, monkeypatch):
+    return runs(SPEC, tmp_path, eighteen_people, monkeypatch)
 
 
 def test_a_units_result_does_not_depend_on_the_process_it_shared(run):
