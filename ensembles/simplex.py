@@ -133,8 +133,8 @@ def _newton_on_a_part(
 def _telling_part(
     true: np.ndarray, counts: np.ndarray, mixture: np.ndarray
 ) -> tuple[np.ndarray, Part]:
-    """Which rows, and they: those that the vote finds hard, which bend the loss most, and some of
-    the others, which stand for all of these.
+    """(n,) indices of rows, and these rows: all that the vote finds hard, which bend the loss most,
+    and some of the others, which stand for the rest of these.
     """
     taken = mixture < HARD
     n_hard = counts[taken].sum()

@@ -96,7 +96,7 @@ def read_submissions(
 ) -> dict[str, Submission]:
     """Name -> submission, every one in the order of the first. Raises BadInput with all problems.
 
-    A name is the file's, without `.csv`, or its path where two files have the same name.
+    A name is the file's, without `.csv`, or where their paths differ if files have the same name.
     """
     if not paths:
         raise BadInput("no submissions: give at least one CSV file.")
@@ -234,15 +234,25 @@ def _unknown(place: Place, lines: list[int], answers: list[str], allowed: set[st
 
 
 def file_names(paths: Sequence[Place]) -> list[str]:
+    """The files' names without suffix; of files of the same name, where their paths differ."""
     stems = [PurePosixPath(str(path)).stem for path in paths]
-    names = [
-        stem if stems.count(stem) == 1 else str(path)
-        for stem, path in zip(stems, paths, strict=True)
-    ]
+    names = list(stems)
+    for stem in {stem for stem in stems if stems.count(stem) > 1}:
+        alike = [i for i, own in enumerate(stems) if own == stem]
+        parts = [str(paths[i]).split("/") for i in alike]
+        first, last = _common(parts), _common([own[::-1] for own in parts])
+        for i, own in zip(alike, parts, strict=True):
+            names[i] = "/".join(own[first : len(own) - last]) or str(paths[i])
     return [
         f"{name} ({names[:i].count(name) + 1})" if name in names[:i] else name
         for i, name in enumerate(names)
     ]
+
+
+def _common(parts: Sequence[list[str]]) -> int:
+    """How many first parts all have in common."""
+    alike = (len(set(column)) == 1 for column in zip(*parts, strict=False))
+    return sum(1 for _ in itertools.takewhile(bool, alike))
 
 
 def same_submissions(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ensembles import BadInput, cast_submissions, compare, read_submission, write_submission
+from ensembles.submission import file_names
 
 ROWS = "ImageID,ans\na.jpg,13\nb.jpg,0\nc.jpg,5\n"
 
@@ -142,6 +143,20 @@ def test_comparing_says_how_far_and_which_are_the_same(file):
     assert found["different"] == {"one | two": 0, "one | three": 1, "two | three": 1}
     assert found["rows_that_differ"]["one | three"] == [["a.jpg", "13", "4"]]
     assert found["counts"]["three"] == {"0": 1, "4": 1, "5": 1, "13": 0}
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a.csv", "b.csv"], ["a", "b"]),
+        (["run/hard/submission.csv", "run/soft/submission.csv", "x.csv"], ["hard", "soft", "x"]),
+        (["s3://b/one/votes/soft/s.csv", "two/votes/soft/s.csv"], ["s3://b/one", "two"]),
+        (["votes/s.csv", "s.csv"], ["votes", "s.csv"]),
+        (["s.csv", "s.csv"], ["s.csv", "s.csv (2)"]),
+    ],
+)
+def test_files_of_the_same_name_are_told_apart_by_where_their_paths_differ(paths, names):
+    assert file_names(paths) == names
 
 
 def test_files_of_the_same_name_keep_apart(file, tmp_path):
