@@ -178,23 +178,22 @@ def _log_loss_weights(oof: Tables, kept: Derived, without: int | None) -> tuple[
     """
     stride = max(1, oof.n_rows // START_ROWS)
 
-    def parts(every: int = 1) -> Iterable[np.ndarray]:
+    def parts() -> Iterable[tuple[np.ndarray, np.ndarray]]:
         for begin, end in oof.ranges:
-            inside = np.ones(end - begin, bool)
-            if without is not None:
-                inside = kept.folds[begin:end] != without
-            # every n-th of the rows that count: folds may themselves lie at a fixed step
-            yield np.take(kept.true(begin), np.flatnonzero(inside)[::every], axis=1)
+            yield kept.true(begin), inside[begin:end]
 
-    weights = log_loss_weights(np.concatenate(list(parts(stride)), axis=1), 1e-7).weights
-    best = weights, np.inf
+    inside = np.ones(oof.n_rows, bool) if without is None else kept.folds != without
+    # every n-th of the rows that count: folds may themselves lie at a fixed step
+    some = [np.take(true, np.flatnonzero(own)[::stride], axis=1) for true, own in parts()]
+    weights = log_loss_weights(np.concatenate(some, axis=1), 1e-7).weights
+    best, n_rows = (weights, np.inf), int(inside.sum())
     for _ in range(30):
-        gradient, hessian, n_rows = 0.0, 0.0, 0
-        for true in parts():
+        gradient, hessian = 0.0, 0.0
+        for true, own in parts():
             relative = true / (weights @ true)
+            relative *= own
             gradient += relative.sum(axis=1)
             hessian += relative @ relative.T
-            n_rows += true.shape[1]
         gap = max(float(gradient.max()) / n_rows - 1, 0.0)
         if gap < best[1]:
             best = weights, gap

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ from ensembles.places import Place
 from ensembles.tables import ROW_SUM_TOLERANCE
 
 LARGEST_RANGE = 131_072
+# Each takes the memory of a range of one table while it is decoded.
+MEMBERS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -105,28 +108,33 @@ def read_range(tables: Tables, begin: int, end: int) -> Part:
     said = np.empty((len(tables.paths), end - begin, tables.n_classes), np.float32)
     columns = [c for c in ("image_id", "fold", "label") if c in tables.columns]
     classes = [f"p{k}" for k in range(tables.n_classes)]
-    first, problems = None, []
-    for j, (name, path) in enumerate(tables.paths.items()):
-        rows = read_columns(path, begin, end, columns + classes)
-        own = {c: rows[c].combine_chunks() for c in columns}
+
+    def read(name: str, to: np.ndarray) -> dict[str, pa.Array]:
+        rows = read_columns(tables.paths[name], begin, end, columns + classes)
         for k, column in enumerate(classes):
-            said[j, :, k] = rows[column].to_numpy()
-        if first is None:
-            first = own
+            to[:, k] = rows[column].to_numpy()
+        return {c: rows[c].combine_chunks() for c in columns}
+
+    def read_and_check(name: str, to: np.ndarray) -> list[str]:
+        own = read(name, to)
+        problems = []
         for column in columns:
-            if own[column].equals(first[column]):
-                continue
-            differ = np.flatnonzero(
-                own[column].to_numpy(zero_copy_only=False)
-                != first[column].to_numpy(zero_copy_only=False)
-            )
-            ids = first["image_id"].take(pa.array(differ[:3])).to_pylist()
-            problems.append(
-                f"member {name}: `{column}` differs from {next(iter(tables.paths))}'s in "
-                f"{len(differ)} of rows {begin} to {end}: {examples(ids)}. Tables of this size are "
-                "read in parts: write them all in one order."
-            )
-        problems += _check(said[j], name, own["image_id"])
+            if len(differ := _differing(own[column], first[column])):
+                ids = first["image_id"].take(pa.array(differ[:3])).to_pylist()
+                problems.append(
+                    f"member {name}: `{column}` differs from {names[0]}'s in {len(differ)} of rows "
+                    f"{begin} to {end}: {examples(ids)}. Tables of this size are read in parts: "
+                    "write them all in one order."
+                )
+        return problems + _check(to, name, own["image_id"])
+
+    names = list(tables.paths)
+    first = read(names[0], said[0])
+    problems = _check(said[0], names[0], first["image_id"])
+    # decoding and copying let other threads run
+    with ThreadPoolExecutor(min(pa.cpu_count(), MEMBERS_AT_ONCE)) as threads:
+        for found in threads.map(read_and_check, names[1:], said[1:]):
+            problems += found
     if problems:
         raise BadInput(problems)
     fold, label = (
@@ -136,6 +144,14 @@ def read_range(tables: Tables, begin: int, end: int) -> Part:
     if label is not None and not 0 <= label.min() <= label.max() < tables.n_classes:
         raise BadInput(f"rows {begin} to {end}: labels outside 0..{tables.n_classes - 1}.")
     return Part(first["image_id"], said, fold, label)
+
+
+def _differing(own: pa.Array, first: pa.Array) -> np.ndarray:
+    """Indices of the rows where two columns differ."""
+    if own.equals(first):
+        return np.empty(0, np.intp)
+    values = (column.to_numpy(zero_copy_only=False) for column in (own, first))
+    return np.flatnonzero(np.not_equal(*values))
 
 
 def read_columns(path: str, begin: int, end: int, columns: list[str]) -> pa.Table:
