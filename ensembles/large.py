@@ -177,12 +177,12 @@ def _log_loss_weights(oof: Tables, kept: Derived, without: int | None) -> tuple[
     Solved on every n-th row first; then Newton steps whose sums run over the ranges.
     """
     stride = max(1, oof.n_rows // START_ROWS)
+    inside = np.ones(oof.n_rows, bool) if without is None else kept.folds != without
 
     def parts() -> Iterable[tuple[np.ndarray, np.ndarray]]:
         for begin, end in oof.ranges:
             yield kept.true(begin), inside[begin:end]
 
-    inside = np.ones(oof.n_rows, bool) if without is None else kept.folds != without
     # every n-th of the rows that count: folds may themselves lie at a fixed step
     some = [np.take(true, np.flatnonzero(own)[::stride], axis=1) for true, own in parts()]
     weights = log_loss_weights(np.concatenate(some, axis=1), 1e-7).weights

@@ -117,8 +117,10 @@ def _newton_on_a_part(
     pull, mixture = _gradient(true, counts, weights)
     best = LogLossFit(weights, max(float(pull.max()) - 1, 0.0))
     rows, part = _telling_part(true, counts, mixture)
+    ridged = bool((counts != 1).any())
     while best.gap > gap:
-        if best.gap > NEAR:
+        # a step to weight 0 would be one too far under a ridge: there each is looked at
+        if best.gap > NEAR or ridged:
             weights = _newton(part, weights, best.gap / 30, pull).weights
         else:
             weights = _newton_point(part, weights, pull, mixture[rows])
@@ -134,18 +136,18 @@ def _telling_part(
     true: np.ndarray, counts: np.ndarray, mixture: np.ndarray
 ) -> tuple[np.ndarray, Part]:
     """(n,) indices of rows, and these rows: all that the vote finds hard, which bend the loss most,
-    and some of the others, which stand for the rest of these.
+    those of a ridge, and some of the others, which stand for the rest of those.
     """
-    taken = mixture < HARD
-    n_hard = counts[taken].sum()
+    hard = (mixture < HARD) | (counts != 1)
+    taken = hard.copy()
     runs = taken[: len(taken) // (RUN * ONE_IN) * RUN * ONE_IN].reshape(-1, ONE_IN, RUN)
     runs[:, ONE_IN // 2] = True
     rows = np.flatnonzero(taken)
     part = Part(np.empty((len(true), len(rows))), counts[rows])
     for member, kept in zip(true, part.true, strict=True):
         np.take(member, rows, out=kept, mode="clip")
-    easy = mixture[rows] >= HARD
-    part.counts[easy] *= (counts.sum() - n_hard) / max(part.counts[easy].sum(), 1)
+    easy = ~hard[rows]
+    part.counts[easy] *= (len(hard) - hard.sum()) / max(easy.sum(), 1)
     return rows, part
 
 
@@ -168,13 +170,14 @@ def _newton(
 
     over_all: (M,) the gradient at the start over all the rows for which the part stands.
     """
-    best, shift, shares = LogLossFit(weights, np.inf), 0.0, part.counts / part.counts.sum()
+    best, shift = LogLossFit(weights, np.inf), np.zeros(len(weights))
+    shares = part.counts / part.counts.sum()
     before, point, length, allowed = weights, weights, 1.0, np.inf
     for _ in range(MOST_STEPS):
         # the loss of a row that nobody with weight knows is infinite, and the step a bit too long
         with np.errstate(divide="ignore", invalid="ignore"):
             pull, mixture = _gradient(part.true, part.counts, weights)
-            loss = -(shares @ np.log(mixture)) - np.sum(shift * weights)
+            loss = -(shares @ np.log(mixture)) - shift @ weights
         if loss > allowed and length > 1e-12:
             length = 0.99 if np.isinf(loss) and length == 1 else length / 2
             weights = (1 - length) * before + length * point

@@ -130,8 +130,13 @@ def test_any_small_problem_is_certified():
         check(np.maximum(true, 1e-15))
 
 
-def test_any_ridge_is_certified():
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.filterwarnings("error")
+def test_any_ridge_is_certified(in_parts, monkeypatch):
     """Down to where a photograph that one member alone knows counts next to nothing."""
+    if in_parts:
+        for name, value in {"FEW_ROWS": 40, "FIRST_ROWS": 20, "RUN": 2, "ONE_IN": 8}.items():
+            monkeypatch.setattr(simplex, name, value)
     rng = np.random.default_rng(0)
     for _ in range(60):
         n_members, n_rows = int(rng.integers(2, 40)), int(rng.integers(50, 2000))
