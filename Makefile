@@ -1,8 +1,8 @@
-# Two commands on a bare machine with python3.11 and make:
+# Two commands on a bare machine with Python 3.11, 3.12 or 3.13 and make (PYTHON=python3.12, say):
 #   make demo    sample people, training, three votes, one leaderboard
 #   make test    everything that can be proven here
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13)
 PY := .venv/bin/python
 RUN := $(PY) -m orchestrator
 
@@ -11,12 +11,13 @@ TEST_PACKAGES := moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5 wa
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test study elpv lint clean
+.PHONY: demo test study elpv lint package clean
 
 # the stamp is as new as the installation: a changed requirements.txt installs again
-.venv/installed: requirements.txt
+.venv/installed: requirements.txt pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 demo: .venv/installed
@@ -35,6 +36,7 @@ demo: .venv/installed
 test: .venv/tested
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 	$(PY) -m pytest -m "not ray" --numprocesses 2 --dist loadfile
 	$(PY) -m pytest -m ray --numprocesses 2 --dist loadfile
 
@@ -55,6 +57,11 @@ elpv: .venv/installed
 lint: .venv/installed
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+	$(PY) -m mypy
+
+# a wheel in dist/
+package: .venv/installed
+	$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf .venv runs data
+	rm -rf .venv runs data dist
