@@ -24,11 +24,10 @@ import itertools
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from members import folds
+from members import files, folds
 from members.errors import BadInput
 from members.table import read_train
 
@@ -66,18 +65,12 @@ def prepare(folder: str | os.PathLike) -> bool:
             "Name an empty folder or one that does not exist yet."
         )
     cells = _cells(source / "labels.csv")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        work.chmod(0o755)
+    with files.new_folder(folder) as work:
         (work / "images").mkdir()
         for path in cells["path"]:
             shutil.copyfile(source / path, work / path)
         _write_tables(work, cells)
         (work / "README.txt").write_text(__doc__)
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return True
 
 

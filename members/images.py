@@ -8,20 +8,19 @@ frames the first. Colour profiles are ignored.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from members import files
 from members.errors import BadInput
+from members.files import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +36,6 @@ COLUMNS = {
     "width": "int32",
     "problem": "str",
 }
-Progress = Callable[[int, int], None]
 Pair = tuple[float, float]
 
 
@@ -75,7 +73,7 @@ def scan(
     done = 0
     for start in range(0, len(fresh), 2000):  # an interrupted scan loses one part, not the whole
         part = fresh[start : start + 2000]
-        for row in _in_threads(_inspect, part):
+        for row in files.in_threads(_inspect, part):
             rows[row["path"]] = row
             done += 1
             if progress:
@@ -132,8 +130,9 @@ def pixels(
     file = folder / f"{shape[1]}x{shape[2]}-{name}.npy"
     folder.mkdir(parents=True, exist_ok=True)
     if not file.exists():
-        with _locked(file.with_suffix(".lock")):
+        with files.locked(file.with_suffix(".lock")):
             if not file.exists():
+                files.remove_unfinished(folder, file.name)
                 _build(file, paths, shape, crop, progress)
     return np.load(file, mmap_mode="r")
 
@@ -225,10 +224,8 @@ def _recall(memo: Path | None) -> dict[str, dict]:
 def _remember(memo: Path, known: dict[str, dict]) -> None:
     import pandas as pd
 
-    memo = Path(memo)
-    memo.parent.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(list(known.values()), columns=list(COLUMNS)).astype(COLUMNS)
-    with _replacing(memo, memo.with_name(f".{memo.name}-{os.getpid()}")) as work:
+    with files.replacing(memo) as work:
         table.to_parquet(work, index=False)
 
 
@@ -299,7 +296,7 @@ def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
         )
     problems: list[str] = []
     small: list[tuple[str, int, int]] = []
-    with _replacing(file, file.with_suffix(".part")) as work:  # locked: one writer, one name
+    with files.replacing(file) as work:
         out = np.lib.format.open_memmap(work, mode="w+", dtype=np.uint8, shape=shape)
 
         def fill(row: int) -> None:
@@ -313,36 +310,10 @@ def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
                 return
             out[row] = _prepare(photo, shape[1:3], crop)
 
-        for done, _ in enumerate(_in_threads(fill, range(len(paths))), start=1):
+        for done, _ in enumerate(files.in_threads(fill, range(len(paths))), start=1):
             if progress:
                 progress(done, len(paths))
         if problems or small:
             more = [f"... and {len(problems) - 10} more photos."] if len(problems) > 10 else []
             raise BadInput(sorted(problems)[:10] + more + _too_small(sorted(small), crop))
         out.flush()
-
-
-# ---------------------------------------------------------------- files and threads
-
-
-def _in_threads(work: Callable, items: Iterable) -> Iterator:
-    with ThreadPoolExecutor() as pool:
-        yield from pool.map(work, items)
-
-
-@contextmanager
-def _replacing(file: Path, work: Path) -> Iterator[Path]:
-    """`work` to write to, moved to `file` at the end; removed if anything goes wrong."""
-    try:
-        yield work
-        work.replace(file)
-    finally:
-        work.unlink(missing_ok=True)
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Holds an exclusive lock on a file; the system frees it if the process dies."""
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

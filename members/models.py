@@ -8,7 +8,6 @@ load(build(recipe, 18, pretrained=False), "model.safetensors")
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +16,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from members import base_cnn  # noqa: F401  registers it with timm
+from members import (
+    base_cnn,  # noqa: F401  registers it with timm
+    files,
+)
 from members.errors import BadInput, nearest
 from members.freezing import freeze
 from members.recipe import Recipe
@@ -215,13 +217,8 @@ def to_bytes(weights: nn.Module | Weights) -> bytes:
 
 def save(weights: nn.Module | Weights, path: str | Path) -> None:
     """Write weights as safetensors; the file appears complete or not at all."""
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with files.replacing(path) as unfinished:
         safetensors.torch.save_file(_plain(weights), unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _plain(weights: nn.Module | Weights) -> dict[str, torch.Tensor]:

@@ -14,13 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from members import files
 from members.codec import PROFILES, age_class
 from members.errors import BadInput
 
@@ -64,18 +62,11 @@ def draw(
     _check(request)
     if _is_there(folder, request):
         return False
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        work.chmod(0o755)
-        with ThreadPoolExecutor() as pool:
-            _draw_train(work / "train", profiles, seed, size, pool)
-            _draw_eval(work / "eval", eval, seed, size, pool)
+    with files.new_folder(folder) as work:
+        _draw_train(work / "train", profiles, seed, size)
+        _draw_eval(work / "eval", eval, seed, size)
         (work / "README.txt").write_text(README)
         (work / "sample.json").write_text(json.dumps(request, indent=2) + "\n")
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return True
 
 
@@ -161,7 +152,7 @@ def _draw_person(seed: int, part: int, number: int, female: bool, age: int, kind
     return photos
 
 
-def _draw_train(folder: Path, count: int, seed: int, size, pool: ThreadPoolExecutor) -> None:
+def _draw_train(folder: Path, count: int, seed: int, size) -> None:
     (folder / "images").mkdir(parents=True)
 
     def one(number: int, female: bool, age: int) -> str:
@@ -175,13 +166,13 @@ def _draw_train(folder: Path, count: int, seed: int, size, pool: ThreadPoolExecu
         return f"{number + 1:06},{gender},Asian,{age},{profile}"
 
     people = enumerate(_people(count, seed, TRAIN))
-    rows = list(pool.map(lambda numbered: one(numbered[0], *numbered[1]), people))
+    rows = list(files.in_threads(lambda numbered: one(numbered[0], *numbered[1]), people))
     (folder / "train.csv").write_text("\n".join(["id,gender,race,age,path", *rows, ""]))
 
 
-def _draw_eval(folder: Path, count: int, seed: int, size, pool: ThreadPoolExecutor) -> None:
+def _draw_eval(folder: Path, count: int, seed: int, size) -> None:
     (folder / "images").mkdir(parents=True)
-    people = _people(-(-count // len(KINDS)), seed, EVAL)
+    people = enumerate(_people(-(-count // len(KINDS)), seed, EVAL))
 
     def one(number: int, female: bool, age: int) -> list[tuple[str, int]]:
         kinds = KINDS[: count - number * len(KINDS)]
@@ -197,7 +188,7 @@ def _draw_eval(folder: Path, count: int, seed: int, size, pool: ThreadPoolExecut
 
     rows = [
         row
-        for found in pool.map(lambda numbered: one(numbered[0], *numbered[1]), enumerate(people))
+        for found in files.in_threads(lambda numbered: one(numbered[0], *numbered[1]), people)
         for row in found
     ]
     rows.sort()  # by hash: one person's photos do not stand together
