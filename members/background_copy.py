@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from members import background, files, images
+from members import background, files
 from members.contact_sheet import contact_sheet
+from members.decode import decode
 from members.errors import BadInput
 from members.files import Progress
 from members.listing import SUFFIXES, require_folder
@@ -82,7 +83,7 @@ def remove_background(
     other. Raises BadInput where the folders themselves are wrong.
     """
     source, target = Path(source), Path(target)
-    _check(source, target)
+    _require_folders(source, target)
     photos, others = _files(source)
     if not photos:
         raise BadInput(f"{source}: no photos. Allowed endings: {' '.join(SUFFIXES)}.")
@@ -118,7 +119,7 @@ def remove_background(
     return copied
 
 
-def _check(source: Path, target: Path) -> None:
+def _require_folders(source: Path, target: Path) -> None:
     require_folder(source, "a folder of photos")
     one, other = source.resolve(), target.resolve()
     if one == other or one.is_relative_to(other) or other.is_relative_to(one):
@@ -173,7 +174,7 @@ def _cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
 
     stamp = _stamp(source / path)
     try:
-        photo = images.decode(source / path)
+        photo = decode(source / path)
     except BadInput as error:
         return error.problems[0]
     try:
@@ -268,6 +269,6 @@ def _draw_sheet(copied: Copied, source: Path, target: Path) -> None:
     rest = sorted(set(copied.kept) - set(odd))
     places = np.linspace(0, len(rest) - 1, min(len(rest), SHOWN - len(odd))).round().astype(int)
     shown = odd + [rest[place] for place in places]
-    pairs = [(images.decode(source / path), images.decode(target / path)) for path in shown]
+    pairs = [(decode(source / path), decode(target / path)) for path in shown]
     titles = [f"{path}  {copied.kept[path]:.0%}" for path in shown]
     contact_sheet(pairs, target / SHEET, titles)

@@ -38,7 +38,7 @@ PACKAGE = "elpv_dataset"
 MODULE = 60  # cells
 HELD_BACK = 0.2
 SEED = 42
-LEVELS = {  # probability of a defect, as the experts' answers were counted
+LEVELS = {  # probability of a defect, from the counts of the experts' verdicts
     0.0: "functional",
     0.33: "possibly defective",
     0.67: "probably defective",
@@ -47,7 +47,7 @@ LEVELS = {  # probability of a defect, as the experts' answers were counted
 FILES = ("photos.csv", "test.csv", "truth.csv", "README.txt")
 
 
-def prepare(folder: str | os.PathLike) -> bool:
+def write(folder: str | os.PathLike) -> bool:
     """Writes the folder described above; False where it is there already.
 
     The folder appears only when it is complete. Raises BadInput where the package is missing or
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", metavar="DIR", help="where to write; must not hold other files")
     folder = parser.parse_args(arguments).folder
     try:
-        written = prepare(folder)
+        written = write(folder)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2

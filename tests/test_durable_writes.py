@@ -70,6 +70,13 @@ def test_the_file_is_synced_before_the_move_and_its_folders_after(
     ]
 
 
+@pytest.mark.parametrize("write_bytes", [places.write_bytes, files.write_bytes])
+def test_a_file_may_have_the_longest_name_there_is(write_bytes, tmp_path):
+    name = "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 127  # 254 bytes of 255
+    write_bytes(tmp_path / name, b"content")
+    assert names(tmp_path) == [name]
+
+
 @pytest.mark.parametrize("writing_folder", [places.writing_folder, files.new_folder])
 def test_a_folder_appears_whole_and_synced(writing_folder, tmp_path, monkeypatch):
     synced = set()
