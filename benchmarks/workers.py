@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import distributed, multiprocessing
 
-from members.dataset import Photos
 from members.fit import fit
 from members.models import build
+from members.photos import Photos
 from members.ranks import Ranks
 from members.recipe import Recipe
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ensembles import ranges
+from ensembles import places, ranges
 from ensembles.errors import BadInput
 from ensembles.estimate import folds_for_weights
 from ensembles.metrics import EPSILON
@@ -56,15 +55,9 @@ def derive(oof: Tables, run: Run, cache: str | os.PathLike[str] | None = None) -
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(cache or Path(home) / "ensemble-votes") / ranges.digest(oof)
     if not folder.exists():
-        unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-        unfinished.mkdir(parents=True, exist_ok=True)
-        try:
+        # another vote over the same tables may be faster: its files are the same
+        with places.writing_folder(folder) as unfinished:
             _write(oof, run, unfinished)
-            # another vote over the same tables may have been faster: its files are the same
-            if not folder.exists():
-                unfinished.replace(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
     names = ("labels", "folds", "groups", "sample_rows", "sample")
     kept = {name: np.load(folder / f"{name}.npy") for name in names}
     return Derived(folder, **{**kept, "groups": kept["groups"] if kept["groups"].size else None})

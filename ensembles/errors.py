@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 
 
@@ -20,3 +21,9 @@ class BadInput(ValueError):
 def examples(values: Sequence) -> str:
     """The first three of the values, for a message."""
     return ", ".join(map(str, values[:3])) + (", ..." if len(values) > 3 else "")
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """`" Did you mean x?"` for the allowed name closest to `name`, or an empty text."""
+    found = difflib.get_close_matches(str(name), [*map(str, allowed)], 1)
+    return f" Did you mean {found[0]}?" if found else ""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
     from pyarrow.parquet import ParquetFile
 
 Place = str | os.PathLike[str]
+_IN_MEMORY = 1 << 26  # bytes of an upload; more of it waits on the disk
 
 
 def join(folder: Place, *names: str) -> str:
@@ -53,45 +59,117 @@ def file_digest(place: Place) -> str:
 
 
 @contextmanager
-def writing(place: Place) -> Iterator[IO[bytes]]:
-    """A stream whose content appears in one move when the block ends without an error."""
-    remote = _remote(place)
-    if remote is not None:
-        filesystem, path = remote
-        with filesystem.open_output_stream(path) as stream:
-            yield stream
-        return
-    target = Path(place)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as stream:
-            yield stream
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+def writing(place: Place, filesystem: FileSystem | None = None) -> Iterator[IO[bytes]]:
+    """A stream whose content appears under `place`, whole, when the block ends without an error.
 
-
-def write_bytes(place: Place, content: bytes) -> None:
-    """Write in one move: a reader sees the old content or the new, never a part.
-
-    Locally a temporary name and a rename; an object store shows an object only when its
-    upload has ended.
+    A reader sees the old content or the new, whenever a process or the machine dies. On this
+    machine: a file beside `place`, synced to the disk, moved, and the folder synced. An object
+    store gets one upload at the end. Where `place` is a pipe or a terminal, it gets the bytes.
+    filesystem: the object store on which `place` is a path; without, `place` names its own.
     """
-    remote = _remote(place)
+    remote = (filesystem, os.fspath(place)) if filesystem else _remote(place)
+    if remote is not None and remote[0].type_name == "local":  # file:///...
+        place, remote = remote[1], None
     if remote is not None:
-        filesystem, path = remote
-        with filesystem.open_output_stream(path) as stream:
-            stream.write(content)
+        # not into the upload itself: one that an error cuts short would be stored all the same
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as stream:
+            yield stream
+            stream.seek(0)
+            with remote[0].open_output_stream(remote[1]) as upload:
+                shutil.copyfileobj(stream, upload, 1 << 22)
         return
-    target = Path(place)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    if _takes_bytes(Path(place)):
+        with Path(place).open("wb") as stream:
+            yield stream
+        return
+    target = Path(os.path.realpath(place))  # a link stays one
+    make_folder(target.parent)
+    aside = _aside(target)
     try:
-        temporary.write_bytes(content)
-        temporary.replace(target)
+        with aside.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(target)
+        sync(target.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
+
+
+def write_bytes(
+    place: Place, content: bytes | memoryview, filesystem: FileSystem | None = None
+) -> None:
+    """Replace the whole content, as `writing` does."""
+    with writing(place, filesystem) as stream:
+        stream.write(content)
+
+
+def write_json(place: Place, value: Any) -> None:
+    """`value` as indented JSON in UTF-8, written as `writing` does."""
+    write_bytes(place, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+@contextmanager
+def writing_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder of this machine to fill, which is `folder` when the block ends well.
+
+    Where another process was faster, its folder stays.
+    """
+    make_folder(folder.parent)
+    aside = _aside(folder)
+    aside.mkdir()
+    try:
+        yield aside
+        for path in [*aside.rglob("*"), aside]:
+            sync(path)
+        try:
+            aside.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+        sync(folder.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of this machine and those above it; it outlives a power cut."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Return when the content of a file, or the names in a folder, are on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:  # some network disks take no folder
+        if not path.is_dir() or error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(opened)
+
+
+def _aside(target: Path) -> Path:
+    """A name beside `target` that no other writer has, here or on another machine.
+
+    The process id in it says whether its writer is alive; of a long name a part must do.
+    """
+    token = secrets.token_hex(4)
+    return target.with_name(f".{target.name[:50]}.{os.getpid()}-{token}.part")
+
+
+def _takes_bytes(path: Path) -> bool:
+    """A pipe or a terminal, or `/dev/stdout`, which may be a file that others write to as well."""
+    return (path.exists() and not path.is_file()) or (
+        path.is_symlink() and path.parent == Path("/dev")
+    )
 
 
 def exists(place: Place) -> bool:

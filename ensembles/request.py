@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ensembles import pools
+from ensembles.errors import nearest
 from ensembles.log_linear import RIDGE, log_linear_weights
 from ensembles.offsets import bagged_offsets, fit_temperature
 from ensembles.pools import Rule
@@ -81,8 +81,7 @@ class Request:
             ("pool", self.pool or "linear", ("linear", "log_linear")),
         ):
             if got not in allowed:
-                near = difflib.get_close_matches(str(got), allowed, 1)
-                hint = f" Did you mean {near[0]}?" if near else ""
+                hint = nearest(got, allowed)
                 found.append(f"{what}: {got!r}, but must be one of {', '.join(allowed)}.{hint}")
         if self.offsets and ":" in self.metric:
             found.append("offsets: turn decisions between all classes; leave the target out.")
@@ -161,8 +160,7 @@ def _weight_problems(request: Request, members: Sequence[str]) -> list[str]:
         found.append("weights: a weighted vote fits its own. Give them to --mode soft or hard.")
     for name in weights:
         if name not in members:
-            near = difflib.get_close_matches(name, members, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = nearest(name, members)
             found.append(f"weights: no member {name!r}; there are {', '.join(members)}.{hint}")
     if wrong := [n for n, w in weights.items() if not 0 <= float(w) < np.inf]:
         found.append(f"weights: those of {', '.join(wrong)} must be 0 or more.")

@@ -1,1 +1,1 @@
-"""Train and ask one network: photographs in, probabilities out. Knows torch and timm, never Ray."""
+"""Train one network and predict with it: photographs in, probabilities out. No Ray here."""

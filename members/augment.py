@@ -1,141 +1,21 @@
-"""Named augmentation chains: which part of a photo is seen, and what happens to it in training.
-
-A chain is data, so that its name can be checked without importing albumentations. Its crop belongs
-to training and test alike and happens once, when photographs are decoded. Its transforms run on
-each training photo of each epoch; its noise is added on the device after normalising. At test time
-neither is applied.
-"""
+"""Augmentation chains at work: what a recipe asks for, and its transforms on training photos."""
 
 from __future__ import annotations
 
 import inspect
 import os
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from members.errors import nearest
+from members.chains import CHAINS, Chain
+from members.errors import message_of, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from members.recipe import Recipe
-
-Transform = tuple[str, dict[str, Any]]  # name in albumentations, its arguments
-
-
-@dataclass(frozen=True)
-class Chain:
-    """One way to vary photographs.
-
-    crop: centre crop (height, width), fractions of the photo where <= 1, else pixels; None: all.
-    transforms: on uint8 pixels, in order.
-    noise_std: standard deviation of Gaussian noise on the normalised input; 0: none.
-    """
-
-    crop: tuple[float, float] | None = None
-    transforms: tuple[Transform, ...] = ()
-    noise_std: float = 0.0
-
-
-_FLIP: Transform = ("HorizontalFlip", {"p": 0.5})
-# eight black squares of 8 x 8 out of 512 x 384
-_HOLES = {
-    "num_holes_range": (8, 8),
-    "hole_height_range": (8 / 512, 8 / 512),
-    "hole_width_range": (8 / 384, 8 / 384),
-    "p": 0.3,
-}
-
-CHAINS: dict[str, Chain] = {
-    # resize and normalise only
-    "base": Chain(),
-    # left and right swapped for every second photo
-    "flip": Chain(transforms=(_FLIP,)),
-    # small changes of pose and light that leave most labels as they are
-    "light": Chain(
-        transforms=(
-            _FLIP,
-            (
-                "Affine",
-                {
-                    "translate_percent": (-0.05, 0.05),
-                    "scale": (0.9, 1.1),
-                    "rotate": (-10, 10),
-                    "border_mode": 1,  # cv2.BORDER_REPLICATE: no black wedges at the edges
-                    "p": 0.5,
-                },
-            ),
-            ("RandomBrightnessContrast", {"brightness_limit": 0.1, "contrast_limit": 0.1}),
-        )
-    ),
-    # 320 x 256 out of 512 x 384, as fractions so that other sizes keep the same part of the picture
-    "custom": Chain(
-        crop=(320 / 512, 256 / 384),
-        transforms=(
-            (
-                "ColorJitter",
-                {
-                    "brightness": (0.9, 1.1),
-                    "contrast": (0.9, 1.1),
-                    "saturation": (0.9, 1.1),
-                    "hue": (-0.1, 0.1),
-                    "p": 1.0,
-                },
-            ),
-        ),
-        noise_std=1.0,
-    ),
-    # moved by up to a tenth, scaled, turned and sheared; black where nothing was
-    "affine": Chain(
-        transforms=(
-            (
-                "Affine",
-                {
-                    "translate_percent": (-0.1, 0.1),
-                    "scale": (0.9, 1.1),
-                    "rotate": (-15, 15),
-                    "shear": (-5, 5),
-                    "p": 0.5,
-                },
-            ),
-        )
-    ),
-    # Gaussian noise of a tenth of the pixels' standard deviation
-    "gaussian": Chain(noise_std=0.1),
-    # 448 x 336 out of 512 x 384, then a little of everything: what three EfficientNet-b4 saw
-    "heads": Chain(
-        crop=(448 / 512, 336 / 384),
-        transforms=(
-            _FLIP,
-            (
-                "Affine",
-                {
-                    "translate_percent": (-0.0625, 0.0625),
-                    "scale": (0.9, 1.1),
-                    "rotate": (-45, 45),
-                    "border_mode": 4,  # cv2.BORDER_REFLECT_101
-                    "p": 0.3,
-                },
-            ),
-            # as its authors wrote it; the unit is a level of 0..255, so it changes next to nothing
-            (
-                "HueSaturationValue",
-                {"hue_shift_limit": 0.2, "sat_shift_limit": 0.2, "val_shift_limit": 0.2, "p": 0.3},
-            ),
-            (
-                "RandomBrightnessContrast",
-                {"brightness_limit": 0.1, "contrast_limit": 0.1, "p": 0.3},
-            ),
-            ("CoarseDropout", _HOLES),
-            # variance 10 to 50 of levels of 0..255
-            ("GaussNoise", {"std_range": (10**0.5 / 255, 50**0.5 / 255), "p": 0.3}),
-            ("CoarseDropout", _HOLES),  # cutout
-        ),
-    ),
-}
 
 
 def chain_of(recipe: Recipe) -> Chain:
@@ -204,7 +84,7 @@ def _problem(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> str
     try:
         varied = compiled(Chain(transforms=((name, certain),)))(photo, 0)
     except Exception as error:  # whatever a transform raises, the request is what it did not like
-        text = "; ".join((str(error).strip() or type(error).__name__).splitlines()[:3])
+        text = "; ".join(message_of(error).splitlines()[:3])
         return f"{name} with {arguments} does not work on a photo of {list(size)}: {text}"
     if varied.shape != photo.shape or varied.dtype != np.uint8:
         return (

@@ -11,13 +11,11 @@ at. `contact_sheet.jpg` shows some photos before and after, those that look wron
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from members import background, images
+from members import background, files
 from members.contact_sheet import contact_sheet
+from members.decode import decode
 from members.errors import BadInput
+from members.files import Progress
 from members.listing import SUFFIXES, require_folder
 from members.recipe_blocks import Statistics
 
@@ -43,8 +43,6 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 FEW, MOST = 0.05, 0.95  # a person who fills less, or more, of a photo was hardly found
 SHOWN = 24  # photos on the contact sheet
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -85,7 +83,7 @@ def remove_background(
     other. Raises BadInput where the folders themselves are wrong.
     """
     source, target = Path(source), Path(target)
-    _check(source, target)
+    _require_folders(source, target)
     photos, others = _files(source)
     if not photos:
         raise BadInput(f"{source}: no photos. Allowed endings: {' '.join(SUFFIXES)}.")
@@ -95,7 +93,10 @@ def remove_background(
             _copy(source / path, target / path)
         todo = [path for path in photos if not _is_done(known.get(path), source, target, path)]
         problems = []
-        for number, row in enumerate(_in_threads(source, target, todo, jobs), start=1):
+        jobs = jobs or len(os.sched_getaffinity(0))
+        # threads do: decoder and GrabCut let go of Python's lock
+        made = files.in_threads(lambda path: _cut_out(source, target, path), todo, jobs)
+        for number, row in enumerate(made, start=1):
             if isinstance(row, str):
                 problems.append(row)
             else:
@@ -118,7 +119,7 @@ def remove_background(
     return copied
 
 
-def _check(source: Path, target: Path) -> None:
+def _require_folders(source: Path, target: Path) -> None:
     require_folder(source, "a folder of photos")
     one, other = source.resolve(), target.resolve()
     if one == other or one.is_relative_to(other) or other.is_relative_to(one):
@@ -173,7 +174,7 @@ def _cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
 
     stamp = _stamp(source / path)
     try:
-        photo = images.decode(source / path)
+        photo = decode(source / path)
     except BadInput as error:
         return error.problems[0]
     try:
@@ -183,7 +184,7 @@ def _cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
     kind, how = FORMATS[Path(path).suffix.lower()]
     content = io.BytesIO()
     Image.fromarray(cut).save(content, format=kind, **how)
-    _replace(target / path, content.getvalue())
+    files.write_bytes(target / path, content.getvalue())
     levels = cut.reshape(-1, 3) / 255
     return {
         "path": path,
@@ -194,17 +195,6 @@ def _cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
         "mean": levels.mean(axis=0).tolist(),
         "square": (levels * levels).mean(axis=0).tolist(),
     }
-
-
-def _in_threads(
-    source: Path, target: Path, paths: list[str], jobs: int | None
-) -> Iterator[dict[str, Any] | str]:
-    """`_cut_out` for each path, in order. Threads do: decoder and GrabCut let go of Python's lock."""
-    with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
-        try:
-            yield from pool.map(lambda path: _cut_out(source, target, path), paths)
-        finally:  # whatever ended it, a Ctrl-C say: do not begin the rest
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _is_done(row: dict[str, Any] | None, source: Path, target: Path, path: str) -> bool:
@@ -227,17 +217,8 @@ def _stamp(file: Path) -> list[int] | None:
 def _copy(file: Path, to: Path) -> None:
     if _stamp(file) == _stamp(to):
         return
-    to.parent.mkdir(parents=True, exist_ok=True)
-    work = to.with_name(f".{to.name}.part")
-    shutil.copy2(file, work)
-    work.replace(to)
-
-
-def _replace(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    work = file.with_name(f".{file.name}.part")
-    work.write_bytes(content)
-    work.replace(file)
+    with files.replacing(to) as work:
+        shutil.copy2(file, work)
 
 
 # ---------------------------------------------------------------- all of them
@@ -249,13 +230,9 @@ def _journal(target: Path) -> Iterator[tuple[dict[str, dict], Callable[[dict], N
 
     Held by one process at a time; a line that a kill cut short is not counted.
     """
-    with (target / JOURNAL).open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadInput(
-                f"{target}: another process is copying into this folder. Wait for it or stop it."
-            ) from None
+    busy = f"{target}: another process is copying into this folder. Wait for it or stop it."
+    with files.locked(target / JOURNAL, busy) as file:
+        files.remove_unfinished(target)
         file.seek(0)
         known = {}
         text = file.read()
@@ -292,6 +269,6 @@ def _draw_sheet(copied: Copied, source: Path, target: Path) -> None:
     rest = sorted(set(copied.kept) - set(odd))
     places = np.linspace(0, len(rest) - 1, min(len(rest), SHOWN - len(odd))).round().astype(int)
     shown = odd + [rest[place] for place in places]
-    pairs = [(images.decode(source / path), images.decode(target / path)) for path in shown]
+    pairs = [(decode(source / path), decode(target / path)) for path in shown]
     titles = [f"{path}  {copied.kept[path]:.0%}" for path in shown]
     contact_sheet(pairs, target / SHEET, titles)

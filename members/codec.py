@@ -126,8 +126,3 @@ PROFILES = Codec(
         "age": ("<30", "30-59", ">=60"),
     }
 )
-
-
-def age_class(years: int, bounds: tuple[int, int] = (30, 60)) -> int:
-    """0 below the first boundary, 1 below the second, 2 from there on."""
-    return sum(years >= bound for bound in bounds)

@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
+from members.errors import first_line
+
 
 def compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """`model` as a compiled function of the same weights; the module itself stays as it is.
@@ -30,9 +32,8 @@ def problem() -> str | None:
         with _empty_cache():  # else an earlier program would do, and the next network would fail
             torch.compile(lambda x: 2 * x + 1, dynamic=False)(torch.zeros(8, device=device))
     except Exception as error:  # whatever the compiler's tool chain raises
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
         return (
-            f"compile: torch.compile does not work on this machine ({text}). Install a C++ "
+            f"compile: torch.compile does not work on this machine ({first_line(error)}). Install a C++ "
             "compiler and Python's headers wherever training runs (apt-get install g++ "
             "python3-dev), or leave compile out"
         )

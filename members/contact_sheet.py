@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
+
+from members import files
 
 LINE = 14  # pixels of a line of text
 
@@ -40,10 +41,8 @@ def contact_sheet(
         sheet.paste(other, (left + one.width, top))
         if place < len(titles):
             pen.text((left, top + height), _fitting(titles[place], wide - 8, pen), fill=(0, 0, 0))
-    file = Path(file)
-    work = file.with_name(f".{file.name}.part")
-    sheet.save(work, format="JPEG", quality=90)
-    work.replace(file)
+    with files.replacing(file) as work:
+        sheet.save(work, format="JPEG", quality=90)
 
 
 def _scaled(picture: np.ndarray, height: int):

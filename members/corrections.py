@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from members.codec import PROFILES, age_class
+from members.codec import PROFILES
+from members.columns import age_class
 from members.errors import BadInput, nearest
 from members.listing import read_file, some
 
@@ -35,8 +36,8 @@ def apply(frame: pd.DataFrame, file: str | os.PathLike) -> tuple[pd.DataFrame, l
     Raises BadInput with every row that names an unknown profile, photo or value, or nothing at all.
     """
     file = Path(file)
-    wanted = read_file(file, required=("id",)).astype(str)
-    if unknown := [c for c in wanted.columns if c not in ("id", "photo", *VALUES)]:
+    corrected = read_file(file, required=("id",)).astype(str)
+    if unknown := [c for c in corrected.columns if c not in ("id", "photo", *VALUES)]:
         allowed = ("id", "photo", *VALUES)
         raise BadInput(
             f"{file}: the column {unknown[0]!r} is unknown.{nearest(unknown[0], allowed)} "
@@ -46,7 +47,7 @@ def apply(frame: pd.DataFrame, file: str | os.PathLike) -> tuple[pd.DataFrame, l
     rows_of = _rows_by_name(frame)
     values = {name: frame[name].to_numpy().copy() for name in (*PROFILES.targets, "age_years")}
     problems = []
-    for line, row in enumerate(wanted.to_dict("records"), start=2):
+    for line, row in enumerate(corrected.to_dict("records"), start=2):
         found = {name: row.get(name, "").strip() for name in ("id", "photo", *VALUES)}
         try:
             rows = _rows(found["id"], found["photo"], rows_of)

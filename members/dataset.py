@@ -1,4 +1,4 @@
-"""Decoded photographs in memory, and the batches of an epoch.
+"""The batches of an epoch, read and varied.
 
 Every random number comes from (seed, purpose, epoch, place in the epoch), so an epoch is the same
 whatever ran before it in this process and however many loader workers prepare it.
@@ -6,16 +6,16 @@ whatever ran before it in this process and however many loader workers prepare i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from members.augment import Chain, compiled
-from members.recipe import Recipe
+from members.augment import compiled
+from members.chains import Chain
+from members.photos import Photos
 from members.recipe_blocks import Statistics
 
 # What a random number is for; part of its seed, so that no two purposes share a sequence.
@@ -26,63 +26,6 @@ def derived_seed(seed: int, *key: int) -> int:
     """A 64-bit seed for `key`, statistically independent of every other key's."""
     words = np.random.SeedSequence((seed, *key)).generate_state(2)
     return int(words[0]) << 32 | int(words[1])
-
-
-@dataclass(frozen=True, eq=False)
-class Photos:
-    """Photographs of one size, with labels where they are known.
-
-    pixels: (M, h, w, 3) uint8; an array or a memory map, never copied as a whole.
-    labels: (N,) int64, or None.
-    rows: (N,) int64, which of the M pictures these are; None: all, N = M.
-    columns: name -> (N,) str, what sampling and mixing may ask for (members/sampling.py).
-    """
-
-    pixels: np.ndarray
-    labels: np.ndarray | None = None
-    rows: np.ndarray | None = None
-    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.pixels) if self.rows is None else len(self.rows)
-
-    def take(self, rows: Sequence[int] | np.ndarray) -> Photos:
-        """The photographs at `rows`, in that order; repeats are allowed."""
-        rows = np.asarray(rows, np.int64)
-        return Photos(
-            self.pixels,
-            None if self.labels is None else np.asarray(self.labels)[rows],
-            rows if self.rows is None else self.rows[rows],
-            {name: values[rows] for name, values in self.columns.items()},
-        )
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Pixels at `rows`: (len(rows), h, w, 3) uint8, a copy."""
-        return self.pixels[rows if self.rows is None else self.rows[rows]]
-
-
-def with_statistics(recipe: Recipe, train: Photos) -> Recipe:
-    """The recipe, `normalize: computed` replaced by the figures of `train`."""
-    if recipe.normalize != "computed":
-        return recipe
-    return recipe.model_copy(update={"normalize": measured(train)})
-
-
-def measured(photos: Photos) -> Statistics:
-    """Mean and standard deviation of red, green, blue over all pixels of all photos.
-
-    Sums of whole numbers, so the order of the photos does not matter. A colour that never changes
-    counts as spread by one level.
-    """
-    total, squares, pixels = np.zeros(3, np.int64), np.zeros(3, np.int64), 0
-    for rows in in_batches(np.arange(len(photos)), 256):
-        levels = photos.read(rows).reshape(-1, 3).astype(np.int64)
-        total += levels.sum(0)
-        squares += (levels * levels).sum(0)
-        pixels += len(levels)
-    mean = total / pixels
-    std = np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))
-    return Statistics(mean=tuple((mean / 255).tolist()), std=tuple((std / 255).tolist()))
 
 
 def in_batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -122,8 +65,8 @@ class _Reader(Dataset):
             for i, (photo, place) in enumerate(zip(pixels, places, strict=True)):
                 pixels[i] = self.vary(photo, derived_seed(self.seed, VARY, epoch, int(place)))
         labels = self.photos.labels
-        wanted = np.empty(0, np.int64) if labels is None else np.asarray(labels)[rows]
-        return torch.from_numpy(pixels), torch.from_numpy(wanted.astype(np.int64))
+        own = np.empty(0, np.int64) if labels is None else np.asarray(labels)[rows]
+        return torch.from_numpy(pixels), torch.from_numpy(own.astype(np.int64))
 
 
 def _quiet_worker(worker: int) -> None:
@@ -163,7 +106,7 @@ class Loader:
         """One (pixels, labels) for each piece of `in_batches`, in order.
 
         parts: places in each piece, where only some of it is to be read. A photo is varied by its
-        place in the epoch, whoever reads it.
+        place in the epoch, whichever process reads it.
         """
         starts = np.cumsum([0, *map(len, pieces)])
         self._plan[:] = [
@@ -181,8 +124,8 @@ def to_input(pixels: Tensor, statistics: Statistics, *, channels_last: bool) -> 
     """(B, h, w, 3) uint8 on any device -> (B, 3, h, w) float32, normalised."""
     mean = torch.tensor(statistics.mean, device=pixels.device).view(1, 3, 1, 1) * 255
     std = torch.tensor(statistics.std, device=pixels.device).view(1, 3, 1, 1) * 255
-    wanted = torch.channels_last if channels_last else torch.contiguous_format
-    x = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=wanted)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    x = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
     return x.sub_(mean).div_(std)
 
 

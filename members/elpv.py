@@ -24,11 +24,10 @@ import itertools
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from members import folds
+from members import files, folds
 from members.errors import BadInput
 from members.table import read_train
 
@@ -39,7 +38,7 @@ PACKAGE = "elpv_dataset"
 MODULE = 60  # cells
 HELD_BACK = 0.2
 SEED = 42
-LEVELS = {  # probability of a defect, as the experts' answers were counted
+LEVELS = {  # probability of a defect, from the counts of the experts' verdicts
     0.0: "functional",
     0.33: "possibly defective",
     0.67: "probably defective",
@@ -48,7 +47,7 @@ LEVELS = {  # probability of a defect, as the experts' answers were counted
 FILES = ("photos.csv", "test.csv", "truth.csv", "README.txt")
 
 
-def prepare(folder: str | os.PathLike) -> bool:
+def write(folder: str | os.PathLike) -> bool:
     """Writes the folder described above; False where it is there already.
 
     The folder appears only when it is complete. Raises BadInput where the package is missing or
@@ -66,18 +65,12 @@ def prepare(folder: str | os.PathLike) -> bool:
             "Name an empty folder or one that does not exist yet."
         )
     cells = _cells(source / "labels.csv")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        work.chmod(0o755)
+    with files.new_folder(folder) as work:
         (work / "images").mkdir()
         for path in cells["path"]:
             shutil.copyfile(source / path, work / path)
         _write_tables(work, cells)
         (work / "README.txt").write_text(__doc__)
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return True
 
 
@@ -129,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", metavar="DIR", help="where to write; must not hold other files")
     folder = parser.parse_args(arguments).folder
     try:
-        written = prepare(folder)
+        written = write(folder)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2

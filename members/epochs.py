@@ -1,6 +1,6 @@
 """The epochs of one training: network, optimiser, and which epoch was the best.
 
-`Run` is what members/fit.py drives. An epoch begins by seeding Python's, NumPy's and torch's
+`Training` is what members/fit.py drives. An epoch begins by seeding Python's, NumPy's and torch's
 generators from (seed, epoch), and the learning rate is a function of progress and history.
 """
 
@@ -19,12 +19,13 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from members import compiling, losses, models, optim
+from members import compiling, losses, mixing, models, optim
 from members.dataset import NETWORK, WEIGHTS, Loader, derived_seed
 from members.ema import Average
 from members.feed import Feed
 from members.freezing import train_mode
-from members.predict import autocast, logits, precision
+from members.precision import autocast, precision
+from members.predict import logits
 from members.ranks import RaisedByAll, Ranks
 from members.recipe import Recipe
 
@@ -68,7 +69,7 @@ class Epoch:
         """A copy, on the CPU, of everything that `fit(..., state=)` needs to go on after here.
 
         Numbers, texts, lists, dicts and tensors only: `torch.load(weights_only=True)` reads it.
-        Ask before the next epoch begins; later it raises RuntimeError.
+        Call it before the next epoch begins; later it raises RuntimeError.
         """
         return self._state()
 
@@ -82,7 +83,7 @@ def identity(recipe: Recipe, n_classes: int, seed: int) -> dict[str, Any]:
     return {**settings, "n_classes": n_classes, "seed": seed}
 
 
-class Run:
+class Training:
     """The live side of a training: network, optimiser, and what the best epoch was."""
 
     def __init__(
@@ -125,7 +126,7 @@ class Run:
         if recipe.channels_last:
             model = model.to(memory_format=torch.channels_last)
         self.model = model
-        self.answer = compiling.compiled(model) if recipe.compile else model
+        self.forward = compiling.compiled(model) if recipe.compile else model
         self.optimizer = optim.create(model, recipe)
         dtype = precision(recipe, device)
         kind = torch.device(device).type
@@ -195,7 +196,7 @@ class Run:
                     scaled.backward()
                 total += loss.detach() * len(rows)
             if (step + 1) % look_every == 0 or step + 1 == len(steps):
-                self.check_finite(total, index, lr)
+                self.require_finite(total, index, lr)
             self.update()
             self.on_step(step + 1, len(steps))
         self.ranks.settle(self.model, self.kept)
@@ -207,13 +208,13 @@ class Run:
         """The loss of a whole batch of `photos`, on every rank; it learns from its own alone."""
         if len(x):
             with autocast(self.recipe, self.device):
-                answers = self.answer(x).float()
+                outputs = self.forward(x).float()
         else:
-            answers = torch.zeros_like(truth)
-        answers, truth = self.ranks.join(answers, truth, where=mine, n=photos)
-        return losses.loss_of(answers, truth, self.recipe, self.class_weights)
+            outputs = torch.zeros_like(truth)
+        outputs, truth = self.ranks.join(outputs, truth, where=mine, n=photos)
+        return losses.loss_of(outputs, truth, self.recipe, self.class_weights)
 
-    def check_finite(self, total: torch.Tensor, index: int, lr: float) -> None:
+    def require_finite(self, total: torch.Tensor, index: int, lr: float) -> None:
         if not math.isfinite(value := float(total)):
             raise Diverged(index + 1, lr, value)
 
@@ -230,7 +231,7 @@ class Run:
 
     def validate(self) -> dict[str, float]:
         """loss, macro_f1 and accuracy; the loss is over the whole part at once."""
-        answers = logits(
+        outputs = logits(
             self.kept,
             self.valid,
             self.recipe,
@@ -238,14 +239,14 @@ class Run:
             loader=self.valid_reader,
             ranks=self.ranks,
         )
-        return self.ranks.from_first(lambda: self.scored(answers))
+        return self.ranks.from_first(lambda: self.scored(outputs))
 
-    def scored(self, answers: np.ndarray) -> dict[str, float]:
+    def scored(self, outputs: np.ndarray) -> dict[str, float]:
         labels = np.asarray(self.valid.labels, np.int64)
-        truth = losses.shares_of(torch.from_numpy(labels), self.n_classes)
+        truth = mixing.shares_of(torch.from_numpy(labels), self.n_classes)
         weights = None if self.class_weights is None else self.class_weights.cpu()
-        loss = losses.loss_of(torch.from_numpy(answers), truth, self.recipe, weights)
-        return {"loss": float(loss), **scores(labels, answers.argmax(1), self.n_classes)}
+        loss = losses.loss_of(torch.from_numpy(outputs), truth, self.recipe, weights)
+        return {"loss": float(loss), **scores(labels, outputs.argmax(1), self.n_classes)}
 
     def is_best(self, row: dict[str, float]) -> bool:
         metric = self.recipe.metric

@@ -1,4 +1,8 @@
-"""One exception for every request that cannot be carried out as given."""
+"""One exception for every request that cannot be carried out as given.
+
+A function `..._problems` (or `problems`, `problem`) returns texts, empty where nothing is wrong;
+`require_...` raises BadInput.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,16 @@ class BadInput(ValueError):
     def __init__(self, problems: str | Iterable[str]):
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("\n".join(self.problems))
+
+
+def message_of(error: BaseException) -> str:
+    """The exception's text, or its kind where it has none: never empty."""
+    return str(error).strip() or type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """Of what `message_of` returns."""
+    return message_of(error).splitlines()[0]
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

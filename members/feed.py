@@ -7,19 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from members import losses, mixing, models, sampling
+from members import mixing, models, sampling
 from members.augment import chain_of
 from members.dataset import (
     MIX,
     NOISE,
     ORDER,
     Loader,
-    Photos,
     add_noise,
     derived_seed,
     in_steps,
     to_input,
 )
+from members.photos import Photos
 from members.ranks import Ranks
 from members.recipe import Recipe
 
@@ -89,4 +89,4 @@ class Feed:
             shares = ()
             if mix:
                 x, labels, *shares = mixing.apply(mix, x, labels)
-            yield x, losses.shares_of(labels, self.n_classes, *shares), mine[number]
+            yield x, mixing.shares_of(labels, self.n_classes, *shares), mine[number]

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from members import models, sampling
-from members.dataset import Photos
-from members.epochs import Diverged, Epoch, Run, State, identity, scores
+from members.epochs import Diverged, Epoch, State, Training, identity, scores
 from members.errors import BadInput
 from members.losses import class_weights
-from members.predict import check_size, precision
+from members.photos import Photos
+from members.precision import precision
+from members.predict import require_size
 from members.ranks import ALONE, Ranks
 from members.recipe import Recipe
 
@@ -57,32 +58,32 @@ def fit(
     With `valid`, the best epoch and the early stop follow `recipe.metric`; without, the last epoch
     is the best. `on_step(done, steps)` is called after each optimiser step. A state whose run is
     over yields nothing. Several ranks (members/ranks.py) train one network: the same call on each,
-    with the same state; apart from times each yields the same. A state tells nothing of how many
+    with the same state; apart from times each yields the same. A state does not depend on how many
     there were. Raises BadInput at once for photos, labels or a state that do not fit, and
     Diverged from the epoch in which the loss is no number.
     """
-    _check_photos(recipe, train, "training part", n_classes)
+    _require_photos(recipe, train, "training part", n_classes)
     if valid is not None:
-        _check_photos(recipe, valid, "validation part", n_classes)
+        _require_photos(recipe, valid, "validation part", n_classes)
     elif recipe.schedule == "plateau":
         raise BadInput("schedule: plateau needs a validation part to watch; use step or cosine")
     precision(recipe, device)
     if recipe.normalize == "computed":
         models.statistics(recipe)  # says what to do
-    sampling.check(recipe, train)
+    sampling.require_columns(recipe, train)
     weights = class_weights(recipe, train.labels, n_classes)
     if state is not None:
-        _check_state(state, recipe, n_classes, seed)
-    run = Run(
+        _require_own_state(state, recipe, n_classes, seed)
+    training = Training(
         recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step, ranks
     )
-    return run.epochs(state)
+    return training.epochs(state)
 
 
-def _check_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -> None:
+def _require_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -> None:
     if len(photos) == 0:
         raise BadInput(f"{what}: no photographs")
-    check_size(photos, recipe, what)
+    require_size(photos, recipe, what)
     labels = photos.labels
     if labels is None or len(labels) != len(photos):
         got = "no labels" if labels is None else f"{len(labels)} labels"
@@ -92,7 +93,7 @@ def _check_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -> 
         raise BadInput(f"{what}: labels must be 0 to {n_classes - 1}, got {low} to {high}")
 
 
-def _check_state(state: State, recipe: Recipe, n_classes: int, seed: int) -> None:
+def _require_own_state(state: State, recipe: Recipe, n_classes: int, seed: int) -> None:
     mine, theirs = identity(recipe, n_classes, seed), json.loads(state["made_by"])
     defaults = {name: field.default for name, field in Recipe.model_fields.items()}
     differ = [key for key in sorted({*mine, *theirs}) if mine.get(key) != theirs.get(key)]

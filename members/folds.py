@@ -1,4 +1,4 @@
-"""Who is in which fold. A group (a person, a module) never stands in two of them.
+"""Which photo is in which fold. A group (a person, a module) never stands in two of them.
 
 `fold` is an int16 array (N,): a photograph with fold f is validated by the model of fold f and
 trained on by every other; -1 is trained on by all and validated by none.
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from members.codec import Codec
+from members.columns import AGE_GROUPS, age_groups
 from members.errors import BadInput, nearest
-from members.sampling import AGE_GROUPS, age_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def assign(
     `kfold`: k folds 0..k-1, by group, stratified by class (scikit-learn's StratifiedGroupKFold,
     where `seed` decides only among groups of equally uneven classes). `holdout`: fold 0 is about
     `ratio` of the photos, by group, stratified; the rest is -1. `balanced_holdout`: fold 0 is `n`
-    groups of each of the nine age groups of members/sampling.py; the rest is -1. `all`: -1
+    groups of each of the nine age groups of members/columns.py; the rest is -1. `all`: -1
     everywhere.
     Raises BadInput for an unknown scheme, a wrong k or ratio, more folds than groups, or age groups
     that are unknown or too small.
@@ -51,14 +51,14 @@ def assign(
     fold = np.empty(len(frame), dtype=np.int16)
     years = frame["age_years"].to_numpy()[order] if "age_years" in frame else None
     fold[order] = SCHEMES[scheme](labels, groups, k=k, seed=seed, ratio=ratio, n=n, years=years)
-    verify(frame, fold)
+    require_whole_groups(frame, fold)
     return fold
 
 
 def _kfold(labels: np.ndarray, groups: np.ndarray, *, k: int | None, seed: int, **_) -> np.ndarray:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    _check_k(k, labels, groups)
+    _require_k(k, labels, groups)
     fold = np.empty(len(labels), dtype=np.int16)
     splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # `absent` says by name which classes are too small
@@ -74,7 +74,7 @@ def _kfold(labels: np.ndarray, groups: np.ndarray, *, k: int | None, seed: int, 
     return fold
 
 
-def _check_k(k: int | None, labels: np.ndarray, groups: np.ndarray) -> None:
+def _require_k(k: int | None, labels: np.ndarray, groups: np.ndarray) -> None:
     number = int(groups.max()) + 1 if len(groups) else 0
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 2:
         raise BadInput(f"folds.k: {k!r}, but must be a whole number >= 2.")
@@ -104,7 +104,7 @@ def _holdout(labels: np.ndarray, groups: np.ndarray, *, seed: int, ratio: float,
     counts = np.zeros((number, classes.max() + 1))
     np.add.at(counts, (groups, classes), 1)
     total = counts.sum(axis=0)
-    short = ratio * total  # photos of each class still wanted
+    short = ratio * total  # photos of each class that are still to be held out
     held = np.zeros(number, dtype=bool)
     order = np.random.default_rng(seed).permutation(number)
     for group in order:
@@ -163,7 +163,7 @@ def n_folds(fold: np.ndarray) -> int:
     return max(1, int(np.max(fold, initial=-1)) + 1)
 
 
-def verify(frame: pd.DataFrame, fold: np.ndarray) -> None:
+def require_whole_groups(frame: pd.DataFrame, fold: np.ndarray) -> None:
     """Raises BadInput if any group stands in two folds."""
     pairs = frame[["group"]].assign(fold=fold).drop_duplicates()
     split = pairs["group"][pairs["group"].duplicated()].unique()
@@ -209,7 +209,7 @@ def absent(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> list[str]:
 def leaks(frame: pd.DataFrame, digests: Sequence[str]) -> list[tuple[str, ...]]:
     """Image ids of photos with the same bytes that stand in different groups, a tuple a photo.
 
-    `digests` (N,): of the files, in the order of `frame` (members/images.py).
+    `digests` (N,): of the files, in the order of `frame` (members/scan.py).
     """
     same: dict[str, list[int]] = defaultdict(list)
     for row, digest in enumerate(digests):

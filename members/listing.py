@@ -109,6 +109,7 @@ def photos_in(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def require_folder(folder: Path, expected: str) -> None:
+    """Raise BadInput that names what was `expected` where there is no such folder."""
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
         raise BadInput(f"{folder}: {what}. Expected {expected}.")

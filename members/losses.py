@@ -1,7 +1,7 @@
 """Losses by name: `LOSSES[name](logits, truth, recipe, weights) -> scalar`, smaller is better.
 
 logits: (B, K) float; truth: (B, K) float, rows sum to 1, what share of a photo is of which class
-(`shares_of`: a single 1 for a plain label, two shares for two mixed photos); weights: (K,) float,
+(`mixing.shares_of`: a single 1 for a plain label, two shares for two mixed photos); weights: (K,) float,
 how much a class counts, or None for all alike.
 
 cross_entropy, focal and label_smoothing are means over the photos, so the loss of a large batch is
@@ -20,19 +20,6 @@ from members.errors import BadInput
 from members.recipe import Recipe
 
 Loss = Callable[[Tensor, Tensor, Recipe, Tensor | None], Tensor]
-
-
-def shares_of(
-    labels: Tensor, n_classes: int, partners: Tensor | None = None, share: float = 1.0
-) -> Tensor:
-    """(B, K) float32: `share` of each photo is of its label, the rest of its partner's.
-
-    labels, partners: (B,) int64 in 0..K-1; share in 0..1. Without partners all is the label's.
-    """
-    own = functional.one_hot(labels, n_classes).float()
-    if partners is None:
-        return own
-    return share * own + (1 - share) * functional.one_hot(partners, n_classes).float()
 
 
 def cross_entropy(logits: Tensor, truth: Tensor, recipe: Recipe, weights=None) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
+from torch.nn import functional
 
 from members.recipe_blocks import Mixing
 
@@ -104,3 +105,16 @@ def rectangle(
         at = int(middle * length)
         edges += [max(0, at - half), min(length, at + half)]
     return tuple(edges)
+
+
+def shares_of(
+    labels: Tensor, n_classes: int, partners: Tensor | None = None, share: float = 1.0
+) -> Tensor:
+    """(B, K) float32: `share` of each photo is of its label, the rest of its partner's.
+
+    labels, partners: (B,) int64 in 0..K-1; share in 0..1. Without partners all is the label's.
+    """
+    own = functional.one_hot(labels, n_classes).float()
+    if partners is None:
+        return own
+    return share * own + (1 - share) * functional.one_hot(partners, n_classes).float()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from members.errors import BadInput, nearest
-from members.folds import verify
+from members.folds import require_whole_groups
 from members.listing import read_file, some
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def read(frame: pd.DataFrame, file: str | os.PathLike, column: str = "fold") -> 
         )
     if (fold == 0).all():
         raise BadInput(f"{file}: every photo has fold 0, so its model would have nothing to learn.")
-    verify(frame, fold)
+    require_whole_groups(frame, fold)
     return fold
 
 

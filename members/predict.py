@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -11,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from members import models
-from members.dataset import Loader, Photos, in_batches, to_input
+from members.dataset import Loader, in_batches, to_input
 from members.errors import BadInput
+from members.photos import Photos
+from members.precision import autocast
 from members.ranks import ALONE, Ranks
 from members.recipe import Recipe
 
@@ -40,7 +41,7 @@ def cropped(across: float, down: float) -> Callable[[Tensor], Tensor]:
     return crop
 
 
-# how a network sees photos when it is asked about them, by the names that `recipe.views` may list
+# how a network sees the photos that it predicts, by the names that `recipe.views` may list
 VIEWS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
     "plain": (plain,),
     "flip": (flipped,),
@@ -63,16 +64,16 @@ def predict(
 
     Each picture of a view counts alike, so five crops outweigh one flip. Without augmentation.
     `model` is moved to `device` and left in eval mode. Several ranks divide the photos, and each
-    gets all answers. Raises BadInput for photos of another size than the recipe's.
+    gets all probabilities. Raises BadInput for photos of another size than the recipe's.
     """
     loader = Loader(photos, workers=loader_workers)
     model = model.to(device)
-    answers = [
+    probabilities = [
         softmax(logits(model, photos, recipe, device=device, loader=loader, look=look, ranks=ranks))
         for view in recipe.views
         for look in VIEWS[view]
     ]
-    return np.mean(answers, axis=0, dtype=np.float64).astype(np.float32)
+    return np.mean(probabilities, axis=0, dtype=np.float64).astype(np.float32)
 
 
 def for_test(recipe: Recipe) -> Recipe:
@@ -100,55 +101,32 @@ def logits(
     look: Callable[[Tensor], Tensor] = plain,
     ranks: Ranks = ALONE,
 ) -> np.ndarray:
-    """The network's raw answers (N, K) float32 to the photos, each seen through `look`.
+    """The network's outputs (N, K) float32 for the photos, each seen through `look`.
 
     Every rank gets them all. `model` is on `device` and ends in eval mode.
     """
-    check_size(photos, recipe, "photos to predict")
+    require_size(photos, recipe, "photos to predict")
     model.eval()
     statistics = models.statistics(recipe)
     batch_size = recipe.validation_batch_size or 2 * recipe.batch_size
     mine = ranks.part(len(photos))
-    answers = []
+    parts = []
     with torch.inference_mode(), autocast(recipe, device):
         for pixels, _ in loader.batches(in_batches(np.arange(len(photos))[mine], batch_size)):
             x = pixels.to(device, non_blocking=True)
             x = to_input(x, statistics, channels_last=recipe.channels_last)
-            answers.append(model(look(x)).float())
-    own = torch.cat(answers) if answers else torch.empty((0, model.num_classes), device=device)
+            parts.append(model(look(x)).float())
+    own = torch.cat(parts) if parts else torch.empty((0, model.num_classes), device=device)
     (every,) = ranks.join(own, where=mine, n=len(photos))
     return every.cpu().numpy()
 
 
-def check_size(photos: Photos, recipe: Recipe, what: str) -> None:
+def require_size(photos: Photos, recipe: Recipe, what: str) -> None:
     """Raise BadInput unless `photos` are uint8 RGB of the recipe's size."""
     pixels = photos.pixels
-    wanted = (*recipe.image_size, 3)
-    if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
+    shape = (*recipe.image_size, 3)
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != shape:
         raise BadInput(
-            f"{what}: pixels must be uint8 of shape (N, {', '.join(map(str, wanted))}) as "
+            f"{what}: pixels must be uint8 of shape (N, {', '.join(map(str, shape))}) as "
             f"image_size says; got {pixels.dtype} {tuple(pixels.shape)}. Decode them at that size"
         )
-
-
-def precision(recipe: Recipe, device: str) -> torch.dtype | None:
-    """The number format for the network's arithmetic; None: plain float32. Raises BadInput."""
-    on_gpu = torch.device(device).type == "cuda"
-    choice = recipe.mixed_precision
-    if choice == "off" or (choice == "auto" and not on_gpu):
-        return None
-    if choice == "fp16" and not on_gpu:
-        raise BadInput(
-            f"mixed_precision: fp16 needs a CUDA device, this unit runs on {device}; use auto, "
-            "bf16 or off"
-        )
-    if choice == "auto":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if native else torch.float16
-    return torch.bfloat16 if choice == "bf16" else torch.float16
-
-
-def autocast(recipe: Recipe, device: str):
-    """Context in which the network runs in the format of `precision`."""
-    dtype = precision(recipe, device)
-    return nullcontext() if dtype is None else torch.autocast(torch.device(device).type, dtype)

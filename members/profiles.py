@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from members import listing
-from members.codec import PROFILES, Codec, age_class
+from members.codec import PROFILES, Codec
+from members.columns import age_class
 from members.errors import BadInput, nearest
 from members.listing import TrainData, some
 

@@ -1,11 +1,11 @@
-"""Processes that train one network together: who takes what of a batch, and how they agree.
+"""Processes that train one network together: which takes what of a batch, and how they agree.
 
     ranks = Ranks(rank=1, size=2)          # within torch.distributed's default process group
     for epoch in fit(recipe, train, valid, n_classes=18, seed=0, ranks=ranks): ...
 
 `batch_size` is that of the unit: each optimiser step's photos are divided among the ranks. Every
-rank holds the whole network, computes its own photos' answers, and then the loss of the whole
-batch, for which the others' answers count as constants. Added up over the ranks, the gradients of
+rank holds the whole network, computes its own photos' logits, and then the loss of the whole
+batch, for which the others' logits count as constants. Added up over the ranks, the gradients of
 that loss are the gradient of the batch, also for a loss like f1 that is no mean over photos.
 
 Gradients are added up after the backward pass, not during it as DistributedDataParallel does: that
@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from members.errors import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -90,7 +92,7 @@ class Ranks:
 
         for some in _in_buckets(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in some])
-            with _answered():
+            with _in_contact():
                 distributed.all_reduce(flat)
             sums = flat.split([tensor.numel() for tensor in some])
             for tensor, total in zip(some, sums, strict=True):
@@ -121,16 +123,16 @@ class Ranks:
         for buffer, total in zip(buffers, sums, strict=True):
             buffer.copy_(total / self.size)
 
-    def from_first(self, ask: Callable[[], Any]) -> Any:
-        """What `ask` returns on the first rank, for all; the others do not call it."""
+    def from_first(self, compute: Callable[[], Any]) -> Any:
+        """What `compute` returns on the first rank, for all; the others do not call it."""
         if self.size == 1:
-            return ask()
+            return compute()
         from torch import distributed
 
-        answer = [ask() if self.first else None]
-        with _answered():
-            distributed.broadcast_object_list(answer)
-        return answer[0]
+        result = [compute() if self.first else None]
+        with _in_contact():
+            distributed.broadcast_object_list(result)
+        return result[0]
 
 
 ALONE = Ranks()
@@ -149,10 +151,10 @@ def _in_buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def _answered() -> Iterator[None]:
+def _in_contact() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.distributed has no kind of its own for all of them
         raise LostContact(
-            f"another process of this training does not answer ({str(error).splitlines()[0]})"
+            f"another process of this training does not answer ({first_line(error)})"
         ) from error

@@ -1,11 +1,9 @@
 """A recipe: everything that decides how one network is trained, with its defaults.
 
     recipe = Recipe(model="efficientnet_b3", image_size=[300, 300], loss="focal")
-    problems = check(recipe)            # [] where training can start
 
 `Recipe` imports neither torch nor timm, so that a spec is read in a blink. It refuses what it can
-tell from the values alone; `check` needs the libraries and answers for names of models and
-optimisers, for the weights to start from, and for whether the network takes photos of this size.
+tell from the values alone; members/check.py finds what the libraries know.
 """
 
 from __future__ import annotations
@@ -14,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from members.augment import CHAINS
-from members.errors import BadInput, nearest
+from members.chains import CHAINS
+from members.errors import nearest
 from members.recipe_blocks import NAMED_STATISTICS, Balance, Block, Mixing, Statistics
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
@@ -306,34 +304,3 @@ def _known(kind: str, name: str, allowed: Any, also: str = "") -> str:
         known = " ".join([", ".join(allowed), also]).strip()
         raise ValueError(f"{name!r} is no known {kind}.{nearest(name, allowed)} Known: {known}")
     return name
-
-
-def check(recipe: Recipe) -> list[str]:
-    """Every reason why `recipe` could not be trained, one text each; empty where it can.
-
-    Builds the network without memory (meta device) and reads the headers of weights files; takes
-    about a second for a large network. Imports torch and timm.
-    """
-    from members import augment, compiling, models, optim
-
-    problems = [models.name_problem(recipe.model), optim.name_problem(recipe.optimizer)]
-    if problems == [None, None]:
-        problems = []
-        for attempt in (models.try_out, optim.try_out):
-            try:
-                attempt(recipe)
-            except BadInput as error:
-                problems += error.problems
-    problems += augment.problems(recipe)
-    problems += [compiling.problem() if recipe.compile else None]
-    return [problem for problem in problems if problem]
-
-
-def flops(recipe: Recipe, n_classes: int) -> float:
-    """Multiply-accumulates of one forward pass with one photo (ResNet-50 at 224: 4.1e9).
-
-    Raises BadInput where the network cannot be built or does not take photos of this size.
-    """
-    from members import models
-
-    return models.multiply_accumulates(recipe, n_classes)

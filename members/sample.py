@@ -1,9 +1,9 @@
-"""Draws sample people in the competition's layout, for whoever has no photographs at hand.
+"""Draws sample people in the competition's layout, to try everything out without photographs.
 
     DIR/README.txt   says that these are drawings
     DIR/train/       train.csv, images/<profile>/{mask1..mask5,incorrect_mask,normal}.jpg
     DIR/eval/        info.csv, images/<hash>.jpg, and the truth in truth.csv (ImageID,ans)
-    DIR/sample.json  what was asked for
+    DIR/sample.json  the arguments it was drawn with
 
 The people of eval are other people than those of train. Ages and genders are as uneven as the
 competition's: few are 60 or over. Same request, same bytes.
@@ -14,14 +14,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from members.codec import PROFILES, age_class
+from members import files
+from members.codec import PROFILES
+from members.columns import age_class
 from members.errors import BadInput
 
 VERSION = 1  # raise it whenever the same seed would draw something else
@@ -61,25 +60,18 @@ def draw(
         "seed": seed,
         "size": list(size),
     }
-    _check(request)
+    _require_in_range(request)
     if _is_there(folder, request):
         return False
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        work.chmod(0o755)
-        with ThreadPoolExecutor() as pool:
-            _draw_train(work / "train", profiles, seed, size, pool)
-            _draw_eval(work / "eval", eval, seed, size, pool)
+    with files.new_folder(folder) as work:
+        _draw_train(work / "train", profiles, seed, size)
+        _draw_eval(work / "eval", eval, seed, size)
         (work / "README.txt").write_text(README)
         (work / "sample.json").write_text(json.dumps(request, indent=2) + "\n")
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return True
 
 
-def _check(request: dict) -> None:
+def _require_in_range(request: dict) -> None:
     problems = [
         f"{name}: {request[name]!r}, but must be a whole number >= {low}."
         for name, low in (("profiles", 1), ("eval", 1), ("seed", 0))
@@ -122,9 +114,9 @@ def _people(count: int, seed: int, part: int) -> list[tuple[bool, int]]:
     """
     rng = np.random.default_rng([seed, part])
     shares = np.array([gender * age for gender in (1 - WOMEN, WOMEN) for age, _, _ in AGES])
-    wanted = shares * count
-    numbers = np.floor(wanted).astype(int)
-    for cell in np.argsort(numbers - wanted, kind="stable")[: count - numbers.sum()]:
+    exact = shares * count
+    numbers = np.floor(exact).astype(int)
+    for cell in np.argsort(numbers - exact, kind="stable")[: count - numbers.sum()]:
         numbers[cell] += 1
     for _ in range(count):
         poorest = int(numbers.argmin())
@@ -161,7 +153,7 @@ def _draw_person(seed: int, part: int, number: int, female: bool, age: int, kind
     return photos
 
 
-def _draw_train(folder: Path, count: int, seed: int, size, pool: ThreadPoolExecutor) -> None:
+def _draw_train(folder: Path, count: int, seed: int, size) -> None:
     (folder / "images").mkdir(parents=True)
 
     def one(number: int, female: bool, age: int) -> str:
@@ -175,13 +167,13 @@ def _draw_train(folder: Path, count: int, seed: int, size, pool: ThreadPoolExecu
         return f"{number + 1:06},{gender},Asian,{age},{profile}"
 
     people = enumerate(_people(count, seed, TRAIN))
-    rows = list(pool.map(lambda numbered: one(numbered[0], *numbered[1]), people))
+    rows = list(files.in_threads(lambda numbered: one(numbered[0], *numbered[1]), people))
     (folder / "train.csv").write_text("\n".join(["id,gender,race,age,path", *rows, ""]))
 
 
-def _draw_eval(folder: Path, count: int, seed: int, size, pool: ThreadPoolExecutor) -> None:
+def _draw_eval(folder: Path, count: int, seed: int, size) -> None:
     (folder / "images").mkdir(parents=True)
-    people = _people(-(-count // len(KINDS)), seed, EVAL)
+    people = enumerate(_people(-(-count // len(KINDS)), seed, EVAL))
 
     def one(number: int, female: bool, age: int) -> list[tuple[str, int]]:
         kinds = KINDS[: count - number * len(KINDS)]
@@ -197,10 +189,10 @@ def _draw_eval(folder: Path, count: int, seed: int, size, pool: ThreadPoolExecut
 
     rows = [
         row
-        for found in pool.map(lambda numbered: one(numbered[0], *numbered[1]), enumerate(people))
+        for found in files.in_threads(lambda numbered: one(numbered[0], *numbered[1]), people)
         for row in found
     ]
     rows.sort()  # by hash: one person's photos do not stand together
-    for file, answers in (("info.csv", [0] * count), ("truth.csv", [answer for _, answer in rows])):
-        lines = [f"{name},{answer}" for (name, _), answer in zip(rows, answers, strict=True)]
+    for file, labels in (("info.csv", [0] * count), ("truth.csv", [label for _, label in rows])):
+        lines = [f"{name},{label}" for (name, _), label in zip(rows, labels, strict=True)]
         (folder / file).write_text("\n".join(["ImageID,ans", *lines, ""]))

@@ -1,48 +1,20 @@
 """Which training photos an epoch sees, in which order, and which are rare.
 
-Columns tell what a photo is: for each target the name of its class, and where years of age are
-known `age_group`. They are those of the scoring, whatever boundaries a member trains with.
+Columns are those of members/columns.py.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from members.codec import Codec
 from members.errors import BadInput, nearest
 from members.recipe import Recipe
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from members.dataset import Photos
-
-AGE_STARTS = (25, 30, 35, 40, 45, 50, 55, 60)
-AGE_GROUPS = (
-    "<25",
-    *(f"{a}-{b - 1}" for a, b in itertools.pairwise(AGE_STARTS)),
-    ">=60",
-)
-
-
-def age_groups(years: np.ndarray) -> np.ndarray:
-    """Years (N,) int -> index (N,) int into the nine AGE_GROUPS, five years each."""
-    return np.searchsorted(AGE_STARTS, np.asarray(years), side="right")
-
-
-def columns_of(frame: pd.DataFrame, codec: Codec) -> dict[str, np.ndarray]:
-    """Names (N,) str of what each photo is, by column; "" where unknown."""
-    columns = {
-        target: np.array([*names, ""])[frame[target].to_numpy()]
-        for target, names in codec.targets.items()
-    }
-    if "age_years" in frame:
-        columns["age_group"] = np.array(AGE_GROUPS)[age_groups(frame["age_years"].to_numpy())]
-    return columns
+    from members.photos import Photos
 
 
 def problems(recipe: Recipe, columns: Mapping[str, np.ndarray]) -> list[str]:
@@ -61,20 +33,20 @@ def problems(recipe: Recipe, columns: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def _column_problems(recipe: Recipe, columns: Mapping[str, np.ndarray]) -> list[str]:
-    asked = []
+    named = []
     if recipe.sampling != "shuffle":
-        asked.append(("sampling.balance", recipe.sampling.balance, ["class", *columns]))
+        named.append(("sampling.balance", recipe.sampling.balance, ["class", *columns]))
     if recipe.mixing and recipe.mixing.partners != "random":
-        asked += [("mixing.partners", name, [*columns]) for name in recipe.mixing.partners]
+        named += [("mixing.partners", name, [*columns]) for name in recipe.mixing.partners]
     return [
         f"{key}: {name!r}, but these photos have {', '.join(known) or 'no columns'}."
         f"{nearest(name, known)}"
-        for key, name, known in asked
+        for key, name, known in named
         if name not in known
     ]
 
 
-def check(recipe: Recipe, photos: Photos) -> None:
+def require_columns(recipe: Recipe, photos: Photos) -> None:
     """Raise BadInput where a training part lacks a column, or its pool is empty."""
     if found := _column_problems(recipe, photos.columns):
         raise BadInput(found)

@@ -51,10 +51,10 @@ def read_train(
 ) -> TrainData:
     """Reads the labelled photographs. `root`: what a table's paths are relative to.
 
-    Checks names and that files exist, never their pixels (members/images.py does).
+    Checks names and that files exist, never their pixels (members/scan.py does).
     Raises BadInput with every problem found.
     """
-    _check_layout(layout)
+    _require_layout(layout)
     if layout == "profiles":
         return profiles.read_train(train)
     if layout == "folders":
@@ -73,7 +73,7 @@ def read_test(
     `folders` takes a folder of photos, a folder of class folders, or a list of files (text with
     one path a line, or a table). Raises BadInput with every problem found.
     """
-    _check_layout(layout)
+    _require_layout(layout)
     test = Path(test)
     if layout == "profiles":
         return profiles.read_test(test, codec)
@@ -258,7 +258,7 @@ def _as_text(column: pd.Series) -> list[str]:
     return ["" if value != value or value is None else str(value).strip() for value in column]
 
 
-def _check_layout(layout: str) -> None:
+def _require_layout(layout: str) -> None:
     if layout not in LAYOUTS:
         raise BadInput(
             f"layout: {layout!r}, but allowed are {', '.join(LAYOUTS)}.{nearest(layout, LAYOUTS)}"

@@ -13,7 +13,7 @@ from .units import Photographs, Unit, codec_of, labels_of
 
 if TYPE_CHECKING:
     from members.codec import Codec
-    from members.dataset import Photos
+    from members.photos import Photos
 
 _SHOWN = 24  # photographs on the picture
 

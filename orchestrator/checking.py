@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from ensembles import places
 from members import folds
 from members.errors import BadInput
 
@@ -74,7 +74,7 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
             "leaks": [list(ids) for ids in prepared.leaks],
             "members": plan,
         }
-        Path(json_file).write_text(json.dumps(report, indent=2) + "\n")
+        places.write_json(json_file, report)
 
 
 def _search_line(search: Search) -> str:

@@ -329,6 +329,6 @@ def compare(
 
 def _write_json(file: Path | None, value: object) -> None:
     if file:
-        from json import dumps
+        from ensembles import places
 
-        file.write_text(dumps(value, indent=2, ensure_ascii=False) + "\n")
+        places.write_json(file, value)

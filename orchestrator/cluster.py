@@ -14,6 +14,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from members.errors import first_line
+
 from .errors import RunFailed, WrongRequest
 from .spec import Resources
 
@@ -166,7 +168,7 @@ def _join(ray, address: str) -> str:
         )
     except Exception as error:
         raise WrongRequest(
-            f"no Ray cluster could be joined at {address!r}: {_first_line(error)}. Check with "
+            f"no Ray cluster could be joined at {address!r}: {first_line(error).rstrip('.')}. Check with "
             f"`ray status --address {address}`; a cluster that wants a token takes the one in "
             "~/.ray/auth_token with RAY_AUTH_MODE=token. Without --address a local Ray is started."
         ) from error
@@ -206,7 +208,7 @@ def _preflight(ray, address: str) -> None:
         list_nodes(timeout=30)
     except Exception as error:
         raise RunFailed(
-            f"Ray runs at {address}, but its State API does not answer: {_first_line(error)}. "
+            f"Ray runs at {address}, but its State API does not answer: {first_line(error).rstrip('.')}. "
             "It needs the dashboard (pip install 'ray[default]'; a second Ray on one machine also a "
             "port of its own for it: ray start --dashboard-port N) and, where the cluster wants a "
             "token, RAY_AUTH_MODE=token. Nothing was trained."
@@ -215,10 +217,6 @@ def _preflight(ray, address: str) -> None:
         os.environ.pop("RAY_ADDRESS")
         if before is not None:
             os.environ["RAY_ADDRESS"] = before
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _free_port() -> int:

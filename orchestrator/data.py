@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from members import augment, corrections, folds, images, own_folds, sampling, table
+from members import augment, corrections, folds, own_folds, sampling, table
 from members.codec import Codec
+from members.columns import columns_of
+from members.crop import crop_problems
 from members.errors import BadInput
 from members.recipe import Recipe
+from members.scan import scan, unreadable
 
 from . import copies
 from .spec import Spec
@@ -67,7 +70,7 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     if problems:
         raise BadInput(problems)
     assigned = frame["fold"].to_numpy()
-    folds.verify(frame, assigned)
+    folds.require_whole_groups(frame, assigned)
     notes += folds.absent(frame, assigned, codec)
     leaks = folds.leaks(frame, frame["digest"].to_numpy())
     known = [name for name in (*codec.targets, "age_years") if name != "label" and name in frame]
@@ -83,12 +86,12 @@ def _scan(part: pd.DataFrame, spec: Spec, progress) -> list[str]:
         if column("path", copy) not in part:  # the copy is not complete: that is said already
             continue
         paths = part[column("path", copy)].tolist()
-        scanned = images.scan(paths, Path(cache_folder()) / "scan.parquet", progress)
-        problems += images.unreadable(scanned)
+        scanned = scan(paths, Path(cache_folder()) / "scan.parquet", progress)
+        problems += unreadable(scanned)
         seeing = [member for member in spec.members if member.photos == copy]
         recipes = [recipe for member in seeing for recipe in spec.recipes_of(member)]
         for crop in dict.fromkeys(map(augment.crop_of, recipes)):
-            problems += images.crop_problems(scanned, crop)
+            problems += crop_problems(scanned, crop)
         part[column("digest", copy)] = scanned["digest"].to_numpy()
     return problems
 
@@ -105,7 +108,7 @@ def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
 
 def _unserved(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
     """What members ask for that the photos, or the training part of a fold, do not have."""
-    columns = sampling.columns_of(frame, codec)
+    columns = columns_of(frame, codec)
     found: dict[str, None] = {}
     for member in spec.members:
         for recipe in spec.recipes_of(member):

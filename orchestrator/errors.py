@@ -1,21 +1,33 @@
-"""What went wrong, what was given, what is allowed, what to do next."""
+"""What ends a command, and with which exit code.
+
+    ValueError
+      members.errors.BadInput       2   recipes, photographs, labels, weights; raised here too
+        WrongRequest                2   specs, arguments, run folders
+      ensembles.errors.BadInput     2   tables, submissions, choices of a vote
+    RuntimeError
+      RunFailed                     1   a right request whose work did not succeed
+      members.ranks.RaisedByAll         a unit failed on all its processes alike: tried again by
+        members.epochs.Diverged         the schedule, at last counted as failed in a RunFailed
+      members.ranks.LostContact         a process is gone: the unit goes on from its last epoch
+    KeyboardInterrupt             130
+    any other                       1   a mistake of the program, with its name
+
+What ends with 2 has `problems`, one text a mistake: what is wrong, what was given, what is allowed,
+what to do next. ensembles and members do not know each other, so each has its BadInput.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from members.errors import nearest
+from members.errors import BadInput, nearest
 
-OK, FAILED, WRONG_REQUEST = 0, 1, 2
+FAILED, WRONG_REQUEST = 1, 2
 INTERRUPTED = 130  # what shells expect after Ctrl-C, and typer ends with
 
 
-class WrongRequest(ValueError):
-    """The request cannot be carried out as given (exit code 2). `problems`: one text a mistake."""
-
-    def __init__(self, problems: str | Iterable[str]):
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
-        super().__init__("\n".join(self.problems))
+class WrongRequest(BadInput):
+    """The request cannot be carried out as given (exit code 2)."""
 
 
 class RunFailed(RuntimeError):

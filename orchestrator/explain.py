@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import ensembles
+from ensembles.errors import nearest
 from ensembles.submission import same_submissions
 
 from .errors import WrongRequest
@@ -28,11 +29,8 @@ def why(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, Any]:
         found = ensembles.explain(vote.rule, ordered, image_id)
         if found:
             return found
-    from difflib import get_close_matches
-
     known = [str(i) for t in (ballot.test, ballot.oof) if t for i in next(iter(t.values())).ids]
-    near = get_close_matches(image_id, known[:20_000], 1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    hint = nearest(image_id, known[:20_000])
     raise WrongRequest(f"--why {image_id!r}: no photograph of that id was voted on.{hint}")
 
 

@@ -13,7 +13,7 @@ from .store import Store
 from .units import Photographs, Unit, codec_of, column, in_fold, labels_of
 
 if TYPE_CHECKING:
-    from members.dataset import Photos
+    from members.photos import Photos
 
 
 def write_photographs(photographs: Photographs, store: Store) -> None:
@@ -42,8 +42,9 @@ def read_photographs(store: Store) -> Photographs:
 
 def photos_of(frame: pd.DataFrame, unit: Unit, config: dict, shared: dict, part: str) -> Photos:
     """Decoded photographs of the size that the unit's recipe wants, with the unit's labels."""
-    from members import augment, images, sampling
-    from members.dataset import Photos
+    from members import augment, images
+    from members.columns import columns_of
+    from members.photos import Photos
 
     recipe = unit.member.recipe
     codec = codec_of(unit.member, shared["photographs"].codec)
@@ -59,7 +60,7 @@ def photos_of(frame: pd.DataFrame, unit: Unit, config: dict, shared: dict, part:
             folder=config["cache"],
         )
     labels = labels_of(frame, codec).astype(np.int64)
-    columns = sampling.columns_of(frame, shared["photographs"].codec) if part == "train" else {}
+    columns = columns_of(frame, shared["photographs"].codec) if part == "train" else {}
     return Photos(shared[key], labels, columns=columns)
 
 

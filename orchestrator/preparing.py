@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from ensembles import places
 from members.background_copy import FEW, MOST, SHEET, Copied, remove_background
 from members.errors import BadInput
 
@@ -43,7 +43,7 @@ def prepare(
     if copied.kept:
         _show(copied, target, console)
     if json_file:
-        json_file.write_text(json.dumps(_record(copied), indent=2, ensure_ascii=False) + "\n")
+        places.write_json(json_file, _record(copied))
     if copied.problems:
         raise BadInput(copied.problems)
 

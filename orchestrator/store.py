@@ -1,7 +1,7 @@
 """A run folder, on a local disk or under `s3://`: the same calls, and writes that never tear.
 
-Every file is written under another name and moved into place (an object store's put is already
-all-or-nothing), so whoever reads sees the old content or the new, whenever a process dies.
+Every file is written as `ensembles.places` does: a reader sees the old content or the new,
+whenever a process or the machine dies.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import uuid
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pyarrow import fs
+
+from ensembles import places
 
 from .errors import WrongRequest
 
@@ -23,15 +24,10 @@ class Store:
     """Files below `root`; every `path` is relative to it, with forward slashes."""
 
     def __init__(self, root: str | Path):
-        root = str(root)
-        self.local = "://" not in root
-        if self.local:
-            root = str(Path(root).absolute())
-            self._fs: fs.FileSystem = fs.LocalFileSystem()
-            self._base = root
-        else:
-            self._fs, self._base = fs.FileSystem.from_uri(root)
-        self.root = root.rstrip("/")
+        root = str(root) if "://" in str(root) else str(Path(root).absolute())
+        self._fs, self._base = fs.FileSystem.from_uri(root)
+        self.local = self._fs.type_name == "local"
+        self.root = self._base if self.local else root.rstrip("/")
 
     def __reduce__(self):
         return (Store, (self.root,))
@@ -56,26 +52,15 @@ class Store:
             return stream.read()
 
     def write(self, path: str, content: bytes | memoryview | str) -> None:
-        """Replace `path` as a whole."""
+        """Replace `path` as a whole, durably."""
         content = content.encode() if isinstance(content, str) else content
-        target = self._at(path)
-        self._fs.create_dir(target.rsplit("/", 1)[0], recursive=True)
-        if not self.local:
-            with self._fs.open_output_stream(target) as stream:
-                stream.write(content)
-            return
-        aside = f"{target}.{uuid.uuid4().hex[:8]}.tmp"
-        with Path(aside).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).replace(target)
+        places.write_bytes(self._at(path), content, None if self.local else self._fs)
 
     def read_json(self, path: str) -> Any:
         return json.loads(self.read(path))
 
     def write_json(self, path: str, value: Any) -> None:
-        self.write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        self.write(path, places.json_bytes(value))
 
     def delete(self, path: str) -> None:
         """Remove a file or a whole folder; nothing happens where there is none."""
@@ -99,7 +84,7 @@ class Store:
         with (folder / ".lock").open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
                 raise WrongRequest(

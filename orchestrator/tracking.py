@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from members.errors import first_line
+
 from .errors import WrongRequest
 from .store import Store
 from .trackers import TRACKERS, Tracker, mlflow_client, mlflow_uri
@@ -73,8 +75,9 @@ def complaints(units: Sequence[Unit], store: Store) -> list[str]:
     lines = []
     for unit in units:
         with suppress(FileNotFoundError):
-            name, *rest = store.read(f"{unit.path}/{_FAILED}").decode().strip().splitlines()
-            lines.append(f"{unit.title}: {name} lost some of its curves: {rest[-1]}")
+            name, _, why = store.read(f"{unit.path}/{_FAILED}").decode().partition("\n")
+            last = why.strip().rpartition("\n")[2] or "no reason was kept"
+            lines.append(f"{unit.title}: {name} lost some of its curves: {last}")
     return lines
 
 
@@ -109,9 +112,8 @@ def prepare(trackers: Sequence[str], store: Store, project: str) -> None:
     try:
         mlflow_client(store, project)
     except Exception as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WrongRequest(
-            f"tracking: mlflow at {mlflow_uri(store)} does not answer: {line}. Set "
+            f"tracking: mlflow at {mlflow_uri(store)} does not answer: {first_line(error)}. Set "
             "MLFLOW_TRACKING_URI, or leave mlflow out of `tracking`."
         ) from error
 

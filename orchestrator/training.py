@@ -110,14 +110,14 @@ def resolve(spec: Spec, photographs: Photographs, store: Store):
 
 def check_recipes(spec: Spec) -> list[str]:
     """Every recipe that could not be trained, those a search may draw included. Imports torch."""
-    from members import recipe as recipes
+    from members.check import recipe_problems
 
     problems: dict[str, None] = {}
     if spec.resources.gpus == 0:
         problems |= dict.fromkeys(device_problems(spec, spec.members))
     for member in spec.members:
         for recipe in spec.recipes_of(member):
-            problems |= dict.fromkeys(f"{member.name}: {text}" for text in recipes.check(recipe))
+            problems |= dict.fromkeys(f"{member.name}: {text}" for text in recipe_problems(recipe))
     return list(problems)
 
 
@@ -133,7 +133,7 @@ def device_problems(spec: Spec, members: Iterable[Member]) -> list[str]:
 
 def cost_of(photographs: Photographs) -> Callable[[Member], float]:
     """Multiply-accumulates of training one unit: what decides who goes first. Imports torch."""
-    from members import recipe as recipes
+    from members.cost import multiply_accumulates
 
     known: dict[tuple, float] = {}
 
@@ -142,7 +142,7 @@ def cost_of(photographs: Photographs) -> Callable[[Member], float]:
         key = (recipe.model, recipe.image_size)
         if key not in known:
             n_classes = len(units.codec_of(member, photographs.codec).classes)
-            known[key] = recipes.flops(recipe, n_classes)
+            known[key] = multiply_accumulates(recipe, n_classes)
         return 3 * known[key] * recipe.epochs * len(photographs.train)
 
     return cost

@@ -42,11 +42,11 @@ def write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:
     """What a killed unit goes on from. An epoch that is kept is there before the state knows it."""
     import torch
 
-    from members import fit, models
+    from members import fit, saving
 
     number = len(state["history"])
     if number in kept_epochs(state["history"], unit.member.recipe):
-        weights = models.to_bytes(fit.last_weights(state))
+        weights = saving.to_bytes(fit.last_weights(state))
         store.write(answers.weights_path(unit, number), weights)
     content = io.BytesIO()
     torch.save(state, content)

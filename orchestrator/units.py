@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from members import folds
-from members.codec import age_class
+from members.columns import age_class
 from members.table import Codec
 
 from .spec import Member, Spec

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from members.errors import first_line
 from members.ranks import ALONE, LostContact, RaisedByAll, Ranks
 
 from . import answers
@@ -99,9 +100,9 @@ def _reporter(unit: Unit, config: dict[str, Any], report: Report) -> Report:
 
 def describe(error: Exception) -> str:
     """One line for people."""
-    text = str(error).strip().splitlines()
-    name = "" if type(error).__module__.startswith("members") else f"{type(error).__name__}: "
-    return name + (text[0] if text else "")
+    line, kind = first_line(error), type(error).__name__
+    ours = type(error).__module__.startswith("members")
+    return line if ours or line == kind else f"{kind}: {line}"
 
 
 def run_unit(unit: Unit, store: Store, config: dict, shared: dict, send: Report) -> None:
@@ -138,8 +139,8 @@ def _train(
 ):
     """The weights that the unit keeps, and a record of how they came about."""
     from members import fit
-    from members.dataset import with_statistics
     from members.errors import BadInput
+    from members.statistics import with_statistics
 
     photographs, ranks = shared["photographs"], shared["ranks"]
     recipe = unit.member.recipe
@@ -215,7 +216,7 @@ def _predict(unit: Unit, store: Store, config, shared, weights, record: dict, de
     Of the weights that the unit keeps (None: they stand in its folder) and of each epoch that it
     keeps. With a common epoch it keeps epochs only: `assemble` knows which of them speaks.
     """
-    from members import models
+    from members import models, saving
     from members.predict import for_test, predict
     from members.recipe_blocks import Statistics
 
@@ -244,13 +245,13 @@ def _predict(unit: Unit, store: Store, config, shared, weights, record: dict, de
     ranks.from_first(lambda: None)  # the first has written what the others read now
     kept = kept_epochs(record["history"], recipe)
     for epoch in kept:
-        models.load_bytes(model, store.read(answers.weights_path(unit, epoch)))
+        saving.load_bytes(model, store.read(answers.weights_path(unit, epoch)))
         write_tables(epoch)
     shown = record["best_epoch"]
     if recipe.select != "common_epoch":
         shown = None
         if weights is None:
-            models.load_bytes(model, store.read(answers.weights_path(unit)))
+            saving.load_bytes(model, store.read(answers.weights_path(unit)))
         else:
             model.load_state_dict(weights)
         write_tables()
@@ -259,7 +260,7 @@ def _predict(unit: Unit, store: Store, config, shared, weights, record: dict, de
     # of one network: the epochs that are kept besides cost as much each
     seconds = (time.perf_counter() - started) / (len(kept) + (shown is None))
     if weights is not None and shown is None:
-        store.write(answers.weights_path(unit), models.to_bytes(model))
+        store.write(answers.weights_path(unit), saving.to_bytes(model))
     for epoch in submitted_epochs(record["history"], recipe):
         answers.write_submissions(unit, store, epoch)
     if "oof" in parts:

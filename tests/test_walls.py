@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,29 @@ def files(package: str) -> list[Path]:
 def test_a_package_does_not_look_over_its_wall(package, forbidden):
     crossings = {str(f): imports(f) & forbidden for f in files(package) if imports(f) & forbidden}
     assert crossings == {}
+
+
+def imported_files(path: Path, among: dict[str, Path]) -> set[str]:
+    """Which of the modules `among` a file imports, inside functions and for types too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in among else node.module for name in names}
+    return found & among.keys()
+
+
+@pytest.mark.parametrize("package", ["members", "ensembles"])
+def test_no_file_imports_itself_by_way_of_others(package):
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in files(package)
+    }
+    imported = {name: imported_files(path, modules) - {name} for name, path in modules.items()}
+    assert any(imported.values())
+    TopologicalSorter(imported).prepare()  # raises CycleError, which names the circle
 
 
 def test_ray_is_imported_in_four_files_at_most():

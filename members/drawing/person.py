@@ -1,4 +1,4 @@
-"""Who somebody is: what stays the same in all their photos.
+"""A drawn person: what stays the same in all their photos.
 
 Gender and age show in many signs that overlap between the classes (hair, brows, lips, shoulders;
 grey, wrinkles, hairline, glasses, a collar), as they do in people. The room says nothing about

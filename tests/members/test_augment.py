@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from members.augment import CHAINS, Chain, chain_of, compiled, crop_of
+from members.augment import chain_of, compiled, crop_of
+from members.chains import CHAINS, Chain
 from members.recipe import Recipe
 from tests.members.drawn import shapes
 

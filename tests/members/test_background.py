@@ -18,10 +18,10 @@ from PIL import Image
 from members import background, sample
 from members.background_copy import FORMATS, JOURNAL, SHEET, remove_background
 from members.contact_sheet import contact_sheet
+from members.decode import decode
 from members.drawing import portrait
 from members.drawing.person import person
 from members.errors import BadInput
-from members.images import decode
 from members.listing import SUFFIXES
 from tests.members.data_fixtures import write_photo
 

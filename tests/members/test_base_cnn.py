@@ -2,16 +2,18 @@ import pytest
 import torch
 
 from members import models
-from members.recipe import Recipe, check, flops
+from members.check import recipe_problems
+from members.cost import multiply_accumulates
+from members.recipe import Recipe
 from tests.members.trained import recipe, states
 
 
 def test_it_is_known_by_its_name_like_any_network_of_timm():
     assert "base_cnn" in models.names()
-    assert check(Recipe(model="base_cnn", image_size=[128, 96])) == []
-    (problem,) = check(Recipe(model="base_cmn"))
+    assert recipe_problems(Recipe(model="base_cnn", image_size=[128, 96])) == []
+    (problem,) = recipe_problems(Recipe(model="base_cmn"))
     assert "Did you mean 'base_cnn'" in problem
-    assert "publishes no weights" in check(Recipe(model="base_cnn", pretrained=True))[0]
+    assert "publishes no weights" in recipe_problems(Recipe(model="base_cnn", pretrained=True))[0]
 
 
 def test_three_convolutions_and_a_linear_layer():
@@ -23,16 +25,24 @@ def test_three_convolutions_and_a_linear_layer():
 
 def test_its_multiplications_are_those_of_its_layers():
     macs = 122 * 90 * 4704 + 120 * 88 * 18_432 + 58 * 42 * 73_728 + 128 * 18
-    assert flops(Recipe(model="base_cnn", image_size=[128, 96]), 18) == pytest.approx(macs)
+    assert multiply_accumulates(
+        Recipe(model="base_cnn", image_size=[128, 96]), 18
+    ) == pytest.approx(macs)
 
 
 def test_dropout_is_the_recipe_s_and_drop_path_is_none_of_its():
     assert models.build(Recipe(model="base_cnn", dropout=0.5), 3).drop2.p == 0.5
-    assert "drop_path: base_cnn has none" in check(Recipe(model="base_cnn", drop_path=0.1))[0]
+    assert (
+        "drop_path: base_cnn has none"
+        in recipe_problems(Recipe(model="base_cnn", drop_path=0.1))[0]
+    )
 
 
 def test_a_photo_too_small_for_it_is_refused():
-    assert "image_size: base_cnn does not take" in check(Recipe(model="base_cnn", image_size=10))[0]
+    assert (
+        "image_size: base_cnn does not take"
+        in recipe_problems(Recipe(model="base_cnn", image_size=10))[0]
+    )
 
 
 def test_it_trains_and_may_be_frozen_up_to_a_convolution():

@@ -2,19 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from members.augment import CHAINS
-from members.dataset import (
-    Loader,
-    Photos,
-    add_noise,
-    derived_seed,
-    in_batches,
-    measured,
-    to_input,
-    with_statistics,
-)
+from members.chains import CHAINS
+from members.dataset import Loader, add_noise, derived_seed, in_batches, to_input
+from members.photos import Photos
 from members.recipe import Recipe
 from members.recipe_blocks import Statistics
+from members.statistics import measured, with_statistics
 from tests.members.drawn import shapes
 
 

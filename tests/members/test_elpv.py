@@ -36,7 +36,7 @@ def package(tmp_path, monkeypatch) -> Path:
 
 def test_the_tables_read_as_photographs_with_four_levels(tmp_path, package):
     folder = tmp_path / "elpv"
-    assert elpv.prepare(folder)
+    assert elpv.write(folder)
     data = read_train("table", folder / "photos.csv")
     assert data.notes == []
     assert set(data.codec.classes) == set(elpv.LEVELS.values())
@@ -57,7 +57,7 @@ def test_the_tables_read_as_photographs_with_four_levels(tmp_path, package):
 
 def test_whole_modules_of_about_60_cells_are_held_back(tmp_path, package):
     folder = tmp_path / "elpv"
-    elpv.prepare(folder)
+    elpv.write(folder)
     data = read_train("table", folder / "photos.csv")
     test = read_test("table", folder / "test.csv", data.codec)
     groups = pd.concat([data.frame, test])["group"].value_counts().to_dict()
@@ -97,6 +97,6 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, package):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(BadInput, match="left alone"):
-        elpv.prepare(tmp_path / "mine")
+        elpv.write(tmp_path / "mine")
     with pytest.raises(BadInput, match="is a file"):
-        elpv.prepare(tmp_path / "mine" / "thesis.txt")
+        elpv.write(tmp_path / "mine" / "thesis.txt")

@@ -7,9 +7,9 @@ from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
 from members import models
-from members.dataset import Photos
 from members.errors import BadInput
 from members.fit import Diverged, best_weights, fit, scores
+from members.photos import Photos
 from members.predict import predict
 from members.recipe import LOSSES
 from tests.members.drawn import SHAPES, shapes

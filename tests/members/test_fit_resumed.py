@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from members import epochs as epochs_module
-from members import models
+from members import models, saving
 from members.errors import BadInput
 from members.fit import best_weights, fit
 from tests.members.drawn import SHAPES
@@ -104,7 +104,7 @@ def test_fp16_s_loss_scale_goes_on_where_it_stopped(monkeypatch):
 
 def test_pretrained_weights_are_read_once_and_not_again_on_resuming(tmp_path):
     file = tmp_path / "weights.safetensors"
-    models.save(models.build(recipe(), SHAPES), file)
+    saving.save(models.build(recipe(), SHAPES), file)
     settings = recipe(pretrained=str(file), lr=1e-3)
     _, after = states(settings)
     file.unlink()

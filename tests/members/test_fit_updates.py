@@ -7,7 +7,8 @@ import torch
 from members import models, sampling
 from members.dataset import ORDER, WEIGHTS, derived_seed, to_input
 from members.fit import best_weights
-from members.losses import loss_of, shares_of
+from members.losses import loss_of
+from members.mixing import shares_of
 from members.predict import predict
 from tests.members.drawn import SHAPES, shapes
 from tests.members.trained import TRAIN, VALID, recipe, same_weights, states

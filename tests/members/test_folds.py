@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from members import folds, sampling
+from members import folds
 from members.codec import PROFILES, Codec
+from members.columns import age_groups
 from members.errors import BadInput
 from tests.members.data_fixtures import made_up_frame
 
@@ -136,11 +137,11 @@ def test_a_class_without_photos_is_told_once():
 
 def test_verify_refuses_a_group_in_two_folds():
     frame = made_up_frame([0, 0, 1, 1], ["x", "x", "y", "y"])
-    folds.verify(frame, np.array([0, 0, 1, 1]))
+    folds.require_whole_groups(frame, np.array([0, 0, 1, 1]))
     with pytest.raises(BadInput, match="1 groups stand in more than one fold: x"):
-        folds.verify(frame, np.array([0, 1, 1, 1]))
+        folds.require_whole_groups(frame, np.array([0, 1, 1, 1]))
     with pytest.raises(BadInput, match="x"):
-        folds.verify(frame, np.array([0, -1, 1, 1]))
+        folds.require_whole_groups(frame, np.array([0, -1, 1, 1]))
 
 
 def test_counts_of_classes_by_fold():
@@ -169,7 +170,7 @@ def test_a_balanced_holdout_takes_as_many_people_from_each_of_nine_age_groups():
     frame = aged(np.concatenate([rng.integers(18, 61, 500), [60] * 8]))
     fold = folds.assign(frame, "balanced_holdout", n=5)
     held = frame[fold == 0].drop_duplicates("group")
-    counts = np.bincount(sampling.age_groups(held["age_years"].to_numpy()))
+    counts = np.bincount(age_groups(held["age_years"].to_numpy()))
     assert counts.tolist() == [5] * 9
     assert (fold == 0).sum() == 9 * 5 * 7  # whole people
     assert set(fold) == {-1, 0}

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from members import models
-from members.recipe import Recipe, check
+from members import models, saving
+from members.check import recipe_problems
+from members.recipe import Recipe
 
 
 def recipe(model, **settings):
@@ -16,7 +17,7 @@ def test_a_vit_s_position_table_follows_the_image_size(tmp_path):
     # a table that rises along the height and is the same along the width, at any resolution
     table = torch.linspace(0, 1, 4).view(1, 4, 1, 1).expand(1, 4, 4, source.embed_dim)
     source.pos_embed.data[:, 1:] = table.reshape(1, 16, -1)
-    models.save(source, tmp_path / "weights.safetensors")
+    saving.save(source, tmp_path / "weights.safetensors")
     settings = recipe(
         "test_vit", image_size=[128, 64], pretrained=f"{tmp_path}/weights.safetensors"
     )
@@ -32,9 +33,9 @@ def test_a_swin_s_window_and_position_tables_follow_the_image_size(tmp_path):
     # rises with the vertical distance, which goes from -6 to 6, and is the same for all horizontal
     table = torch.linspace(-6, 6, 13).view(13, 1, 1).expand(13, 13, 12).reshape(169, 12)
     source.layers[2].blocks[0].attn.relative_position_bias_table.data.copy_(table)
-    models.save(source, tmp_path / "weights.safetensors")
+    saving.save(source, tmp_path / "weights.safetensors")
     settings = recipe(name, image_size=[128, 64], pretrained=f"{tmp_path}/weights.safetensors")
-    assert check(settings) == []
+    assert recipe_problems(settings) == []
     model = models.build(settings, 3)
     attention = model.layers[2].blocks[0].attn
     # 128 x 64 in patches of 4, halved twice, is 8 x 4: a window of 7 x 4, distances -6..6 and -3..3
@@ -56,7 +57,7 @@ def test_a_swin_s_window_and_position_tables_follow_the_image_size(tmp_path):
     ],
 )
 def test_a_size_whose_edge_the_patches_would_drop_is_refused_with_the_nearest(name, size, nearest):
-    (problem,) = check(recipe(name, image_size=size))
+    (problem,) = recipe_problems(recipe(name, image_size=size))
     assert f"does not take {size}" in problem
     assert str(nearest) in problem
-    assert check(recipe(name, image_size=nearest)) == []
+    assert recipe_problems(recipe(name, image_size=nearest)) == []

@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 from members import images
+from members.crop import crop_problems
+from members.decode import decode
 from members.errors import BadInput
+from members.scan import COLUMNS, _inspect, scan, unreadable
 from tests.members.data_fixtures import picture, write_photo
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)
@@ -30,8 +33,8 @@ def close(pixel, colour, by: int = 12) -> bool:
 
 
 def test_a_png_is_decoded_exactly_and_a_jpeg_nearly(tmp_path):
-    assert (images.decode(write_photo(tmp_path / "a.png", 1)) == picture(seed=1)).all()
-    found = images.decode(write_photo(tmp_path / "a.jpg", 1, height=48, width=32))
+    assert (decode(write_photo(tmp_path / "a.png", 1)) == picture(seed=1)).all()
+    found = decode(write_photo(tmp_path / "a.jpg", 1, height=48, width=32))
     assert found.shape == (48, 32, 3)
     assert found.dtype == np.uint8
     assert np.abs(found.astype(int) - picture(48, 32, 1)).mean() < 4
@@ -40,15 +43,15 @@ def test_a_png_is_decoded_exactly_and_a_jpeg_nearly(tmp_path):
 def test_grey_photos_have_three_equal_channels(tmp_path):
     grey = picture()[..., 0]
     Image.fromarray(grey).save(tmp_path / "grey.png")
-    assert (images.decode(tmp_path / "grey.png") == grey[..., None]).all()
+    assert (decode(tmp_path / "grey.png") == grey[..., None]).all()
     Image.fromarray(grey).save(tmp_path / "grey.jpg")
-    assert images.decode(tmp_path / "grey.jpg").shape == (24, 18, 3)
+    assert decode(tmp_path / "grey.jpg").shape == (24, 18, 3)
 
 
 def test_16_bit_grey_is_scaled_not_clipped(tmp_path):
     wide = np.array([[0, 257, 32768, 65535]], dtype=np.uint16).repeat(3, axis=0)
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    assert images.decode(tmp_path / "wide.png")[0, :, 0].tolist() == [0, 1, 128, 255]
+    assert decode(tmp_path / "wide.png")[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
 def test_transparent_pixels_are_laid_over_white(tmp_path):
@@ -56,7 +59,7 @@ def test_transparent_pixels_are_laid_over_white(tmp_path):
     alpha[0, 0], alpha[0, 1] = 0, 128
     rgb = np.array([[RED, RED, RED]], dtype=np.uint8)
     Image.fromarray(np.dstack([rgb, alpha])).save(tmp_path / "alpha.png")
-    clear, half, solid = images.decode(tmp_path / "alpha.png")[0]
+    clear, half, solid = decode(tmp_path / "alpha.png")[0]
     assert clear.tolist() == [255, 255, 255]
     assert close(half, (np.array(RED) + 255) / 2, by=2)
     assert solid.tolist() == list(RED)
@@ -65,21 +68,21 @@ def test_transparent_pixels_are_laid_over_white(tmp_path):
 def test_palette_photos_with_and_without_transparency(tmp_path):
     palette = halves().quantize(4)
     palette.save(tmp_path / "palette.png")
-    found = images.decode(tmp_path / "palette.png")
+    found = decode(tmp_path / "palette.png")
     assert close(found[5, 5], RED, 3)
     assert close(found[5, 35], BLUE, 3)
     red = palette.getpixel((5, 5))
     palette.save(tmp_path / "clear.png", transparency=red)
-    found = images.decode(tmp_path / "clear.png")
+    found = decode(tmp_path / "clear.png")
     assert found[5, 5].tolist() == [255, 255, 255]
     assert close(found[5, 35], BLUE, 3)
 
 
 def test_cmyk_and_one_bit_photos_become_rgb(tmp_path):
     halves().convert("CMYK").save(tmp_path / "print.jpg", quality=95)
-    assert close(images.decode(tmp_path / "print.jpg")[5, 5], RED, 30)
+    assert close(decode(tmp_path / "print.jpg")[5, 5], RED, 30)
     halves().convert("1").save(tmp_path / "bits.png")
-    assert set(np.unique(images.decode(tmp_path / "bits.png"))) <= {0, 255}
+    assert set(np.unique(decode(tmp_path / "bits.png"))) <= {0, 255}
 
 
 @pytest.mark.parametrize(
@@ -97,9 +100,9 @@ def test_exif_rotation_is_undone(tmp_path, tag, turn):
     exif = Image.Exif()
     exif[0x0112] = tag
     halves().save(tmp_path / "turned.png", exif=exif)
-    assert (images.decode(tmp_path / "turned.png") == turn(np.asarray(halves()))).all()
+    assert (decode(tmp_path / "turned.png") == turn(np.asarray(halves()))).all()
     halves().save(tmp_path / "turned.jpg", exif=exif)
-    row = images.scan([tmp_path / "turned.jpg"]).iloc[0]
+    row = scan([tmp_path / "turned.jpg"]).iloc[0]
     assert (row["height"], row["width"]) == ((40, 20) if tag in (6, 8) else (20, 40))
 
 
@@ -131,7 +134,7 @@ def broken_files(folder):
 def test_broken_photos_raise_with_their_path_and_reason(tmp_path):
     for name, said in broken_files(tmp_path).items():
         with pytest.raises(BadInput, match=re.escape(name) + ".*" + said):
-            images.decode(tmp_path / name)
+            decode(tmp_path / name)
 
 
 # ---------------------------------------------------------------- scan
@@ -141,7 +144,7 @@ def test_a_scan_says_what_every_file_is(tmp_path):
     good = write_photo(tmp_path / "good.jpg", height=30, width=20)
     broken = broken_files(tmp_path)
     paths = [good, *(tmp_path / name for name in broken), good]
-    found = images.scan(paths)
+    found = scan(paths)
     assert found["path"].tolist() == [str(path) for path in paths]
     assert (found.iloc[0] == found.iloc[-1]).all()
     first = found.iloc[0]
@@ -156,9 +159,9 @@ def test_a_scan_says_what_every_file_is(tmp_path):
 
 def test_unreadable_photos_are_one_problem_with_three_examples(tmp_path):
     good = write_photo(tmp_path / "good.jpg")
-    assert images.unreadable(images.scan([good])) == []
+    assert unreadable(scan([good])) == []
     broken = [tmp_path / name for name in broken_files(tmp_path)]
-    (text,) = images.unreadable(images.scan([good, *broken]))
+    (text,) = unreadable(scan([good, *broken]))
     assert "8 of 9 photos cannot be read" in text
     assert "zero.jpg: has zero bytes" in text
     assert "and 5 more" in text
@@ -168,23 +171,22 @@ def test_a_memo_spares_the_second_scan_and_notices_changes(tmp_path, monkeypatch
     paths = [write_photo(tmp_path / f"{i}.jpg", i) for i in range(5)]
     memo = tmp_path / "memo" / "scan.parquet"
     seen = []
-    first = images.scan(paths, memo, lambda done, total: seen.append((done, total)))
+    first = scan(paths, memo, lambda done, total: seen.append((done, total)))
     assert seen == [(i, 5) for i in range(1, 6)]
 
     read = []
-    inspect = images._inspect
-    monkeypatch.setattr(images, "_inspect", lambda path: read.append(path) or inspect(path))
-    pd.testing.assert_frame_equal(images.scan(paths, memo), first)
+    monkeypatch.setattr("members.scan._inspect", lambda path: read.append(path) or _inspect(path))
+    pd.testing.assert_frame_equal(scan(paths, memo), first)
     assert read == []
 
     write_photo(paths[2], 99)
     os.utime(paths[2], ns=(1, 1))
-    again = images.scan(paths, memo)
+    again = scan(paths, memo)
     assert read == [str(paths[2])]
     assert (again["digest"] != first["digest"]).tolist() == [False, False, True, False, False]
 
     paths[3].unlink()
-    assert "no such file" in images.scan(paths, memo)["problem"][3]
+    assert "no such file" in scan(paths, memo)["problem"][3]
     assert [file.name for file in memo.parent.iterdir()] == ["scan.parquet"]
 
 
@@ -192,19 +194,19 @@ def test_a_memo_that_cannot_be_read_is_made_anew(tmp_path):
     path = write_photo(tmp_path / "a.jpg")
     memo = tmp_path / "scan.parquet"
     memo.write_text("not parquet")
-    assert images.scan([path], memo)["problem"].tolist() == [""]
+    assert scan([path], memo)["problem"].tolist() == [""]
     assert len(pd.read_parquet(memo)) == 1
 
 
 def test_an_empty_scan_has_its_columns():
-    assert list(images.scan([]).columns) == list(images.COLUMNS)
+    assert list(scan([]).columns) == list(COLUMNS)
 
 
 # ---------------------------------------------------------------- pixels
 
 
 def cached(folder, paths, **named):
-    digests = images.scan(paths)["digest"].tolist()
+    digests = scan(paths)["digest"].tolist()
     request = {"size": (12, 9), "crop": None, "folder": folder} | named
     return images.pixels(paths, digests, **request)
 
@@ -248,11 +250,11 @@ def test_a_crop_larger_than_a_photo_is_refused_with_examples(tmp_path):
         cached(tmp_path / "cache", paths, crop=(28, 10))
     assert not list((tmp_path / "cache").glob("*.npy"))
     assert not list((tmp_path / "cache").glob("*.part"))
-    (text,) = images.crop_problems(images.scan(paths), (28, 10))
+    (text,) = crop_problems(scan(paths), (28, 10))
     assert "0.png is 24x18" in text
-    assert images.crop_problems(images.scan(paths), (24, 0.5)) == []
-    assert images.crop_problems(images.scan(paths), None) == []
-    assert "above 0" in images.crop_problems(images.scan(paths), (0, 10))[0]
+    assert crop_problems(scan(paths), (24, 0.5)) == []
+    assert crop_problems(scan(paths), None) == []
+    assert "above 0" in crop_problems(scan(paths), (0, 10))[0]
 
 
 def test_unreadable_photos_leave_no_cache(tmp_path):
@@ -267,7 +269,6 @@ def test_the_cache_is_opened_not_made_again_until_something_changes(tmp_path, mo
     paths = [write_photo(tmp_path / f"{i}.png", i) for i in range(3)]
     first = np.array(cached(tmp_path / "cache", paths))
     decoded = []
-    decode = images.decode
     monkeypatch.setattr(images, "decode", lambda path: decoded.append(path) or decode(path))
     assert (cached(tmp_path / "cache", paths) == first).all()
     assert decoded == []
@@ -302,7 +303,6 @@ def test_too_little_disk_is_told_before_anything_is_written(tmp_path, monkeypatc
 def _open_at_once(start, folder, paths, digests, lines):
     start.wait()
     decoded = []
-    decode = images.decode
     images.decode = lambda path: decoded.append(path) or decode(path)
     found = images.pixels(paths, digests, size=(12, 9), crop=None, folder=folder)
     lines.put((len(decoded), int(found.sum(dtype=np.int64))))
@@ -310,7 +310,7 @@ def _open_at_once(start, folder, paths, digests, lines):
 
 def test_processes_that_ask_at_once_build_it_once(tmp_path):
     paths = [write_photo(tmp_path / f"{i}.png", i) for i in range(40)]
-    digests = images.scan(paths)["digest"].tolist()
+    digests = scan(paths)["digest"].tolist()
     context = multiprocessing.get_context("fork")
     start, lines = context.Barrier(3), context.Queue()
     work = (start, tmp_path / "cache", paths, digests, lines)

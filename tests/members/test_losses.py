@@ -6,7 +6,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
 from members.errors import BadInput
-from members.losses import LOSSES, class_weights, loss_of, shares_of
+from members.losses import LOSSES, class_weights, loss_of
+from members.mixing import shares_of
 from members.recipe import Recipe
 from tests.members.drawn import SHAPES
 

@@ -13,11 +13,12 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 from torch.nn import functional
 
-from members import models, timm_import, weights
-from members.dataset import Photos
+from members import models, saving, timm_import, weights
+from members.check import recipe_problems
 from members.errors import BadInput
+from members.photos import Photos
 from members.predict import predict
-from members.recipe import Recipe, check
+from members.recipe import Recipe
 from tests.members.drawn import shapes
 
 TINY = ("test_efficientnet", "test_resnet", "test_convnext", "test_vit")
@@ -90,17 +91,17 @@ def test_statistics_come_from_where_the_recipe_says():
 @pytest.mark.parametrize("name", TINY)
 def test_saved_weights_come_back_bit_for_bit(tmp_path, name):
     model = models.build(recipe(name), 3).to(memory_format=torch.channels_last)
-    models.save(model, tmp_path / "model.safetensors")
+    saving.save(model, tmp_path / "model.safetensors")
     other = models.build(recipe(name), 3)
     assert not same(state_of(model), state_of(other))
-    models.load(other, tmp_path / "model.safetensors")
+    saving.load(other, tmp_path / "model.safetensors")
     assert same(state_of(model), state_of(other))
-    assert same(state_of(model), safetensors.torch.load(models.to_bytes(model.state_dict())))
+    assert same(state_of(model), safetensors.torch.load(saving.to_bytes(model.state_dict())))
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
-    models.save(models.build(recipe(), 3), path)
+    saving.save(models.build(recipe(), 3), path)
     before = path.read_bytes()
 
     def half_a_file(tensors, file):
@@ -109,17 +110,17 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
 
     monkeypatch.setattr(safetensors.torch, "save_file", half_a_file)
     with pytest.raises(OSError, match="disk full"):
-        models.save(models.build(recipe(), 3), path)
+        saving.save(models.build(recipe(), 3), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_weights_of_another_network_are_not_loaded(tmp_path):
-    models.save(models.build(recipe(), 3), tmp_path / "model.safetensors")
+    saving.save(models.build(recipe(), 3), tmp_path / "model.safetensors")
     with pytest.raises(BadInput, match="does not fit"):
-        models.load(models.build(recipe(), 4), tmp_path / "model.safetensors")
+        saving.load(models.build(recipe(), 4), tmp_path / "model.safetensors")
     with pytest.raises(BadInput, match="does not fit"):
-        models.load_bytes(models.build(recipe(), 3), b"no weights at all")
+        saving.load_bytes(models.build(recipe(), 3), b"no weights at all")
 
 
 # -- weights to start from ------------------------------------------------------------------------
@@ -131,7 +132,7 @@ def test_a_weights_file_is_taken_over_whole_where_the_classes_agree(tmp_path, na
     source = models.build(recipe(name), 3)
     path = tmp_path / f"weights{suffix}"
     if suffix == ".safetensors":
-        models.save(source, path)
+        saving.save(source, path)
     else:
         wrapped = {"state_dict": {f"module.{k}": v for k, v in source.state_dict().items()}}
         torch.save(wrapped if "wrapped" in suffix else source.state_dict(), path)
@@ -142,9 +143,9 @@ def test_a_weights_file_is_taken_over_whole_where_the_classes_agree(tmp_path, na
 @pytest.mark.parametrize("name", TINY)
 def test_only_the_head_is_new_where_the_classes_differ(tmp_path, name):
     source = models.build(recipe(name), 1000)
-    models.save(source, tmp_path / "weights.safetensors")
+    saving.save(source, tmp_path / "weights.safetensors")
     settings = recipe(name, pretrained=str(tmp_path / "weights.safetensors"))
-    assert check(settings) == []
+    assert recipe_problems(settings) == []
     torch.manual_seed(1)
     model = models.build(settings, 3)
     ours, theirs = state_of(model), state_of(source)
@@ -156,11 +157,11 @@ def test_only_the_head_is_new_where_the_classes_differ(tmp_path, name):
 
 
 def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
-    models.save(models.build(recipe("test_convnext"), 3), tmp_path / "w.safetensors")
+    saving.save(models.build(recipe("test_convnext"), 3), tmp_path / "w.safetensors")
     settings = recipe("test_resnet", pretrained=f"{tmp_path}/w.safetensors")
     with pytest.raises(BadInput, match=r"do not fit test_resnet .*conv1.* is missing"):
         models.build(settings, 3)
-    assert "do not fit test_resnet" in check(settings)[0]
+    assert "do not fit test_resnet" in recipe_problems(settings)[0]
 
 
 def test_one_tensor_too_few_or_of_another_shape_is_named(tmp_path):
@@ -168,15 +169,15 @@ def test_one_tensor_too_few_or_of_another_shape_is_named(tmp_path):
     path = tmp_path / "w.safetensors"
     first = next(name for name in tensors if name.endswith("conv1.weight"))
 
-    models.save({k: v for k, v in tensors.items() if k != first}, path)
+    saving.save({k: v for k, v in tensors.items() if k != first}, path)
     with pytest.raises(BadInput, match=f"1 of .* {first} is missing"):
         models.build(recipe(pretrained=str(path)), 3)
 
-    models.save({**tensors, first: torch.zeros(2, 2)}, path)
+    saving.save({**tensors, first: torch.zeros(2, 2)}, path)
     with pytest.raises(BadInput, match=rf"{first} is \(2, 2\) instead of"):
         models.build(recipe(pretrained=str(path)), 3)
 
-    models.save({**tensors, "neck.weight": torch.zeros(2)}, path)
+    saving.save({**tensors, "neck.weight": torch.zeros(2)}, path)
     with pytest.raises(BadInput, match=r"neck\.weight is not in the network"):
         models.build(recipe(pretrained=str(path)), 3)
 
@@ -268,7 +269,7 @@ def test_a_package_s_weights_know_a_palace_and_a_daisy_when_they_see_one(name, i
 
 def test_a_package_s_weights_start_a_network_with_our_classes():
     settings = recipe("tf_efficientnet_lite0", pretrained=LITE0)
-    assert check(settings) == []
+    assert recipe_problems(settings) == []
     ours = state_of(models.build(settings, 18))
     theirs = list(torch.load(weights.in_package(LITE0[8:]), weights_only=True).values())
     assert ours["classifier.weight"].shape[0] == 18

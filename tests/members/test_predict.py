@@ -4,9 +4,10 @@ import torch
 from scipy.special import softmax as scipy_softmax
 
 from members import models
-from members.dataset import Photos
 from members.errors import BadInput
-from members.predict import VIEWS, for_test, precision, predict, softmax
+from members.photos import Photos
+from members.precision import precision
+from members.predict import VIEWS, for_test, predict, softmax
 from members.recipe import Recipe
 from tests.members.drawn import SHAPES, shapes
 

@@ -4,8 +4,9 @@ import pytest
 
 from members import sampling
 from members.codec import PROFILES, Codec
-from members.dataset import Photos
+from members.columns import AGE_GROUPS, age_groups, columns_of
 from members.errors import BadInput
+from members.photos import Photos
 from members.recipe import Recipe
 
 FRAME = pd.DataFrame(
@@ -16,7 +17,7 @@ FRAME = pd.DataFrame(
         "age_years": [18, 29, 30, 60],
     }
 )
-COLUMNS = sampling.columns_of(FRAME, PROFILES)
+COLUMNS = columns_of(FRAME, PROFILES)
 
 
 def photos(labels, **columns):
@@ -30,8 +31,8 @@ def recipe(**settings):
 
 def test_there_are_nine_age_groups_of_five_years():
     years = np.array([0, 18, 24, 25, 29, 30, 59, 60, 99])
-    assert len(sampling.AGE_GROUPS) == 9
-    assert [sampling.AGE_GROUPS[i] for i in sampling.age_groups(years)] == [
+    assert len(AGE_GROUPS) == 9
+    assert [AGE_GROUPS[i] for i in age_groups(years)] == [
         "<25", "<25", "<25", "25-29", "25-29", "30-34", "55-59", ">=60", ">=60",
     ]  # fmt: skip
 
@@ -41,7 +42,7 @@ def test_columns_name_what_a_photo_is():
     assert COLUMNS["gender"].tolist() == ["male", "female", "female", ""]
     assert COLUMNS["age_group"].tolist() == ["<25", "25-29", "30-34", ">=60"]
     single = Codec({"label": ("cat", "dog")})
-    assert sampling.columns_of(pd.DataFrame({"label": [1, 0]}), single)["label"].tolist() == [
+    assert columns_of(pd.DataFrame({"label": [1, 0]}), single)["label"].tolist() == [
         "dog",
         "cat",
     ]
@@ -80,7 +81,7 @@ def test_the_pool_holds_the_rows_that_are_named():
 
 def test_a_pool_that_is_empty_in_one_fold_s_training_part_is_refused():
     with pytest.raises(BadInput, match="no training photo has age '>=60'"):
-        sampling.check(
+        sampling.require_columns(
             recipe(mixing={"kind": "mixup", "partners": {"age": ">=60"}}),
             photos([0] * 4, **COLUMNS).take([0, 1]),
         )

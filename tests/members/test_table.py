@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from members.codec import age_class
+from members.columns import age_class
 from members.errors import BadInput
 from members.table import PROFILES, Codec, read_test, read_train
 from tests.members.data_fixtures import SEVEN, write_photo, write_profiles

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from members import sample
-from members.images import decode
+from members.decode import decode
 from orchestrator import data, units, worker
 from orchestrator.assemble import assemble
 from orchestrator.errors import WrongRequest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from members import elpv, fit, sample
-from members.dataset import Photos
+from members.photos import Photos
 from orchestrator import cli
 from orchestrator.spec import load
 

@@ -36,6 +36,22 @@ def test_what_was_written_is_read_back_and_listed(place):
         store.read("units/a/unit.json")
 
 
+def test_a_file_address_is_a_local_folder(tmp_path):
+    store = Store(f"file://{tmp_path}/run")
+    store.write("units/x", "y")
+    assert store.local
+    assert [path.name for path in (tmp_path / "run" / "units").iterdir()] == ["x"]
+    with store.lock():
+        assert (tmp_path / "run" / ".lock").exists()
+
+
+def test_what_a_store_writes_is_synced(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda opened: synced.append(os.fstat(opened).st_ino))
+    Store(tmp_path).write("unit.json", "{}")
+    assert synced == [(tmp_path / "unit.json").stat().st_ino, tmp_path.stat().st_ino]
+
+
 def test_a_store_travels_to_another_process(tmp_path):
     store = pickle.loads(pickle.dumps(Store(tmp_path)))
     store.write("x", "y")

@@ -122,10 +122,10 @@ def test_a_unit_that_lost_its_state_begins_its_curves_again(run):
     assert_told_once(board(folder), r.store.read_json(f"{unit.path}/unit.json")["history"])
 
 
-def test_a_run_folder_that_is_not_local_has_the_same_curves(run, tmp_path):
+def test_a_run_folder_that_is_not_local_has_the_same_curves(run, tmp_path, bucket):
     r = run("r", ["tensorboard"])
     unit = r.units("net")[0]
-    store = Store(f"file://{tmp_path}/remote")  # a URI: written as a whole, as to s3://
+    store = Store(f"{bucket}/remote")
     assert not store.local
     rows = [{"epoch": e, "train_loss": 1 / e, "seconds": 1.0} for e in (1, 2, 3)]
     first = trackers.TensorBoard(unit, store, "p")
@@ -134,7 +134,9 @@ def test_a_run_folder_that_is_not_local_has_the_same_curves(run, tmp_path):
     second = trackers.TensorBoard(unit, store, "p")
     second.begin(rows[:2])
     second.epoch(rows[2])
-    found = board(tmp_path / f"remote/tracking/tensorboard/{unit.path}")
+    file = f"tracking/tensorboard/{unit.path}/events.out.tfevents.unit"
+    Store(tmp_path).write("copy/events.out.tfevents.unit", store.read(file))
+    found = board(tmp_path / "copy")
     assert [(e.step, e.value) for e in found.Scalars("train_loss")] == [
         (row["epoch"], pytest.approx(row["train_loss"])) for row in rows
     ]
@@ -248,7 +250,7 @@ def test_a_tracker_that_fails_is_left_alone_and_said(run, monkeypatch):
     unit = r.units("net")[0]
     r.train([unit])
     assert units.is_done(unit, r.store, r.photographs.test_hash)
-    (line,) = tracking.complaints(r.units("net"), r.store)
+    (line,) = tracking.complaints([unit], r.store)
     for part in ("net fold 0", "wandb", "ConnectionError: nobody listens"):
         assert part in line
     folder = r.store.uri(f"tracking/tensorboard/{unit.path}")
@@ -272,6 +274,23 @@ def test_a_unit_that_fails_tells_its_trackers(run, monkeypatch):
     assert [x["event"] for x in r.reports] == ["started", "failed"]
 
 
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ("wandb\nTraceback\nOSError: no disk\n", "OSError: no disk"),
+        ("wandb", "no reason was kept"),
+        ("", ""),
+    ],
+)
+def test_a_tracker_that_failed_is_named_with_the_last_line_of_why(run, kept, shown):
+    r = run("r")
+    unit = r.units("net")[0]
+    r.store.write(f"{unit.path}/tracking-failed.txt", kept)
+    (line,) = tracking.complaints(r.units("net"), r.store)
+    assert line.endswith(shown)
+    assert unit.title in line
+
+
 # -- before training -----------------------------------------------------------------------------
 
 
@@ -287,10 +306,10 @@ def test_a_missing_package_names_the_command_that_installs_it(run, monkeypatch, 
     assert tracking.problems([], Store(tmp_path)) == []
 
 
-def test_mlflow_beside_a_run_on_s3_needs_a_server(monkeypatch, tmp_path):
+def test_mlflow_beside_a_run_on_s3_needs_a_server(monkeypatch, bucket):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(tracking, "_installed", lambda name: True)
-    (problem,) = tracking.problems(["mlflow"], Store(f"file://{tmp_path}"))
+    (problem,) = tracking.problems(["mlflow"], Store(f"{bucket}/run"))
     assert "MLFLOW_TRACKING_URI" in problem
 
 

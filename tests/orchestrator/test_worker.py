@@ -9,7 +9,9 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from members import fit, images, models
+from members import fit, images, models, saving
+from members.errors import BadInput
+from members.ranks import LostContact
 from orchestrator import data, units, worker
 from orchestrator.spec import Member
 from tests.orchestrator.in_process import assert_same, runs
@@ -35,6 +37,19 @@ members:
 @pytest.fixture
 def run(tmp_path, eighteen_people, monkeypatch):
     return runs(SPEC, tmp_path, eighteen_people, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "ValueError: one"),
+        (ValueError(), "ValueError"),
+        (BadInput("lr: too high"), "lr: too high"),
+        (LostContact(), "LostContact"),
+    ],
+)
+def test_a_failed_unit_is_described_in_one_line_that_is_never_empty(error, line):
+    assert worker.describe(error) == line
 
 
 def test_a_units_result_does_not_depend_on_the_process_it_shared(run):
@@ -77,7 +92,7 @@ def test_computed_statistics_are_those_of_the_fold_s_training_part_and_serve_for
     mean, std = record["normalize"]["mean"], record["normalize"]["std"]
     assert mean == pytest.approx(pixels[train_rows].reshape(-1, 3).mean(0) / 255)
     model = models.build(unit.member.recipe, 18, pretrained=False)
-    models.load_bytes(model, one.store.read(f"{unit.path}/model.safetensors"))
+    saving.load_bytes(model, one.store.read(f"{unit.path}/model.safetensors"))
     x = ((pixels[valid_rows] / 255 - mean) / std).transpose(0, 3, 1, 2).astype("float32")
     x = torch.from_numpy(x)
     with torch.no_grad():

@@ -1,0 +1,49 @@
+"""Trained weights to bytes and files, in the safetensors format, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from members import files
+from members.errors import BadInput
+
+Weights = Mapping[str, torch.Tensor]
+
+
+def to_bytes(weights: nn.Module | Weights) -> bytes:
+    """Weights in the safetensors format."""
+    return safetensors.torch.save(_plain(weights))
+
+
+def save(weights: nn.Module | Weights, path: str | Path) -> None:
+    """Write weights as safetensors; the file appears complete or not at all."""
+    with files.replacing(path) as unfinished:
+        safetensors.torch.save_file(_plain(weights), unfinished)
+
+
+def _plain(weights: nn.Module | Weights) -> dict[str, torch.Tensor]:
+    weights = weights.state_dict() if isinstance(weights, nn.Module) else weights
+    # own memory for each tensor: the format knows no strides (channels last) and no sharing
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in weights.items()
+    }
+
+
+def load(model: nn.Module, path: str | Path) -> nn.Module:
+    """Read what `save` wrote into `model`; every tensor must be there, none too many."""
+    return load_bytes(model, Path(path).read_bytes(), described=str(path))
+
+
+def load_bytes(model: nn.Module, content: bytes, described: str = "weights") -> nn.Module:
+    """Read what `to_bytes` made into `model`. Raises BadInput where it belongs to another one."""
+    try:
+        model.load_state_dict(safetensors.torch.load(content))
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        raise BadInput(f"{described} does not fit {type(model).__name__}: {error}") from error
+    return model
