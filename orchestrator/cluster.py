@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import RunFailed, WrongRequest
+from .ray_internals import resolved
 from .spec import Resources
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -155,7 +156,7 @@ def _start_local(ray) -> str:
 
 def _join(ray, address: str) -> str:
     try:
-        address = _resolved(address)
+        address = resolved(address)
         _try_out(address)
         ray.init(
             address=address,
@@ -171,13 +172,6 @@ def _join(ray, address: str) -> str:
             "~/.ray/auth_token with RAY_AUTH_MODE=token. Without --address a local Ray is started."
         ) from error
     return ray.get_runtime_context().gcs_address
-
-
-def _resolved(address: str) -> str:
-    """HOST:PORT of `address`; `auto` is the Ray of this job, or the one that runs on this machine."""
-    from ray._private.services import canonicalize_bootstrap_address_or_die
-
-    return canonicalize_bootstrap_address_or_die(address)
 
 
 def _try_out(address: str) -> None:

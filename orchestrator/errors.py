@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from members.errors import nearest
 
-OK, FAILED, WRONG_REQUEST = 0, 1, 2
+FAILED, WRONG_REQUEST = 1, 2
 INTERRUPTED = 130  # what shells expect after Ctrl-C, and typer ends with
 
 
