@@ -14,7 +14,7 @@ from orchestrator.search_space import Asha
 class Stop:
     """Why a candidate stops: its score is behind the rung's cut-off, set by `compared` scores.
 
-    cutoff: None where the rungs of the installed Ray Tune are not those that this file knows.
+    cutoff: None where the rungs of the installed Ray Tune are not those that `rungs_of` gives.
     """
 
     rung: float  # epochs

@@ -1,7 +1,7 @@
 """Candidates for the settings of members: drawn by Optuna, stopped by ASHA, remembered on disk.
 
 Candidates of one member compete with each other and, unless the spec says `scope: ensemble`, with
-nobody else: a weak but different member may still help a vote. A candidate is an ordinary unit of
+no others: a weak but different member may still help a vote. A candidate is an ordinary unit of
 the member with some settings replaced, on one fold; the winner's unit therefore is already trained
 when the member's other folds are.
 """
@@ -164,7 +164,7 @@ class MemberSearch:
     def _reason(self, stop: Stop, score: float) -> str:
         what = f"ASHA, rung {stop.rung:g}: {self.search.metric} {score:.4f} is behind the cut-off"
         if stop.cutoff is None:
-            return f"{what}, which this version of Ray Tune does not tell"
+            return f"{what} of a rung that is not known"
         return f"{what} {self._sign * stop.cutoff:.4f} of the {stop.compared} before it"
 
     def ended(self, number: int, state: str, reason: str) -> None:
