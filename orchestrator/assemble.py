@@ -11,10 +11,11 @@ import numpy as np
 
 from ensembles import tables
 
-from .answers import table_path, weights_path
+from .predictions import table_path, weights_path
 from .selection import common_epoch, mean_curve
 from .spec import Member
 from .store import Store
+from .unit_record import read_record
 from .units import Photographs, Unit, is_done, of_member
 
 
@@ -27,7 +28,7 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     """
     folder = f"tables/{member.name}"
     units = of_member(member, photographs)
-    test_hash = photographs.asked_hash(member.photos)
+    test_hash = photographs.test_hash_of(member.photos)
     if not all(is_done(unit, store, test_hash) for unit in units):
         store.delete(folder)
         return False
@@ -55,8 +56,8 @@ def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str,
     A common epoch's files are put where each unit's own would stand.
     """
     recipe = member.recipe
-    records = [store.read_json(f"{unit.path}/unit.json") for unit in units]
-    histories = [record["history"] for record in records]
+    records = [read_record(unit.path, store) for unit in units]
+    histories = [record.history for record in records]
     chosen = {"select": recipe.select, "metric": recipe.metric}
     if recipe.select == "common_epoch":
         epoch = common_epoch(histories, recipe.metric)
@@ -67,7 +68,7 @@ def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str,
     elif recipe.select == "last":
         epochs = list(map(len, histories))
     else:
-        epochs = [record["best_epoch"] for record in records]
+        epochs = [record.best_epoch for record in records]
     names = [unit.path.rsplit("/", 1)[1] for unit in units]
     return {**chosen, "epochs": dict(zip(names, epochs, strict=True))}
 
@@ -89,16 +90,15 @@ def _write(place: str, table: tables.Table, cost: float | None) -> None:
 def _milliseconds_per_photo(
     units: list[Unit], photographs: Photographs, store: Store
 ) -> float | None:
-    """What a new photograph takes: every fold's and seed's model is asked. None where not known."""
+    """What a new photograph takes: every fold's and seed's model predicts it. None where not known."""
     n_test = 0 if photographs.test is None else len(photographs.test)
     total = 0.0
     for unit in units:
-        record = store.read_json(f"{unit.path}/unit.json")
-        rows = record.get("rows", {}).get("validation", 0) + n_test
-        seconds = record.get("seconds", {}).get("predict")
-        if not rows or seconds is None:
+        record = read_record(unit.path, store)
+        rows = record.rows.validation + n_test
+        if not rows or record.seconds.predict is None:
             return None
-        total += 1000 * seconds / rows
+        total += 1000 * record.seconds.predict / rows
     return round(total, 4)
 
 

@@ -102,7 +102,7 @@ def _plan(spec: Spec, searching: set[str], photographs, store: Store) -> list[di
     rows = []
     for member in spec.members:
         of_member = units.of_member(member, photographs)
-        left = units.left(of_member, store, photographs.asked_hash(member.photos))
+        left = units.left(of_member, store, photographs.test_hash_of(member.photos))
         searched = member.name in searching
         rows.append(
             {

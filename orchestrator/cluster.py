@@ -17,6 +17,7 @@ from pathlib import Path
 from members.errors import first_line
 
 from .errors import RunFailed, WrongRequest
+from .ray_internals import resolved
 from .spec import Resources
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -157,7 +158,7 @@ def _start_local(ray) -> str:
 
 def _join(ray, address: str) -> str:
     try:
-        address = _resolved(address)
+        address = resolved(address)
         _try_out(address)
         ray.init(
             address=address,
@@ -173,13 +174,6 @@ def _join(ray, address: str) -> str:
             "~/.ray/auth_token with RAY_AUTH_MODE=token. Without --address a local Ray is started."
         ) from error
     return ray.get_runtime_context().gcs_address
-
-
-def _resolved(address: str) -> str:
-    """HOST:PORT of `address`; `auto` is the Ray of this job, or the one that runs on this machine."""
-    from ray._private.services import canonicalize_bootstrap_address_or_die
-
-    return canonicalize_bootstrap_address_or_die(address)
 
 
 def _try_out(address: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from ensembles import tables
 from members.codec import Codec
 
-from .answers import table_meta
+from .predictions import table_meta
 from .spec import Join, Spec
 from .store import Store
 from .units import Photographs, codec_of, labels_of

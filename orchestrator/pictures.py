@@ -1,4 +1,4 @@
-"""A grid of photographs with what they are and what a network said, drawn with PIL."""
+"""A grid of photographs with their classes, true and predicted, drawn with PIL."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def prediction_grid(
     from PIL import Image, ImageDraw
 
     predicted = probabilities.argmax(axis=1)
-    said = probabilities.max(axis=1)
+    shares = probabilities.max(axis=1)
     n, high, wide = pixels.shape[:3]
     titles = [
         (classes[true], f"{classes[guess]} {share:.0%}")
-        for true, guess, share in zip(labels, predicted, said, strict=True)
+        for true, guess, share in zip(labels, predicted, shares, strict=True)
     ]
     size = (max(1, round(wide * _HEIGHT / high)), _HEIGHT)
     pen = ImageDraw.Draw(Image.new("RGB", (1, 1)))

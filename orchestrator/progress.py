@@ -49,7 +49,7 @@ class Progress:
         self._console.print(text, highlight=False, markup=False)
 
     def started(self, titles: dict[str, str], units: Sequence[Unit]) -> None:
-        """Units begin in one process; `titles`: unit's path -> what people call it."""
+        """Units begin in one process; `titles`: unit's path -> its title."""
         for unit in units:
             self._rows[unit.path] = {
                 "unit": unit,
@@ -63,7 +63,7 @@ class Progress:
         self._refresh()
 
     def reported(self, result: dict[str, Any]) -> None:
-        """One report of a worker, see `worker.py`."""
+        """One report of a worker, see `reports.py`."""
         row = self._rows[result["unit"]]
         if result["event"] == "failed":
             row["state"] = "failed"

@@ -1,7 +1,7 @@
 """Candidates for the settings of members: drawn by Optuna, stopped by ASHA, remembered on disk.
 
 Candidates of one member compete with each other and, unless the spec says `scope: ensemble`, with
-nobody else: a weak but different member may still help a vote. A candidate is an ordinary unit of
+no others: a weak but different member may still help a vote. A candidate is an ordinary unit of
 the member with some settings replaced, on one fold; the winner's unit therefore is already trained
 when the member's other folds are.
 """
@@ -14,12 +14,12 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 
-from .search_space import Asha, Search, draw, grid
+from .asha import Bracket, Stop
+from .search_space import Search, draw, grid
 from .spec import Member, Spec
 from .store import Store
 from .units import Photographs, Unit, of_member
@@ -45,40 +45,6 @@ class Candidate:
     @property
     def epochs(self) -> int:
         return len(self.curve)
-
-
-class Bracket:
-    """ASHA over those who compete. Its clock is the epoch.
-
-    A stop follows from the scores that a rung holds, in whatever order they came: told again what
-    it was told before, a new bracket decides as the old one would have.
-    """
-
-    def __init__(self, asha: Asha, epochs: int):
-        from ray.tune.schedulers import AsyncHyperBandScheduler
-
-        self._asha = AsyncHyperBandScheduler(
-            time_attr="epoch",
-            metric="score",
-            mode="max",
-            max_t=epochs,
-            grace_period=asha.grace_epochs,
-            reduction_factor=asha.reduction_factor,
-            stop_last_trials=False,
-        )
-
-    def tell(self, who: str, epoch: int, score: float) -> tuple[float, float, int] | None:
-        """A score (greater is better): where it is behind, the rung, its cut-off and how many set it."""
-        trial = SimpleNamespace(trial_id=who)
-        if who not in self._asha._trial_info:
-            self._asha.on_trial_add(None, trial)
-        bracket = self._asha._trial_info[who]
-        rungs = {m: (bracket.cutoff(seen), len(seen)) for m, seen in bracket._rungs}
-        result = {"epoch": epoch, "score": score}
-        if self._asha.on_trial_result(None, trial, result) != "STOP":
-            return None
-        rung = max(m for m in rungs if m <= epoch)
-        return rung, *rungs[rung]
 
 
 def searches(spec: Spec, photographs: Photographs, store: Store) -> dict[str, MemberSearch]:
@@ -153,13 +119,13 @@ class MemberSearch:
     def _proposals(self) -> Iterator[dict[str, Any]]:
         if self._grid is not None:
             return self._grid  # it stands where the last candidate was taken
-        number, told = len(self.candidates), self._told()
+        number, scored = len(self.candidates), self._scored()
         return (
-            draw(self.search, told, seed=_seed(self.search.seed, number, attempt))
+            draw(self.search, scored, seed=_seed(self.search.seed, number, attempt))
             for attempt in range(_DRAWS)
         )
 
-    def _told(self) -> list[tuple[dict[str, Any], float]]:
+    def _scored(self) -> list[tuple[dict[str, Any], float]]:
         """Settings and scores (greater is better) of the candidates that are behind us."""
         ended = [
             c for c in self.candidates if c.state in ("done", "stopped") and c.score is not None
@@ -181,7 +147,7 @@ class MemberSearch:
     def epoch(self, number: int, epoch: int, value: float) -> str:
         """One epoch of a candidate: the reason why ASHA stops it here, or an empty text.
 
-        A candidate that has trained its last epoch is never stopped. Epochs that are known, told
+        A candidate that has trained its last epoch is never stopped. Epochs that are known, reported
         again by a resumed candidate, change nothing.
         """
         candidate = self.candidates[number]
@@ -189,16 +155,17 @@ class MemberSearch:
             return candidate.reason
         candidate.curve.append(value)
         candidate.score = self._sign * max(self._sign * v for v in candidate.curve)
-        behind = self._bracket.tell(self._name(candidate), epoch, self._sign * candidate.score)
-        if behind and epoch < self._epochs(candidate):
-            rung, cutoff, seen = behind
-            candidate.state = "stopped"
-            candidate.reason = (
-                f"ASHA, rung {rung:g}: {self.search.metric} {candidate.score:.4f} is behind the "
-                f"cut-off {self._sign * cutoff:.4f} of the {seen} before it"
-            )
+        stop = self._bracket.report(self._name(candidate), epoch, self._sign * candidate.score)
+        if stop and epoch < self._epochs(candidate):
+            candidate.state, candidate.reason = "stopped", self._reason(stop, candidate.score)
         self.save()
         return candidate.reason
+
+    def _reason(self, stop: Stop, score: float) -> str:
+        what = f"ASHA, rung {stop.rung:g}: {self.search.metric} {score:.4f} is behind the cut-off"
+        if stop.cutoff is None:
+            return f"{what} of a rung that is not known"
+        return f"{what} {self._sign * stop.cutoff:.4f} of the {stop.compared} before it"
 
     def ended(self, number: int, state: str, reason: str) -> None:
         """A candidate's training is over: `done` or `failed` (one that ASHA stopped stays so)."""
@@ -264,10 +231,10 @@ class MemberSearch:
         return {"candidate": candidate.number, **settings, **outcome}
 
     def _recall(self) -> None:
-        """The candidates of an earlier call; the bracket hears again what it knew of them.
+        """The candidates of an earlier call; the bracket gets their scores again.
 
         That the epochs of unfinished ones are among them is what keeps a resumed search to its
-        decisions: who was let past a rung is past it, whoever came there since.
+        decisions: a candidate that was let past a rung is past it, whatever came there since.
         """
         try:
             record = self.store.read_json(f"search/{self.member.name}.json")
@@ -280,7 +247,7 @@ class MemberSearch:
         for candidate in self.candidates:
             for epoch in range(1, candidate.epochs + 1):
                 best = max(self._sign * value for value in candidate.curve[:epoch])
-                self._bracket.tell(self._name(candidate), epoch, best)
+                self._bracket.report(self._name(candidate), epoch, best)
 
     def _name(self, candidate: Candidate) -> str:
         return f"{self.member.name}/{candidate.number}"

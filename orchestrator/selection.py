@@ -1,4 +1,4 @@
-"""Which epochs of a unit are kept, and which one speaks for it: from histories alone.
+"""Which epochs of a unit are kept, and which one its tables are made from: from histories alone.
 
 A history is a list with a row an epoch, from the first on, with its metrics by name.
 """

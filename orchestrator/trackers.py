@@ -25,7 +25,7 @@ _LONGEST_PARAMETER = 6000  # characters, of MLflow's
 
 
 class Tracker(Protocol):
-    """What a unit does is told to each of these, in this order."""
+    """Gets what a unit does, in the order of these methods."""
 
     def begin(self, history: Sequence[dict[str, Any]]) -> None:
         """The unit begins or goes on; `history`: a row for each epoch behind it."""
@@ -47,9 +47,9 @@ class TensorBoard:
     def begin(self, history: Sequence[dict[str, Any]]) -> None:
         found = self._store.read(self._path) if self._store.exists(self._path) else b""
         size, events = event_file.whole_records(found)
-        told = event_file.last_step(events)
-        if told > len(history):  # the unit lost its state and begins again
-            size, told = 0, 0
+        known = event_file.last_step(events)
+        if known > len(history):  # the unit lost its state and begins again
+            size, known = 0, 0
         self._content = found[:size]
         if not size:
             settings = yaml.safe_dump(settings_of(self._unit), sort_keys=False)
@@ -57,7 +57,7 @@ class TensorBoard:
             self._content = event_file.beginning() + event_file.text("settings", code)
         if self._content != found:
             self._store.write(self._path, self._content)
-        for row in history[told:]:
+        for row in history[known:]:
             self.epoch(row)
 
     def epoch(self, row: dict[str, Any]) -> None:
@@ -136,11 +136,11 @@ class MLflow:
 
         self._client, experiment = mlflow_client(self._store, self._project)
         unit = identity(self._unit, self._store)
-        self._run, told = None, 0
+        self._run, known = None, 0
         for run in self._client.search_runs([experiment], f"tags.unit = '{unit}'"):
             metrics = self._client.get_metric_history(run.info.run_id, "train_loss")
-            told = max((metric.step for metric in metrics), default=0)
-            if told <= len(history):
+            known = max((metric.step for metric in metrics), default=0)
+            if known <= len(history):
                 self._run = run.info.run_id
                 self._client.update_run(self._run, status="RUNNING")
                 break
@@ -148,13 +148,13 @@ class MLflow:
         if self._run is None:
             tags = {"unit": unit, "member": self._unit.member.name}
             made = self._client.create_run(experiment, tags=tags, run_name=self._unit.title)
-            self._run, told = made.info.run_id, 0
+            self._run, known = made.info.run_id, 0
             settings = settings_of(self._unit)
             self._client.log_batch(
                 self._run,
                 params=[Param(k, str(v)[:_LONGEST_PARAMETER]) for k, v in settings.items()],
             )
-        for row in history[told:]:
+        for row in history[known:]:
             self.epoch(row)
 
     def epoch(self, row: dict[str, Any]) -> None:
@@ -179,12 +179,12 @@ TRACKERS: dict[str, Callable[[Unit, Store, str], Tracker]] = {
 }
 
 
-# -- what they are told --------------------------------------------------------------------------
+# -- what they get -------------------------------------------------------------------------------
 
 
 def settings_of(unit: Unit) -> dict[str, Any]:
     """Everything that decides the unit's result, flat: names -> plain values."""
-    plain = unit.config()
+    plain = unit.to_config()
     member = plain.pop("member")
     recipe = member.pop("recipe")
     return {"member": member.pop("name"), **plain, **member, **recipe}

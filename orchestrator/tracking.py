@@ -1,7 +1,7 @@
 """Curves, settings and pictures of units, for TensorBoard, Weights & Biases and MLflow.
 
-    with follow(unit, store, config) as curves:
-        curves.begin(history)            # the epochs of an interrupted unit, each told once
+    with follow(unit, store, ["tensorboard"], project) as curves:
+        curves.begin(history)            # the epochs of an interrupted unit, each once
         curves.epoch(row)
         curves.picture(png, epoch)
 
@@ -45,22 +45,21 @@ class Curves:
     def end(self, failed: bool) -> None:
         self._each(lambda tracker: tracker.end(failed))
 
-    def _each(self, tell: Callable[[Tracker], None]) -> None:
+    def _each(self, call: Callable[[Tracker], None]) -> None:
         for name, tracker in list(self._trackers.items()):
             try:
-                tell(tracker)
+                call(tracker)
             except Exception:
                 del self._trackers[name]
                 self._complain(name, traceback.format_exc())
 
 
 @contextmanager
-def follow(unit: Unit, store: Store, config: dict[str, Any]) -> Iterator[Curves]:
-    """What `config["tracking"]` names (nothing: nobody), open while the unit is trained."""
+def follow(unit: Unit, store: Store, names: Sequence[str], project: str) -> Iterator[Curves]:
+    """The trackers of these names, open while the unit is trained; there may be none."""
     complaint = f"{unit.path}/{_FAILED}"
     store.delete(complaint)
-    named = config.get("tracking", ())
-    trackers = {name: TRACKERS[name](unit, store, config["project"]) for name in named}
+    trackers = {name: TRACKERS[name](unit, store, project) for name in names}
     curves = Curves(trackers, lambda name, why: store.write(complaint, f"{name}\n{why}"))
     try:
         yield curves
@@ -92,7 +91,7 @@ def problems(trackers: Sequence[str], store: Store) -> list[str]:
         f"that trains), or leave it out: `tracking: []` is none at all"
         for name in missing
     ]
-    if "wandb" in trackers and "wandb" not in missing and _wandb_knows_nobody():
+    if "wandb" in trackers and "wandb" not in missing and _wandb_has_no_account():
         found.append(
             "tracking: wandb has no account here: `wandb login`, or WANDB_API_KEY, or "
             "WANDB_MODE=offline, which keeps the curves in the run folder until `wandb sync`"
@@ -124,7 +123,7 @@ def _installed(name: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
-def _wandb_knows_nobody() -> bool:
+def _wandb_has_no_account() -> bool:
     if os.environ.get("WANDB_MODE", "online") != "online":
         return False
     from wandb.apis import InternalApi

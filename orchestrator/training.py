@@ -155,9 +155,11 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     if problems:
         raise BadInput(problems)
     tracking.prepare(spec.tracking, store, spec.name)
-    from . import crossfit
+    from . import tune_runs
     from .cluster import connect
+    from .job import job_of
     from .progress import Progress
+    from .schedule import Schedule
 
     cost = cost_of(photographs)
     clock.lap("check")
@@ -177,16 +179,16 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
         )
         with Progress(console, cost) as progress:
             progress.expect(todo)
-            schedule = crossfit.Schedule(
+            schedule = Schedule(
                 units=todo,
                 searches=searching,
                 units_left=lambda member: _left(member, photographs, store),
                 cost=cost,
                 slots=slots,
-                config=crossfit.base_config(spec, store, cluster, data.cache_folder()),
+                job=job_of(spec, store, cluster.gpus_each(spec.resources), data.cache_folder()),
                 progress=progress,
             )
-            crossfit.run_all(schedule, store, cluster)
+            tune_runs.run_all(schedule, store)
         clock.lap("runs")
     clock.lap("ray_stop")
     tracked = [
@@ -219,7 +221,7 @@ class _Clock:
 
 def _left(member: Member, photographs: Photographs, store: Store) -> list[Unit]:
     of_member = units.of_member(member, photographs)
-    return units.left(of_member, store, photographs.asked_hash(member.photos))
+    return units.left(of_member, store, photographs.test_hash_of(member.photos))
 
 
 def _with_winners(spec: Spec, winners: dict[str, dict]) -> Spec:

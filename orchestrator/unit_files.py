@@ -1,27 +1,18 @@
-"""What a unit's folder says about how far it is: complete, interrupted, or failed."""
+"""What a unit leaves while it trains: its state after each epoch, or why it failed."""
 
 from __future__ import annotations
 
 import io
-import json
 from typing import Any
 
 import pandas as pd
 
 from members.ranks import Ranks
 
-from . import answers
+from . import predictions
 from .selection import kept_epochs
 from .store import Store
 from .units import Unit
-
-
-def record_of(unit: Unit, store: Store) -> dict[str, Any] | None:
-    """How the unit was trained, if it was, perhaps for other test photographs than today's."""
-    try:
-        return store.read_json(f"{unit.path}/unit.json")
-    except FileNotFoundError:
-        return None
 
 
 def read_state(unit: Unit, store: Store, ranks: Ranks) -> dict[str, Any] | None:
@@ -39,7 +30,7 @@ def read_state(unit: Unit, store: Store, ranks: Ranks) -> dict[str, Any] | None:
 
 
 def write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:
-    """What a killed unit goes on from. An epoch that is kept is there before the state knows it."""
+    """What a killed unit goes on from. An epoch that is kept is there before the state counts it."""
     import torch
 
     from members import fit, saving
@@ -47,7 +38,7 @@ def write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:
     number = len(state["history"])
     if number in kept_epochs(state["history"], unit.member.recipe):
         weights = saving.to_bytes(fit.last_weights(state))
-        store.write(answers.weights_path(unit, number), weights)
+        store.write(predictions.weights_path(unit, number), weights)
     content = io.BytesIO()
     torch.save(state, content)
     store.write(f"{unit.path}/state.pt", content.getbuffer())
@@ -55,24 +46,15 @@ def write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:
     store.write(f"{unit.path}/history.csv", history.to_csv(index=False))
 
 
-def history_of(unit: Unit, store: Store) -> list[dict[str, Any]]:
-    """The epochs a unit has behind it, from its `history.csv`; empty where it never ran."""
-    try:
-        content = store.read(f"{unit.path}/history.csv")
-    except FileNotFoundError:
-        return []
-    return json.loads(pd.read_csv(io.BytesIO(content)).to_json(orient="records"))
-
-
-def leave_word(unit: Unit, store: Store, attempt: str, message: str) -> None:
+def write_failure(unit: Unit, store: Store, attempt: str, message: str) -> None:
     """For when all ranks are started again: the unit failed on one of them, and why."""
     store.write_json(f"{unit.path}/failed.json", {"attempt": attempt, "message": message})
 
 
-def word_of(unit: Unit, store: Store, attempt: str) -> str:
+def read_failure(unit: Unit, store: Store, attempt: str) -> str:
     """Why the unit failed earlier in this attempt; empty where it did not."""
     try:
-        word = store.read_json(f"{unit.path}/failed.json")
+        failure = store.read_json(f"{unit.path}/failed.json")
     except FileNotFoundError:
         return ""
-    return word["message"] if word["attempt"] == attempt else ""
+    return failure["message"] if failure["attempt"] == attempt else ""

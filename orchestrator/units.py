@@ -23,6 +23,7 @@ from members.table import Codec
 
 from .spec import Member, Spec
 from .store import Store
+from .unit_record import find_record
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Unit:
         seed = "" if self.seed is None else f" seed {self.seed}"
         return f"{self.member.name} fold {self.fold}{seed}"
 
-    def config(self) -> dict[str, Any]:
-        """Plain values that `unit_of` turns back into the unit (what travels to a worker)."""
+    def to_config(self) -> dict[str, Any]:
+        """Plain values that `from_config` turns back into the unit."""
         return {
             "member": self.member.model_dump(mode="json"),
             "hash": self.hash,
@@ -53,14 +54,14 @@ class Unit:
             "seed": self.seed,
         }
 
-
-def unit_of(config: dict[str, Any]) -> Unit:
-    return Unit(Member(**config["member"]), config["hash"], config["fold"], config["seed"])
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Unit:
+        return cls(Member(**config["member"]), config["hash"], config["fold"], config["seed"])
 
 
 @dataclass(frozen=True)
 class Photographs:
-    """The photographs of one run: what members train on and what they are asked about.
+    """The photographs of one run: what members train on and what they predict.
 
     `train` has image_id, path, group, fold, label, one column a target, and digest; `test` has
     image_id, path, label (-1 where unknown) and digest, or is None. For each copy of the photos
@@ -96,7 +97,7 @@ class Photographs:
             return ""
         return _digest(self.train, ["image_id", column("digest", photos)])
 
-    def asked_hash(self, photos: str | None) -> str:
+    def test_hash_of(self, photos: str | None) -> str:
         """Of the test pictures of a copy, or of the originals: `test_hash`."""
         if photos is None or self.test is None:
             return self.test_hash
@@ -191,12 +192,12 @@ def of_spec(spec: Spec, photographs: Photographs) -> list[Unit]:
 
 
 def is_done(unit: Unit, store: Store, test_hash: str) -> bool:
-    """Complete, its answers for today's test photographs included."""
-    try:
-        record = store.read_json(f"{unit.path}/unit.json")
-    except FileNotFoundError:
-        return False
-    return record["test_hash"] == test_hash
+    """Complete, its predictions for today's test photographs included.
+
+    Raises `WrongRequest` where its record cannot be read.
+    """
+    record = find_record(unit.path, store)
+    return record is not None and record.test_hash == test_hash
 
 
 def left(units: Iterable[Unit], store: Store, test_hash: str) -> list[Unit]:

@@ -21,6 +21,7 @@ from .errors import WrongRequest
 from .search_space import STOPPED
 from .spec import Spec, load
 from .store import Store
+from .unit_record import find_record
 
 
 @dataclass
@@ -246,8 +247,8 @@ def _training_seconds(store: Store, member: str) -> float:
     """Of all units that the member's tables were made from; epochs only, validation included."""
     made_from = store.read(f"tables/{member}/made_from.txt").decode().split()[0]
     folder = f"units/{member}/{made_from}"
-    records = [store.read_json(f"{folder}/{unit}/unit.json") for unit in store.list(folder)]
-    return sum(record["seconds"]["train"] for record in records)
+    records = [find_record(f"{folder}/{unit}", store) for unit in store.list(folder)]
+    return sum(record.seconds.train for record in records if record)
 
 
 def _epochs(store: Store, member: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,10 +11,20 @@ import torch
 
 import ensembles
 from orchestrator import data, units, worker
+from orchestrator.job import Job
 from orchestrator.photographs import write_photographs
 from orchestrator.spec import load
 from orchestrator.store import Store
 from orchestrator.voting import Run, ballot_of, members_of
+
+
+def job(store: Store, some: Sequence[units.Unit], cache: str | Path, **changes) -> Job:
+    """A job of `some` units for a process with one CPU."""
+    values = {
+        "run": store.root, "project": "test", "tracking": (), "cache": str(cache), "cpus": 1,
+        "gpus": 0.0, "workers": 1, "loader_workers": 0, "units": tuple(some),
+    }  # fmt: skip
+    return Job(**values | changes)
 
 
 def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
@@ -45,13 +56,10 @@ def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
                 if stop_after == values["epoch"] and values["event"] == "epoch":
                     raise KeyboardInterrupt
 
-            config = {
-                "run": self.store.root, "cache": str(photos / "cache"), "cpus": 1, "gpus": 0,
-                "loader_workers": 0, "metric": "macro_f1", "worst_score": float("-inf"),
-                "project": spec.name, "tracking": list(self.tracking),
-                "units": [unit.config() for unit in some],
-            }  # fmt: skip
-            worker.run_units(config, report)
+            worker.run_units(
+                job(self.store, some, photos / "cache", project=spec.name, tracking=self.tracking),
+                report,
+            )
 
         def result(self, unit: units.Unit) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
             return self.files(f"{unit.path}/model.safetensors", f"{unit.path}/")

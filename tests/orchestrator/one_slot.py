@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from orchestrator import cli, cluster, crossfit, worker
+from orchestrator import cli, cluster, tune_runs, worker
+from orchestrator.schedule import Schedule
 
 
 class Stopped(BaseException):
@@ -38,23 +39,23 @@ class Commands:
         assert end.value.code == 0, printed.getvalue()
         return printed.getvalue()
 
-    def run_all(self, schedule: crossfit.Schedule, *_: object) -> None:
-        """What `crossfit.run_all` does, one run after the other."""
+    def run_all(self, schedule: Schedule, *_: object) -> None:
+        """What `tune_runs.run_all` does, one run after the other."""
         for n in itertools.count():
-            trial = f"t{n}"
-            config = schedule.suggest(trial)
-            if config == crossfit.Schedule.FINISHED:
+            run = f"run-{n}"
+            job = schedule.start(run)
+            if job is None:
+                assert schedule.is_over(), "nothing runs and nothing begins: this would never end"
                 return
-            assert config is not None, "nothing runs, nothing is given out: this would never end"
-            self.begun.append(schedule.runs[trial].candidate)
+            self.begun.append(schedule.runs[run].candidate)
 
-            def report(values: dict, trial: str = trial) -> None:
-                if schedule.report(trial, values):
+            def send(values: dict, run: str = run) -> None:
+                if schedule.report(run, values):
                     raise Stopped
 
             with contextlib.suppress(Stopped):
-                worker.run_units(config, report)
-            schedule.on_trial_complete(trial)
+                worker.run_units(job, send)
+            schedule.end(run)
 
 
 @contextlib.contextmanager
@@ -73,5 +74,5 @@ def commands(folder: Path) -> Iterator[Commands]:
         patch.setenv("ENSEMBLE_CACHE", str(folder / "cache"))
         patch.setattr(torch, "set_num_threads", lambda n: None)
         patch.setattr(cluster, "connect", no_ray)
-        patch.setattr(crossfit, "run_all", commands.run_all)
+        patch.setattr(tune_runs, "run_all", commands.run_all)
         yield commands

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,13 @@ from members.decode import decode
 from orchestrator import data, units, worker
 from orchestrator.assemble import assemble
 from orchestrator.errors import WrongRequest
-from orchestrator.photographs import photos_of, write_photographs
+from orchestrator.inputs import Inputs
+from orchestrator.photographs import write_photographs
 from orchestrator.spec import Spec, load
 from orchestrator.store import Store
+from orchestrator.unit_record import write_record
+from tests.orchestrator.in_process import job
+from tests.orchestrator.records import record
 
 SPEC = """\
 name: c
@@ -99,12 +102,7 @@ def test_a_member_of_a_copy_comes_out_as_if_the_copy_were_the_originals(work, tm
         read, found, store = spec(text), photographs(text), Store(tmp_path / name)
         write_photographs(found, store)
         of_member = units.of_member(read.member("cut"), found)
-        config = {
-            "run": store.root, "cache": str(tmp_path / "cache"), "cpus": 1, "gpus": 0,
-            "loader_workers": 0, "metric": "macro_f1", "worst_score": float("-inf"),
-            "units": [unit.config() for unit in of_member],
-        }  # fmt: skip
-        worker.run_units(config, lambda values: None)
+        worker.run_units(job(store, of_member, tmp_path / "cache"), lambda values: None)
         assert assemble(read.member("cut"), found, store)
         tables.append(
             [pd.read_parquet(store.uri(f"tables/cut/{kind}.parquet")) for kind in ("oof", "test")]
@@ -114,13 +112,11 @@ def test_a_member_of_a_copy_comes_out_as_if_the_copy_were_the_originals(work, tm
 
 
 def test_members_of_the_originals_and_of_a_copy_share_a_worker_and_not_their_pictures(work):
-    found = photographs()
-    config = {"cache": str(work / "cache")}
-    shared = {"photographs": found}
+    found, store = photographs(), Store(work / "run")
+    write_photographs(found, store)
+    inputs = Inputs(store, str(work / "cache"))
     shown = {
-        member.name: photos_of(
-            found.train, units.of_member(member, found)[0], config, shared, "train"
-        ).pixels
+        member.name: inputs.photos(units.of_member(member, found)[0], "train").pixels
         for member in spec().members
     }
     assert shown["cut"].mean() < 0.6 * shown["plain"].mean()
@@ -153,22 +149,21 @@ def test_new_test_pictures_of_a_copy_are_asked_again_where_it_is_seen(work):
     changed(str(next(Path("dark/eval").rglob("*.jpg"))))
     after = photographs()
     assert hashes(after) == hashes(before)
-    assert after.asked_hash(None) == before.asked_hash(None) == before.test_hash
-    assert after.asked_hash("dark") != before.asked_hash("dark")
+    assert after.test_hash_of(None) == before.test_hash_of(None) == before.test_hash
+    assert after.test_hash_of("dark") != before.test_hash_of("dark")
     store = Store(work / "run")
     (plain, _), (cut, _) = (units.of_member(member, before) for member in spec().members)
     for unit in (plain, cut):
-        record = {"test_hash": before.asked_hash(unit.member.photos)}
-        store.write_json(f"{unit.path}/unit.json", record)
-        assert units.is_done(unit, store, before.asked_hash(unit.member.photos))
-    assert units.is_done(plain, store, after.asked_hash(None))
-    assert not units.is_done(cut, store, after.asked_hash("dark"))
+        write_record(unit.path, record(test_hash=before.test_hash_of(unit.member.photos)), store)
+        assert units.is_done(unit, store, before.test_hash_of(unit.member.photos))
+    assert units.is_done(plain, store, after.test_hash_of(None))
+    assert not units.is_done(cut, store, after.test_hash_of("dark"))
 
 
 def test_without_a_test_part_a_copy_needs_none(work):
     found = photographs(SPEC.replace("  test: photos/eval\n", "").replace(", test: dark/eval", ""))
     assert found.test is None
-    assert found.asked_hash("dark") == ""
+    assert found.test_hash_of("dark") == ""
 
 
 # -- other layouts -----------------------------------------------------------------------------
@@ -279,7 +274,7 @@ def test_copies_survive_the_resolved_spec_and_the_way_to_a_worker(work):
     Path("resolved.yaml").write_text(read.to_yaml())
     assert load("resolved.yaml") == read
     (unit, _) = units.of_member(read.member("cut"), photographs())
-    assert units.unit_of(json.loads(json.dumps(unit.config()))) == replace(unit)
+    assert units.Unit.from_config(json.loads(json.dumps(unit.to_config()))) == unit
 
 
 # -- the command -------------------------------------------------------------------------------

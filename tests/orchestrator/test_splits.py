@@ -14,7 +14,7 @@ from orchestrator.photographs import write_photographs
 from orchestrator.spec import load
 from orchestrator.store import Store
 from orchestrator.voting import Run
-from tests.orchestrator.in_process import vote_on
+from tests.orchestrator.in_process import job, vote_on
 
 SPEC = """\
 name: s
@@ -43,16 +43,11 @@ def trained(photos, tmp_path, monkeypatch):
         spec, store = load(tmp_path / "spec.yaml"), Store(tmp_path / "run")
         photographs = data.prepare(spec).photographs
         write_photographs(photographs, store)
-        config = {
-            "run": store.root, "cache": str(photos / "cache"), "cpus": 1, "gpus": 0,
-            "loader_workers": 0, "metric": "macro_f1", "worst_score": float("-inf"),
-            "units": [unit.config() for unit in units.of_spec(spec, photographs)],
-        }  # fmt: skip
-        reports = []
-        worker.run_units(config, reports.append)
+        every, reports = units.of_spec(spec, photographs), []
+        worker.run_units(job(store, every, photos / "cache"), reports.append)
         assert not [r["message"] for r in reports if r["event"] == "failed"]
         assert assemble(spec.members[0], photographs, store)
-        return Run(spec, store), photographs, config["units"]
+        return Run(spec, store), photographs, every
 
     return trained
 

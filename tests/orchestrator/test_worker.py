@@ -10,11 +10,10 @@ import torch
 from sklearn.metrics import f1_score
 
 from members import fit, images, models, saving
-from members.errors import BadInput
-from members.ranks import LostContact
-from orchestrator import data, units, worker
+from orchestrator import data, units
+from orchestrator.job import Job
 from orchestrator.spec import Member
-from tests.orchestrator.in_process import assert_same, runs
+from tests.orchestrator.in_process import assert_same, job, runs
 
 SPEC = """\
 name: w
@@ -37,19 +36,6 @@ members:
 @pytest.fixture
 def run(tmp_path, eighteen_people, monkeypatch):
     return runs(SPEC, tmp_path, eighteen_people, monkeypatch)
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (ValueError("one\ntwo"), "ValueError: one"),
-        (ValueError(), "ValueError"),
-        (BadInput("lr: too high"), "lr: too high"),
-        (LostContact(), "LostContact"),
-    ],
-)
-def test_a_failed_unit_is_described_in_one_line_that_is_never_empty(error, line):
-    assert worker.describe(error) == line
 
 
 def test_a_units_result_does_not_depend_on_the_process_it_shared(run):
@@ -146,7 +132,7 @@ def test_moved_age_boundaries_are_learned_and_the_official_ones_validated(run, m
     assert (valid.labels == frame["label"].to_numpy()[valid_rows]).all()
 
 
-def test_a_finished_unit_is_told_again_and_not_trained_again(run):
+def test_a_finished_unit_is_reported_again_and_not_trained_again(run):
     r = run("r")
     (unit, *_) = r.units("net")
     r.train([unit])
@@ -154,8 +140,8 @@ def test_a_finished_unit_is_told_again_and_not_trained_again(run):
     before = r.store.read(f"{unit.path}/unit.json")
     r.train([unit])
     assert r.store.read(f"{unit.path}/unit.json") == before
-    told = [(x["event"], x["epoch"], x["score"]) for x in first]
-    assert [(x["event"], x["epoch"], x["score"]) for x in r.reports] == told
+    before = [(x["event"], x["epoch"], x["score"]) for x in first]
+    assert [(x["event"], x["epoch"], x["score"]) for x in r.reports] == before
 
 
 def test_a_unit_whose_loss_is_no_number_fails_with_epoch_and_rate_and_the_others_go_on(run):
@@ -218,6 +204,9 @@ def test_what_decides_a_result_decides_the_hash_and_nothing_else(run):
         assert hash_of(photographs=changed(**columns)) != hash_of(), columns.keys()
 
 
-def test_a_unit_survives_the_way_to_a_worker(run):
-    for unit in run("r").units("net"):
-        assert worker.unit_of(json.loads(json.dumps(unit.config()))) == unit
+def test_a_job_survives_the_way_to_a_worker(run):
+    r = run("r")
+    sent = job(
+        r.store, [*r.units("net"), *r.units("rich")], "cache", tracking=("mlflow",), gpus=0.5
+    )
+    assert Job.from_config(json.loads(json.dumps(sent.to_config()))) == sent

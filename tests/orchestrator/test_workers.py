@@ -15,11 +15,14 @@ from members import sample
 from orchestrator import data, units, worker
 from orchestrator.cluster import Cluster
 from orchestrator.errors import WrongRequest
+from orchestrator.inputs import Inputs
+from orchestrator.job import Job
 from orchestrator.photographs import write_photographs
 from orchestrator.spec import Resources, load
 from orchestrator.store import Store
 from tests.members.pair import meet, together
 from tests.orchestrator.commands import orchestrator
+from tests.orchestrator.in_process import job
 
 # nothing that each process draws or counts for itself: no dropout, no batch norm
 SPEC = """\
@@ -57,25 +60,17 @@ def run_of(folder: Path, name: str):
     return store, {(u.member.name, u.fold): u for u in units.of_spec(spec, photographs)}
 
 
-def config(store: Store, some: list[units.Unit], attempt: str) -> dict:
-    return {
-        "run": store.root, "cache": f"{store.root}/../cache", "cpus": 1, "gpus": 0,
-        "loader_workers": 0, "metric": "macro_f1", "worst_score": float("-inf"),
-        "attempt": attempt, "units": [unit.config() for unit in some],
-    }  # fmt: skip
-
-
-def train_together(ranks, configs: list[dict], folder: str) -> list:
+def train_together(ranks, jobs: list[Job], folder: str) -> list:
     """Both ranks train; where that ends with an error, both start again, as under Ray."""
-    told, photos_of = [], worker.photos_of
+    told, photos = [], Inputs.photos
 
-    def fails_on_the_second(frame, unit, *rest):
+    def fails_on_the_second(inputs, unit, part):
         if unit.member.name == "odd" and not ranks.first:
             raise OSError("this machine's disk is broken")
-        return photos_of(frame, unit, *rest)
+        return photos(inputs, unit, part)
 
-    with mock.patch.object(worker, "photos_of", fails_on_the_second):
-        for number, plan in enumerate(configs):
+    with mock.patch.object(Inputs, "photos", fails_on_the_second):
+        for number, plan in enumerate(jobs):
             reports: list[dict] = []
             try:
                 worker.run_units(plan, reports.append, ranks)
@@ -96,7 +91,9 @@ def alone(here):
         patch.chdir(here)
         patch.setattr("torch.set_num_threads", lambda n: None)
         store, by = run_of(here, "alone")
-        worker.run_units(config(store, [by["plain", 0], by["plain", 1]], "-"), lambda values: None)
+        worker.run_units(
+            job(store, [by["plain", 0], by["plain", 1]], here / "cache"), lambda values: None
+        )
     return store
 
 
@@ -113,9 +110,11 @@ def trained(here):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):  # one process began the second fold
-            worker.run_units(config(store, [by["plain", 1]], "-"), stop)
+            worker.run_units(job(store, [by["plain", 1]], here / "cache"), stop)
         wanted = [by["plain", 0], by["wild", 0], by["odd", 0], by["plain", 1]]
-        plans = [config(store, wanted, "first")] * 2 + [config(store, [by["odd", 1]], "second")]
+        first = job(store, wanted, here / "cache", workers=2, attempt="first")
+        second = job(store, [by["odd", 1]], here / "cache", workers=2, attempt="second")
+        plans = [first, first, second]
         told = together(train_together, here, plans, str(here))
     return told, store
 

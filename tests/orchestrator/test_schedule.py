@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from orchestrator.crossfit import Schedule, units_per_run
 from orchestrator.progress import Progress
+from orchestrator.schedule import Schedule, units_per_run
 from orchestrator.spec import Member
+from orchestrator.store import Store
 from orchestrator.units import Unit
+from tests.orchestrator.in_process import job
 
 START = 0.6  # of the cost of a unit
+NOTHING = job(Store("nowhere"), (), "nowhere")
 
 
 def members(*specification: tuple[str, int, float]) -> tuple[list[Unit], dict[str, float]]:
@@ -34,26 +37,26 @@ def simulate(units: list[Unit], costs: dict[str, float], slots: int) -> tuple[fl
         return costs[member.name]
 
     progress = Progress(Console(file=io.StringIO()), cost)
-    schedule = Schedule(units, {}, lambda m: [], cost, slots, {}, progress)
+    schedule = Schedule(units, {}, lambda m: [], cost, slots, NOTHING, progress)
     running: list[tuple[float, int, str]] = []
     now, runs, seen = 0.0, 0, []
     while True:
-        trial = f"t{runs}"
-        config = schedule.suggest(trial)
-        if config == Schedule.FINISHED:
-            break
-        if config is not None:
-            mine = schedule.runs[trial].units
+        run = f"run-{runs}"
+        begun = schedule.start(run)
+        if begun is not None:
+            mine = begun.units
             seen += [u.path for u in mine]
             assert len({u.member.name for u in mine}) == 1
-            heapq.heappush(running, (now + START + sum(cost(u.member) for u in mine), runs, trial))
+            heapq.heappush(running, (now + START + sum(cost(u.member) for u in mine), runs, run))
             runs += 1
             assert len(running) <= slots
             continue
-        now, _, trial = heapq.heappop(running)
-        for unit in schedule.runs[trial].units:
-            schedule.report(trial, {"event": "done", "unit": unit.path})
-        schedule.on_trial_complete(trial)
+        if schedule.is_over():
+            break
+        now, _, run = heapq.heappop(running)
+        for unit in schedule.runs[run].units:
+            schedule.report(run, {"event": "done", "unit": unit.path})
+        schedule.end(run)
     assert sorted(seen) == sorted(u.path for u in units)
     assert schedule.failures == {}
     assert schedule.trained == len(units)
@@ -86,9 +89,9 @@ def test_folds_share_a_process_where_slots_are_few_and_not_where_there_are_many(
 def test_the_costliest_member_goes_first():
     units, costs = members(("small", 2, 1.0), ("large", 2, 9.0))
     progress = Progress(Console(file=io.StringIO()), lambda m: costs[m.name])
-    schedule = Schedule(units, {}, lambda m: [], lambda m: costs[m.name], 1, {}, progress)
-    assert schedule.suggest("first")["units"][0]["member"]["name"] == "large"
-    assert schedule.suggest("second") is None  # one slot
+    schedule = Schedule(units, {}, lambda m: [], lambda m: costs[m.name], 1, NOTHING, progress)
+    assert schedule.start("first").units[0].member.name == "large"
+    assert schedule.start("second") is None  # one slot
 
 
 def test_units_per_run_is_a_slots_share_of_what_is_outstanding():
@@ -102,13 +105,13 @@ def test_units_per_run_is_a_slots_share_of_what_is_outstanding():
 def test_a_run_whose_process_died_loses_only_what_it_had_not_finished():
     units, costs = members(("a", 3, 1.0))
     progress = Progress(Console(file=io.StringIO()), lambda m: 1.0)
-    schedule = Schedule(units, {}, lambda m: [], lambda m: costs[m.name], 1, {}, progress)
-    schedule.suggest("t")
+    schedule = Schedule(units, {}, lambda m: [], lambda m: costs[m.name], 1, NOTHING, progress)
+    schedule.start("t")
     schedule.report("t", {"event": "done", "unit": units[0].path})
     schedule.report(
         "t", {"event": "failed", "unit": units[1].path, "message": "the loss became nan"}
     )
-    schedule.on_trial_complete("t", error=True)
+    schedule.end("t", died=True)
     assert schedule.failures == {
         "a fold 1": "the loss became nan",
         "a fold 2": "its training process died; see the Ray logs",

@@ -1,4 +1,4 @@
-"""What a unit's networks answer: probability tables, submissions, and a picture of some answers."""
+"""What a unit's networks predict: probability tables, submissions, and a picture of some."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SHOWN = 24  # photographs on the picture
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Photographs that networks are asked about: their rows, their pixels, the fold that held them
-    out (None: test photographs)."""
+class PhotoPart:
+    """Photographs to predict. frame: their rows; photos: their pixels and labels, in that order;
+    fold: the one that held them out, None for test photographs."""
 
     frame: pd.DataFrame
     photos: Photos
@@ -41,11 +41,11 @@ def write_table(
     unit: Unit,
     store: Store,
     photographs: Photographs,
-    part: Asked,
+    part: PhotoPart,
     probabilities: np.ndarray,
     path: str,
 ) -> None:
-    """The table of what was answered (N, K) to `part`."""
+    """The table of the `probabilities` (N, K) of `part`, at `path` in the run folder."""
     from ensembles import tables
 
     codec = codec_of(unit.member, photographs.codec)
@@ -74,14 +74,14 @@ def write_submissions(unit: Unit, store: Store, epoch: int) -> None:
     from ensembles import soft_submission, submission, tables
 
     table = tables.read(store.uri(table_path(unit, "test", epoch)))
-    answers = np.array(table.answers)[table.probabilities.argmax(axis=1)]
+    predictions = np.array(table.answers)[table.probabilities.argmax(axis=1)]
     base = f"{unit.path}/epochs/{epoch}"
-    submission.write_submission(store.uri(f"{base}-hard.csv"), table.ids, answers)
+    submission.write_submission(store.uri(f"{base}-hard.csv"), table.ids, predictions)
     soft_submission.write(store.uri(f"{base}-soft.csv"), table)
 
 
-def write_picture(unit: Unit, store: Store, part: Asked, epoch: int | None) -> None:
-    """`predictions.png`: some held-out photographs, with what they are and what was said."""
+def write_picture(unit: Unit, store: Store, part: PhotoPart, epoch: int | None) -> None:
+    """`predictions.png`: some held-out photographs, with their classes, true and predicted."""
     from ensembles import tables
 
     from .pictures import prediction_grid
@@ -96,7 +96,7 @@ def write_picture(unit: Unit, store: Store, part: Asked, epoch: int | None) -> N
 
 
 def table_meta(photographs: Photographs, name: str, codec: Codec) -> dict[str, Any]:
-    """What a probability table of member or join `name` says about itself."""
+    """Metadata of the probability tables of member or join `name`."""
     classes = list(codec.classes)
     return {
         "member": name,

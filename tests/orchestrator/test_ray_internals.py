@@ -1,0 +1,115 @@
+"""Where a Ray lacks the private parts that save processes, the public way trains as well."""
+
+from __future__ import annotations
+
+import builtins
+import subprocess
+import sys
+
+import pytest
+
+from orchestrator import ray_internals
+from tests.orchestrator.commands import environment, finished
+
+PRIVATE = ("ray.train.v2", "ray._private")
+
+
+def block(monkeypatch) -> None:
+    """No private module can be imported by `ray_internals`; Ray itself can."""
+    real = builtins.__import__
+
+    def blocked(name, globals=None, *rest, **more):
+        ours = (globals or {}).get("__name__") == ray_internals.__name__
+        if ours and name.startswith(PRIVATE):
+            raise ImportError(name)
+        return real(name, globals, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", blocked)
+
+
+def test_with_this_ray_the_controller_runs_in_the_trial_s_process():
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+    trainer = ray_internals.train_parts().trainer
+    for name in ("_create_default_callbacks", "_initialize_and_run_controller"):
+        assert getattr(trainer, name) is not getattr(DataParallelTrainer, name)
+
+
+def test_without_private_modules_the_public_trainer_is_taken(monkeypatch):
+    from ray.train.torch import TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    block(monkeypatch)
+    assert ray_internals.train_parts() == ray_internals.TrainParts(TorchTrainer, TuneReportCallback)
+    assert ray_internals.resolved("10.0.0.1:6379") == "10.0.0.1:6379"
+
+
+@pytest.mark.parametrize("name", ["_create_default_callbacks", "_initialize_and_run_controller"])
+def test_methods_that_are_no_longer_there_are_not_overridden_in_vain(monkeypatch, name):
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+    monkeypatch.delattr(DataParallelTrainer, name)
+    assert ray_internals.train_parts().trainer is TorchTrainer
+
+
+def test_an_address_is_resolved_to_host_and_port():
+    assert ray_internals.resolved("10.0.0.1:6379") == "10.0.0.1:6379"
+    with pytest.raises(ValueError, match="nonsense"):
+        ray_internals.resolved("nonsense")
+
+
+SPEC = """\
+name: e2e
+data: {train: photos/train}
+folds: {k: 2}
+members: [{name: net, model: test_resnet, image_size: [32, 32], epochs: 2}]
+search:
+  members: [net]
+  space: {lr: {choice: [1.0e-3, 1.0e-30]}}
+  sampler: grid
+  asha: {grace_epochs: 1, reduction_factor: 2}
+"""
+
+# functions of the main module travel to the trial's process by value
+DRIVER = """\
+import sys
+from pathlib import Path
+from orchestrator import cli, tune_runs
+
+def run_trial(config):
+    import pytest
+    from orchestrator import ray_internals, tune_runs
+    from tests.orchestrator.test_ray_internals import block
+
+    with pytest.MonkeyPatch.context() as patch:
+        block(patch)
+        with Path("MARK").open("a") as file:
+            file.write(ray_internals.train_parts().trainer.__module__ + "\\n")
+        tune_runs.run_trial(config)
+
+tune_runs.run_trial = run_trial
+sys.argv = ["orchestrator", "train-members", "spec.yaml"]
+cli.main()
+"""
+
+
+@pytest.mark.ray
+def test_the_public_trainer_trains_and_reports_to_tune(tmp_path, eighteen_people):
+    from ray.train.torch import TorchTrainer
+
+    (tmp_path / "photos").symlink_to(eighteen_people / "photos")
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    mark = tmp_path / "trainers.txt"
+    driver = tmp_path / "driver.py"
+    driver.write_text(DRIVER.replace("MARK", str(mark)))
+    done = subprocess.run(
+        [sys.executable, str(driver)],
+        cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=900,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(mark.read_text().split()) == {TorchTrainer.__module__}
+    assert len(finished(tmp_path)) >= 2
+    assert "wins with macro_f1" in done.stdout
+    assert (tmp_path / "runs/e2e/tables/net/oof.parquet").exists()

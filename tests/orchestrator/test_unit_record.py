@@ -1,0 +1,89 @@
+"""`unit.json`: what was written is read, also by other versions; what is damaged is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestrator import units
+from orchestrator.errors import WrongRequest
+from orchestrator.store import Store
+from orchestrator.unit_record import UnitRecord, find_record, read_record, write_record
+from tests.orchestrator.records import WRITTEN, record
+
+FOLDER = "units/net/0123456789abcdef/fold-1"
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path)
+
+
+def text(store: Store) -> str:
+    return store.read(f"{FOLDER}/unit.json").decode()
+
+
+def test_a_record_is_written_as_it_was_read(store):
+    """By today's version: the same keys and values, in the same order."""
+    store.write_json(f"{FOLDER}/unit.json", WRITTEN)
+    before = text(store)
+    write_record(FOLDER, read_record(FOLDER, store), store)
+    assert text(store) == before
+
+
+def test_every_key_that_is_written_today_is_a_field():
+    assert set(WRITTEN) == set(UnitRecord.model_fields)
+    assert read_values(record()) == WRITTEN
+
+
+def read_values(record: UnitRecord) -> dict:
+    return json.loads(json.dumps(record.model_dump(exclude_unset=True)))
+
+
+def test_a_record_of_an_older_version_is_read_and_gains_nothing(store):
+    new = {"rows", "workers", "per_target", "versions", "seconds", "normalize", "seed"}
+    old = {key: value for key, value in WRITTEN.items() if key not in new}
+    store.write_json(f"{FOLDER}/unit.json", old)
+    found = read_record(FOLDER, store)
+    assert (found.workers, found.rows.validation, found.seconds.predict) == (1, 0, None)
+    write_record(FOLDER, found, store)
+    assert json.loads(text(store)) == old
+
+
+def test_keys_of_a_later_version_are_kept(store):
+    later = {**WRITTEN, "seconds": {**WRITTEN["seconds"], "compile": 3.5}, "digests": {"a": "b"}}
+    store.write_json(f"{FOLDER}/unit.json", later)
+    changed = read_record(FOLDER, store).model_copy(update={"test_hash": "another"})
+    write_record(FOLDER, changed, store)
+    assert json.loads(text(store)) == {**later, "test_hash": "another"}
+
+
+def test_no_file_is_no_record(store):
+    assert find_record(FOLDER, store) is None
+    with pytest.raises(FileNotFoundError):
+        read_record(FOLDER, store)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "Expecting value"),
+        (json.dumps(WRITTEN).encode()[:200], "line 1"),
+        (b"\x80abc", "utf-8"),
+        (b"[1, 2]", "the whole"),
+        (b'{"project": "another"}', "best_epoch: Field required; "),
+        (json.dumps({**WRITTEN, "history": "long"}).encode(), "history: Input should be"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_named_with_what_to_do(store, content, why):
+    store.write(f"{FOLDER}/unit.json", content)
+    member = units.Member(name="net", recipe={"model": "test_resnet"})
+    unit = units.Unit(member, "0123456789abcdef", 1, None)
+    assert unit.path == FOLDER
+    with pytest.raises(WrongRequest) as raised:
+        units.is_done(unit, store, "hash")
+    message = str(raised.value)
+    assert message.startswith(f"{store.uri(FOLDER)}/unit.json is no record of a trained unit (")
+    assert why in message
+    assert f"Delete the folder {store.uri(FOLDER)}: train-members then trains" in message
