@@ -20,10 +20,11 @@ from ensembles.estimate import (
     nested_rules,
 )
 from ensembles.evaluation import target_indices
+from ensembles.fitting import fitter, fixed_rule
 from ensembles.places import Place
 from ensembles.pools import Rule
 from ensembles.reasons import member_reasons
-from ensembles.request import MODES, Request
+from ensembles.request import MODES, VoteRequest
 from ensembles.result import Vote
 from ensembles.simplex import certified_gap
 from ensembles.stack import Stack, stack
@@ -37,23 +38,22 @@ __all__ = ["MODES", "cast", "cast_submissions"]
 def cast(
     oof: dict[str, Table] | None,
     test: dict[str, Table] | None,
-    mode: str,
+    mode: str | VoteRequest,
     objective: str | None = None,
     groups: Mapping[str, str] | None = None,
-    **how: Any,
+    **options: Any,
 ) -> Vote:
     """Vote over members' tables, which need not be aligned yet.
 
     oof, test: member -> table. Either may be None or empty, but whatever is fitted needs `oof`. The
     rows voted on are `test`'s, or `oof`'s where there is no test table.
-    mode, objective and `how` (pool, offsets, temperature, ridge, negative, top, weights): see
-    `request.Request`. A weighted vote of which nothing more is said is chosen by its nested score.
+    mode: a `VoteRequest`, or its mode beside its objective and other options by name.
     groups: image id -> group (a person, say) of every OOF row, for standard errors that know which
     rows err together; without it, the tables' own `group`.
 
     Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
-    request = Request(mode, objective, **how)
+    request = VoteRequest.of(mode, objective, **options)
     # Products as small as these are slower on several threads, by far where cores are busy.
     with threadpool_limits(1, "blas"):
         return _cast(oof, test, request, groups)
@@ -62,7 +62,7 @@ def cast(
 def _cast(
     oof: dict[str, Table] | None,
     test: dict[str, Table] | None,
-    request: Request,
+    request: VoteRequest,
     groups: Mapping[str, str] | None,
 ) -> Vote:
     started, mode = time.perf_counter(), request.mode
@@ -78,8 +78,7 @@ def _cast(
         scores, more = _scored(oof, request, groups, request.per_target(targets))
         notes += more
     else:
-        rule = Rule(request.fixed(names), "hard" if mode == "hard" else request.pool or "linear")
-        scores["rule"] = rule
+        scores["rule"] = fixed_rule(request, names)
         notes.append("no OOF tables: nothing can be said about the score.")
     rule = scores["rule"]
     first = source[names[0]]
@@ -133,7 +132,7 @@ def cast_submissions(paths: Sequence[Place], answers: Sequence[str] | None = Non
 
 def _scored(
     oof: dict[str, Table],
-    request: Request,
+    request: VoteRequest,
     groups: Mapping[str, str] | None,
     per_target: metrics.PerTarget,
 ) -> tuple[dict[str, Any], list[str]]:
@@ -157,7 +156,7 @@ def _scored(
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out
         figures |= {"choice": choice.name, "candidates": choice.table}
     else:
-        fit = request.fit(names)
+        fit = fitter(request, names)
         rule = fit(data)
         everything = [(np.arange(len(folds)), rule)]
         rules = nested_rules(data, folds, fit) if request.needs_oof else everything
@@ -196,7 +195,7 @@ def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
 
 
 def _check_folds(
-    folds: np.ndarray, groups: np.ndarray | None, first: Table, request: Request
+    folds: np.ndarray, groups: np.ndarray | None, first: Table, request: VoteRequest
 ) -> None:
     """Raises BadInput where rows that err together stand in several folds, or there is but one."""
     units = first.ids if groups is None else groups
@@ -250,7 +249,7 @@ def _notes(first: Table, oof: dict[str, Table], data: Stack, folds: np.ndarray) 
 
 
 def _aligned(
-    oof: dict[str, Table], test: dict[str, Table], request: Request
+    oof: dict[str, Table], test: dict[str, Table], request: VoteRequest
 ) -> tuple[dict[str, Table], dict[str, Table]]:
     """Both sets of tables checked and aligned, with the same members in the same order."""
     problems = []

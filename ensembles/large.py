@@ -25,11 +25,12 @@ from ensembles import gate, metrics, places
 from ensembles.derived import Derived, Run, derive
 from ensembles.errors import BadInput
 from ensembles.evaluation import target_indices
+from ensembles.fitting import finish, fitter, fixed_rule
 from ensembles.places import Place
 from ensembles.pools import Rule
 from ensembles.ranges import Tables, open_tables, read_range
 from ensembles.reasons import member_reasons
-from ensembles.request import Request
+from ensembles.request import VoteRequest
 from ensembles.result import PROBABILITIES, RECORD, SUBMISSION
 from ensembles.simplex import GAP, log_loss_weights, newton_step
 from ensembles.stack import Stack, stack
@@ -40,21 +41,21 @@ START_ROWS = 200_000
 def cast_large(
     folder: Place,
     out: Place,
-    mode: str = "weighted",
+    mode: str | VoteRequest = "weighted",
     objective: str | None = None,
     members: Sequence[str] | None = None,
     run: Run = map,
     cache: str | os.PathLike[str] | None = None,
-    **how: Any,
+    **options: Any,
 ) -> dict[str, Any]:
     """Vote over `folder/<member>/{oof,test}.parquet` and write the three files to `out`.
 
-    mode, objective, how: as `casting.cast`. Log-loss weights are fitted to all rows; of any other
+    mode, objective, options: as `casting.cast`. Log-loss weights are fitted to all rows; of any other
     fit the notes say to how many rows. The OOF tables may have a column `group`. cache: see
     `derived.derive`. Returns what vote.json holds. Raises BadInput.
     """
     started = time.perf_counter()
-    request = Request(mode, objective, **how)
+    request = VoteRequest.of(mode, objective, **options)
     oof, test = (open_tables(folder, kind, members) for kind in ("oof", "test"))
     source = test or oof
     if source is None:
@@ -67,11 +68,10 @@ def cast_large(
         problems.append("OOF and test tables are of different members: give both of each.")
     if problems:
         raise BadInput(problems)
-    record: dict[str, Any] = {"mode": mode, "objective": request.fitted_for, "notes": []}
+    record: dict[str, Any] = {"mode": request.mode, "objective": request.fitted_for, "notes": []}
     with threadpool_limits(1, "blas"):
         if oof is None:
-            weights = request.fixed(source.names)
-            rule = Rule(weights, "hard" if mode == "hard" else request.pool or "linear")
+            rule = fixed_rule(request, source.names)
             record |= {"oof": None, "estimate": None}
         else:
             kept = derive(oof, run, cache)
@@ -109,7 +109,7 @@ def too_large(folder: Place, members: Sequence[str] | None = None, limit: int = 
 
 
 def _fit(
-    request: Request, oof: Tables, kept: Derived, sample: Stack
+    request: VoteRequest, oof: Tables, kept: Derived, sample: Stack
 ) -> tuple[Rule, dict[int, Rule], dict[str, Any]]:
     """The rule for all rows, one for each fold fitted without it, and what to say of them."""
     folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
@@ -119,10 +119,10 @@ def _fit(
     to_sample = f"to a stratified sample{whole}, {len(sample.labels):,} of {n_rows:,} rows."
     if log_loss and request.pool != "log_linear" and request.top is None and not request.ridge:
         weights, gap = _log_loss_weights(oof, kept, None)
-        rule, by_fold = request.finish(Rule(weights), sample), {}
+        rule, by_fold = finish(request, Rule(weights), sample), {}
         for fold in folds:
             own = Rule(_log_loss_weights(oof, kept, fold)[0])
-            by_fold[fold] = request.finish(own, sample.take(sample_folds != fold))
+            by_fold[fold] = finish(request, own, sample.take(sample_folds != fold))
         notes = [f"fitted to all {n_rows:,} rows."]
         if request.offsets or request.temperature:
             asked = {"offsets": request.offsets, "temperature": request.temperature}
@@ -132,7 +132,7 @@ def _fit(
             ]
         return rule, by_fold, {"gap": gap, "notes": notes}
     if not request.needs_oof:
-        rule = request.fit(oof.names)(sample)
+        rule = fitter(request, oof.names)(sample)
         return rule, dict.fromkeys(folds, rule), {"notes": ["nothing is fitted."]}
     note = f"fitted {to_sample}"
     if request.gated and sample.n_members > 1:
@@ -145,7 +145,7 @@ def _fit(
         }
         more = {"choice": choice.name, "candidates": choice.table}
         return choice.rule, by_fold, {"notes": [note], **more}
-    fit = request.fit(oof.names)
+    fit = fitter(request, oof.names)
     by_fold = {fold: fit(sample.take(sample_folds != fold)) for fold in folds}
     return fit(sample), by_fold, {"notes": [note]}
 
@@ -157,7 +157,7 @@ def _of_sample(kept: Derived) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _reasons(
-    request: Request,
+    request: VoteRequest,
     oof: Tables,
     kept: Derived,
     sample: Stack,

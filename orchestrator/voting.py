@@ -47,7 +47,7 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
     from .yaml_lines import parse
 
     name = store.uri("spec.yaml")
-    return Run(Reader(parse(text, name), name).read(small=False, sets=()), store)
+    return Run(Reader(parse(text, name), name).read(small=False, sets=(), recorded=True), store)
 
 
 @dataclass
