@@ -34,6 +34,8 @@ from ensembles.weights import best_member
 
 __all__ = ["MODES", "cast", "cast_submissions"]
 
+_HARD = VoteRequest("hard")
+
 
 def cast(
     oof: dict[str, Table] | None,
@@ -103,16 +105,28 @@ def _cast(
     )
 
 
-def cast_submissions(paths: Sequence[Place], answers: Sequence[str] | None = None) -> Vote:
+def cast_submissions(
+    paths: Sequence[Place],
+    answers: Sequence[str] | None = None,
+    request: VoteRequest = _HARD,
+) -> Vote:
     """Hard vote over submission files, aligned by id, rows in the order of the first file.
 
-    answers: the allowed answers; without them, all that occur are the classes. Raises BadInput.
+    answers: the allowed answers; without them, all that occur are the classes. request: a hard
+    vote's, whose only further option is `weights`, by the files' names (`file_names`); nothing can
+    be fitted to labels alone. Raises BadInput.
     """
     started = time.perf_counter()
     submissions = read_submissions(paths, answers)
     names, classes = list(submissions), answer_classes(submissions, answers)
-    choices = class_numbers(submissions, classes)
-    winners = vote.hard_labels(choices, len(classes))
+    problems = request.problems(names)
+    if request.mode != "hard" or request.needs_oof:
+        problems.append("submissions of labels take a hard vote with or without weights.")
+    if problems:
+        raise BadInput(problems)
+    choices, rule = class_numbers(submissions, classes), fixed_rule(request, names)
+    shares = None if request.weights is None else rule.weights
+    winners = vote.hard_labels(choices, len(classes), shares)
     notes = ["labels only: nothing can be said about the score."]
     if len(names) == 1:
         notes.append(_one_member(names[0]))
@@ -122,12 +136,19 @@ def cast_submissions(paths: Sequence[Place], answers: Sequence[str] | None = Non
     ]
     table = Table(
         submissions[names[0]].ids,
-        vote.vote_shares(choices, winners, len(classes)),
+        vote.vote_shares(choices, winners, len(classes), shares),
         meta={"member": "hard", "classes": classes, "answers": classes},
     )
-    weights = dict.fromkeys(names, 1 / len(names))
-    seconds = time.perf_counter() - started
-    return Vote("hard", None, "test", table, weights, seconds=seconds, notes=notes)
+    return Vote(
+        "hard",
+        None,
+        "test",
+        table,
+        dict(zip(names, rule.weights.tolist(), strict=True)),
+        rule=rule,
+        seconds=time.perf_counter() - started,
+        notes=notes,
+    )
 
 
 def _scored(

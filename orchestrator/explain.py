@@ -124,7 +124,7 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
 def show_pareto(front: dict[str, Any], console: Console) -> None:
     metric = front["metric"]
     table = Table(box=None, pad_edge=False)
-    for name in ("ms a photo", METRICS[metric], "± s.e.", "members"):
+    for name in ("ms a photo", METRICS.get(metric, metric), "± s.e.", "members"):
         table.add_column(name, justify="left" if name == "members" else "right")
     for point in front["points"]:
         if point["front"]:
@@ -139,7 +139,7 @@ def show_pareto(front: dict[str, Any], console: Console) -> None:
     console.print(
         f"Cheapest within one standard error of the best: {', '.join(cheapest['members'])}: "
         f"{cheapest['milliseconds']:.2f} ms a photo against {best['milliseconds']:.2f}, "
-        f"{METRICS[metric]} {cheapest[metric]:.4f} against {best[metric]:.4f}.",
+        f"{METRICS.get(metric, metric)} {cheapest[metric]:.4f} against {best[metric]:.4f}.",
         markup=False,
     )
 
