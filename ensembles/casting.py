@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ensembles import gate, metrics, vote
+from ensembles import gate, metrics, places, vote
 from ensembles.errors import BadInput, examples
 from ensembles.estimate import (
     apply_held_out,
@@ -24,12 +24,13 @@ from ensembles.fitting import fitter, fixed_rule
 from ensembles.places import Place
 from ensembles.pools import Rule
 from ensembles.reasons import member_reasons
+from ensembles.record import of_rule
 from ensembles.request import MODES, VoteRequest
 from ensembles.result import Vote
 from ensembles.simplex import certified_gap
 from ensembles.stack import Stack, stack
 from ensembles.submission import answer_classes, class_numbers, identical, read_submissions
-from ensembles.tables import Table, align, compare_classes
+from ensembles.tables import Table, align, compare_classes, digest
 from ensembles.weights import best_member
 
 __all__ = ["MODES", "cast", "cast_submissions"]
@@ -43,6 +44,7 @@ def cast(
     mode: str | VoteRequest,
     objective: str | None = None,
     groups: Mapping[str, str] | None = None,
+    digests: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Vote:
     """Vote over members' tables, which need not be aligned yet.
@@ -52,13 +54,14 @@ def cast(
     mode: a `VoteRequest`, or its mode beside its objective and other options by name.
     groups: image id -> group (a person, say) of every OOF row, for standard errors that know which
     rows err together; without it, the tables' own `group`.
+    digests: file -> sha256 of the tables' files, for the record; without it, those of the tables.
 
     Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
     request = VoteRequest.of(mode, objective, **options)
     # Products as small as these are slower on several threads, by far where cores are busy.
     with threadpool_limits(1, "blas"):
-        return _cast(oof, test, request, groups)
+        return _cast(oof, test, request, groups, digests)
 
 
 def _cast(
@@ -66,12 +69,16 @@ def _cast(
     test: dict[str, Table] | None,
     request: VoteRequest,
     groups: Mapping[str, str] | None,
+    digests: Mapping[str, str] | None,
 ) -> Vote:
     started, mode = time.perf_counter(), request.mode
     targets = _targets(oof or test or {})
     if problems := request.problems(list(oof or test or {}), list(targets)):
         raise BadInput(problems)
-    oof, test = _aligned(oof or {}, test or {}, request)
+    given = {"oof": oof or {}, "test": test or {}}
+    if digests is None:
+        digests = {f"{k} {name}": digest(t) for k in given for name, t in given[k].items()}
+    oof, test = _aligned(given["oof"], given["test"], request)
     source = test or oof
     names = list(source)
     scores: dict[str, Any] = {}
@@ -94,12 +101,13 @@ def _cast(
     )
     scores["rule"] = rule.to_sum_1()
     return Vote(
-        mode,
-        fitted_for,
-        "test" if test else "oof",
-        table,
-        dict(zip(names, scores["rule"].weights.tolist(), strict=True)),
+        mode=mode,
+        objective=fitted_for,
+        rows="test" if test else "oof",
+        table=table,
         notes=notes,
+        tables=dict(digests),
+        **of_rule(rule, names),
         **scores,
         seconds=time.perf_counter() - started,
     )
@@ -140,12 +148,12 @@ def cast_submissions(
         meta={"member": "hard", "classes": classes, "answers": classes},
     )
     return Vote(
-        "hard",
-        None,
-        "test",
-        table,
-        dict(zip(names, rule.weights.tolist(), strict=True)),
+        mode="hard",
+        rows="test",
+        table=table,
         rule=rule,
+        **of_rule(rule, names),
+        tables={str(path): places.file_digest(path) for path in paths},
         seconds=time.perf_counter() - started,
         notes=notes,
     )

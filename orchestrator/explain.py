@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import ensembles
+from ensembles.record import VoteRecord
 from ensembles.submission import same_submissions
 
 from .errors import WrongRequest
@@ -46,19 +47,19 @@ def same_as_earlier(vote: ensembles.Vote, folder: str, run: str) -> list[str]:
     ]
 
 
-def show_large(record: dict[str, Any], folder: str, console: Console) -> None:
+def show_large(record: VoteRecord, folder: str, console: Console) -> None:
     """What `cast_large` found, as text."""
-    if record["estimate"]:
-        errors = record["estimate"]["standard_error"]
-        figures = (f"{n} {record['estimate'][m]:.4f} ±{errors[m]:.4f}" for m, n in METRICS.items())
+    if found := record.estimate:
+        errors = found["standard_error"]
+        figures = (f"{n} {found[m]:.4f} ±{errors[m]:.4f}" for m, n in METRICS.items())
         console.print(f"on rows that nothing was fitted to: {', '.join(figures)}")
-    for name, weight in record["members"].items():
+    for name, weight in record.weights.items():
         console.print(f"{name}: {weight:.3f}", markup=False)
-    show_reasons(record.get("reasons", []), console)
-    show_candidates(record.get("candidates", []), console)
-    for note in record["notes"]:
+    show_reasons(record.reasons, console)
+    show_candidates(record.candidates, console)
+    for note in record.notes:
         console.print(f"note: {note}", markup=False)
-    console.print(f"{record['seconds']:.1f} s, in ranges of rows. The vote is in {folder}")
+    console.print(f"{record.seconds:.1f} s, in ranges of rows. The vote is in {folder}")
 
 
 def show_reasons(reasons: list[dict[str, Any]], console: Console) -> None:

@@ -68,9 +68,7 @@ class SeveralValues(TyperCommand):
                     at += 1
                 if not run.words:
                     got = f", got {args[at]!r}" if at < len(args) else ", got nothing"
-                    raise typer.BadParameter(
-                        f"give one {option.metavar} or more{got}.", ctx=ctx, param=option
-                    )
+                    raise typer.BadParameter(f"give {option.metavar}{got}.", ctx=ctx, param=option)
                 runs += [run, _Run(None)]
                 continue
             runs[-1].words.append(word)

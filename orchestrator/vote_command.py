@@ -14,8 +14,10 @@ from typing import Any
 from rich.console import Console
 
 import ensembles
+from ensembles import places
 from ensembles.request import VoteRequest
 from ensembles.submission import submission_tables
+from ensembles.tables import file_digests
 
 from . import explain, run_folders, voting
 from .errors import WrongRequest
@@ -86,9 +88,11 @@ def vote(command: Command, console: Console) -> dict[str, Any]:
     if not command.why and (command.address or _too_large(source)):
         return _in_ranges(command, source, request, console)
     ballot = source.ballot()
-    result = ensembles.cast(ballot.oof, ballot.test, request, groups=ballot.groups)
     if command.why:
+        result = ensembles.cast(ballot.oof, ballot.test, request, groups=ballot.groups)
         return _why(command.why, result, ballot, console)
+    digests = file_digests(source.folder, {"oof": ballot.oof, "test": ballot.test})
+    result = ensembles.cast(ballot.oof, ballot.test, request, groups=ballot.groups, digests=digests)
     result.notes += source.notes
     _write(result, command.out, source.run, console)
     return result.record()
@@ -239,7 +243,8 @@ def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
     request = _checked(VoteRequest(**{"mode": "hard", **command.options}), ())
     if request.mode == "soft":
         tables = ensembles.read_soft_submissions(files)
-        result = ensembles.cast(None, tables, request)
+        digests = {file: places.file_digest(file) for file in files}
+        result = ensembles.cast(None, tables, request, digests=digests)
     else:
         tables = submission_tables(files) if command.why else {}
         result = ensembles.cast_submissions(files, request=request)
@@ -276,7 +281,8 @@ def _in_ranges(
 
         runner = mapped(command.address)
     with runner as run:
-        record = ensembles.cast_large(source.folder, folder, request, None, source.members, run)
-    record["notes"] += source.notes
+        record = ensembles.cast_large(
+            source.folder, folder, request, None, source.members, run, notes=source.notes
+        )
     explain.show_large(record, folder, console)
-    return record
+    return record.record()
