@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ensembles import gate, metrics, places, vote
+from ensembles.digests import table_digest
 from ensembles.errors import BadInput, examples
 from ensembles.estimate import (
     apply_held_out,
@@ -30,7 +31,7 @@ from ensembles.result import Vote
 from ensembles.simplex import certified_gap
 from ensembles.stack import Stack, stack
 from ensembles.submission import answer_classes, class_numbers, identical, read_submissions
-from ensembles.tables import Table, align, compare_classes, digest
+from ensembles.tables import Table, align, compare_classes
 from ensembles.weights import best_member
 
 __all__ = ["MODES", "cast", "cast_submissions"]
@@ -77,7 +78,7 @@ def _cast(
         raise BadInput(problems)
     given = {"oof": oof or {}, "test": test or {}}
     if digests is None:
-        digests = {f"{k} {name}": digest(t) for k in given for name, t in given[k].items()}
+        digests = {f"{k} {name}": table_digest(t) for k in given for name, t in given[k].items()}
     oof, test = _aligned(given["oof"], given["test"], request)
     source = test or oof
     names = list(source)

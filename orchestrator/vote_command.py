@@ -15,9 +15,9 @@ from rich.console import Console
 
 import ensembles
 from ensembles import places
+from ensembles.digests import file_digests
 from ensembles.request import VoteRequest
 from ensembles.submission import submission_tables
-from ensembles.tables import file_digests
 
 from . import explain, run_folders, voting
 from .errors import WrongRequest
