@@ -170,7 +170,7 @@ def test_a_run_votes_as_its_block_says_and_the_command_line_goes_first(command, 
     assert command("vote", "--run", run, "--weights", "one=1", "two=0")[0] == 0
     record = vote_json(run, "soft")
     assert record["members"] == {"one": 1, "two": 0}
-    assert list(record["tables"])[0] == "one/oof.parquet"
+    assert next(iter(record["tables"])) == "one/oof.parquet"
     code, out, _ = command("vote", "--run", run, "--mode", "hard")
     assert code == 0
     assert "its weights not taken for a hard one" in out
