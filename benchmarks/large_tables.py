@@ -35,8 +35,8 @@ started = time.perf_counter()
 record = cast_large(folder, out, mode, objective or None, cache=cache)
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 2**20
 figures = {"seconds": time.perf_counter() - started, "peak": peak}
-print(json.dumps({**figures, "gap": record.get("gap"), "notes": record["notes"],
-                  "macro_f1": record["estimate"]["macro_f1"]}))
+print(json.dumps({**figures, "gap": record.gap, "notes": record.notes,
+                  "macro_f1": record.estimate["macro_f1"]}))
 """
 
 

@@ -8,6 +8,7 @@ _HOME = {
     "Table": "tables",
     "Vote": "result",
     "VoteClassifier": "classifier",
+    "VoteRequest": "request",
     "align": "tables",
     "cast": "casting",
     "cast_large": "large",

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ensembles import gate, metrics, vote
+from ensembles import gate, metrics, places, vote
+from ensembles.digests import table_digest
 from ensembles.errors import BadInput, examples
 from ensembles.estimate import (
     apply_held_out,
@@ -20,10 +21,12 @@ from ensembles.estimate import (
     nested_rules,
 )
 from ensembles.evaluation import target_indices
+from ensembles.fitting import fitter, fixed_rule
 from ensembles.places import Place
 from ensembles.pools import Rule
 from ensembles.reasons import member_reasons
-from ensembles.request import MODES, Request
+from ensembles.record import of_rule
+from ensembles.request import MODES, VoteRequest
 from ensembles.result import Vote
 from ensembles.simplex import certified_gap
 from ensembles.stack import Stack, stack
@@ -33,43 +36,50 @@ from ensembles.weights import best_member
 
 __all__ = ["MODES", "cast", "cast_submissions"]
 
+_HARD = VoteRequest("hard")
+
 
 def cast(
     oof: dict[str, Table] | None,
     test: dict[str, Table] | None,
-    mode: str,
+    mode: str | VoteRequest,
     objective: str | None = None,
     groups: Mapping[str, str] | None = None,
-    **how: Any,
+    digests: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Vote:
     """Vote over members' tables, which need not be aligned yet.
 
     oof, test: member -> table. Either may be None or empty, but whatever is fitted needs `oof`. The
     rows voted on are `test`'s, or `oof`'s where there is no test table.
-    mode, objective and `how` (pool, offsets, temperature, ridge, negative, top, weights): see
-    `request.Request`. A weighted vote of which nothing more is said is chosen by its nested score.
+    mode: a `VoteRequest`, or its mode beside its objective and other options by name.
     groups: image id -> group (a person, say) of every OOF row, for standard errors that know which
     rows err together; without it, the tables' own `group`.
+    digests: file -> sha256 of the tables' files, for the record; without it, those of the tables.
 
     Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
-    request = Request(mode, objective, **how)
+    request = VoteRequest.of(mode, objective, **options)
     # Products as small as these are slower on several threads, by far where cores are busy.
     with threadpool_limits(1, "blas"):
-        return _cast(oof, test, request, groups)
+        return _cast(oof, test, request, groups, digests)
 
 
 def _cast(
     oof: dict[str, Table] | None,
     test: dict[str, Table] | None,
-    request: Request,
+    request: VoteRequest,
     groups: Mapping[str, str] | None,
+    digests: Mapping[str, str] | None,
 ) -> Vote:
     started, mode = time.perf_counter(), request.mode
     targets = _targets(oof or test or {})
     if problems := request.problems(list(oof or test or {}), list(targets)):
         raise BadInput(problems)
-    oof, test = _aligned(oof or {}, test or {}, request)
+    given = {"oof": oof or {}, "test": test or {}}
+    if digests is None:
+        digests = {f"{k} {name}": table_digest(t) for k in given for name, t in given[k].items()}
+    oof, test = _aligned(given["oof"], given["test"], request)
     source = test or oof
     names = list(source)
     scores: dict[str, Any] = {}
@@ -78,8 +88,7 @@ def _cast(
         scores, more = _scored(oof, request, groups, request.per_target(targets))
         notes += more
     else:
-        rule = Rule(request.fixed(names), "hard" if mode == "hard" else request.pool or "linear")
-        scores["rule"] = rule
+        scores["rule"] = fixed_rule(request, names)
         notes.append("no OOF tables: nothing can be said about the score.")
     rule = scores["rule"]
     first = source[names[0]]
@@ -93,27 +102,40 @@ def _cast(
     )
     scores["rule"] = rule.to_sum_1()
     return Vote(
-        mode,
-        fitted_for,
-        "test" if test else "oof",
-        table,
-        dict(zip(names, scores["rule"].weights.tolist(), strict=True)),
+        mode=mode,
+        objective=fitted_for,
+        rows="test" if test else "oof",
+        table=table,
         notes=notes,
+        tables=dict(digests),
+        **of_rule(rule, names),
         **scores,
         seconds=time.perf_counter() - started,
     )
 
 
-def cast_submissions(paths: Sequence[Place], answers: Sequence[str] | None = None) -> Vote:
+def cast_submissions(
+    paths: Sequence[Place],
+    answers: Sequence[str] | None = None,
+    request: VoteRequest = _HARD,
+) -> Vote:
     """Hard vote over submission files, aligned by id, rows in the order of the first file.
 
-    answers: the allowed answers; without them, all that occur are the classes. Raises BadInput.
+    answers: the allowed answers; without them, all that occur are the classes. request: a hard
+    vote's, whose only further option is `weights`, by the files' names (`file_names`); nothing can
+    be fitted to labels alone. Raises BadInput.
     """
     started = time.perf_counter()
     submissions = read_submissions(paths, answers)
     names, classes = list(submissions), answer_classes(submissions, answers)
-    choices = class_numbers(submissions, classes)
-    winners = vote.hard_labels(choices, len(classes))
+    problems = request.problems(names)
+    if request.mode != "hard" or request.needs_oof:
+        problems.append("submissions of labels take a hard vote with or without weights.")
+    if problems:
+        raise BadInput(problems)
+    choices, rule = class_numbers(submissions, classes), fixed_rule(request, names)
+    shares = None if request.weights is None else rule.weights
+    winners = vote.hard_labels(choices, len(classes), shares)
     notes = ["labels only: nothing can be said about the score."]
     if len(names) == 1:
         notes.append(_one_member(names[0]))
@@ -123,17 +145,24 @@ def cast_submissions(paths: Sequence[Place], answers: Sequence[str] | None = Non
     ]
     table = Table(
         submissions[names[0]].ids,
-        vote.vote_shares(choices, winners, len(classes)),
+        vote.vote_shares(choices, winners, len(classes), shares),
         meta={"member": "hard", "classes": classes, "answers": classes},
     )
-    weights = dict.fromkeys(names, 1 / len(names))
-    seconds = time.perf_counter() - started
-    return Vote("hard", None, "test", table, weights, seconds=seconds, notes=notes)
+    return Vote(
+        mode="hard",
+        rows="test",
+        table=table,
+        rule=rule,
+        **of_rule(rule, names),
+        tables={str(path): places.file_digest(path) for path in paths},
+        seconds=time.perf_counter() - started,
+        notes=notes,
+    )
 
 
 def _scored(
     oof: dict[str, Table],
-    request: Request,
+    request: VoteRequest,
     groups: Mapping[str, str] | None,
     per_target: metrics.PerTarget,
 ) -> tuple[dict[str, Any], list[str]]:
@@ -157,7 +186,7 @@ def _scored(
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out
         figures |= {"choice": choice.name, "candidates": choice.table}
     else:
-        fit = request.fit(names)
+        fit = fitter(request, names)
         rule = fit(data)
         everything = [(np.arange(len(folds)), rule)]
         rules = nested_rules(data, folds, fit) if request.needs_oof else everything
@@ -196,7 +225,7 @@ def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
 
 
 def _check_folds(
-    folds: np.ndarray, groups: np.ndarray | None, first: Table, request: Request
+    folds: np.ndarray, groups: np.ndarray | None, first: Table, request: VoteRequest
 ) -> None:
     """Raises BadInput where rows that err together stand in several folds, or there is but one."""
     units = first.ids if groups is None else groups
@@ -250,7 +279,7 @@ def _notes(first: Table, oof: dict[str, Table], data: Stack, folds: np.ndarray) 
 
 
 def _aligned(
-    oof: dict[str, Table], test: dict[str, Table], request: Request
+    oof: dict[str, Table], test: dict[str, Table], request: VoteRequest
 ) -> tuple[dict[str, Table], dict[str, Table]]:
     """Both sets of tables checked and aligned, with the same members in the same order."""
     problems = []

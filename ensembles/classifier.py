@@ -10,6 +10,7 @@ import numpy as np
 from ensembles.casting import cast
 from ensembles.errors import BadInput
 from ensembles.estimate import draw_folds
+from ensembles.request import VoteRequest
 from ensembles.tables import ROW_SUM_TOLERANCE, Table
 
 Members = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
@@ -18,9 +19,8 @@ Members = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 class VoteClassifier:
     """Combines members' out-of-fold probabilities; predicts from their probabilities elsewhere.
 
-    The parameters are those of `cast`: mode, objective, pool, offsets, temperature, ridge, negative,
-    top, weights. After `fit`: `classes_` (K,), `members_` (names), `weights_` (M,), `vote_` (a
-    `Vote`: estimate, reasons, candidates), `n_members_`.
+    The parameters are the fields of `VoteRequest`. After `fit`: `classes_` (K,), `members_` (names),
+    `weights_` (M,), `vote_` (a `Vote`: estimate, reasons, candidates), `n_members_`.
     """
 
     def __init__(
@@ -82,9 +82,8 @@ class VoteClassifier:
             for name, own in members.items()
         }
         group_of = None if groups is None else dict(zip(ids, map(str, groups), strict=True))
-        how = self.get_params()
-        mode, objective = how.pop("mode"), how.pop("objective")
-        self.vote_ = cast(oof, None, mode, objective, group_of, **how)
+        request = VoteRequest(**self.get_params())
+        self.vote_ = cast(oof, None, request, groups=group_of)
         self.members_ = list(members)
         self.n_members_ = len(members)
         self.weights_ = np.array(list(self.vote_.weights.values()))

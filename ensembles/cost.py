@@ -12,7 +12,7 @@ from ensembles.errors import BadInput
 from ensembles.estimate import apply_held_out, folds_for_weights, group_array, nested_rules
 from ensembles.evaluation import target_indices
 from ensembles.pools import Rule
-from ensembles.request import Request
+from ensembles.request import VoteRequest
 from ensembles.simplex import log_loss_weights
 from ensembles.stack import Stack, stack
 from ensembles.tables import Table, align
@@ -37,7 +37,7 @@ def pareto(
     costs = _costs(oof)
     oof = align(oof, "oof")
     names, first = list(oof), next(iter(oof.values()))
-    request, targets = Request("weighted", metric), target_indices(first.meta, first.n_classes)
+    request, targets = VoteRequest("weighted", metric), target_indices(first.meta, first.n_classes)
     if problems := request.problems(names, list(targets)):
         raise BadInput(problems)
     per_target = request.per_target(targets)

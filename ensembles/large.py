@@ -21,15 +21,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
-from ensembles import gate, metrics, places
+from ensembles import gate, places
 from ensembles.derived import Derived, Run, derive
 from ensembles.errors import BadInput
 from ensembles.evaluation import target_indices
+from ensembles.fitting import finish, fitter, fixed_rule
 from ensembles.places import Place
 from ensembles.pools import Rule
+from ensembles.range_scores import scores
 from ensembles.ranges import Tables, open_tables, read_range
 from ensembles.reasons import member_reasons
-from ensembles.request import Request
+from ensembles.record import VoteRecord, of_rule
+from ensembles.request import VoteRequest
 from ensembles.result import PROBABILITIES, RECORD, SUBMISSION
 from ensembles.simplex import GAP, log_loss_weights, newton_step
 from ensembles.stack import Stack, stack
@@ -40,21 +43,22 @@ START_ROWS = 200_000
 def cast_large(
     folder: Place,
     out: Place,
-    mode: str = "weighted",
+    mode: str | VoteRequest = "weighted",
     objective: str | None = None,
     members: Sequence[str] | None = None,
     run: Run = map,
     cache: str | os.PathLike[str] | None = None,
-    **how: Any,
-) -> dict[str, Any]:
+    notes: Sequence[str] = (),
+    **options: Any,
+) -> VoteRecord:
     """Vote over `folder/<member>/{oof,test}.parquet` and write the three files to `out`.
 
-    mode, objective, how: as `casting.cast`. Log-loss weights are fitted to all rows; of any other
+    mode, objective, options: as `casting.cast`. Log-loss weights are fitted to all rows; of any other
     fit the notes say to how many rows. The OOF tables may have a column `group`. cache: see
-    `derived.derive`. Returns what vote.json holds. Raises BadInput.
+    `derived.derive`. notes: further ones of the record. Returns what vote.json holds. Raises BadInput.
     """
     started = time.perf_counter()
-    request = Request(mode, objective, **how)
+    request = VoteRequest.of(mode, objective, **options)
     oof, test = (open_tables(folder, kind, members) for kind in ("oof", "test"))
     source = test or oof
     if source is None:
@@ -67,31 +71,34 @@ def cast_large(
         problems.append("OOF and test tables are of different members: give both of each.")
     if problems:
         raise BadInput(problems)
-    record: dict[str, Any] = {"mode": mode, "objective": request.fitted_for, "notes": []}
+    figures: dict[str, Any] = {}
     with threadpool_limits(1, "blas"):
         if oof is None:
-            weights = request.fixed(source.names)
-            rule = Rule(weights, "hard" if mode == "hard" else request.pool or "linear")
-            record |= {"oof": None, "estimate": None}
+            rule = fixed_rule(request, source.names)
         else:
             kept = derive(oof, run, cache)
             per_target = request.per_target(targets)
             data = stack(kept.sample, kept.labels[kept.sample_rows], per_target.get(request.metric))
-            rule, by_fold, more = _fit(request, oof, kept, data)
-            record |= more | _scores(oof, rule, by_fold, kept, per_target, run)
-            record["reasons"] = _reasons(request, oof, kept, data, rule, by_fold)
+            rule, by_fold, figures = _fit(request, oof, kept, data)
+            figures |= scores(oof, rule, by_fold, kept, request.metric, per_target, run)
+            figures["reasons"] = _reasons(request, oof, kept, data, rule, by_fold)
         paths = _write(source, rule, out, test is not None, run)
-    final = rule.to_sum_1()
-    record |= {
-        "members": dict(zip(source.names, final.weights.tolist(), strict=True)),
-        "rows": "oof" if test is None else "test",
-        "pool": final.pool,
-        "offsets": None if final.offsets is None else final.offsets.tolist(),
-        "temperature": final.temperature,
-        "seconds": time.perf_counter() - started,
-    }
-    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-    places.write_bytes(paths[RECORD], text.encode())
+    record = VoteRecord(
+        mode=request.mode,
+        objective=request.fitted_for,
+        rows="oof" if test is None else "test",
+        **of_rule(rule, source.names),
+        **figures,
+        tables={
+            f"{name}/{kind}.parquet": digest
+            for kind, own in (("oof", oof), ("test", test))
+            for name, digest in (own.digests if own else {}).items()
+        },
+        files={n: places.file_digest(path) for n, path in paths.items() if n != RECORD},
+    )
+    record.notes += notes
+    record.seconds = time.perf_counter() - started
+    places.write_bytes(paths[RECORD], record.to_json())
     return record
 
 
@@ -109,7 +116,7 @@ def too_large(folder: Place, members: Sequence[str] | None = None, limit: int = 
 
 
 def _fit(
-    request: Request, oof: Tables, kept: Derived, sample: Stack
+    request: VoteRequest, oof: Tables, kept: Derived, sample: Stack
 ) -> tuple[Rule, dict[int, Rule], dict[str, Any]]:
     """The rule for all rows, one for each fold fitted without it, and what to say of them."""
     folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
@@ -119,10 +126,10 @@ def _fit(
     to_sample = f"to a stratified sample{whole}, {len(sample.labels):,} of {n_rows:,} rows."
     if log_loss and request.pool != "log_linear" and request.top is None and not request.ridge:
         weights, gap = _log_loss_weights(oof, kept, None)
-        rule, by_fold = request.finish(Rule(weights), sample), {}
+        rule, by_fold = finish(request, Rule(weights), sample), {}
         for fold in folds:
             own = Rule(_log_loss_weights(oof, kept, fold)[0])
-            by_fold[fold] = request.finish(own, sample.take(sample_folds != fold))
+            by_fold[fold] = finish(request, own, sample.take(sample_folds != fold))
         notes = [f"fitted to all {n_rows:,} rows."]
         if request.offsets or request.temperature:
             asked = {"offsets": request.offsets, "temperature": request.temperature}
@@ -132,7 +139,7 @@ def _fit(
             ]
         return rule, by_fold, {"gap": gap, "notes": notes}
     if not request.needs_oof:
-        rule = request.fit(oof.names)(sample)
+        rule = fitter(request, oof.names)(sample)
         return rule, dict.fromkeys(folds, rule), {"notes": ["nothing is fitted."]}
     note = f"fitted {to_sample}"
     if request.gated and sample.n_members > 1:
@@ -145,7 +152,7 @@ def _fit(
         }
         more = {"choice": choice.name, "candidates": choice.table}
         return choice.rule, by_fold, {"notes": [note], **more}
-    fit = request.fit(oof.names)
+    fit = fitter(request, oof.names)
     by_fold = {fold: fit(sample.take(sample_folds != fold)) for fold in folds}
     return fit(sample), by_fold, {"notes": [note]}
 
@@ -157,7 +164,7 @@ def _of_sample(kept: Derived) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _reasons(
-    request: Request,
+    request: VoteRequest,
     oof: Tables,
     kept: Derived,
     sample: Stack,
@@ -204,96 +211,13 @@ def _log_loss_weights(oof: Tables, kept: Derived, without: int | None) -> tuple[
     return best
 
 
-def _scores(
-    oof: Tables,
-    rule: Rule,
-    by_fold: dict[int, Rule],
-    kept: Derived,
-    per_target: metrics.PerTarget,
-    run: Run,
-) -> dict[str, Any]:
-    """`oof` and `estimate` over all rows, from one pass; of each row 6 bytes are kept, 10 where
-    the log-loss of one target is asked for.
-    """
-    views: dict[str, np.ndarray | None] = {"log_loss": None}
-    views |= {name: own for name, own in per_target.items() if metrics.base(name) == "log_loss"}
-    decided = {name: own for name, own in per_target.items() if name not in views}
-    counts, totals = 0, 0
-    guess, losses = np.empty(oof.n_rows, np.int16), np.empty((len(views), oof.n_rows), np.float32)
-    function = partial(_score_range, oof, rule, by_fold, kept.folds, list(views.values()))
-    for (begin, end), found in zip(oof.ranges, run(function, oof.ranges), strict=True):
-        some_counts, some_totals, guess[begin:end], losses[:, begin:end] = found
-        counts, totals = counts + some_counts, totals + some_totals
-    inside, outside = (
-        metrics.scores_of_counts(own, decided)
-        | dict(zip(views, (total / oof.n_rows).tolist(), strict=True))
-        for own, total in zip(counts, totals, strict=True)
-    )
-    moved_by = metrics.cell_influence(counts[1], decided)
-    errors = {}
-    for metric in outside:
-        moves = (
-            losses[list(views).index(metric), begin:end] - outside[metric]
-            if metric in views
-            else moved_by[metric][kept.labels[begin:end], guess[begin:end]]
-            for begin, end in oof.ranges
-        )
-        errors[metric] = _standard_error(moves, oof, kept.groups)
-    return {"oof": inside, "estimate": {**outside, "standard_error": errors}}
-
-
-def _standard_error(moves: Iterable[np.ndarray], oof: Tables, groups: np.ndarray | None) -> float:
-    """As `metrics.standard_error`, of influences that come range by range."""
-    if groups is None:
-        squares, n_units = sum(float(part @ part) for part in moves), oof.n_rows
-    else:
-        n_units = int(groups.max()) + 1
-        sums = np.zeros(n_units)
-        for (begin, end), part in zip(oof.ranges, moves, strict=True):
-            sums += np.bincount(groups[begin:end], part, n_units)
-        squares = float(sums @ sums)
-    return float(np.sqrt(squares * n_units / max(n_units - 1, 1)) / oof.n_rows)
-
-
-def _score_range(
-    oof: Tables,
-    rule: Rule,
-    by_fold: dict[int, Rule],
-    folds: np.ndarray,
-    views: list[np.ndarray | None],
-    rows: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of the rule for all and of the folds' rules: confusion counts (2, K, K) and summed log-losses
-    (2, V), of all classes or of the values (K,) that they mean; of the latter rules each row's
-    prediction (n,) and log-losses (V, n).
-    """
-    part, fold_of = read_range(oof, *rows), folds[slice(*rows)]
-    fitted = rule.apply(part.probabilities)
-    held_out = fitted
-    if any(own is not rule for own in by_fold.values()):
-        held_out = np.empty_like(fitted)
-        for fold in np.unique(fold_of).tolist():
-            inside = np.flatnonzero(fold_of == fold)
-            held_out[inside] = by_fold[fold].apply(np.take(part.probabilities, inside, axis=1))
-    label, both = part.label.astype(np.intp), (fitted, held_out)
-    guess = [mixed.argmax(axis=1) for mixed in both]
-    counts = [metrics.confusion(label, own, oof.n_classes) for own in guess]
-    losses = np.array([[_row_losses(label, mixed, own) for own in views] for mixed in both])
-    last = guess[1].astype(np.int16), losses[1].astype(np.float32)
-    return np.stack(counts), losses.sum(axis=2), *last
-
-
-def _row_losses(label: np.ndarray, mixed: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-    if values is None:
-        return metrics.row_losses(label, mixed)
-    return metrics.row_losses(values[label], metrics.by_value(mixed, values))
-
-
 def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: Run) -> dict[str, str]:
     """probabilities.parquet and, of test rows, submission.csv, one range after the other."""
     paths = {name: places.join(out, name) for name in (SUBMISSION, PROBABILITIES, RECORD)}
     for path in paths.values():
         places.remove(path)
+    if not is_test:
+        del paths[SUBMISSION]
     answers = np.array(
         [str(a) for a in source.meta.get("answers") or range(source.n_classes)], object
     )

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,14 @@ class Tables:
     @property
     def names(self) -> list[str]:
         return list(self.paths)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Member -> sha256 of its file."""
+        with ThreadPoolExecutor(min(pa.cpu_count(), MEMBERS_AT_ONCE)) as threads:
+            return dict(
+                zip(self.paths, threads.map(places.file_digest, self.paths.values()), strict=True)
+            )
 
 
 @dataclass
@@ -96,8 +105,8 @@ def open_tables(folder: Place, kind: str, members: Sequence[str] | None = None) 
 def digest(tables: Tables) -> str:
     """Of the bytes of all tables, in order."""
     total = hashlib.sha256()
-    for name, path in tables.paths.items():
-        total.update(f"{name}\0{places.file_digest(path)}\0".encode())
+    for name, own in tables.digests.items():
+        total.update(f"{name}\0{own}\0".encode())
     return total.hexdigest()[:32]
 
 

@@ -1,39 +1,44 @@
-"""How a vote is fitted: what was asked for, checked, as a function from OOF rows to a rule."""
+"""What a vote should be: its options, what they mean together, and which of them do not fit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from ensembles import pools
-from ensembles.errors import nearest
-from ensembles.log_linear import RIDGE, log_linear_weights
-from ensembles.offsets import bagged_offsets, fit_temperature
-from ensembles.pools import Rule
-from ensembles.stack import Stack
-from ensembles.weights import OBJECTIVES, fit_stack, solo_scores
+from ensembles.errors import BadInput, nearest
+from ensembles.metrics import METRICS
 
-MODES = ("hard", "soft", "weighted")
+Mode = Literal["hard", "soft", "weighted"]
+Pool = Literal["linear", "log_linear"]
+MODES = get_args(Mode)
+# Where a mistake is, ("pool",) or ("weights", "swin"), and what it is.
+Mistake = tuple[tuple[str, ...], str]
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a vote should be. mode: "hard", "soft" or "weighted".
+class VoteRequest:
+    """The options of a vote, as the command line, a spec's `vote:` and `cast` take them.
 
     objective: "log_loss", "macro_f1", "accuracy"; what weights are fitted for and what the best
     members are best in; of one target as "macro_f1:age" where the tables' metadata names targets.
-    A weighted vote of which nothing more is said is chosen among many kinds (`ensembles.gate`).
+    A weighted vote with no further option is chosen among many kinds (`ensembles.gate`).
     pool: "linear" (default) or "log_linear", for a soft vote the geometric mean.
     offsets: fit one log-prior a class, bagged. temperature: fit one after the average.
     ridge: pull towards equal weights, in photographs. negative: allow weights of any sign
-    (log-linear only). top: vote over the best so many members. weights: member -> weight, fixed.
+    (log-linear only). top: vote over the best so many members. weights: member -> weight, fixed, of
+    a hard or soft vote; 1 for members that it does not name.
+
+    An option that would have no effect is a mistake: see `mistakes`.
     """
 
-    mode: str
+    mode: Mode = "weighted"
     objective: str | None = None
-    pool: str | None = None
+    pool: Pool | None = None
     offsets: bool = False
     temperature: bool = False
     ridge: float | None = None
@@ -41,11 +46,34 @@ class Request:
     top: int | None = None
     weights: Mapping[str, float] | None = None
 
+    # read by pydantic where a spec holds one: an unknown key is a mistake
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    @classmethod
+    def of(
+        cls, mode: str | VoteRequest, objective: str | None = None, **options: Any
+    ) -> VoteRequest:
+        """From a mode and options, or a request as it is. Raises BadInput for both at once."""
+        if not isinstance(mode, VoteRequest):
+            return cls(mode, objective, **options)
+        if objective is not None or options:
+            raise BadInput(
+                "options beside a VoteRequest: it holds them all. Change it with "
+                "dataclasses.replace(request, ...)."
+            )
+        return mode
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that differ from the defaults, by name, without the mode."""
+        fields = dataclasses.fields(self)[1:]
+        given = {own.name: getattr(self, own.name) for own in fields}
+        return {own.name: given[own.name] for own in fields if given[own.name] != own.default}
+
     @property
     def gated(self) -> bool:
         """Whether the kind of vote is left to be chosen."""
-        asked = self.objective or self.pool or self.offsets or self.temperature or self.negative
-        return self.mode == "weighted" and not asked and self.ridge is None and self.top is None
+        return self.mode == "weighted" and not self.options
 
     @property
     def metric(self) -> str:
@@ -63,6 +91,15 @@ class Request:
         fitted = self.mode == "weighted" or self.top is not None
         return fitted or self.offsets or self.temperature
 
+    @property
+    def useless_objective(self) -> bool:
+        """Whether an objective is given by which nothing is chosen: hard and soft votes fit no
+        weights, and offsets are fitted for macro F1 or accuracy only.
+        """
+        if self.objective is None or self.mode == "weighted" or self.top is not None:
+            return False
+        return not (self.offsets and self.objective in ("macro_f1", "accuracy"))
+
     def per_target(self, targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The metric of one target with the values that classes mean; {} where all classes count.
 
@@ -71,99 +108,104 @@ class Request:
         target = self.metric.partition(":")[2]
         return {self.metric: targets[target]} if target else {}
 
-    def problems(self, members: Sequence[str], targets: Sequence[str] = ()) -> list[str]:
-        """Everything that is wrong with it, for these members and targets."""
-        found = []
-        of_targets = tuple(f"{name}:{target}" for name in OBJECTIVES for target in targets)
-        for what, got, allowed in (
-            ("mode", self.mode, MODES),
-            ("objective", self.objective or "macro_f1", OBJECTIVES + of_targets),
-            ("pool", self.pool or "linear", ("linear", "log_linear")),
+    def problems(
+        self, members: Sequence[str] | None = None, targets: Sequence[str] | None = ()
+    ) -> list[str]:
+        """`mistakes` as text, each beginning with its option."""
+        return [f"{path[0]}: {text}" for path, text in self.mistakes(members, targets)]
+
+    def mistakes(
+        self, members: Sequence[str] | None = None, targets: Sequence[str] | None = ()
+    ) -> list[Mistake]:
+        """Everything that is wrong with it, useless options among it.
+
+        members: their names; None where they are not known yet. targets: their names; None where
+        any may turn out to be one.
+        """
+        found = list(self._unknown_choices(targets))
+        if not found:
+            found += self._misfits()
+        n_members = np.inf if members is None else len(members)
+        if self.top is not None and not (
+            isinstance(self.top, Integral) and 1 <= self.top <= n_members
         ):
-            if got not in allowed:
-                hint = nearest(got, allowed)
-                found.append(f"{what}: {got!r}, but must be one of {', '.join(allowed)}.{hint}")
-        if self.offsets and ":" in self.metric:
-            found.append("offsets: turn decisions between all classes; leave the target out.")
-        if self.mode == "hard" and self.pool:
-            found.append("pool: a hard vote counts votes, so it takes none. Leave --pool out.")
-        if self.mode == "weighted" and self.pool == "log_linear":
-            if self.objective not in (None, "log_loss"):
-                found.append(
-                    f"objective: {self.objective!r}, but the log-linear pool's weights are fitted "
-                    "to log_loss. Add --offsets to turn its decisions towards macro F1."
-                )
-        elif self.negative:
-            found.append(
-                "negative: weights below 0 need the log-linear pool of a weighted vote: "
-                "--mode weighted --pool log_linear."
-            )
-        if self.ridge is not None and (self.mode != "weighted" or not self.ridge >= 0):
-            found.append(
-                f"ridge: {self.ridge!r}, but must be 0 or more, and only a weighted vote takes one."
-            )
-        if self.ridge is not None and self.objective not in (None, "log_loss"):
-            found.append("ridge: only log-loss weights take one. Use --objective log_loss.")
-        if self.top is not None and not 1 <= self.top <= len(members):
-            found.append(
-                f"top: {self.top}, but must be 1 to {len(members)}, the members there are."
-            )
+            most = "" if members is None else f" to {n_members}, the members there are"
+            found.append((("top",), f"{self.top}, but must be 1{most or ' or more'}."))
+        if self.ridge is not None and not 0 <= self.ridge < np.inf:
+            found.append((("ridge",), f"{self.ridge!r}, but must be 0 or more."))
         if self.weights is not None:
-            found += _weight_problems(self, members)
+            found += _weight_mistakes(self.weights, members)
         return found
 
-    def fit(self, names: Sequence[str]) -> Callable[[Stack], Rule]:
-        """OOF rows -> rule, for the members of these names."""
-        return lambda stack: self._fit(stack, names)
+    def _unknown_choices(self, targets: Sequence[str] | None) -> list[Mistake]:
+        objective = "macro_f1" if self.objective is None else self.objective
+        allowed = METRICS + tuple(
+            f"{name}:{target}" for name in METRICS for target in targets or ()
+        )
+        if targets is None and str(objective).partition(":")[0] in METRICS:
+            allowed += (objective,)
+        return [
+            ((what,), f"{got!r}, but must be one of {', '.join(those)}.{nearest(got, those)}")
+            for what, got, those in (
+                ("mode", self.mode, MODES),
+                ("objective", objective, allowed),
+                ("pool", "linear" if self.pool is None else self.pool, get_args(Pool)),
+            )
+            if got not in those
+        ]
 
-    def _fit(self, stack: Stack, names: Sequence[str]) -> Rule:
-        chosen = np.arange(stack.n_members)
-        if self.top is not None:
-            order = np.argsort(-solo_scores(stack, self.metric), kind="stable")
-            chosen = np.sort(order[: self.top])
-        part = stack if len(chosen) == stack.n_members else stack.members(chosen)
-        pool = "hard" if self.mode == "hard" else self.pool or "linear"
-        weights = np.zeros(stack.n_members)
-        weights[chosen] = self._weights(part, [names[j] for j in chosen], pool)
-        return self.finish(Rule(weights, pool), stack)
+    def _misfits(self) -> list[Mistake]:
+        """Options that contradict each other or do nothing beside the others."""
+        found: list[Mistake] = []
+        if self.useless_objective:
+            text = (
+                f"nothing in this {self.mode} vote is chosen by {self.objective}. Leave it out, or "
+                "add top, for the members that are best in it."
+            )
+            found.append((("objective",), text))
+        if self.offsets and ":" in self.metric:
+            found.append(
+                (("offsets",), "they turn decisions between all classes; leave the target out.")
+            )
+        if self.mode == "hard" and self.pool:
+            found.append(
+                (("pool",), "a hard vote counts votes, so it takes none. Leave the pool out.")
+            )
+        if self.mode == "weighted" and self.pool == "log_linear":
+            if self.objective not in (None, "log_loss"):
+                text = (
+                    f"{self.objective!r}, but the log-linear pool's weights are fitted to "
+                    "log_loss. Add offsets to turn its decisions towards macro F1."
+                )
+                found.append((("objective",), text))
+        elif self.negative:
+            text = (
+                "weights below 0 need the log-linear pool of a weighted vote: mode weighted, pool "
+                "log_linear."
+            )
+            found.append((("negative",), text))
+        if self.ridge is not None and self.mode != "weighted":
+            found.append((("ridge",), f"only a weighted vote takes one; this one is {self.mode}."))
+        elif self.ridge is not None and self.objective not in (None, "log_loss"):
+            text = "only log-loss weights take one. Use objective log_loss."
+            found.append((("ridge",), text))
+        if self.weights is not None and self.mode == "weighted":
+            text = "a weighted vote fits its own. Give them to a soft or hard one (mode)."
+            found.append((("weights",), text))
+        return found
 
-    def finish(self, rule: Rule, stack: Stack) -> Rule:
-        """The rule with offsets and temperature, where they are asked for."""
-        if not self.offsets and not self.temperature:
-            return rule
-        mixed = pools.mix(stack.probabilities, rule.weights, rule.pool)
-        if self.offsets:
-            of = "accuracy" if self.metric == "accuracy" else "macro_f1"
-            rule.offsets = bagged_offsets(mixed, stack.labels, of)
-        if self.temperature:
-            rule.temperature = fit_temperature(pools.adjust(mixed, rule.offsets), stack.labels)
-        return rule
 
-    def _weights(self, stack: Stack, names: Sequence[str], pool: str) -> np.ndarray:
-        if self.mode != "weighted":
-            return self.fixed(names)
-        if pool == "log_linear":
-            ridge = RIDGE if self.ridge is None else self.ridge
-            return log_linear_weights(stack, ridge, self.negative)
-        return fit_stack(stack, self.metric, self.ridge or 0.0).weights
-
-    def fixed(self, names: Sequence[str]) -> np.ndarray:
-        """(M,) the weights given, sum 1; equal ones where none are."""
-        given = self.weights or {}
-        weights = np.array([float(given.get(name, 1.0)) for name in names])
-        return weights / weights.sum()
-
-
-def _weight_problems(request: Request, members: Sequence[str]) -> list[str]:
-    found, weights = [], request.weights
-    if request.mode == "weighted":
-        found.append("weights: a weighted vote fits its own. Give them to --mode soft or hard.")
-    for name in weights:
-        if name not in members:
-            hint = nearest(name, members)
-            found.append(f"weights: no member {name!r}; there are {', '.join(members)}.{hint}")
-    if wrong := [n for n, w in weights.items() if not 0 <= float(w) < np.inf]:
-        found.append(f"weights: those of {', '.join(wrong)} must be 0 or more.")
-    elif sum(float(weights.get(name, 1.0)) for name in members) == 0:
-        found.append("weights: they sum to 0, so nobody votes. Give one member more than 0.")
+def _weight_mistakes(weights: Mapping[str, float], members: Sequence[str] | None) -> list[Mistake]:
+    found: list[Mistake] = []
+    if not weights:
+        found.append((("weights",), "they name no member. Give MEMBER and number, or leave them."))
+    for name, weight in weights.items():
+        if members is not None and name not in members:
+            there = f"there are {', '.join(members)}.{nearest(name, members)}"
+            found.append((("weights", name), f"no member {name!r}; {there}"))
+        if not 0 <= float(weight) < np.inf:
+            found.append((("weights", name), f"that of {name} is {weight}, but must be 0 or more."))
+    if members and not found and not any(weights.get(name, 1) for name in members):
+        text = "they sum to 0: no member would vote. Give one more than 0."
+        found.append((("weights",), text))
     return found

@@ -16,6 +16,7 @@ import numpy as np
 from ensembles import places
 from ensembles.errors import BadInput, examples
 from ensembles.places import Place
+from ensembles.tables import Table
 
 HEADER = ("ImageID", "ans")
 MOST_SHOWN = 100
@@ -128,6 +129,21 @@ def read_submissions(
     if problems:
         raise BadInput(problems)
     return dict(zip(file_names(paths), aligned, strict=True))
+
+
+def submission_tables(
+    paths: Sequence[Place], allowed: Sequence[str] | None = None
+) -> dict[str, Table]:
+    """`read_submissions` as tables of probabilities, 1 for the answer. Raises BadInput."""
+    submissions = read_submissions(paths, allowed)
+    classes = answer_classes(submissions, allowed)
+    meta = {"classes": classes, "answers": classes}
+    one_hot = np.eye(len(classes), dtype=np.float32)
+    choices = class_numbers(submissions, classes)
+    return {
+        name: Table(own.ids, one_hot[chosen], meta=meta)
+        for (name, own), chosen in zip(submissions.items(), choices, strict=True)
+    }
 
 
 def answer_classes(

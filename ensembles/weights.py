@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ensembles import metrics
+from ensembles.errors import BadInput
 from ensembles.greedy import greedy_weights
 from ensembles.line_search import line_search_weights
+from ensembles.request import VoteRequest
 from ensembles.simplex import log_loss_weights
 from ensembles.stack import Stack, stack
 
@@ -28,8 +30,11 @@ def fit_weights(probabilities: np.ndarray, labels: np.ndarray, objective: str) -
     """Weights over the simplex for (M, N, K) probabilities and (N,) labels.
 
     objective: "log_loss" (the exact optimum, certified), "macro_f1" or "accuracy" (exact line
-    searches from the weights of greedy selection, so never worse than those).
+    searches from the weights of greedy selection, so never worse than those). Raises BadInput for
+    another one.
     """
+    if problems := VoteRequest("weighted", objective).problems():
+        raise BadInput(problems)
     return fit_stack(stack(probabilities, labels), objective)
 
 

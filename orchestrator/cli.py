@@ -6,12 +6,13 @@ import shlex
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from .errors import FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed, WrongRequest
-from .options import Json, Mode, OptionalSpec, RunDir, Sets, Small, SpecFile
+from .options import Json, Mode, OptionalSpec, Pool, RunDir, Sets, Small, SpecFile
+from .several_values import SeveralValues
 
 app = typer.Typer(
     help="An ensemble of image classifiers: from photographs to a vote.",
@@ -25,9 +26,9 @@ app = typer.Typer(
 def main() -> NoReturn:
     """Run one command. A wrong request ends with its mistakes and code 2, without a traceback."""
     debug = "--debug" in sys.argv
-    sys.argv = _one_flag_each([a for a in sys.argv if a != "--debug"])
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        app(prog_name="python -m orchestrator", standalone_mode=True)
+        app(arguments, prog_name="python -m orchestrator", standalone_mode=True)
     except SystemExit as end:
         if end.code == INTERRUPTED and "--new-run" not in sys.argv:
             print("Stopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
@@ -45,22 +46,6 @@ def main() -> NoReturn:
             print(f"{type(error).__name__}: {error}\n(--debug shows where)", file=sys.stderr)
         sys.exit(FAILED)
     sys.exit(0)
-
-
-def _one_flag_each(arguments: list[str]) -> list[str]:
-    """`--only a b` as `--only a --only b`; so with --submissions and --set."""
-    spread, flag = [], None
-    for argument in arguments:
-        if argument.startswith("-"):
-            flag = (
-                argument if argument in ("--submissions", "--only", "--set", "--weights") else None
-            )
-            spread += [] if flag else [argument]
-        elif flag and not argument.endswith((".yaml", ".yml")):
-            spread += [flag, argument]
-        else:
-            spread.append(argument)
-    return spread
 
 
 def _listing(problems: list[str]) -> str:
@@ -121,7 +106,7 @@ def prepare(
     prepare(source, target, _console(), jobs, json)
 
 
-@app.command()
+@app.command(cls=SeveralValues)
 def check(
     spec: SpecFile, small: Small = False, sets: Sets = None, run: RunDir = None, json: Json = None
 ) -> None:
@@ -133,13 +118,13 @@ def check(
     checking.check(loaded, run_folders.to_train(loaded.name, run), _console(), json)
 
 
-@app.command("train-members")
+@app.command("train-members", cls=SeveralValues)
 def train_members(
     spec: SpecFile,
     small: Small = False,
     sets: Sets = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="MEMBER", help="this member alone (repeatable)")
+        list[str] | None, typer.Option(metavar="MEMBER ...", help="these members alone")
     ] = None,
     address: Annotated[
         str | None,
@@ -196,7 +181,7 @@ def train_members(
     console.print(f"Next: python -m orchestrator vote {spec}{where}", markup=False)
 
 
-@app.command()
+@app.command(cls=SeveralValues)
 def vote(
     spec: OptionalSpec = None,
     mode: Annotated[Mode | None, typer.Option(help="default: the spec's")] = None,
@@ -223,21 +208,26 @@ def vote(
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="where the vote goes")] = None,
     pool: Annotated[
-        Literal["linear", "log_linear"] | None,
+        Pool | None,
         typer.Option(help="arithmetic or geometric mean; default: linear"),
     ] = None,
     offsets: Annotated[
-        bool, typer.Option("--offsets", help="fit a log-prior for each class, bagged")
-    ] = False,
+        bool | None,
+        typer.Option("--offsets/--no-offsets", help="fit a log-prior for each class, bagged"),
+    ] = None,
     temperature: Annotated[
-        bool, typer.Option("--temperature", help="fit one temperature after the average")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--temperature/--no-temperature", help="fit one temperature after the average"
+        ),
+    ] = None,
     ridge: Annotated[
         float | None, typer.Option(help="pull to equal weights, in photographs")
     ] = None,
     negative: Annotated[
-        bool, typer.Option("--negative", help="weights of any sign (log_linear only)")
-    ] = False,
+        bool | None,
+        typer.Option("--negative/--no-negative", help="weights of any sign (log_linear only)"),
+    ] = None,
     top: Annotated[int | None, typer.Option(help="the best so many members only")] = None,
     weights: Annotated[
         list[str] | None,
@@ -255,14 +245,19 @@ def vote(
     ] = None,
     json: Json = None,
 ) -> None:
-    """Combine the members' predictions: hard, soft, or with weights fitted to their OOF rows."""
-    asked = {name: value for name, value in locals().items() if name != "json"}
+    """Combine the members' predictions: hard, soft, or with weights fitted to their OOF rows.
+
+    The spec's `vote:` says how; each option here comes before the spec's. A --mode that is not the
+    spec's takes none of its other options.
+    """
+    given = locals()
     from . import vote_command
 
-    _write_json(json, vote_command.vote(vote_command.Asked(**asked), _console()))
+    command = vote_command.Command.of(given)
+    _write_json(json, vote_command.vote(command, _console()))
 
 
-@app.command()
+@app.command(cls=SeveralValues)
 def leaderboard(
     spec: OptionalSpec = None,
     truth: Annotated[

@@ -9,6 +9,7 @@ from rich.table import Table
 
 import ensembles
 from ensembles.errors import nearest
+from ensembles.record import VoteRecord
 from ensembles.submission import same_submissions
 
 from .errors import WrongRequest
@@ -44,19 +45,19 @@ def same_as_earlier(vote: ensembles.Vote, folder: str, run: str) -> list[str]:
     ]
 
 
-def show_large(record: dict[str, Any], folder: str, console: Console) -> None:
+def show_large(record: VoteRecord, folder: str, console: Console) -> None:
     """What `cast_large` found, as text."""
-    if record["estimate"]:
-        errors = record["estimate"]["standard_error"]
-        figures = (f"{n} {record['estimate'][m]:.4f} ±{errors[m]:.4f}" for m, n in METRICS.items())
+    if found := record.estimate:
+        errors = found["standard_error"]
+        figures = (f"{n} {found[m]:.4f} ±{errors[m]:.4f}" for m, n in METRICS.items())
         console.print(f"on rows that nothing was fitted to: {', '.join(figures)}")
-    for name, weight in record["members"].items():
+    for name, weight in record.weights.items():
         console.print(f"{name}: {weight:.3f}", markup=False)
-    show_reasons(record.get("reasons", []), console)
-    show_candidates(record.get("candidates", []), console)
-    for note in record["notes"]:
+    show_reasons(record.reasons, console)
+    show_candidates(record.candidates, console)
+    for note in record.notes:
         console.print(f"note: {note}", markup=False)
-    console.print(f"{record['seconds']:.1f} s, in ranges of rows. The vote is in {folder}")
+    console.print(f"{record.seconds:.1f} s, in ranges of rows. The vote is in {folder}")
 
 
 def show_reasons(reasons: list[dict[str, Any]], console: Console) -> None:
@@ -122,7 +123,7 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
 def show_pareto(front: dict[str, Any], console: Console) -> None:
     metric = front["metric"]
     table = Table(box=None, pad_edge=False)
-    for name in ("ms a photo", METRICS[metric], "± s.e.", "members"):
+    for name in ("ms a photo", METRICS.get(metric, metric), "± s.e.", "members"):
         table.add_column(name, justify="left" if name == "members" else "right")
     for point in front["points"]:
         if point["front"]:
@@ -137,7 +138,7 @@ def show_pareto(front: dict[str, Any], console: Console) -> None:
     console.print(
         f"Cheapest within one standard error of the best: {', '.join(cheapest['members'])}: "
         f"{cheapest['milliseconds']:.2f} ms a photo against {best['milliseconds']:.2f}, "
-        f"{METRICS[metric]} {cheapest[metric]:.4f} against {best[metric]:.4f}.",
+        f"{METRICS.get(metric, metric)} {cheapest[metric]:.4f} against {best[metric]:.4f}.",
         markup=False,
     )
 

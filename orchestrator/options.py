@@ -14,7 +14,7 @@ Small = Annotated[bool, typer.Option("--small", help="merge the spec's `small:` 
 Sets = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="override one key, e.g. members.effnet.lr=1e-3"
+        "--set", metavar="KEY=VALUE ...", help="override keys, e.g. members.effnet.lr=1e-3"
     ),
 ]
 RunDir = Annotated[
@@ -25,7 +25,9 @@ Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="the figures, for programs")
 ]
 
+# as in `ensembles.request`, which is slow to import; a test holds that they agree
 Mode = Literal["hard", "soft", "weighted"]
+Pool = Literal["linear", "log_linear"]
 OptionalSpec = Annotated[
     Path | None, typer.Argument(metavar="[SPEC]", help="default: the run trained last")
 ]

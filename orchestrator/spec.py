@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ensembles.request import VoteRequest
 from members.errors import nearest
 from members.recipe import Recipe
 
@@ -20,7 +21,6 @@ from .search_space import Search, samples
 from .yaml_lines import parse
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-OBJECTIVES = ("log_loss", "macro_f1", "accuracy")
 
 
 class _Block(BaseModel):
@@ -91,22 +91,6 @@ class Member(_Block):
         return self.model_copy(update={"recipe": recipe})
 
 
-class Vote(_Block):
-    mode: Literal["hard", "soft", "weighted"] = "weighted"
-    objective: str | None = None
-    top: int | None = Field(None, ge=1)  # the best so many members by their own OOF scores
-
-    @field_validator("objective")
-    @classmethod
-    def _objective(cls, given: str | None) -> str | None:
-        if given is not None and given.partition(":")[0] not in OBJECTIVES:
-            raise ValueError(
-                f"got {given!r}.{nearest(given, OBJECTIVES)} Allowed: {', '.join(OBJECTIVES)}, "
-                "or of one target as macro_f1:age."
-            )
-        return given
-
-
 class Resources(_Block):
     """What one training process takes, and how many train one unit together.
 
@@ -161,7 +145,7 @@ class Spec(_Block):
     members: tuple[Member, ...] = Field(min_length=1)
     join: tuple[Join, ...] = ()
     search: Search | None = None
-    vote: Vote = Vote()
+    vote: VoteRequest = VoteRequest()
     resources: Resources = Resources()
     tracking: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
 

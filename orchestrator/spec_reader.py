@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,7 +28,8 @@ class Reader:
         self.problems: list[str] = document.problems
         self.elsewhere: dict[tuple, str] = {}  # what stands in no line of this file
 
-    def read(self, *, small: bool, sets: Sequence[str]) -> Spec:
+    def read(self, *, small: bool, sets: Sequence[str], recorded: bool = False) -> Spec:
+        """recorded: it is the spec of a trained run, whose `vote:` is looked at when it votes."""
         raw = self.document.data
         if not isinstance(raw, dict):
             raise WrongRequest(f"{self.name}: a spec is a mapping with name, data, members, ...")
@@ -42,6 +44,8 @@ class Reader:
         for text in sets:
             self.override(raw, text)
         spec = self.validate(raw)
+        if spec and not recorded:
+            self.check_vote(spec)
         if self.problems:
             raise WrongRequest(self.problems)
         return spec
@@ -238,13 +242,16 @@ class Reader:
                         here if here[: len(path) + 1] in self.document.lines else (*fallback, *loc)
                     )
                 text = _words(mistake, model)
-                known = mistake["type"] in ("extra_forbidden", "missing")
+                known = mistake["type"] in (*_UNKNOWN_KEY, "missing")
                 dotted = ".".join(str(p) for p in (loc[:-1] if known else loc))
                 self.problem(here, text, ".".join(filter(None, [shown, dotted])))
             return None
 
+    def targets(self, spec: Spec) -> tuple[str, ...]:
+        return ("label",) if spec.data.layout != "profiles" else ("mask", "gender", "age")
+
     def check_targets(self, spec: Spec) -> None:
-        allowed = ("label",) if spec.data.layout != "profiles" else ("mask", "gender", "age")
+        allowed = self.targets(spec)
         for i, member in enumerate(spec.members):
             for target in member.targets or ():
                 if target not in allowed:
@@ -253,13 +260,16 @@ class Reader:
                 self.problem(
                     ("members", i, "age_bounds"), f"{member.name} does not learn ages in years"
                 )
-        of_target = (spec.vote.objective or "").partition(":")[2]
-        if of_target and of_target not in allowed:
-            self.problem(("vote", "objective"), unknown("target", of_target, allowed))
+
+    def check_vote(self, spec: Spec) -> None:
+        # with a wrong member among them, the names are not all there
+        voters = spec.voters() if not self.problems else None
+        for path, text in spec.vote.mistakes(voters, self.targets(spec)):
+            self.problem(("vote", *path), text)
 
     def check_joins(self, spec: Spec) -> None:
         """Each join has a name of its own, and parts that share no target and leave none out."""
-        every = ("label",) if spec.data.layout != "profiles" else ("mask", "gender", "age")
+        every = self.targets(spec)
         taken = [member.name for member in spec.members]
         for i, join in enumerate(spec.join):
             path, shown = ("join", i), f"join.{join.name}"
@@ -279,6 +289,7 @@ class Reader:
             taken.append(join.name)
 
 
+_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")  # of a model, a dataclass
 _ANY_RECIPE = Recipe(model="any")
 _ANY_MEMBER = (Member(name="any", recipe=_ANY_RECIPE),)
 
@@ -286,7 +297,7 @@ _ANY_MEMBER = (Member(name="any", recipe=_ANY_RECIPE),)
 def _words(mistake: dict[str, Any], model: type) -> str:
     """One pydantic mistake in the project's words."""
     kind, loc, given = mistake["type"], mistake["loc"], mistake["input"]
-    if kind == "extra_forbidden":
+    if kind in _UNKNOWN_KEY:
         return unknown("key", loc[-1], _keys(model, loc[:-1]))
     if kind == "missing":
         return f"the key {loc[-1]!r} is missing"
@@ -308,11 +319,11 @@ def _keys(model: type, loc: tuple) -> list[str]:
     """The keys allowed in the block of `model` that `loc` leads to."""
     for part in loc:
         field = model.model_fields.get(part) if isinstance(part, str) else None
-        blocks = (
-            [a for a in _arguments(field.annotation) if hasattr(a, "model_fields")] if field else []
-        )
-        if blocks:
+        inner = _arguments(field.annotation) if field else []
+        if blocks := [a for a in inner if hasattr(a, "model_fields") or is_dataclass(a)]:
             model = blocks[0]
+    if is_dataclass(model):
+        return [own.name for own in fields(model)]
     keys = list(model.model_fields)
     # those are gone before the spec is built
     return [*keys, *{Spec: ("defaults", "small"), Search: ("names",)}.get(model, ())]

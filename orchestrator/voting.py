@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import ensembles
+from ensembles.record import VoteRecord
 
 from . import explain, run_folders
 from .errors import WrongRequest
@@ -48,7 +49,7 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
     from .yaml_lines import parse
 
     name = store.uri("spec.yaml")
-    return Run(Reader(parse(text, name), name).read(small=False, sets=()), store)
+    return Run(Reader(parse(text, name), name).read(small=False, sets=(), recorded=True), store)
 
 
 @dataclass
@@ -193,10 +194,10 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
         raise WrongRequest(
             f"{run.store.root} has no votes yet: python -m orchestrator vote SPEC --mode weighted"
         )
-    records = {name: run.store.read_json(f"votes/{name}/vote.json") for name in votes}
+    records = {name: _record(run.store, f"votes/{name}/vote.json") for name in votes}
     solo: dict[str, dict] = {}
     for record in records.values():
-        solo |= record["solo"]
+        solo |= record.solo
     rows = []
     for member in (name for name in run.spec.voters() if name in solo):
         rows.append(
@@ -215,9 +216,9 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
             {
                 "kind": "vote",
                 "name": name,
-                "oof": record["oof"],
-                "estimate": record["estimate"],
-                "seconds": record["seconds"],
+                "oof": record.oof,
+                "estimate": record.estimate,
+                "seconds": record.seconds,
                 "table": f"votes/{name}/probabilities.parquet",
             }
         )
@@ -241,6 +242,10 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
             report = ensembles.evaluate(run.store.uri(table), truth)
             row["truth"] = {k: report[k] for k in ("macro_f1", "accuracy", "log_loss")}
     return rows
+
+
+def _record(store: Store, path: str) -> VoteRecord:
+    return VoteRecord.from_json(store.read(path), store.uri(path))
 
 
 def _training_seconds(store: Store, member: str) -> float:

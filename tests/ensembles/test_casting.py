@@ -18,8 +18,10 @@ def both(make_tables):
     return make_tables(meta=META), make_tables(meta=META, kind="test", n_rows=40)
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("mode", "objective"),
+    [(mode, o) for mode in MODES for o in (OBJECTIVES if mode == "weighted" else (None,))],
+)
 def test_every_vote_writes_its_three_files(tmp_path, both, mode, objective):
     vote = cast(*both, mode, objective)
     paths = vote.write(tmp_path / "out")
@@ -33,7 +35,7 @@ def test_every_vote_writes_its_three_files(tmp_path, both, mode, objective):
     assert table.classes == META["classes"]
     record = json.loads((tmp_path / "out/vote.json").read_text())
     assert record["mode"] == mode
-    assert record["objective"] == (objective if mode == "weighted" else None)
+    assert record["objective"] == objective
     assert sum(record["members"].values()) == pytest.approx(1)
     assert list(record["members"]) == ["a", "b", "c"]
     figures = {"macro_f1", "accuracy", "log_loss"}
@@ -117,7 +119,7 @@ def test_an_unknown_mode_and_objective_are_refused_together(both):
         cast(*both, "weigthed", "f1")
     assert len(refused.value.problems) == 2
     assert "Did you mean weighted?" in refused.value.problems[0]
-    assert "log_loss, macro_f1, accuracy" in refused.value.problems[1]
+    assert all(name in refused.value.problems[1] for name in OBJECTIVES)
 
 
 def test_the_same_members_are_needed_on_both_sides(both):
@@ -275,7 +277,7 @@ def test_weights_for_one_target_are_best_in_it_and_evaluate_agrees(
 def test_a_target_that_the_tables_do_not_name_is_refused(make_tables):
     with pytest.raises(BadInput, match=r"'macro_f1:agee'.*macro_f1:age.*Did you mean macro_f1:age"):
         cast(make_tables(meta=META | TARGETS), None, "weighted", "macro_f1:agee")
-    with pytest.raises(BadInput, match="one of log_loss, macro_f1, accuracy"):
+    with pytest.raises(BadInput, match="objective: 'macro_f1:age', but must be one of"):
         cast(make_tables(), None, "weighted", "macro_f1:age")
 
 

@@ -42,7 +42,7 @@ def folder(tmp_path, make_tables, monkeypatch):
 def test_in_ranges_the_vote_is_the_one_over_whole_tables(folder, tmp_path, how):
     """The sample is all rows here, so nothing but the way of reading differs."""
     whole = cast(read_members(folder, "oof"), read_members(folder, "test"), **how)
-    record = cast_large(folder, tmp_path / "out", cache=tmp_path / "cache", **how)
+    record = cast_large(folder, tmp_path / "out", cache=tmp_path / "cache", **how).record()
     assert list(record["members"].values()) == pytest.approx(list(whole.weights.values()), abs=1e-5)
     for figures in ("oof", "estimate"):
         for metric, score in getattr(whole, figures).items():
@@ -80,7 +80,7 @@ def test_groups_of_the_tables_count_in_ranges_too(folder, tmp_path, mode):
     with_groups(folder)
     how = {"mode": mode} if mode == "soft" else {"mode": mode, "objective": "macro_f1"}
     whole = cast(read_members(folder, "oof"), read_members(folder, "test"), **how)
-    record = cast_large(folder, tmp_path / "out", cache=tmp_path / "cache", **how)
+    record = cast_large(folder, tmp_path / "out", cache=tmp_path / "cache", **how).record()
     for metric, error in whole.estimate["standard_error"].items():
         assert record["estimate"]["standard_error"][metric] == pytest.approx(error, rel=1e-3)
     path = folder / "a" / "oof.parquet"
@@ -94,7 +94,7 @@ def test_groups_of_the_tables_count_in_ranges_too(folder, tmp_path, mode):
 def test_the_choice_among_kinds_is_the_one_over_whole_tables(folder, tmp_path):
     with_groups(folder)
     whole = cast(read_members(folder, "oof"), read_members(folder, "test"), "weighted")
-    record = cast_large(folder, tmp_path / "out", cache=tmp_path / "cache")
+    record = cast_large(folder, tmp_path / "out", cache=tmp_path / "cache").record()
     assert record["choice"] == whole.choice
     for found, expected in zip(record["candidates"], whole.candidates, strict=True):
         assert (found["name"], found["as_good"]) == (expected["name"], expected["as_good"])
@@ -139,8 +139,8 @@ def test_wherever_the_ranges_ran_the_vote_is_the_same_bit_for_bit(folder, tmp_pa
 def test_folds_at_the_step_of_the_first_solve_do_no_harm(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("ensembles.large.START_ROWS", 100)  # every third row; three folds in turn
     record = cast_large(folder, tmp_path / "out", objective="log_loss", cache=tmp_path / "cache")
-    assert record["gap"] <= 1e-8
-    assert record["estimate"]["log_loss"] > record["oof"]["log_loss"]
+    assert record.gap <= 1e-8
+    assert record.estimate["log_loss"] > record.oof["log_loss"]
 
 
 def test_uris_are_read_and_written(folder, tmp_path):
@@ -156,13 +156,13 @@ def test_what_was_derived_is_used_again_until_a_table_changes(folder, tmp_path, 
     first = cast_large(folder, out, objective="log_loss", cache=cache)
     monkeypatch.setattr("ensembles.derived._true_of", None)
     again = cast_large(folder, out, objective="log_loss", cache=cache)
-    assert again["members"] == first["members"]
+    assert again.weights == first.weights
     monkeypatch.undo()
     path = folder / "b" / "oof.parquet"
     table = read_table(path)
     write_table(path, replace(table, probabilities=table.probabilities[:, ::-1]))
     changed = cast_large(folder, out, objective="log_loss", cache=cache)
-    assert changed["members"] != first["members"]
+    assert changed.weights != first.weights
     assert len(list(cache.iterdir())) == 2
 
 

@@ -50,12 +50,10 @@ def test_a_vote_prints_its_reasons_and_what_it_chose_from(tables, tmp_path):
 
 
 def test_why_shows_every_member_and_writes_no_vote(tables, tmp_path):
-    text = run(
-        "vote", "--tables", tables, "--mode", "soft", "--why", "test3.jpg", "--out", tmp_path / "v"
-    )
+    text = run("vote", "--tables", tables, "--mode", "soft", "--why", "test3.jpg")
     for name in ("one", "two", "three", "linear pool", "first choices"):
         assert name in text
-    assert not (tmp_path / "v").exists()
+    assert not list(tmp_path.rglob("vote.json"))
     with pytest.raises(Exception, match=r"Did you mean test3\.jpg"):
         run("vote", "--tables", tables, "--mode", "soft", "--why", "tset3.jpg")
 
