@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
-from ensembles import gate, metrics, places
+from ensembles import gate, metrics, places, scorers
+from ensembles.by_part import by_value
 from ensembles.derived import Derived, Run, derive
 from ensembles.errors import BadInput
 from ensembles.evaluation import target_indices
@@ -35,6 +36,7 @@ from ensembles.simplex import GAP, log_loss_weights, newton_step
 from ensembles.stack import Stack, stack
 
 START_ROWS = 200_000
+RowScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def cast_large(
@@ -113,7 +115,8 @@ def _fit(
 ) -> tuple[Rule, dict[int, Rule], dict[str, Any]]:
     """The rule for all rows, one for each fold fitted without it, and what to say of them."""
     folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
-    log_loss = request.mode == "weighted" and request.objective == "log_loss"
+    objective = metrics.METRICS.get(request.objective or "")
+    log_loss = request.mode == "weighted" and objective is not None and objective.convex
     sample_folds, groups = _of_sample(kept)
     whole = "" if kept.groups is None else " of whole groups"
     to_sample = f"to a stratified sample{whole}, {len(sample.labels):,} of {n_rows:,} rows."
@@ -209,41 +212,58 @@ def _scores(
     rule: Rule,
     by_fold: dict[int, Rule],
     kept: Derived,
-    per_target: metrics.PerTarget,
+    views: metrics.Views,
     run: Run,
 ) -> dict[str, Any]:
-    """`oof` and `estimate` over all rows, from one pass; of each row 6 bytes are kept, 10 where
-    the log-loss of one target is asked for.
+    """`oof` and `estimate` over all rows, from one pass.
+
+    Of each row 6 bytes are kept, 4 more for another mean over rows (the log-loss of one target), and
+    8 K more for a metric of probabilities that is no mean over rows, as ROC AUC.
     """
-    views: dict[str, np.ndarray | None] = {"log_loss": None}
-    views |= {name: own for name, own in per_target.items() if metrics.base(name) == "log_loss"}
-    decided = {name: own for name, own in per_target.items() if name not in views}
+    asked = dict.fromkeys(metrics.REPORTED) | dict(views)
+    entries = {name: metrics.named(name) for name in asked}
+    means = {n: (m.row_scores, asked[n]) for n, m in entries.items() if m.row_scores}
+    whole = any(m.of_probabilities and not m.row_scores for m in entries.values())
     counts, totals = 0, 0
-    guess, losses = np.empty(oof.n_rows, np.int16), np.empty((len(views), oof.n_rows), np.float32)
-    function = partial(_score_range, oof, rule, by_fold, kept.folds, list(views.values()))
+    guess, scored = np.empty(oof.n_rows, np.int16), np.empty((len(means), oof.n_rows), np.float32)
+    mixed = np.empty((2, oof.n_rows, oof.n_classes), np.float32) if whole else None
+    function = partial(_score_range, oof, rule, by_fold, kept.folds, list(means.values()), whole)
     for (begin, end), found in zip(oof.ranges, run(function, oof.ranges), strict=True):
-        some_counts, some_totals, guess[begin:end], losses[:, begin:end] = found
+        some_counts, some_totals, guess[begin:end], scored[:, begin:end], both = found
         counts, totals = counts + some_counts, totals + some_totals
-    inside, outside = (
-        metrics.scores_of_counts(own, decided)
-        | dict(zip(views, (total / oof.n_rows).tolist(), strict=True))
-        for own, total in zip(counts, totals, strict=True)
-    )
-    moved_by = metrics.cell_influence(counts[1], decided)
-    errors = {}
-    for metric in outside:
-        moves = (
-            losses[list(views).index(metric), begin:end] - outside[metric]
-            if metric in views
-            else moved_by[metric][kept.labels[begin:end], guess[begin:end]]
-            for begin, end in oof.ranges
-        )
-        errors[metric] = _standard_error(moves, oof, kept.groups)
+        if whole:
+            mixed[:, begin:end] = both
+    labels = kept.labels.astype(np.intp) if whole else kept.labels
+
+    def score(name: str, which: int) -> float:
+        metric, values = entries[name], asked[name]
+        if metric.of_counts:
+            return metric.of_counts(metrics.merged(counts[which], values))
+        if name in means:
+            return float(totals[which][list(means).index(name)] / oof.n_rows)
+        return metric.score(labels, mixed[which], values)
+
+    inside, outside = ({name: score(name, which) for name in asked} for which in (0, 1))
+
+    def moves(name: str) -> Iterable[np.ndarray]:
+        """Influences on the estimate, range by range."""
+        metric, values = entries[name], asked[name]
+        if metric.cell_moves:
+            cells = metric.cell_moves(metrics.merged(counts[1], values))
+            cells = cells if values is None else cells[np.ix_(values, values)]
+            return (cells[kept.labels[b:e], guess[b:e]] for b, e in oof.ranges)
+        if name in means:
+            own = scored[list(means).index(name)]
+            return (own[b:e] - outside[name] for b, e in oof.ranges)
+        own = metric.influence(labels, mixed[1], values)
+        return (own[b:e] for b, e in oof.ranges)
+
+    errors = {name: _standard_error(moves(name), oof, kept.groups) for name in asked}
     return {"oof": inside, "estimate": {**outside, "standard_error": errors}}
 
 
 def _standard_error(moves: Iterable[np.ndarray], oof: Tables, groups: np.ndarray | None) -> float:
-    """As `metrics.standard_error`, of influences that come range by range."""
+    """As `influence.standard_error`, of influences that come range by range."""
     if groups is None:
         squares, n_units = sum(float(part @ part) for part in moves), oof.n_rows
     else:
@@ -260,12 +280,13 @@ def _score_range(
     rule: Rule,
     by_fold: dict[int, Rule],
     folds: np.ndarray,
-    views: list[np.ndarray | None],
+    means: list[tuple[RowScores, np.ndarray | None]],
+    whole: bool,
     rows: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of the rule for all and of the folds' rules: confusion counts (2, K, K) and summed log-losses
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Of the rule for all and of the folds' rules: confusion counts (2, K, K) and sums of `means`
     (2, V), of all classes or of the values (K,) that they mean; of the latter rules each row's
-    prediction (n,) and log-losses (V, n).
+    prediction (n,) and scores (V, n). Where `whole`, both rules' probabilities (2, n, K).
     """
     part, fold_of = read_range(oof, *rows), folds[slice(*rows)]
     fitted = rule.apply(part.probabilities)
@@ -277,16 +298,16 @@ def _score_range(
             held_out[inside] = by_fold[fold].apply(np.take(part.probabilities, inside, axis=1))
     label, both = part.label.astype(np.intp), (fitted, held_out)
     guess = [mixed.argmax(axis=1) for mixed in both]
-    counts = [metrics.confusion(label, own, oof.n_classes) for own in guess]
-    losses = np.array([[_row_losses(label, mixed, own) for own in views] for mixed in both])
-    last = guess[1].astype(np.int16), losses[1].astype(np.float32)
-    return np.stack(counts), losses.sum(axis=2), *last
+    counts = [scorers.confusion(label, own, oof.n_classes) for own in guess]
+    scored = np.array([[_of_rows(label, mixed, *own) for own in means] for mixed in both])
+    last = guess[1].astype(np.int16), scored[1].astype(np.float32)
+    return np.stack(counts), scored.sum(axis=2), *last, np.stack(both) if whole else None
 
 
-def _row_losses(label: np.ndarray, mixed: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-    if values is None:
-        return metrics.row_losses(label, mixed)
-    return metrics.row_losses(values[label], metrics.by_value(mixed, values))
+def _of_rows(
+    label: np.ndarray, mixed: np.ndarray, of: RowScores, values: np.ndarray | None
+) -> np.ndarray:
+    return of(label, mixed) if values is None else of(values[label], by_value(mixed, values))
 
 
 def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: Run) -> dict[str, str]:

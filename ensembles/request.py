@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles import pools
+from ensembles import metrics, pools
 from ensembles.log_linear import RIDGE, log_linear_weights
-from ensembles.offsets import bagged_offsets, fit_temperature
+from ensembles.offsets import OFFSETS_FOR, bagged_offsets, fit_temperature
 from ensembles.pools import Rule
 from ensembles.stack import Stack
-from ensembles.weights import OBJECTIVES, fit_stack, solo_scores
+from ensembles.weights import fit_stack, solo_scores
 
 MODES = ("hard", "soft", "weighted")
 
@@ -22,7 +22,7 @@ MODES = ("hard", "soft", "weighted")
 class Request:
     """What a vote should be. mode: "hard", "soft" or "weighted".
 
-    objective: "log_loss", "macro_f1", "accuracy"; what weights are fitted for and what the best
+    objective: one of `metrics.METRICS` or its aliases; what weights are fitted for and what the best
     members are best in; of one target as "macro_f1:age" where the tables' metadata names targets.
     A weighted vote of which nothing more is said is chosen among many kinds (`ensembles.gate`).
     pool: "linear" (default) or "log_linear", for a soft vote the geometric mean.
@@ -40,6 +40,10 @@ class Request:
     negative: bool = False
     top: int | None = None
     weights: Mapping[str, float] | None = None
+
+    def __post_init__(self):
+        if isinstance(self.objective, str):
+            object.__setattr__(self, "objective", metrics.canonical(self.objective))
 
     @property
     def gated(self) -> bool:
@@ -63,21 +67,35 @@ class Request:
         fitted = self.mode == "weighted" or self.top is not None
         return fitted or self.offsets or self.temperature
 
-    def per_target(self, targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The metric of one target with the values that classes mean; {} where all classes count.
+    def per_target(self, targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+        """The metric where it is not reported anyway, with the values that classes mean of its
+        target, or None where all classes count (`metrics.Views`).
 
         targets: as `evaluation.target_indices`.
         """
         target = self.metric.partition(":")[2]
-        return {self.metric: targets[target]} if target else {}
+        known = self.metric in metrics.REPORTED
+        return {} if known else {self.metric: targets[target] if target else None}
+
+    @property
+    def _of_log_loss(self) -> bool:
+        """Whether nothing else than the score that log-linear pools and ridges go by is asked for."""
+        return self.objective in (None, *(m.name for m in metrics.METRICS.values() if m.convex))
+
+    @property
+    def _turnable(self) -> bool:
+        """Whether class offsets have a sweep for it; log-loss goes with those for macro F1."""
+        known = metrics.METRICS.get(metrics.base(self.metric))
+        return known is None or known.convex or known.name in OFFSETS_FOR
 
     def problems(self, members: Sequence[str], targets: Sequence[str] = ()) -> list[str]:
         """Everything that is wrong with it, for these members and targets."""
         found = []
-        of_targets = tuple(f"{name}:{target}" for name in OBJECTIVES for target in targets)
+        objectives = tuple(metrics.METRICS)
+        of_targets = tuple(f"{name}:{target}" for name in objectives for target in targets)
         for what, got, allowed in (
             ("mode", self.mode, MODES),
-            ("objective", self.objective or "macro_f1", OBJECTIVES + of_targets),
+            ("objective", self.objective or "macro_f1", objectives + of_targets),
             ("pool", self.pool or "linear", ("linear", "log_linear")),
         ):
             if got not in allowed:
@@ -88,8 +106,13 @@ class Request:
             found.append("offsets: turn decisions between all classes; leave the target out.")
         if self.mode == "hard" and self.pool:
             found.append("pool: a hard vote counts votes, so it takes none. Leave --pool out.")
+        if self.offsets and not self._turnable:
+            found.append(
+                f"offsets: they are fitted for {' or '.join(OFFSETS_FOR)}, not for {self.objective}. "
+                "Leave them out, or name one of those."
+            )
         if self.mode == "weighted" and self.pool == "log_linear":
-            if self.objective not in (None, "log_loss"):
+            if not self._of_log_loss:
                 found.append(
                     f"objective: {self.objective!r}, but the log-linear pool's weights are fitted "
                     "to log_loss. Add --offsets to turn its decisions towards macro F1."
@@ -103,7 +126,7 @@ class Request:
             found.append(
                 f"ridge: {self.ridge!r}, but must be 0 or more, and only a weighted vote takes one."
             )
-        if self.ridge is not None and self.objective not in (None, "log_loss"):
+        if self.ridge is not None and not self._of_log_loss:
             found.append("ridge: only log-loss weights take one. Use --objective log_loss.")
         if self.top is not None and not 1 <= self.top <= len(members):
             found.append(
@@ -134,7 +157,7 @@ class Request:
             return rule
         mixed = pools.mix(stack.probabilities, rule.weights, rule.pool)
         if self.offsets:
-            of = "accuracy" if self.metric == "accuracy" else "macro_f1"
+            of = self.metric if self.metric in OFFSETS_FOR else OFFSETS_FOR[0]
             rule.offsets = bagged_offsets(mixed, stack.labels, of)
         if self.temperature:
             rule.temperature = fit_temperature(pools.adjust(mixed, rule.offsets), stack.labels)

@@ -21,6 +21,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from . import member_metrics
 from .cluster import Cluster
 from .progress import Progress
 from .search import MemberSearch
@@ -105,7 +106,7 @@ class Schedule(Searcher):
             **self._config,
             "units": [unit.config() for unit in run.units],
             "metric": metric,
-            "worst_score": math.inf if metric == "loss" else -math.inf,
+            "worst_score": member_metrics.worst(metric),
         }
 
     def _next_run(self) -> _Run | None:

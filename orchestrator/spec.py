@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ensembles import metrics
 from members.errors import nearest
 from members.recipe import Recipe
 
@@ -20,7 +21,6 @@ from .search_space import Search, samples
 from .yaml_lines import parse
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-OBJECTIVES = ("log_loss", "macro_f1", "accuracy")
 
 
 class _Block(BaseModel):
@@ -99,12 +99,16 @@ class Vote(_Block):
     @field_validator("objective")
     @classmethod
     def _objective(cls, given: str | None) -> str | None:
-        if given is not None and given.partition(":")[0] not in OBJECTIVES:
+        if given is None:
+            return None
+        found = metrics.canonical(given)
+        if metrics.base(found) not in metrics.METRICS:
+            near = nearest(given, (*metrics.METRICS, *metrics.ALIASES))
             raise ValueError(
-                f"got {given!r}.{nearest(given, OBJECTIVES)} Allowed: {', '.join(OBJECTIVES)}, "
+                f"got {given!r}.{near} Allowed: {', '.join(metrics.METRICS)}, "
                 "or of one target as macro_f1:age."
             )
-        return given
+        return found
 
 
 class Resources(_Block):

@@ -25,7 +25,7 @@ import numpy as np
 
 from members.ranks import ALONE, LostContact, RaisedByAll, Ranks
 
-from . import answers
+from . import answers, member_metrics
 from .photographs import asked_of, photos_of, read_photographs
 from .selection import kept_epochs, submitted_epochs
 from .store import Store
@@ -160,6 +160,7 @@ def _train(
         "device": device,
         "loader_workers": config["loader_workers"],
         "ranks": ranks,
+        "metrics": member_metrics.of_history(recipe.metric),
     }
     state = read_state(unit, store, ranks)
     try:
@@ -276,7 +277,7 @@ def _predict(unit: Unit, store: Store, config, shared, weights, record: dict, de
 def _progress(row: dict[str, Any], metric: str, history: list[dict]) -> dict[str, Any]:
     """The report of one epoch. The score is the best so far, since the best weights are kept."""
     values = [h[metric] for h in history[: int(row["epoch"])] if metric in h] or [0.0]
-    sign = -1 if metric == "loss" else 1
+    sign = member_metrics.sign(metric)
     best = max(sign * v for v in values) * sign
     epoch, seconds = int(row["epoch"]), row["seconds"]
     return {"epoch": epoch, "score": best, "value": values[-1], "seconds": seconds}
