@@ -123,7 +123,7 @@ def cma_vote(members, labels, folds, groups=None):
     import cma
     import numpy as np
 
-    from ensembles import metrics, vote
+    from ensembles import scorers, vote
     from ensembles.pools import Rule
 
     warnings.filterwarnings("ignore")
@@ -132,7 +132,7 @@ def cma_vote(members, labels, folds, groups=None):
     def loss(x):
         weights = abs(x) + 1e-12
         mixed = vote.weighted(members, weights)
-        return -metrics.macro_f1(labels, mixed.argmax(axis=1), n_classes)
+        return -scorers.macro_f1(labels, mixed.argmax(axis=1), n_classes)
 
     options = {"seed": 1, "verbose": -9, "maxfevals": 40 * n_members}
     best = cma.fmin2(loss, np.full(n_members, 1 / n_members), 0.2, options)[0]

@@ -164,7 +164,7 @@ def _scored(
     oof: dict[str, Table],
     request: VoteRequest,
     groups: Mapping[str, str] | None,
-    per_target: metrics.PerTarget,
+    per_target: metrics.Views,
 ) -> tuple[dict[str, Any], list[str]]:
     """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
     names, first = list(oof), next(iter(oof.values()))
@@ -191,8 +191,8 @@ def _scored(
         everything = [(np.arange(len(folds)), rule)]
         rules = nested_rules(data, folds, fit) if request.needs_oof else everything
         held_out = apply_held_out(data, rules)
-    by_loss = metrics.base(request.fitted_for or "") == "log_loss"
-    if by_loss and rule.pool == "linear" and request.top is None and not request.ridge:
+    certified = request.fitted_for and metrics.named(request.fitted_for).convex
+    if certified and rule.pool == "linear" and request.top is None and not request.ridge:
         figures["gap"] = certified_gap(rule.weights, data.true)
     single = [
         (rows, Rule(np.eye(data.n_members)[best_member(data.take(others), request.metric)]))

@@ -11,6 +11,7 @@ from ensembles import metrics
 from ensembles.errors import BadInput
 from ensembles.estimate import apply_held_out, folds_for_weights, group_array, nested_rules
 from ensembles.evaluation import target_indices
+from ensembles.influence import standard_error
 from ensembles.pools import Rule
 from ensembles.request import VoteRequest
 from ensembles.simplex import log_loss_weights
@@ -40,7 +41,9 @@ def pareto(
     request, targets = VoteRequest("weighted", metric), target_indices(first.meta, first.n_classes)
     if problems := request.problems(names, list(targets)):
         raise BadInput(problems)
-    per_target = request.per_target(targets)
+    metric = request.metric
+    of_metric, per_target = metrics.named(metric), request.per_target(targets)
+    sign = of_metric.sign
     said = np.stack([table.probabilities for table in oof.values()])
     data = stack(said, first.label, per_target.get(metric))
     of = group_array(oof, groups)
@@ -52,16 +55,15 @@ def pareto(
         part = data.members(chosen)
         rules = nested_rules(part, folds, lambda rows: Rule(log_loss_weights(rows.true).weights))
         held_out = apply_held_out(part, rules)
-        moves.append(metrics.influence(data.labels, held_out, per_target)[metric])
+        moves.append(of_metric.influence(data.labels, held_out, data.values))
         points.append(
             {
                 "members": [names[j] for j in chosen],
                 "milliseconds": float(cost[chosen].sum()),
                 **metrics.scores(data.labels, held_out, per_target),
-                "standard_error": metrics.standard_error(moves[-1], of),
+                "standard_error": standard_error(moves[-1], of),
             }
         )
-    sign = -1 if metrics.base(metric) == "log_loss" else 1
     order = sorted(
         range(len(points)), key=lambda i: (points[i]["milliseconds"], -sign * points[i][metric])
     )
@@ -74,7 +76,7 @@ def pareto(
 
     def as_good(i: int) -> bool:
         behind = sign * (points[best][metric] - points[i][metric])
-        return behind <= metrics.standard_error(moves[best] - moves[i], of)
+        return behind <= standard_error(moves[best] - moves[i], of)
 
     cheapest = next(i for i in range(len(points)) if points[i]["front"] and as_good(i))
     return {

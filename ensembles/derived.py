@@ -20,8 +20,8 @@ import pyarrow as pa
 from ensembles import places, ranges
 from ensembles.errors import BadInput
 from ensembles.estimate import folds_for_weights
-from ensembles.metrics import EPSILON
 from ensembles.ranges import Tables, read_range
+from ensembles.scorers import EPSILON
 
 SAMPLE = 20_000
 Run = Callable[[Callable[[tuple[int, int]], Any], Sequence[tuple[int, int]]], Iterable[Any]]

@@ -41,17 +41,17 @@ def estimate(
     labels: np.ndarray,
     probabilities: np.ndarray,
     groups: np.ndarray | None = None,
-    per_target: metrics.PerTarget | None = None,
+    views: metrics.Views | None = None,
 ) -> dict[str, float | dict[str, float]]:
     """`metrics.scores` and the `standard_error` of each, of pooled held-out predictions.
 
     The error is the delta method's over rows, or over `groups` (N,) where rows of one person err
-    together (`metrics.standard_errors`): it needs no draws, and unlike the spread over a handful of
+    together (`influence.standard_error`): it needs no draws, and unlike the spread over a handful of
     folds it is not itself a guess from five numbers. It does not count that the weights, refitted,
     would differ a little.
     """
-    errors = metrics.standard_errors(labels, probabilities, groups, per_target)
-    return {**metrics.scores(labels, probabilities, per_target), "standard_error": errors}
+    errors = metrics.standard_errors(labels, probabilities, groups, views)
+    return {**metrics.scores(labels, probabilities, views), "standard_error": errors}
 
 
 def folds_for_weights(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from ensembles import metrics, places, tables
+from ensembles import by_part, metrics, places, scorers, tables
 from ensembles.errors import BadInput, examples
+from ensembles.influence import standard_error
 from ensembles.places import Place
 from ensembles.result import PROBABILITIES
 from ensembles.submission import (
@@ -25,19 +27,21 @@ def evaluate(prediction: Place, truth: Place) -> dict[str, Any]:
     A submission that a vote wrote has `probabilities.parquet` beside it, whose metadata names all
     classes and targets; of any other, the classes are the answers that occur.
 
-    Returns `rows`, `macro_f1`, `accuracy`, `standard_error` (of these, over rows), `per_class` (as
-    `metrics.by_class`), `per_target` (as `metrics.by_target`; empty where the classes stand for no
-    targets); of a probability table also `log_loss` and `calibration_error`. Raises BadInput with
-    every problem: unreadable files, ids that differ, unknown answers.
+    Returns `rows`; by name every metric of `metrics.METRICS` that takes decisions, of a probability
+    table also those that take probabilities and `calibration_error`; `standard_error` (of the
+    metrics, over rows); `per_class` (as `by_part.by_class`); `per_target` (as `by_part.by_target`;
+    empty where the classes stand for no targets). Raises BadInput with every problem: unreadable
+    files, ids that differ, unknown answers.
     """
     if str(prediction).endswith(".parquet"):
         table = tables.read(prediction)
         actual = read_submission(truth, allowed=table.answers)
         labels = _labels_for(table.ids, actual, table.answers, prediction, truth)
-        return _report(labels, table.probabilities, table.meta, table.classes) | {
-            "log_loss": metrics.log_loss(labels, table.probabilities),
-            "calibration_error": metrics.calibration_error(labels, table.probabilities),
+        of_probabilities = {
+            "calibration_error": scorers.calibration_error(labels, table.probabilities)
         }
+        report = _report(labels, table.probabilities, table.meta, table.classes, metrics.METRICS)
+        return report | of_probabilities
     beside = _table_beside(prediction)
     guess = read_submission(prediction)
     if beside is None or not set(guess.answers) <= set(beside.answers):
@@ -49,7 +53,9 @@ def evaluate(prediction: Place, truth: Place) -> dict[str, Any]:
         actual = read_submission(truth, allowed=answers)
     labels = _labels_for(guess.ids, actual, answers, prediction, truth)
     predictions = class_numbers({"prediction": guess}, answers)[0]
-    return _report(labels, np.eye(len(answers), dtype=np.float32)[predictions], meta, names)
+    decided = [name for name, metric in metrics.METRICS.items() if metric.takes == "decisions"]
+    certain = np.eye(len(answers), dtype=np.float32)[predictions]
+    return _report(labels, certain, meta, names, decided)
 
 
 def target_indices(meta: dict[str, Any], n_classes: int) -> dict[str, np.ndarray]:
@@ -69,18 +75,24 @@ def target_indices(meta: dict[str, Any], n_classes: int) -> dict[str, np.ndarray
 
 
 def _report(
-    labels: np.ndarray, probabilities: np.ndarray, meta: dict[str, Any], classes: list[str]
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    meta: dict[str, Any],
+    classes: list[str],
+    names: Iterable[str],
 ) -> dict[str, Any]:
-    n_classes = probabilities.shape[1]
-    predictions = probabilities.argmax(axis=1)
-    errors = metrics.standard_errors(labels, probabilities)
+    n_classes, predictions = probabilities.shape[1], probabilities.argmax(axis=1)
+    found = {name: metrics.METRICS[name] for name in names}
+    counts = scorers.confusion(labels, predictions, n_classes)
     return {
         "rows": len(labels),
-        "macro_f1": metrics.macro_f1(labels, predictions, n_classes),
-        "accuracy": metrics.accuracy(labels, predictions),
-        "standard_error": {name: errors[name] for name in ("macro_f1", "accuracy")},
-        "per_class": metrics.by_class(metrics.confusion(labels, predictions, n_classes), classes),
-        "per_target": metrics.by_target(labels, predictions, target_indices(meta, n_classes)),
+        **{name: metric.score(labels, probabilities) for name, metric in found.items()},
+        "standard_error": {
+            name: standard_error(metric.influence(labels, probabilities))
+            for name, metric in found.items()
+        },
+        "per_class": by_part.by_class(counts, classes),
+        "per_target": by_part.by_target(labels, predictions, target_indices(meta, n_classes)),
     }
 
 

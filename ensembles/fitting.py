@@ -9,7 +9,7 @@ import numpy as np
 from ensembles import pools
 from ensembles.errors import BadInput
 from ensembles.log_linear import RIDGE, log_linear_weights
-from ensembles.offsets import bagged_offsets, fit_temperature
+from ensembles.offsets import OFFSETS_FOR, bagged_offsets, fit_temperature
 from ensembles.pools import Rule
 from ensembles.request import VoteRequest
 from ensembles.stack import Stack
@@ -36,7 +36,7 @@ def finish(request: VoteRequest, rule: Rule, stack: Stack) -> Rule:
         return rule
     mixed = pools.mix(stack.probabilities, rule.weights, rule.pool)
     if request.offsets:
-        of = "accuracy" if request.metric == "accuracy" else "macro_f1"
+        of = request.metric if request.metric in OFFSETS_FOR else OFFSETS_FOR[0]
         rule.offsets = bagged_offsets(mixed, stack.labels, of)
     if request.temperature:
         rule.temperature = fit_temperature(pools.adjust(mixed, rule.offsets), stack.labels)

@@ -19,16 +19,18 @@ from typing import Any
 
 import numpy as np
 
-from ensembles import metrics, pools
+from ensembles import metrics, pools, scorers
 from ensembles.errors import BadInput
 from ensembles.estimate import apply_held_out, folds_for_weights
+from ensembles.influence import standard_error
 from ensembles.log_linear import log_linear_weights
 from ensembles.offsets import bagged_offsets, bagged_offsets_each, fit_temperature
 from ensembles.pools import Rule
 from ensembles.stack import Stack
 from ensembles.weights import best_member, fit_stack, solo_scores
 
-OBJECTIVE = "macro_f1"
+# Of those as good in the first, those as good in the second.
+OBJECTIVE, SECOND = "macro_f1", "log_loss"
 # All candidates are fitted folds x (folds + 1) / 2 times; two thirds of many rows say enough.
 FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 1_000
 TEMPERATURE_ROWS = 4096
@@ -53,7 +55,7 @@ def _top_members(stack: Stack, simpler: Rules) -> Rule:
     scores = []
     for member in order:
         total += stack.probabilities[member]
-        scores.append(metrics.macro_f1(stack.labels, total.argmax(axis=1), stack.n_classes))
+        scores.append(scorers.macro_f1(stack.labels, total.argmax(axis=1), stack.n_classes))
     weights = np.zeros(stack.n_members)
     weights[order[: int(np.argmax(scores)) + 1]] = 1
     return Rule(weights / weights.sum())
@@ -219,27 +221,22 @@ class _Scored:
         return self._temperatures[name]
 
     def score(self, name: str, metric: str) -> tuple[float, np.ndarray]:
-        """A metric, log-loss with the temperature, and each row's influence on it."""
+        """A metric, of probabilities with the temperature, and each row's influence on it."""
         if (name, metric) not in self._moves:
-            said, labels = self._said[name], self._labels
-            if metric == "log_loss":
+            said, labels, of = self._said[name], self._labels, metrics.named(metric)
+            if of.takes == "probabilities":
                 said = pools.adjust(said, None, self.temperature(name))
-                losses = metrics.row_losses(labels, said)
-                self._moves[name, metric] = float(losses.mean()), losses - losses.mean()
-            else:
-                guess, n_classes = said.argmax(axis=1), said.shape[1]
-                f1 = metrics.macro_f1(labels, guess, n_classes)
-                self._moves[name, metric] = f1, metrics.f1_influence(labels, guess, n_classes)
+            self._moves[name, metric] = of.score(labels, said), of.influence(labels, said)
         return self._moves[name, metric]
 
     def behind(self, name: str, best: str, metric: str) -> tuple[float, float]:
         """How far a candidate is behind the best, and the standard error of that."""
         (one, moves), (other, best_moves) = self.score(name, metric), self.score(best, metric)
-        gap = one - other if metric == "log_loss" else other - one
-        return gap, metrics.standard_error(best_moves - moves, self._groups)
+        gap = metrics.named(metric).sign * (other - one)
+        return gap, standard_error(best_moves - moves, self._groups)
 
     def best(self, names: list[str], metric: str) -> str:
-        sign = -1 if metric == "log_loss" else 1
+        sign = metrics.named(metric).sign
         return max(names, key=lambda name: sign * self.score(name, metric)[0])
 
     def as_good(self, names: list[str], metric: str) -> list[str]:
@@ -249,22 +246,22 @@ class _Scored:
         return [name for name, (gap, error) in gaps.items() if gap <= error]
 
     def chosen(self) -> str:
-        return self.as_good(self.as_good(list(self._said), OBJECTIVE), "log_loss")[0]
+        return self.as_good(self.as_good(list(self._said), OBJECTIVE), SECOND)[0]
 
     def table(self) -> list[dict[str, Any]]:
         """A dict a candidate; how far behind in log-loss only where macro F1 is as good."""
         names, chosen = list(self._said), self.chosen()
         good = self.as_good(names, OBJECTIVE)
-        best, surest = self.best(names, OBJECTIVE), self.best(good, "log_loss")
+        best, surest = self.best(names, OBJECTIVE), self.best(good, SECOND)
         rows = []
         for name in names:
             guess = self._said[name].argmax(axis=1)
             gap, error = self.behind(name, best, OBJECTIVE)
-            row = {"name": name, "macro_f1": self.score(name, OBJECTIVE)[0]}
-            row |= {"accuracy": metrics.accuracy(self._labels, guess)}
-            row |= {"log_loss": self.score(name, "log_loss")[0]}
+            row = {"name": name, OBJECTIVE: self.score(name, OBJECTIVE)[0]}
+            row |= {"accuracy": scorers.accuracy(self._labels, guess)}
+            row |= {SECOND: self.score(name, SECOND)[0]}
             row |= {"behind": gap, "standard_error": error, "as_good": name in good}
-            gap, error = self.behind(name, surest, "log_loss") if name in good else (None, None)
+            gap, error = self.behind(name, surest, SECOND) if name in good else (None, None)
             row |= {"loss_behind": gap, "loss_standard_error": error, "chosen": name == chosen}
             rows.append(row)
         return rows

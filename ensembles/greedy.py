@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ensembles import metrics
+from ensembles import metrics, scorers
+from ensembles.by_part import by_value
 from ensembles.stack import Stack
 
 PAIRS_AT_ONCE = 200_000
@@ -23,8 +24,8 @@ def greedy_weights(
 ) -> tuple[np.ndarray, float]:
     """Weights (M,) and the score of the best prefix of `size` additions.
 
-    objective: "macro_f1" or "accuracy" of what classes mean (`Stack.meaning`). Equal scores (to 6
-    digits, from the second addition on) go to members already in, then to the lower log-loss, then
+    objective: a metric that takes decisions, of what classes mean (`Stack.meaning`). Equal scores
+    (to 6 digits, from the second addition on) go to members already in, then to the lower log-loss, then
     to a draw with a fixed seed: as AutoGluon's `EnsembleSelection(tie_breaker="second_metric")`,
     whose weights these are, too, where its metric is macro F1 over all K classes. By itself it
     leaves out a class that is neither among the labels nor predicted.
@@ -98,7 +99,13 @@ def _scores_with_each(
     changed = after != top[moved]
     members, moved, after = members[changed], moved[changed], after[changed]
     truth, before = labels[moved], top[moved]
-    base = metrics.confusion(labels, top, n_values)
+    base, sums = scorers.confusion(labels, top, n_values), metrics.named(objective).sums
+    if sums:
+        true = base.sum(axis=1)
+        cells = sums.of_cell(true)
+        added = cells[:, truth, after] - cells[:, truth, before]
+        each = np.stack([np.bincount(members, own, n_members) for own in added])
+        return sums.score((cells * base).sum(axis=(1, 2))[:, None] + each, true)
     n_cells = n_members * n_values
 
     def tally(classes: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -125,13 +132,12 @@ def _leads(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _score(stack: Stack, predictions: np.ndarray, objective: str) -> float:
     truth, guess = stack.meaning(stack.labels), stack.meaning(predictions)
-    if objective == "accuracy":
-        return metrics.accuracy(truth, guess)
-    return metrics.macro_f1(truth, guess, stack.n_values)
+    counts = scorers.confusion(truth, guess, stack.n_values)
+    return metrics.named(objective).of_counts(counts)
 
 
 def _loss_with(stack: Stack, mean: np.ndarray, s: int, member: int) -> float:
     mixed = mean * (s / (s + 1)) + stack.probabilities[member] / (s + 1)
     if stack.values is not None:
-        mixed = metrics.by_value(mixed, stack.values)
-    return metrics.log_loss(stack.meaning(stack.labels), mixed)
+        mixed = by_value(mixed, stack.values)
+    return scorers.log_loss(stack.meaning(stack.labels), mixed)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
-from ensembles import gate, places
+from ensembles import gate, metrics, places
 from ensembles.derived import Derived, Run, derive
 from ensembles.errors import BadInput
 from ensembles.evaluation import target_indices
@@ -38,6 +38,7 @@ from ensembles.simplex import GAP, log_loss_weights, newton_step
 from ensembles.stack import Stack, stack
 
 START_ROWS = 200_000
+RowScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def cast_large(
@@ -120,7 +121,8 @@ def _fit(
 ) -> tuple[Rule, dict[int, Rule], dict[str, Any]]:
     """The rule for all rows, one for each fold fitted without it, and what to say of them."""
     folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
-    log_loss = request.mode == "weighted" and request.objective == "log_loss"
+    objective = metrics.METRICS.get(request.objective or "")
+    log_loss = request.mode == "weighted" and objective is not None and objective.convex
     sample_folds, groups = _of_sample(kept)
     whole = "" if kept.groups is None else " of whole groups"
     to_sample = f"to a stratified sample{whole}, {len(sample.labels):,} of {n_rows:,} rows."

@@ -1,6 +1,6 @@
-"""Weights of the members for macro F1 or accuracy, by exact searches along lines.
+"""Weights of the members for a metric of decisions, by exact searches along lines.
 
-Both scores are constant in the weights but for jumps where a row's predicted class changes. Along
+Such a score is constant in the weights but for jumps where a row's predicted class changes. Along
 a line from one mixture to another each class's score is linear, so a row's prediction is the upper
 envelope of K lines. All breakpoints of all rows are found and sorted, and the score is swept
 across them: the exact maximum over the line. Coordinate ascent repeats this, one member at a time.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ensembles import metrics, scorers
 from ensembles.stack import Stack
 from ensembles.sweep import first_of_each, running_sums
 
@@ -43,19 +44,22 @@ class Breakpoints:
 class Search:
     """What stays the same during a search: the rows whose prediction can change, and the rest.
 
-    all: every row. varying: the R rows on which some members disagree. fixed: (3, V) true
-    positives, predicted and true counts, of all other rows together.
+    all: every row. varying: the R rows on which some members disagree. fixed: (V, V) confusion
+    counts of all other rows together.
     """
 
-    objective: str
+    metric: metrics.Metric
     all: Stack
     varying: Stack
     fixed: np.ndarray
 
+    def counts(self, predictions: np.ndarray) -> np.ndarray:
+        """(V, V) confusion counts of all rows, the varying ones predicted so."""
+        return self.fixed + _counts(self.varying, predictions)
+
     def score(self, predictions: np.ndarray) -> float:
-        """Macro F1 or accuracy of all rows, the varying ones predicted so."""
-        counts = self.fixed + _counts(self.varying, predictions)
-        return float(_score(*counts, self.objective))
+        """The metric of all rows, the varying ones predicted so."""
+        return self.metric.of_counts(self.counts(predictions))
 
 
 @dataclass
@@ -79,8 +83,8 @@ class State:
 def line_search_weights(stack: Stack, objective: str, starts: Iterable[np.ndarray]) -> np.ndarray:
     """The best weights (M,) that coordinate ascent reaches from any of the starts.
 
-    objective: "macro_f1" or "accuracy". Deterministic: equal scores go to the lower log-loss, then
-    to the middle of the widest interval, then to the earlier start.
+    objective: a metric that takes decisions. Deterministic: equal scores go to the lower log-loss,
+    then to the middle of the widest interval, then to the earlier start.
     """
     search = prepare(stack, objective)
     reached = [_ascend(search, start) for start in starts]
@@ -92,9 +96,12 @@ def prepare(stack: Stack, objective: str) -> Search:
     """Set the rows aside on which all members agree: no weights change their prediction."""
     varying = (stack.favourites != stack.favourites[0]).any(axis=0)
     if varying.mean() > WORTH_COPYING:
-        return Search(objective, stack, stack, np.zeros((3, stack.n_values), np.intp))
+        nothing = np.zeros((stack.n_values, stack.n_values), np.intp)
+        return Search(metrics.named(objective), stack, stack, nothing)
     same = stack.take(~varying)
-    return Search(objective, stack, stack.take(varying), _counts(same, same.favourites[0]))
+    return Search(
+        metrics.named(objective), stack, stack.take(varying), _counts(same, same.favourites[0])
+    )
 
 
 def state_at(search: Search, weights: np.ndarray) -> State:
@@ -215,29 +222,57 @@ def breakpoints(
 
 def scores_along(search: Search, predictions: np.ndarray, points: Breakpoints) -> np.ndarray:
     """(E + 1,) score before the first breakpoint and after each, from the predictions at t = 0."""
-    varying, n_classes = search.varying, search.fixed.shape[1]
-    hits, predicted, true = search.fixed + _counts(varying, predictions)
-    begin = _score(hits, predicted, true, search.objective)
+    counts, varying = search.counts(predictions), search.varying
+    truth = varying.meaning(varying.labels)[points.row]
+    left, right = varying.meaning(points.left), varying.meaning(points.right)
+    if search.metric.sums:
+        return _by_sums(search.metric.sums, counts, truth, left, right)
+    changes = _accuracy_changes if search.metric.name == "accuracy" else _f1_changes
+    begin = search.metric.of_counts(counts)
+    return begin + np.concatenate([[0.0], np.cumsum(changes(counts, truth, left, right))])
+
+
+def _by_sums(
+    sums: metrics.Sums, counts: np.ndarray, truth: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
+    """As `scores_along`, of any metric: its sums are carried along, and scored after each change."""
+    true = counts.sum(axis=1)
+    cells = sums.of_cell(true)
+    along = np.empty((len(cells), len(truth) + 1))
+    along[:, 0] = (cells * counts).sum(axis=(1, 2))
+    along[:, 1:] = cells[:, truth, right] - cells[:, truth, left]
+    return sums.score(np.cumsum(along, axis=1), true)
+
+
+def _accuracy_changes(
+    counts: np.ndarray, truth: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
+    """(E,) what each change adds."""
+    return ((truth == right).astype(int) - (truth == left)) / counts.sum()
+
+
+def _f1_changes(
+    counts: np.ndarray, truth: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
+    """(E,) what each change adds to macro F1."""
+    hits, occurs = counts.diagonal(), counts.sum(axis=0) + counts.sum(axis=1)
     # Each change is two entries: one row less for `left`, one more for `right`.
-    classes = varying.meaning(np.stack([points.left, points.right], axis=1).ravel())
-    steps = np.tile([-1, 1], len(points.t))
-    hit_steps = steps * (varying.meaning(varying.labels)[points.row].repeat(2) == classes)
-    if search.objective == "accuracy":
-        change = hit_steps / true.sum()
-    else:
-        # Class by class in order of time, so that one running sum gives each class's counts.
-        order = np.argsort(classes.astype(np.int16), kind="stable")
-        own, of = order, classes[order]
-        first_of_class = first_of_each(of)
-        hits_after = running_sums(hit_steps[own], first_of_class) + hits[of]
-        occurs_after = running_sums(steps[own], first_of_class) + (predicted + true)[of]
-        after = 2 * hits_after / np.maximum(occurs_after, 1)
-        before = np.concatenate([[0.0], after[:-1]])[: len(of)]
-        initially = 2 * hits / np.maximum(predicted + true, 1)
-        before[first_of_class] = initially[of[first_of_class]]
-        change = np.empty(len(of))
-        change[own] = (after - before) / n_classes
-    return begin + np.concatenate([[0.0], np.cumsum(change.reshape(-1, 2).sum(axis=1))])
+    classes = np.stack([left, right], axis=1).ravel()
+    steps = np.tile([-1, 1], len(left))
+    hit_steps = steps * (truth.repeat(2) == classes)
+    # Class by class in order of time, so that one running sum gives each class's counts.
+    order = np.argsort(classes.astype(np.int16), kind="stable")
+    of = classes[order]
+    first_of_class = first_of_each(of)
+    hits_after = running_sums(hit_steps[order], first_of_class) + hits[of]
+    occurs_after = running_sums(steps[order], first_of_class) + occurs[of]
+    after = 2 * hits_after / np.maximum(occurs_after, 1)
+    before = np.concatenate([[0.0], after[:-1]])[: len(of)]
+    initially = 2 * hits / np.maximum(occurs, 1)
+    before[first_of_class] = initially[of[first_of_class]]
+    change = np.empty(len(of))
+    change[order] = (after - before) / len(counts)
+    return change.reshape(-1, 2).sum(axis=1)
 
 
 def _ascend(search: Search, start: np.ndarray) -> State:
@@ -253,7 +288,8 @@ def _ascend(search: Search, start: np.ndarray) -> State:
             if hoped >= state.score - SAME:
                 state = _moved(search, state, member, weight, hoped)
         # A whole pass that gains less than one row, or half a standard error, gains noise.
-        if state.score < before + max(1 / n_rows, math.sqrt(before * (1 - before) / n_rows) / 2):
+        spread = max(before * (1 - before), 0.0)  # of a correlation below 0 there is none to take
+        if state.score < before + max(1 / n_rows, math.sqrt(spread / n_rows) / 2):
             break
         # Afresh in every pass, so that rounding errors do not add up.
         state = state_at(search, state.weights)
@@ -309,13 +345,6 @@ def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _counts(stack: Stack, predictions: np.ndarray) -> np.ndarray:
-    """(3, V): true positives, predicted and true counts of each class, or of a target's values."""
+    """(V, V) confusion counts of the classes, or of a target's values."""
     truth, guess = stack.meaning(stack.labels), stack.meaning(predictions)
-    kinds = truth[truth == guess], guess, truth
-    return np.stack([np.bincount(kind, minlength=stack.n_values) for kind in kinds])
-
-
-def _score(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray, objective: str) -> float:
-    if objective == "accuracy":
-        return hits.sum() / true.sum()
-    return (2 * hits / np.maximum(predicted + true, 1)).mean()
+    return scorers.confusion(truth, guess, stack.n_values)

@@ -1,285 +1,272 @@
-"""Scores of labels and probabilities, and their standard errors.
+"""The registry of metrics: one entry a metric, and everything that goes by a metric asks it.
 
-labels, predictions: (N,) int in 0..K-1. probabilities: (N, K), rows sum to 1. The list of classes
-is fixed: macro F1 is the mean over all K, and a class that occurs neither in truth nor in
-prediction counts as 0, as scikit-learn's `f1_score(average="macro", labels=range(K),
-zero_division=0)` has it.
+A metric of one target of several is named with it, `macro_f1:age`, and looks at the target's values
+in place of the classes. To add one: its formula in ensembles/scorers.py, its derivative in
+ensembles/influence.py, an entry in METRICS, and a line in tests/ensembles/test_metric_registry.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-METRICS = ("macro_f1", "accuracy", "log_loss")
-# (K,) int for each metric of one target (`macro_f1:age`): the target's value that class k means.
-PerTarget = Mapping[str, np.ndarray]
-# A probability below this counts as this: a class that was ruled out costs 34.5, not infinity.
-EPSILON = 1e-15
+from ensembles import influence, scorers
+from ensembles.by_part import by_value
+
+# Metrics beside REPORTED by name: of one target with the values (K,) int that its classes mean, or
+# None where all classes count.
+Views = Mapping[str, np.ndarray | None]
 
 
-def confusion(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
-    """(K, K) int64 counts, [true class, predicted class]."""
-    cells = labels.astype(np.int64) * n_classes + predictions
-    return np.bincount(cells, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
+@dataclass(frozen=True)
+class Sums:
+    """A decision metric as a function of d sums over rows, which a sweep can carry along.
 
-
-def f1_by_class(counts: np.ndarray) -> np.ndarray:
-    """(K,) float64 from confusion counts (K, K); 0 for a class that occurs nowhere."""
-    occurrences = counts.sum(axis=0) + counts.sum(axis=1)
-    return 2 * counts.diagonal() / np.maximum(occurrences, 1)
-
-
-def macro_f1(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> float:
-    """Mean of the K classes' F1; classes that occur nowhere count as 0."""
-    return float(f1_by_class(confusion(labels, predictions, n_classes)).mean())
-
-
-def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Share of rows whose prediction is the label."""
-    return float(np.mean(labels == predictions))
-
-
-def row_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(N,) float64, -log of each row's probability of its label.
-
-    Rows are renormalised in float64 first: float32 rows sum to 1 only within 1e-7.
+    of_cell: from the true counts (K,), which no prediction changes, to (d, K, K), what a row of each
+    true and predicted class adds to each sum; whole numbers, so that running sums are exact.
+    score: (d, ...) sums and the true counts -> (...) scores.
     """
-    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    total = probabilities.sum(axis=1, dtype=np.float64)
-    return -np.log(np.maximum(true / total, EPSILON))
+
+    of_cell: Callable[[np.ndarray], np.ndarray]
+    score: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    def of_counts(self, counts: np.ndarray) -> float:
+        """The score of (K, K) counts."""
+        true = counts.sum(axis=1)
+        return float(self.score((self.of_cell(true) * counts).sum(axis=(1, 2)), true))
 
 
-def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean of `row_losses`."""
-    return float(row_losses(labels, probabilities).mean())
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric. Either the first three functions are there or the next two.
 
-
-def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error of the top class over equal-width bins of confidence.
-
-    Sum over bins of (share of rows) x |accuracy - mean confidence| (Guo et al. 2017).
+    title: for screens. aliases: other names that are understood, scikit-learn's among them.
+    of_counts, cell_moves: a decision metric's score of confusion counts (K, K), and (K, K) the
+    influence of a row of each cell. sums: what its sweeps need; None for those with a sweep of
+    their own (ensembles/line_search.py).
+    of_probabilities, row_moves: score and (N,) influences from labels and probabilities.
+    row_scores: (N,) what the score is the mean of, where it is a mean over rows.
+    convex: in the members' weights, so that these are fitted to the certified optimum.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    correct = probabilities.argmax(axis=1) == labels
-    which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    return float(abs(np.bincount(which, correct - confidence, bins)).sum() / len(labels))
+
+    name: str
+    title: str
+    greater_is_better: bool = True
+    aliases: tuple[str, ...] = ()
+    of_counts: Callable[[np.ndarray], float] | None = None
+    cell_moves: Callable[[np.ndarray], np.ndarray] | None = None
+    sums: Sums | None = None
+    of_probabilities: Callable[[np.ndarray, np.ndarray], float] | None = None
+    row_moves: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    row_scores: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    convex: bool = False
+
+    @property
+    def takes(self) -> str:
+        """`decisions` or `probabilities`."""
+        return "decisions" if self.of_counts else "probabilities"
+
+    @property
+    def sign(self) -> int:
+        """1 where greater is better, else -1."""
+        return 1 if self.greater_is_better else -1
+
+    def score(
+        self, labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
+    ) -> float:
+        """Of (N,) labels and (N, K) probabilities, or of the values (K,) that the classes mean.
+
+        Decided is the first most probable class, or its value, whatever the others' values sum to.
+        """
+        if not self.of_counts:
+            return self.of_probabilities(*_of_values(labels, probabilities, values))
+        truth, guess, n_values = _decisions(labels, probabilities, values)
+        return self.of_counts(scorers.confusion(truth, guess, n_values))
+
+    def influence(
+        self, labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(N,) float64, how much one row moves `score`, times N; sums to 0."""
+        if not self.cell_moves:
+            return self.row_moves(*_of_values(labels, probabilities, values))
+        truth, guess, n_values = _decisions(labels, probabilities, values)
+        return self.cell_moves(scorers.confusion(truth, guess, n_values))[truth, guess]
+
+
+def _decisions(
+    labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """True and predicted classes or values (N,), and how many of them there are."""
+    guess = probabilities.argmax(axis=1)
+    if values is None:
+        return labels, guess, probabilities.shape[1]
+    return values[labels], values[guess], int(values.max()) + 1
+
+
+def _of_values(
+    labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """True classes or values (N,), and the probabilities of them."""
+    if values is None:
+        return labels, probabilities
+    return values[labels], by_value(probabilities, values)
+
+
+def _by_sums(sums: Sums) -> dict[str, Callable | Sums]:
+    return {"sums": sums, "of_counts": sums.of_counts}
+
+
+def _along(true: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """True counts (K,) as (K, 1, ...), to stand beside (K, ...) sums."""
+    return true.reshape(-1, *(1,) * (sums.ndim - 1))
+
+
+def _each_hit(true: np.ndarray) -> np.ndarray:
+    """(K, K, K): the hits of each class."""
+    return np.einsum("ij,jk->ijk", np.eye(len(true)), np.eye(len(true)))
+
+
+def _hits_and_predicted(true: np.ndarray) -> np.ndarray:
+    """(1 + K, K, K): all hits, and how often each class is predicted."""
+    own = np.eye(len(true))
+    return np.concatenate([own[None], np.repeat(own[:, None], len(true), axis=1)])
+
+
+def _disagreements(true: np.ndarray) -> np.ndarray:
+    """(2, K, K): squared distances, and N times those expected by chance for a predicted class."""
+    distances = scorers.squared_distances(len(true))
+    return np.stack([distances, np.broadcast_to(true @ distances, distances.shape)])
+
+
+_BALANCED_ACCURACY = Sums(_each_hit, lambda s, true: scorers.mean_recall(s, _along(true, s)))
+_MCC = Sums(_hits_and_predicted, lambda s, true: scorers.correlation(s[0], s[1:], _along(true, s)))
+_QUADRATIC_KAPPA = Sums(_disagreements, lambda s, true: scorers.kappa(s[0], s[1] / true.sum()))
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "log_loss",
+            "log-loss",
+            greater_is_better=False,
+            aliases=("neg_log_loss",),
+            of_probabilities=scorers.log_loss,
+            row_moves=influence.loss_moves,
+            row_scores=scorers.row_losses,
+            convex=True,
+        ),
+        Metric(
+            "macro_f1",
+            "macro F1",
+            aliases=("f1_macro",),
+            of_counts=scorers.mean_f1,
+            cell_moves=influence.f1_moves,
+        ),
+        Metric(
+            "accuracy",
+            "accuracy",
+            of_counts=scorers.share_of_hits,
+            cell_moves=influence.accuracy_moves,
+        ),
+        Metric(
+            "balanced_accuracy",
+            "balanced accuracy",
+            aliases=("recall_macro",),
+            cell_moves=influence.balanced_accuracy_moves,
+            **_by_sums(_BALANCED_ACCURACY),
+        ),
+        Metric(
+            "mcc",
+            "MCC",
+            aliases=("matthews_corrcoef",),
+            cell_moves=influence.mcc_moves,
+            **_by_sums(_MCC),
+        ),
+        Metric(  # classes are ordinal: their order is that of the labels
+            "quadratic_kappa",
+            "quadratic kappa",
+            aliases=("quadratic_weighted_kappa",),
+            cell_moves=influence.kappa_moves,
+            **_by_sums(_QUADRATIC_KAPPA),
+        ),
+        Metric(
+            "roc_auc",
+            "ROC AUC",
+            aliases=("roc_auc_ovr", "roc_auc_ovr_macro"),
+            of_probabilities=scorers.roc_auc,
+            row_moves=influence.roc_auc_moves,
+        ),
+    )
+}
+# Of every vote and member; any other only where it is what a vote is fitted for.
+REPORTED = ("macro_f1", "accuracy", "log_loss")
+ALIASES = {alias: metric.name for metric in METRICS.values() for alias in metric.aliases}
+
+
+def canonical(name: str) -> str:
+    """`macro_f1:age` of `f1_macro:age`; a name that is no metric's as it is."""
+    metric, colon, target = name.partition(":")
+    return ALIASES.get(metric, metric) + colon + target
+
+
+def base(name: str) -> str:
+    """`macro_f1` of `macro_f1:age`."""
+    return name.partition(":")[0]
+
+
+def named(name: str) -> Metric:
+    """The entry of a name or an alias, with or without a target."""
+    return METRICS[base(canonical(name))]
+
+
+def title(name: str) -> str:
+    """`macro F1`, or of one target `macro F1 of age`."""
+    target = name.partition(":")[2]
+    return named(name).title + (f" of {target}" if target else "")
 
 
 def scores(
-    labels: np.ndarray, probabilities: np.ndarray, per_target: PerTarget | None = None
+    labels: np.ndarray, probabilities: np.ndarray, views: Views | None = None
 ) -> dict[str, float]:
-    """`macro_f1`, `accuracy`, `log_loss` and those of `per_target`, by name.
-
-    The predicted class is the first most probable; the predicted value of a target is its, while
-    a target's log-loss is that of the summed probability of all classes that mean the value.
-    """
-    views = _views(labels, probabilities, per_target)
-    return {name: _score(base(name), *view) for name, view in views.items()}
-
-
-def base(metric: str) -> str:
-    """`macro_f1` of `macro_f1:age`."""
-    return metric.partition(":")[0]
-
-
-def by_value(probabilities: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(N, V) summed probabilities of the classes (N, K) that mean each value; values: (K,)."""
-    return probabilities @ np.eye(int(values.max()) + 1, dtype=probabilities.dtype)[values]
-
-
-def by_class(counts: np.ndarray, classes: Sequence[str]) -> list[dict[str, str | float | int]]:
-    """A row a class from confusion counts (K, K): precision, recall, f1, support, predicted."""
-    hits, support, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
-    return [
-        {
-            "class": str(name),
-            "precision": float(hits[k] / max(predicted[k], 1)),
-            "recall": float(hits[k] / max(support[k], 1)),
-            "f1": float(f1),
-            "support": int(support[k]),
-            "predicted": int(predicted[k]),
-        }
-        for k, (name, f1) in enumerate(zip(classes, f1_by_class(counts), strict=True))
-    ]
-
-
-def by_target(
-    labels: np.ndarray, predictions: np.ndarray, target_of_class: Mapping[str, np.ndarray]
-) -> dict[str, dict[str, float]]:
-    """Accuracy and macro F1 of each target that a joint class stands for.
-
-    target_of_class: for each target (K,) int, the target's index that joint class k means.
-    """
-    found = {}
-    for target, index in target_of_class.items():
-        index = np.asarray(index)
-        truth, guess = index[labels], index[predictions]
-        found[target] = {
-            "accuracy": accuracy(truth, guess),
-            "macro_f1": macro_f1(truth, guess, int(index.max()) + 1),
-        }
-    return found
-
-
-def by_marginals(
-    labels: np.ndarray, probabilities: np.ndarray, target_of_class: Mapping[str, np.ndarray]
-) -> dict[str, dict[str, float]]:
-    """As `by_target`, with each target's most probable class by its own marginal probability.
-
-    A marginal is the sum of the joint probabilities (N, K) over the other targets' classes; its
-    winner need not be part of the most probable joint class.
-    """
-    found = {}
-    for target, index in target_of_class.items():
-        index = np.asarray(index)
-        marginal = probabilities.astype(np.float64) @ np.eye(int(index.max()) + 1)[index]
-        truth, guess = index[labels], marginal.argmax(axis=1)
-        found[target] = {
-            "accuracy": accuracy(truth, guess),
-            "macro_f1": macro_f1(truth, guess, marginal.shape[1]),
-        }
-    return found
-
-
-def influence(
-    labels: np.ndarray, probabilities: np.ndarray, per_target: PerTarget | None = None
-) -> dict[str, np.ndarray]:
-    """(N,) float64 for each metric of `scores`: how much one row moves it, times N. Sums to 0.
-
-    Accuracy and log-loss are means over rows; for macro F1 see `f1_influence`.
-    """
-    views = _views(labels, probabilities, per_target)
-    return {name: _influence(base(name), *view) for name, view in views.items()}
-
-
-def score_with_influence(
-    metric: str, labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
-) -> tuple[float, np.ndarray]:
-    """One metric's score and (N,) influence, of a target where `values` (K,) are given."""
-    per_target = None if values is None else {metric: values}
-    view = _view(metric, labels, probabilities.argmax(axis=1), probabilities, per_target)
-    return _score(base(metric), *view), _influence(base(metric), *view)
-
-
-def f1_influence(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
-    """(N,) float64, how much one row moves macro F1, times N: `cell_influence` of its cell."""
-    return _f1_moves(confusion(labels, predictions, n_classes))[labels, predictions]
-
-
-def scores_of_counts(counts: np.ndarray, per_target: PerTarget | None = None) -> dict[str, float]:
-    """`macro_f1`, `accuracy` and those of `per_target` from confusion counts (K, K)."""
-    views = {"macro_f1": counts, "accuracy": counts}
-    views |= {name: _merged(counts, values) for name, values in (per_target or {}).items()}
+    """REPORTED and the metrics of `views`, by name."""
     return {
-        name: float(
-            f1_by_class(own).mean() if base(name) == "macro_f1" else own.trace() / own.sum()
-        )
-        for name, own in views.items()
+        name: named(name).score(labels, probabilities, (views or {}).get(name))
+        for name in _names(views)
     }
 
 
-def cell_influence(
-    counts: np.ndarray, per_target: PerTarget | None = None
+def influences(
+    labels: np.ndarray, probabilities: np.ndarray, views: Views | None = None
 ) -> dict[str, np.ndarray]:
-    """For each metric of `scores_of_counts` (K, K) float64: how much one row of each true and
-    predicted class moves it, times N.
-
-    F1 of class k is 2 tp / (true + predicted), so with occ_k = (true + predicted) / N a row adds
-    (2 [tp] - F1_k ([true = k] + [predicted = k])) / occ_k: the derivative of the ratio in the row's
-    weight (the delta method).
-    """
-    found = {"macro_f1": _f1_moves(counts), "accuracy": _accuracy_moves(counts)}
-    for name, values in (per_target or {}).items():
-        moves = _f1_moves if base(name) == "macro_f1" else _accuracy_moves
-        found[name] = moves(_merged(counts, values))[np.ix_(values, values)]
-    return found
-
-
-def _f1_moves(counts: np.ndarray) -> np.ndarray:
-    f1 = f1_by_class(counts)
-    occurs = np.maximum(counts.sum(axis=0) + counts.sum(axis=1), 1) / counts.sum()
-    return (np.diag(2 / occurs) - (f1 / occurs)[:, None] - f1 / occurs) / len(counts)
-
-
-def _accuracy_moves(counts: np.ndarray) -> np.ndarray:
-    return np.eye(len(counts)) - counts.trace() / counts.sum()
-
-
-def _merged(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(V, V) counts of a target's values from those of the classes (K, K)."""
-    means = np.eye(int(values.max()) + 1, dtype=counts.dtype)[values]
-    return means.T @ counts @ means
+    """For each metric of `scores` each row's influence (N,)."""
+    return {
+        name: named(name).influence(labels, probabilities, (views or {}).get(name))
+        for name in _names(views)
+    }
 
 
 def standard_errors(
     labels: np.ndarray,
     probabilities: np.ndarray,
     groups: np.ndarray | None = None,
-    per_target: PerTarget | None = None,
+    views: Views | None = None,
 ) -> dict[str, float]:
-    """Standard error of each metric by the delta method, which needs no draws and no seed.
-
-    groups: (N,) ids of what was sampled, a person with several photographs say: rows of a group
-    err together, so their influences are summed first. Without groups rows count as independent,
-    and where they are not the error comes out too small.
-    """
+    """For each metric of `scores` its `influence.standard_error`."""
     return {
-        metric: standard_error(moves, groups)
-        for metric, moves in influence(labels, probabilities, per_target).items()
+        name: influence.standard_error(moves, groups)
+        for name, moves in influences(labels, probabilities, views).items()
     }
 
 
-def _views(
-    labels: np.ndarray, probabilities: np.ndarray, per_target: PerTarget | None
-) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For each metric by name the labels, predictions and probabilities that it looks at."""
-    guess = probabilities.argmax(axis=1)
-    names = [*METRICS, *(per_target or {})]
-    return {name: _view(name, labels, guess, probabilities, per_target) for name in names}
+def _names(views: Views | None) -> list[str]:
+    return list(dict.fromkeys((*REPORTED, *(views or {}))))
 
 
-def _view(
-    metric: str,
-    labels: np.ndarray,
-    guess: np.ndarray,
-    probabilities: np.ndarray,
-    per_target: PerTarget | None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if not per_target or metric not in per_target:
-        return labels, guess, probabilities
-    values = per_target[metric]
-    return values[labels], values[guess], by_value(probabilities, values)
-
-
-def _score(
-    metric: str, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray
-) -> float:
-    if metric == "macro_f1":
-        return macro_f1(labels, predictions, probabilities.shape[1])
-    if metric == "accuracy":
-        return accuracy(labels, predictions)
-    return log_loss(labels, probabilities)
-
-
-def _influence(
-    metric: str, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray
-) -> np.ndarray:
-    if metric == "macro_f1":
-        return f1_influence(labels, predictions, probabilities.shape[1])
-    if metric == "accuracy":
-        moves = (labels == predictions).astype(np.float64)
-    else:
-        moves = row_losses(labels, probabilities)
-    return moves - moves.mean()
-
-
-def standard_error(moves: np.ndarray, groups: np.ndarray | None = None) -> float:
-    """Standard error of a metric from its rows' influences (N,), or of a difference from theirs."""
-    n_rows = len(moves)
-    if groups is not None:
-        moves = np.bincount(np.unique(groups, return_inverse=True)[1], moves)
-    if len(moves) < 2:
-        return 0.0
-    return float(np.sqrt(moves @ moves * len(moves) / (len(moves) - 1)) / n_rows)
+def merged(counts: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+    """(V, V) counts of a target's values from those of the classes (K, K)."""
+    if values is None:
+        return counts
+    means = np.eye(int(values.max()) + 1, dtype=counts.dtype)[values]
+    return means.T @ counts @ means

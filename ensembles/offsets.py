@@ -15,6 +15,8 @@ import numpy as np
 
 from ensembles.sweep import first_of_each, running_sums
 
+# Metrics with a sweep here; for any other the first.
+OFFSETS_FOR = ("macro_f1", "accuracy")
 BAGS = 4
 ROWS_A_BAG = 2048
 PASSES = 2

@@ -1,12 +1,14 @@
 """Scores of a vote, of uniform weights and of every member over rows that come in ranges.
 
 One pass over the tables; of each prediction and row 6 bytes are kept on disk until the end, 10
-where the log-loss of one target is wanted, and read again one prediction after the other.
+where the log-loss of one target is wanted and 4 K more for a metric that wants all probabilities at
+once, and read again one prediction after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,15 +16,52 @@ from typing import Any
 
 import numpy as np
 
-from ensembles import metrics, vote
+from ensembles import metrics, scorers, vote
+from ensembles.by_part import by_value
 from ensembles.derived import Derived, Run
 from ensembles.pools import Rule
 from ensembles.ranges import Tables, read_range
 
 # Where a prediction stands among those of a range; the members' own follow.
 FITTED, HELD_OUT, UNIFORM, MEMBERS = 0, 1, 2, 3
-# begin of a range -> predicted classes (n,) and log-losses (V, n)
-Predictions = Callable[[int], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Of one prediction and range: predicted classes (n,) int16, the scores of each row (V, n)
+    float32 of the metrics that are means over rows, and probabilities (n, K) float32 where a metric
+    wants them whole.
+    """
+
+    guess: np.ndarray
+    scored: np.ndarray
+    mixed: np.ndarray | None
+
+
+# begin of a range -> what was kept of it
+Predictions = Callable[[int], Kept]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The metrics of a vote by name, each with the values that the classes mean, or None."""
+
+    views: dict[str, np.ndarray | None]
+
+    @classmethod
+    def of(cls, views: metrics.Views) -> Wanted:
+        return cls(dict.fromkeys(metrics.REPORTED) | dict(views))
+
+    @property
+    def means(self) -> list[str]:
+        """Those that are a mean over rows."""
+        return [name for name in self.views if metrics.named(name).row_scores]
+
+    @property
+    def whole(self) -> list[str]:
+        """Those that need all probabilities at once, as ROC AUC."""
+        entries = {name: metrics.named(name) for name in self.views}
+        return [n for n, m in entries.items() if not m.of_counts and not m.row_scores]
 
 
 def scores(
@@ -31,32 +70,35 @@ def scores(
     by_fold: dict[int, Rule],
     kept: Derived,
     metric: str,
-    per_target: metrics.PerTarget,
+    views: metrics.Views,
     run: Run,
 ) -> dict[str, Any]:
     """`oof`, `estimate`, `best_single`, `uniform`, `solo` of a `VoteRecord`, over all rows.
 
     by_fold: the rule fitted without each fold. metric: what the best member is best in.
     """
-    views: dict[str, np.ndarray | None] = {"log_loss": None}
-    views |= {name: own for name, own in per_target.items() if metrics.base(name) == "log_loss"}
-    decided = {name: own for name, own in per_target.items() if name not in views}
+    wanted = Wanted.of(views)
     # beside what was derived: there is room for 4 bytes a member and row
     with TemporaryDirectory(prefix=".scores-", dir=kept.folder.parent) as folder:
-        function = partial(_predict_range, oof, rule, by_fold, kept.folds, list(views.values()))
-        for (begin, _), (guess, losses) in zip(oof.ranges, run(function, oof.ranges), strict=True):
-            np.save(Path(folder) / f"guess-{begin}.npy", guess)
-            np.save(Path(folder) / f"losses-{begin}.npy", losses)
+        function = partial(_predict_range, oof, rule, by_fold, kept.folds, wanted)
+        for (begin, _), found in zip(oof.ranges, run(function, oof.ranges), strict=True):
+            for kind, array in zip(("guess", "scored", "mixed"), found, strict=True):
+                if array is not None:
+                    np.save(Path(folder) / f"{kind}-{begin}.npy", array)
 
         def of(which: int) -> Predictions:
-            return lambda begin: tuple(
-                np.load(Path(folder) / f"{kind}-{begin}.npy", mmap_mode="r")[which]
-                for kind in ("guess", "losses")
+            def load(kind: str, begin: int) -> np.ndarray:
+                return np.load(Path(folder) / f"{kind}-{begin}.npy", mmap_mode="r")[which]
+
+            return lambda begin: Kept(
+                load("guess", begin),
+                load("scored", begin),
+                load("mixed", begin) if wanted.whole else None,
             )
 
-        judge = _Judge(oof, kept, list(views), decided)
+        judge = _Judge(oof, kept, wanted)
         members = [of(MEMBERS + j) for j in range(len(oof.paths))]
-        chosen, best = _best_members(judge, members, metric, per_target)
+        chosen, best = _best_members(judge, members, metric)
         return {
             "oof": judge.scores(of(FITTED)),
             "estimate": judge.estimate(of(HELD_OUT)),
@@ -73,64 +115,95 @@ def scores(
 
 
 class _Judge:
-    """Figures of one prediction. views: names of the log-losses; decided: of the target's metrics
-    of decisions, with the values that classes mean.
-    """
+    """Figures of one prediction."""
 
-    def __init__(self, oof: Tables, kept: Derived, views: list[str], decided: metrics.PerTarget):
-        self.oof, self.kept, self.views, self.decided = oof, kept, views, decided
+    def __init__(self, oof: Tables, kept: Derived, wanted: Wanted):
+        self.oof, self.kept, self.wanted = oof, kept, wanted
+        self.folds = np.unique(kept.folds)
 
     def counts(self, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-        """Confusion counts (F, K, K) and summed log-losses (F, V) of each fold."""
-        n_classes, folds = self.oof.n_classes, np.unique(self.kept.folds)
-        counts = np.zeros((len(folds), n_classes, n_classes), np.int64)
-        totals = np.zeros((len(folds), len(self.views)))
+        """Confusion counts (F, K, K) and the sums (F, V) of the means over rows, of each fold."""
+        n_classes = self.oof.n_classes
+        counts = np.zeros((len(self.folds), n_classes, n_classes), np.int64)
+        totals = np.zeros((len(self.folds), len(self.wanted.means)))
         for begin, end in self.oof.ranges:
-            guess, losses = predictions(begin)
+            own = predictions(begin)
             labels, fold_of = self.kept.labels[begin:end], self.kept.folds[begin:end]
-            for at, fold in enumerate(folds):
+            for at, fold in enumerate(self.folds):
                 inside = fold_of == fold
-                counts[at] += metrics.confusion(labels[inside], guess[inside], n_classes)
-                totals[at] += losses[:, inside].sum(axis=1, dtype=np.float64)
+                counts[at] += scorers.confusion(labels[inside], own.guess[inside], n_classes)
+                totals[at] += own.scored[:, inside].sum(axis=1, dtype=np.float64)
         return counts, totals
+
+    def probabilities(self, predictions: Predictions) -> np.ndarray:
+        """(N, K) float32 of all rows."""
+        return np.concatenate([predictions(begin).mixed for begin, _ in self.oof.ranges])
 
     def scores(self, predictions: Predictions) -> dict[str, float]:
         counts, totals = (own.sum(axis=0) for own in self.counts(predictions))
-        return self._scores(counts, totals)
+        mixed = self.probabilities(predictions) if self.wanted.whole else None
+        return self._scores(counts, totals, self.kept.labels, mixed)
 
-    def _scores(self, counts: np.ndarray, totals: np.ndarray) -> dict[str, float]:
-        losses = dict(zip(self.views, (totals / counts.sum()).tolist(), strict=True))
-        return metrics.scores_of_counts(counts, self.decided) | losses
+    def _scores(
+        self, counts: np.ndarray, totals: np.ndarray, labels: np.ndarray, mixed: np.ndarray | None
+    ) -> dict[str, float]:
+        found, means = {}, dict(zip(self.wanted.means, totals.tolist(), strict=True))
+        for name, values in self.wanted.views.items():
+            metric = metrics.named(name)
+            if metric.of_counts:
+                found[name] = metric.of_counts(metrics.merged(counts, values))
+            elif name in means:
+                found[name] = means[name] / int(counts.sum())
+            else:
+                found[name] = metric.score(labels.astype(np.intp), mixed, values)
+        return found
+
+    def each_without_a_fold(self, predictions: Predictions) -> Iterable[dict[str, float]]:
+        """The scores on the rows of all other folds, fold by fold."""
+        counts, totals = self.counts(predictions)
+        mixed = self.probabilities(predictions) if self.wanted.whole else None
+        for at, fold in enumerate(self.folds):
+            inside = self.kept.folds != fold
+            yield self._scores(
+                counts.sum(axis=0) - counts[at],
+                totals.sum(axis=0) - totals[at],
+                self.kept.labels[inside],
+                None if mixed is None else mixed[inside],
+            )
 
     def estimate(self, predictions: Predictions) -> dict[str, Any]:
         """The scores and the `standard_error` of each, as `estimate.estimate`."""
         counts, totals = (own.sum(axis=0) for own in self.counts(predictions))
-        found = self._scores(counts, totals)
-        moved_by = metrics.cell_influence(counts, self.decided)
+        mixed = self.probabilities(predictions) if self.wanted.whole else None
+        found = self._scores(counts, totals, self.kept.labels, mixed)
 
-        def moves(metric: str) -> Iterable[np.ndarray]:
+        def moves(name: str) -> Iterable[np.ndarray]:
+            metric, values = metrics.named(name), self.wanted.views[name]
+            if metric.cell_moves:
+                cells = metric.cell_moves(metrics.merged(counts, values))
+                cells = cells if values is None else cells[np.ix_(values, values)]
+            elif name in self.wanted.whole:
+                whole = metric.influence(self.kept.labels.astype(np.intp), mixed, values)
             for begin, end in self.oof.ranges:
-                guess, losses = predictions(begin)
-                if metric in self.views:
-                    yield losses[self.views.index(metric)] - found[metric]
+                if metric.cell_moves:
+                    yield cells[self.kept.labels[begin:end], predictions(begin).guess]
+                elif name in self.wanted.whole:
+                    yield whole[begin:end]
                 else:
-                    yield moved_by[metric][self.kept.labels[begin:end], guess]
+                    own = predictions(begin).scored[self.wanted.means.index(name)]
+                    yield own - found[name]
 
         errors = {m: _standard_error(moves(m), self.oof, self.kept.groups) for m in found}
         return {**found, "standard_error": errors}
 
 
-def _best_members(
-    judge: _Judge, members: list[Predictions], metric: str, per_target: metrics.PerTarget
-) -> tuple[np.ndarray, int]:
+def _best_members(judge: _Judge, members: list[Predictions], metric: str) -> tuple[np.ndarray, int]:
     """The member best on the rows of all other folds (F,), and the one best on all rows."""
-    sign = -1 if metrics.base(metric) == "log_loss" else 1
-    without, whole = [], []
-    for predictions in members:
-        counts, totals = judge.counts(predictions)
-        parts = zip(counts.sum(axis=0) - counts, totals.sum(axis=0) - totals, strict=True)
-        without.append([sign * judge._scores(*part)[metric] for part in parts])
-        whole.append(sign * judge._scores(counts.sum(axis=0), totals.sum(axis=0))[metric])
+    sign = metrics.named(metric).sign
+    without = [
+        [sign * scores[metric] for scores in judge.each_without_a_fold(own)] for own in members
+    ]
+    whole = [sign * judge.scores(own)[metric] for own in members]
     return np.argmax(without, axis=0), int(np.argmax(whole))
 
 
@@ -140,20 +213,23 @@ def _each_folds(
     """Each row's prediction by the member that was chosen for its fold (F,)."""
     folds, ends = np.unique(kept.folds), dict(oof.ranges)
 
-    def predictions(begin: int) -> tuple[np.ndarray, np.ndarray]:
+    def predictions(begin: int) -> Kept:
         by = chosen[np.searchsorted(folds, kept.folds[begin : ends[begin]])]
-        guess, losses = (np.array(own) for own in members[chosen[0]](begin))
+        first = members[chosen[0]](begin)
+        guess, scored = np.array(first.guess), np.array(first.scored)
+        mixed = None if first.mixed is None else np.array(first.mixed)
         for member in np.unique(by):
-            own_guess, own_losses = members[member](begin)
-            guess = np.where(by == member, own_guess, guess)
-            losses = np.where(by == member, own_losses, losses)
-        return guess, losses
+            own, rows = members[member](begin), by == member
+            guess[rows], scored[:, rows] = own.guess[rows], own.scored[:, rows]
+            if mixed is not None and own.mixed is not None:
+                mixed[rows] = own.mixed[rows]
+        return Kept(guess, scored, mixed)
 
     return predictions
 
 
 def _standard_error(moves: Iterable[np.ndarray], oof: Tables, groups: np.ndarray | None) -> float:
-    """As `metrics.standard_error`, of influences that come range by range."""
+    """As `influence.standard_error`, of influences that come range by range."""
     if groups is None:
         squares, n_units = sum(float(part @ part) for part in moves), oof.n_rows
     else:
@@ -170,12 +246,11 @@ def _predict_range(
     rule: Rule,
     by_fold: dict[int, Rule],
     folds: np.ndarray,
-    views: list[np.ndarray | None],
+    wanted: Wanted,
     rows: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Of the rule for all, of the folds' rules, of uniform weights and of each member the predicted
-    classes (3 + M, n) int16 and log-losses (3 + M, V, n) float32, of all classes or of the values
-    (K,) that they mean.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The fields of `Kept` for the rule for all, the folds' rules, uniform weights and each member:
+    (3 + M, n), (3 + M, V, n) and (3 + M, n, K).
     """
     part, fold_of = read_range(oof, *rows), folds[slice(*rows)]
     fitted = rule.apply(part.probabilities)
@@ -188,11 +263,14 @@ def _predict_range(
     label = part.label.astype(np.intp)
     every = [fitted, held_out, vote.soft(part.probabilities), *part.probabilities]
     guess = np.stack([mixed.argmax(axis=1).astype(np.int16) for mixed in every])
-    losses = [[_row_losses(label, mixed, own) for own in views] for mixed in every]
-    return guess, np.array(losses, np.float32)
+    scored = [
+        [_row_scores(label, mixed, n, wanted.views[n]) for n in wanted.means] for mixed in every
+    ]
+    return guess, np.array(scored, np.float32), np.stack(every) if wanted.whole else None
 
 
-def _row_losses(label: np.ndarray, mixed: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-    if values is None:
-        return metrics.row_losses(label, mixed)
-    return metrics.row_losses(values[label], metrics.by_value(mixed, values))
+def _row_scores(
+    label: np.ndarray, mixed: np.ndarray, name: str, values: np.ndarray | None
+) -> np.ndarray:
+    of = metrics.named(name).row_scores
+    return of(label, mixed) if values is None else of(values[label], by_value(mixed, values))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ensembles import metrics, pools, vote
+from ensembles.influence import standard_error
 from ensembles.pools import Rule
 from ensembles.stack import Stack
 from ensembles.tables import Table
@@ -30,21 +31,21 @@ def member_reasons(
     `like` (the member whose errors are most like its own), `text` (the reason in a line).
 
     weights: (M,) of the final rule. rules: for each part of the rows the rule fitted without it.
-    metric: "macro_f1", "accuracy" or "log_loss", or as `macro_f1:age` that of `stack.values`.
+    metric: one of `metrics.METRICS`, or as `macro_f1:age` that of `stack.values`.
     """
-    labels, n_members = stack.labels, stack.n_members
+    labels, n_members, of = stack.labels, stack.n_members, metrics.named(metric)
     whole, without = _leave_each_out(stack, rules)
 
     def judged(mixed: np.ndarray) -> tuple[float, np.ndarray]:
-        return metrics.score_with_influence(metric, labels, mixed, stack.values)
+        given = labels, mixed, stack.values
+        return of.score(*given), of.influence(*given)
 
     full, moves = judged(whole)
     errors = (stack.meaning(stack.favourites) != stack.meaning(labels)).astype(np.float64)
     like = _correlations(errors, errors)
     np.fill_diagonal(like, -1)
-    solo = [judged(own)[0] for own in stack.probabilities]
-    sign = -1 if metrics.base(metric) == "log_loss" else 1
-    best = int(np.argmax(sign * np.array(solo)))
+    solo = [of.score(labels, own, stack.values) for own in stack.probabilities]
+    best = int(np.argmax(of.sign * np.array(solo)))
     found = []
     for j in range(n_members):
         entry: dict[str, Any] = {"member": names[j], "weight": float(weights[j]), "solo": solo[j]}
@@ -55,8 +56,8 @@ def member_reasons(
             entry["error_correlation"] = float(_correlations(errors[j : j + 1], others[None])[0, 0])
             entry["like"] = names[int(like[j].argmax())]
             left, left_moves = judged(without[j])
-            entry["loss_without"] = sign * (full - left)
-            entry["standard_error"] = metrics.standard_error(moves - left_moves, groups)
+            entry["loss_without"] = of.sign * (full - left)
+            entry["standard_error"] = standard_error(moves - left_moves, groups)
         entry["text"] = _in_words(entry, float(like[j].max()), names[best])
         found.append(entry)
     return found

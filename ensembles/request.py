@@ -10,12 +10,16 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
+from ensembles import metrics
 from ensembles.errors import BadInput, nearest
 from ensembles.metrics import METRICS
+from ensembles.offsets import OFFSETS_FOR
 
 Mode = Literal["hard", "soft", "weighted"]
 Pool = Literal["linear", "log_linear"]
 MODES = get_args(Mode)
+# what weights can be fitted to exactly
+CONVEX = tuple(name for name, metric in METRICS.items() if metric.convex)
 # Where a mistake is, ("pool",) or ("weights", "swin"), and what it is.
 Mistake = tuple[tuple[str, ...], str]
 
@@ -24,7 +28,7 @@ Mistake = tuple[tuple[str, ...], str]
 class VoteRequest:
     """The options of a vote, as the command line, a spec's `vote:` and `cast` take them.
 
-    objective: "log_loss", "macro_f1", "accuracy"; what weights are fitted for and what the best
+    objective: one of `metrics.METRICS` or its aliases; what weights are fitted for and what the best
     members are best in; of one target as "macro_f1:age" where the tables' metadata names targets.
     A weighted vote with no further option is chosen among many kinds (`ensembles.gate`).
     pool: "linear" (default) or "log_linear", for a soft vote the geometric mean.
@@ -48,6 +52,10 @@ class VoteRequest:
 
     # read by pydantic where a spec holds one: an unknown key is a mistake
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        if isinstance(self.objective, str):
+            object.__setattr__(self, "objective", metrics.canonical(self.objective))
 
     @classmethod
     def of(
@@ -94,19 +102,31 @@ class VoteRequest:
     @property
     def useless_objective(self) -> bool:
         """Whether an objective is given by which nothing is chosen: hard and soft votes fit no
-        weights, and offsets are fitted for macro F1 or accuracy only.
+        weights, and offsets are fitted for those of OFFSETS_FOR only.
         """
         if self.objective is None or self.mode == "weighted" or self.top is not None:
             return False
-        return not (self.offsets and self.objective in ("macro_f1", "accuracy"))
+        return not (self.offsets and self.objective in OFFSETS_FOR)
 
-    def per_target(self, targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The metric of one target with the values that classes mean; {} where all classes count.
+    def per_target(self, targets: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+        """The metric where it is not reported anyway, with the values that classes mean of its
+        target, or None where all classes count (`metrics.Views`).
 
         targets: as `evaluation.target_indices`.
         """
         target = self.metric.partition(":")[2]
-        return {self.metric: targets[target]} if target else {}
+        known = self.metric in metrics.REPORTED
+        return {} if known else {self.metric: targets[target] if target else None}
+
+    @property
+    def _of_log_loss(self) -> bool:
+        """Whether no other score than the one that log-linear pools and ridges go by is given."""
+        return self.objective is None or self.objective in CONVEX
+
+    @property
+    def _turnable(self) -> bool:
+        """Whether class offsets have a sweep for it; log-loss goes with those for macro F1."""
+        return metrics.base(self.metric) in (*CONVEX, *OFFSETS_FOR)
 
     def problems(
         self, members: Sequence[str] | None = None, targets: Sequence[str] | None = ()
@@ -139,11 +159,12 @@ class VoteRequest:
 
     def _unknown_choices(self, targets: Sequence[str] | None) -> list[Mistake]:
         objective = "macro_f1" if self.objective is None else self.objective
-        allowed = METRICS + tuple(
-            f"{name}:{target}" for name in METRICS for target in targets or ()
+        allowed = (
+            *METRICS,
+            *(f"{name}:{target}" for name in METRICS for target in targets or ()),
         )
         if targets is None and str(objective).partition(":")[0] in METRICS:
-            allowed += (objective,)
+            allowed = (*allowed, objective)
         return [
             ((what,), f"{got!r}, but must be one of {', '.join(those)}.{nearest(got, those)}")
             for what, got, those in (
@@ -167,12 +188,18 @@ class VoteRequest:
             found.append(
                 (("offsets",), "they turn decisions between all classes; leave the target out.")
             )
+        elif self.offsets and not self._turnable:
+            text = (
+                f"they are fitted for {' or '.join(OFFSETS_FOR)}, not for {self.objective}. Leave "
+                "them out, or name one of those."
+            )
+            found.append((("offsets",), text))
         if self.mode == "hard" and self.pool:
             found.append(
                 (("pool",), "a hard vote counts votes, so it takes none. Leave the pool out.")
             )
         if self.mode == "weighted" and self.pool == "log_linear":
-            if self.objective not in (None, "log_loss"):
+            if not self._of_log_loss:
                 text = (
                     f"{self.objective!r}, but the log-linear pool's weights are fitted to "
                     "log_loss. Add offsets to turn its decisions towards macro F1."
@@ -186,7 +213,7 @@ class VoteRequest:
             found.append((("negative",), text))
         if self.ridge is not None and self.mode != "weighted":
             found.append((("ridge",), f"only a weighted vote takes one; this one is {self.mode}."))
-        elif self.ridge is not None and self.objective not in (None, "log_loss"):
+        elif self.ridge is not None and not self._of_log_loss:
             text = "only log-loss weights take one. Use objective log_loss."
             found.append((("ridge",), text))
         if self.weights is not None and self.mode == "weighted":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles.metrics import EPSILON
+from ensembles.scorers import EPSILON
 
 GAP = 1e-8
 ENTER_AT_ONCE = 32

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ensembles import pools
-from ensembles.metrics import by_value
+from ensembles.by_part import by_value
 from ensembles.simplex import true_class_probabilities
 
 

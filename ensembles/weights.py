@@ -6,16 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles import metrics
-from ensembles.errors import BadInput
+from ensembles import metrics, scorers
+from ensembles.compass import compass_weights
+from ensembles.errors import BadInput, nearest
 from ensembles.greedy import greedy_weights
 from ensembles.line_search import line_search_weights
-from ensembles.request import VoteRequest
 from ensembles.simplex import log_loss_weights
 from ensembles.stack import Stack, stack
-
-# Of all classes, or, as in `macro_f1:age`, of the values of one target (`Stack.values`).
-OBJECTIVES = ("log_loss", "macro_f1", "accuracy")
 
 
 @dataclass
@@ -29,34 +26,44 @@ class Fit:
 def fit_weights(probabilities: np.ndarray, labels: np.ndarray, objective: str) -> Fit:
     """Weights over the simplex for (M, N, K) probabilities and (N,) labels.
 
-    objective: "log_loss" (the exact optimum, certified), "macro_f1" or "accuracy" (exact line
-    searches from the weights of greedy selection, so never worse than those). Raises BadInput for
-    another one.
+    objective: a name or alias of `metrics.METRICS`. Of log-loss the exact optimum, certified; of a
+    metric of decisions what exact line searches reach from the weights of greedy selection, so
+    never worse than those; of any other metric of probabilities what a compass search reaches from
+    the log-loss weights, so never worse than those (all on these rows).
+    Raises BadInput for another name.
     """
-    if problems := VoteRequest("weighted", objective).problems():
-        raise BadInput(problems)
+    objective = metrics.canonical(objective)
+    if objective not in metrics.METRICS:
+        raise BadInput(
+            f"objective: {objective!r}, but must be one of {', '.join(metrics.METRICS)}."
+            f"{nearest(objective, metrics.METRICS)}"
+        )
     return fit_stack(stack(probabilities, labels), objective)
 
 
 def fit_stack(stack: Stack, objective: str, ridge: float = 0.0) -> Fit:
     """As `fit_weights`. ridge: see `simplex.log_loss_weights`."""
-    objective = metrics.base(objective)
-    if objective == "log_loss":
-        solved = log_loss_weights(stack.true, ridge=ridge)
+    metric = metrics.named(objective)
+    if metric.takes == "decisions":
+        start = greedy_weights(stack, metric.name)[0]
+        return Fit(line_search_weights(stack, metric.name, [start]), None)
+    solved = log_loss_weights(stack.true, ridge=ridge)
+    if metric.convex:
         return Fit(solved.weights, solved.gap)
-    start = greedy_weights(stack, objective)[0]
-    return Fit(line_search_weights(stack, objective, [start]), None)
+    return Fit(compass_weights(stack, metric, solved.weights), None)
 
 
 def solo_scores(stack: Stack, objective: str) -> np.ndarray:
     """(M,) each member's own score, higher is better: log-loss with its sign turned."""
-    objective = metrics.base(objective)
-    if objective == "log_loss":
+    metric = metrics.named(objective)
+    if metric.convex:
         return np.log(stack.true).mean(axis=1)
-    truth, guesses = stack.meaning(stack.labels), stack.meaning(stack.favourites)
-    if objective == "accuracy":
-        return (guesses == truth).mean(axis=1)
-    return np.array([metrics.macro_f1(truth, guess, stack.n_values) for guess in guesses])
+    if metric.takes == "decisions":
+        truth, guesses = stack.meaning(stack.labels), stack.meaning(stack.favourites)
+        counts = (scorers.confusion(truth, guess, stack.n_values) for guess in guesses)
+        return metric.sign * np.array([metric.of_counts(own) for own in counts])
+    own = (metric.score(stack.labels, p, stack.values) for p in stack.probabilities)
+    return metric.sign * np.array(list(own))
 
 
 def best_member(stack: Stack, objective: str) -> int:

@@ -10,7 +10,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,9 @@ from members.dataset import NETWORK, WEIGHTS, Loader, derived_seed
 from members.ema import Average
 from members.feed import Feed
 from members.freezing import train_mode
+from members.metric import LOSS, Metric
 from members.precision import autocast, precision
-from members.predict import logits
+from members.predict import logits, softmax
 from members.ranks import RaisedByAll, Ranks
 from members.recipe import Recipe
 
@@ -53,7 +54,7 @@ class Epoch:
 
     number: from 1.
     metrics: epoch, train_loss, lr (of its last step), seconds (all of it), photos_per_second
-        (training only); with a validation part also loss, macro_f1, accuracy.
+        (training only); with a validation part also loss and the metrics that `fit` was given.
     best: no earlier epoch was as good by the recipe's metric.
     last, reason: training is over, and why.
     """
@@ -88,13 +89,15 @@ class Training:
 
     def __init__(
         self, recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step,
-        ranks: Ranks,
+        ranks: Ranks, metrics: Sequence[Metric],
     ):  # fmt: skip
         self.recipe, self.train, self.valid = recipe, train, valid
         self.n_classes, self.seed, self.device = n_classes, seed, device
         self.class_weights = None if weights is None else weights.to(device)
         self.workers = loader_workers
         self.ranks = ranks
+        self.metrics = metrics
+        self.metric = next(m for m in (LOSS, *metrics) if m.name == recipe.metric)
         self.on_step = on_step or (lambda done, steps: None)
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -180,7 +183,7 @@ class Training:
         _seed_everything(derived_seed(self.seed, NETWORK, index, *others))
         steps = self.feed.steps(index)
         batches = self.feed.batches([rows for step in steps for rows in step], index)
-        drops = optim.plateau_drops(recipe, self.history)
+        drops = optim.plateau_drops(recipe, self.history, self.metric)
         total = torch.zeros((), device=device)
         look_every = _LOOK_EVERY if torch.device(device).type == "cuda" else 1
         train_mode(self.model)
@@ -230,7 +233,7 @@ class Training:
             self.average.update(self.model)
 
     def validate(self) -> dict[str, float]:
-        """loss, macro_f1 and accuracy; the loss is over the whole part at once."""
+        """loss and all metrics; the loss is over the whole part at once."""
         outputs = logits(
             self.kept,
             self.valid,
@@ -246,14 +249,17 @@ class Training:
         truth = mixing.shares_of(torch.from_numpy(labels), self.n_classes)
         weights = None if self.class_weights is None else self.class_weights.cpu()
         loss = losses.loss_of(torch.from_numpy(outputs), truth, self.recipe, weights)
-        return {"loss": float(loss), **scores(labels, outputs.argmax(1), self.n_classes)}
+        # as exact as may be: what is rounded may tie
+        probabilities = softmax(outputs, np.float64)
+        return {"loss": float(loss)} | {
+            metric.name: metric.score(labels, probabilities) for metric in self.metrics
+        }
 
     def is_best(self, row: dict[str, float]) -> bool:
-        metric = self.recipe.metric
         if self.valid is None or self.best_epoch == 0:
             return True
-        before = self.history[self.best_epoch - 1][metric]
-        return row[metric] < before if metric == "loss" else row[metric] > before
+        name, sign = self.metric.name, self.metric.sign
+        return sign * row[name] > sign * self.history[self.best_epoch - 1][name]
 
     def reason(self) -> str:
         """Why training is over; empty while it goes on."""
@@ -282,18 +288,6 @@ class Training:
             "scaler": self.scaler.state_dict(),
             "average": _copy(self.average.state_dict()) if self.average else None,
         }
-
-
-def scores(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> dict[str, float]:
-    """macro_f1 over all K classes (0 for one that is neither true nor predicted) and accuracy.
-
-    labels, predictions: (N,) int64, N > 0. As scikit-learn's f1_score with labels=range(K),
-    zero_division=0.
-    """
-    hits = np.bincount(labels[labels == predictions], minlength=n_classes)
-    occurrences = np.bincount(np.concatenate([labels, predictions]), minlength=n_classes)
-    f1 = 2 * hits / np.maximum(occurrences, 1)
-    return {"macro_f1": float(f1.mean()), "accuracy": float(hits.sum() / len(labels))}
 
 
 def _seed_everything(seed: int) -> None:

@@ -12,22 +12,23 @@ no difference: see members/epochs.py.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 
 from members import models, sampling
-from members.epochs import Diverged, Epoch, State, Training, identity, scores
-from members.errors import BadInput
+from members.epochs import Diverged, Epoch, State, Training, identity
+from members.errors import BadInput, nearest
 from members.losses import class_weights
+from members.metric import DEFAULT, LOSS, Metric
 from members.photos import Photos
 from members.precision import precision
 from members.predict import require_size
 from members.ranks import ALONE, Ranks
 from members.recipe import Recipe
 
-__all__ = ["Diverged", "Epoch", "State", "best_weights", "fit", "last_weights", "scores"]
+__all__ = ["Diverged", "Epoch", "State", "best_weights", "fit", "last_weights"]
 
 
 def best_weights(state: State) -> dict[str, torch.Tensor]:
@@ -52,21 +53,25 @@ def fit(
     state: State | None = None,
     on_step: Callable[[int, int], None] | None = None,
     ranks: Ranks = ALONE,
+    metrics: Sequence[Metric] = DEFAULT,
 ) -> Iterator[Epoch]:
     """Yield an `Epoch` after each epoch of training, the first new one after `state`.
 
     With `valid`, the best epoch and the early stop follow `recipe.metric`; without, the last epoch
-    is the best. `on_step(done, steps)` is called after each optimiser step. A state whose run is
-    over yields nothing. Several ranks (members/ranks.py) train one network: the same call on each,
-    with the same state; apart from times each yields the same. A state does not depend on how many
-    there were. Raises BadInput at once for photos, labels or a state that do not fit, and
-    Diverged from the epoch in which the loss is no number.
+    is the best. `metrics`: what each epoch is scored by beside its loss, the recipe's own among
+    them unless that is `loss`; without, macro F1 and accuracy. `on_step(done, steps)` is called
+    after each optimiser step. A state whose run is over yields nothing. Several ranks
+    (members/ranks.py) train one network: the same call on each, with the same state; apart from
+    times each yields the same. A state does not depend on how many there were. Raises BadInput at
+    once for photos, labels or a state that do not fit, and Diverged from the epoch in which the
+    loss is no number.
     """
     _require_photos(recipe, train, "training part", n_classes)
     if valid is not None:
         _require_photos(recipe, valid, "validation part", n_classes)
     elif recipe.schedule == "plateau":
         raise BadInput("schedule: plateau needs a validation part to watch; use step or cosine")
+    _require_metric(recipe, metrics)
     precision(recipe, device)
     if recipe.normalize == "computed":
         models.statistics(recipe)  # says what to do
@@ -75,9 +80,28 @@ def fit(
     if state is not None:
         _require_own_state(state, recipe, n_classes, seed)
     training = Training(
-        recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step, ranks
+        recipe,
+        train,
+        valid,
+        n_classes,
+        weights,
+        seed,
+        device,
+        loader_workers,
+        on_step,
+        ranks,
+        metrics,
     )
     return training.epochs(state)
+
+
+def _require_metric(recipe: Recipe, metrics: Sequence[Metric]) -> None:
+    known = [metric.name for metric in (*metrics, LOSS)]
+    if recipe.metric not in known:
+        raise BadInput(
+            f"metric: {recipe.metric!r} is none of {', '.join(known)}."
+            f"{nearest(recipe.metric, known)} Name one of them, or give fit(metrics=) its scorer"
+        )
 
 
 def _require_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -> None:

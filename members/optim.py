@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from members.errors import BadInput, nearest
+from members.metric import Metric
 from members.recipe import Recipe
 from members.timm_import import timm
 
@@ -84,18 +85,17 @@ def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int 
     return recipe.min_lr + (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * done)) / 2
 
 
-def plateau_drops(recipe: Recipe, history: Sequence[Mapping[str, float]]) -> int:
+def plateau_drops(recipe: Recipe, history: Sequence[Mapping[str, float]], metric: Metric) -> int:
     """How often a plateau schedule has multiplied the rate by gamma after the epochs of `history`.
 
-    As torch's ReduceLROnPlateau with patience = plateau_epochs - 1 and threshold 0. 0 for other
-    schedules.
+    metric: the recipe's. As torch's ReduceLROnPlateau with patience = plateau_epochs - 1 and
+    threshold 0. 0 for other schedules.
     """
     if recipe.schedule != "plateau":
         return 0
-    sign = -1 if recipe.metric == "loss" else 1
     best, since, drops = -math.inf, 0, 0
     for row in history:
-        value = sign * row[recipe.metric]
+        value = metric.sign * row[metric.name]
         since = 0 if value > best else since + 1
         best = max(best, value)
         if since == recipe.plateau_epochs:

@@ -83,12 +83,12 @@ def for_test(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"normalize": recipe.test_normalize})
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(N, K) of any real numbers -> (N, K) float32, rows sum to 1; computed in float64."""
+def softmax(logits: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    """(N, K) of any real numbers -> (N, K) of `dtype`, rows sum to 1; computed in float64."""
     shifted = logits.astype(np.float64)
     shifted -= shifted.max(axis=1, keepdims=True, initial=-np.inf)
     powers = np.exp(shifted)
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(dtype, copy=False)
 
 
 def logits(

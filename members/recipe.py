@@ -20,8 +20,6 @@ LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
 MIN_SIDE, MAX_SIDE = 8, 4096
 NORMALIZATIONS = (*NAMED_STATISTICS, "model", "computed")
 
-Metric = Literal["macro_f1", "accuracy", "loss"]
-
 
 class Recipe(Block):
     """How to train one network. Sizes are [height, width]; rates are per optimiser step."""
@@ -151,7 +149,11 @@ class Recipe(Block):
         description="validate and keep a running mean of the weights instead of the last ones, "
         "e.g. 0.999: about the last 1000 steps; null: the weights themselves",
     )
-    metric: Metric = Field("macro_f1", description="on the validation part; decides the best epoch")
+    metric: str = Field(
+        "macro_f1",
+        description="on the validation part; decides the best epoch. loss (its own), macro_f1, "
+        "accuracy, or another metric that `fit` is given",
+    )
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a better one; null: never"
     )

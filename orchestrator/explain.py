@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 import ensembles
+from ensembles import metrics
 from ensembles.errors import nearest
 from ensembles.record import VoteRecord
 from ensembles.submission import same_submissions
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .voting import Ballot
 
 MOST_ROWS = 20
-METRICS = {"macro_f1": "macro F1", "accuracy": "accuracy", "log_loss": "log-loss"}
+METRICS = {name: metrics.title(name) for name in metrics.REPORTED}
 
 
 def why(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, Any]:
@@ -49,7 +50,10 @@ def show_large(record: VoteRecord, folder: str, console: Console) -> None:
     """What `cast_large` found, as text."""
     if found := record.estimate:
         errors = found["standard_error"]
-        figures = (f"{n} {found[m]:.4f} ±{errors[m]:.4f}" for m, n in METRICS.items())
+        figures = (
+            f"{metrics.title(name)} {found[name]:.4f} ±{error:.4f}"
+            for name, error in errors.items()
+        )
         console.print(f"on rows that nothing was fitted to: {', '.join(figures)}")
     for name, weight in record.weights.items():
         console.print(f"{name}: {weight:.3f}", markup=False)
@@ -123,7 +127,7 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
 def show_pareto(front: dict[str, Any], console: Console) -> None:
     metric = front["metric"]
     table = Table(box=None, pad_edge=False)
-    for name in ("ms a photo", METRICS.get(metric, metric), "± s.e.", "members"):
+    for name in ("ms a photo", metrics.title(metric), "± s.e.", "members"):
         table.add_column(name, justify="left" if name == "members" else "right")
     for point in front["points"]:
         if point["front"]:
@@ -138,7 +142,7 @@ def show_pareto(front: dict[str, Any], console: Console) -> None:
     console.print(
         f"Cheapest within one standard error of the best: {', '.join(cheapest['members'])}: "
         f"{cheapest['milliseconds']:.2f} ms a photo against {best['milliseconds']:.2f}, "
-        f"{METRICS.get(metric, metric)} {cheapest[metric]:.4f} against {best[metric]:.4f}.",
+        f"{metrics.title(metric)} {cheapest[metric]:.4f} against {best[metric]:.4f}.",
         markup=False,
     )
 

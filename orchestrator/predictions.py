@@ -62,11 +62,11 @@ def write_table(
 
 def scores_by_target(unit: Unit, store: Store, epoch: int | None) -> dict[str, Any]:
     """Target -> macro_f1 and accuracy of its marginals, over the rows that were held out."""
-    from ensembles import evaluation, metrics, tables
+    from ensembles import by_part, evaluation, tables
 
     oof = tables.read(store.uri(table_path(unit, "oof", epoch)))
     targets = evaluation.target_indices(oof.meta, len(oof.classes))
-    return metrics.by_marginals(oof.label, oof.probabilities, targets)
+    return by_part.by_marginals(oof.label, oof.probabilities, targets)
 
 
 def write_submissions(unit: Unit, store: Store, epoch: int) -> None:

@@ -6,11 +6,11 @@ Flat reports: `unit`, `epoch`, `value` (the metric after this epoch), `score` (t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from members.errors import first_line
+from orchestrator import member_metrics
 from orchestrator.units import Unit
 
 Send = Callable[[dict[str, Any]], None]
@@ -21,7 +21,7 @@ class Reporter:
 
     def __init__(self, unit: Unit, metric: str, send: Send):
         self._metric, self._send = metric, send
-        worst = math.inf if metric == "loss" else -math.inf
+        worst = member_metrics.worst(metric)
         self._last = {
             "unit": unit.path, "epoch": 0, "score": worst, "value": worst, "seconds": 0.0,
             "message": "",
@@ -35,7 +35,7 @@ class Reporter:
         row = history[-1]
         values = [h[self._metric] for h in history if self._metric in h] or [0.0]
         # the score is the best so far, since the best weights are kept
-        sign = -1 if self._metric == "loss" else 1
+        sign = member_metrics.sign(self._metric)
         best = max(sign * v for v in values) * sign
         epoch, seconds = int(row["epoch"]), row["seconds"]
         self._report("epoch", epoch=epoch, score=best, value=values[-1], seconds=seconds)

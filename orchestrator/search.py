@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from . import member_metrics
 from .asha import Bracket, Stop
 from .search_space import Search, draw, grid
 from .spec import Member, Spec
@@ -73,7 +74,7 @@ class MemberSearch:
     ):
         self.member, self.search, self.store = member, search, store
         self._photographs = photographs
-        self._sign = -1.0 if search.metric == "loss" else 1.0
+        self._sign = member_metrics.sign(search.metric)
         self._key = _key(member, search, photographs)
         self._bracket = bracket or Bracket(search.asha, member.recipe.epochs)
         self._clock, self._began = clock, None

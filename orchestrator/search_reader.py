@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from members.errors import BadInput, nearest
+from members.metric import LOSS
 from members.recipe import Recipe
 
+from . import member_metrics
 from .errors import WrongRequest, unknown
 from .search_space import Distribution, Search, range_problem, samples
 from .yaml_lines import Document, parse
@@ -124,12 +126,22 @@ def _renamed(space: dict[str, Any], names: Mapping[str, str], reader: Reader) ->
             reader.problem(path, _unknown_key(given), "search.space")
         try:
             distribution = _ours(entry)
-        except BadInput as error:
+            if key == "metric":
+                distribution = _canonical_metrics(distribution)
+        except ValueError as error:
             reader.problem(path, str(error))
             continue
         if key in Recipe.model_fields:
             found[key] = distribution
     return found or _ANY_SPACE
+
+
+def _canonical_metrics(distribution: dict[str, Any]) -> dict[str, Any]:
+    """A choice of metrics by their canonical names. Raises ValueError."""
+    choices = distribution.get("choice")
+    if not isinstance(choices, list):
+        return distribution
+    return {"choice": [member_metrics.read(name) for name in choices]}
 
 
 def _unknown_key(key: str) -> str:
@@ -262,11 +274,21 @@ def _is_whole(key: str) -> bool:
 def _check_comparable(spec: Spec, searched: list[str], reader: Reader) -> None:
     """Whoever competes is measured alike."""
     search: Search = spec.search
-    if search.metric == "loss" and (drawn := [k for k in _OF_THE_LOSS if k in search.space]):
+    if search.metric == LOSS.name and (drawn := [k for k in _OF_THE_LOSS if k in search.space]):
         reader.problem(
             ("search", "metric"),
             f"candidates that differ in {' and '.join(drawn)} cannot be compared by their loss. "
             "Use macro_f1 or accuracy",
+        )
+    judged = {spec.member(name).recipe.metric for name in searched} | (
+        {"metric"} & search.space.keys()
+    )
+    if search.metric not in member_metrics.IN_EVERY_HISTORY and judged - {search.metric}:
+        reader.problem(
+            ("search", "metric"),
+            f"the epochs of {' and '.join(searched)} are not scored by {search.metric}. Give the "
+            f"searched members `metric: {search.metric}` too, or search by "
+            f"{' or '.join(member_metrics.IN_EVERY_HISTORY)}",
         )
     if search.scope == "member":
         return
@@ -282,7 +304,7 @@ def _check_comparable(spec: Spec, searched: list[str], reader: Reader) -> None:
     settings = [
         member.recipe.model_dump(mode="json", include={*_OF_THE_LOSS}) for member in members
     ]
-    if search.metric == "loss" and any(one != settings[0] for one in settings):
+    if search.metric == LOSS.name and any(one != settings[0] for one in settings):
         reader.problem(
             path, "members with different losses cannot be compared by metric: loss. Use macro_f1"
         )

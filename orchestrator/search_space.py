@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from members.recipe import Metric
 from members.recipe_blocks import Block
+
+from . import member_metrics
 
 # why a member has no tables, where its candidates competed with those of other members
 STOPPED = "stopped by ASHA in the search"
@@ -112,10 +113,15 @@ class Search(Block):
     candidates: int = Field(None, ge=1, validate_default=True)
     hours: float | None = Field(None, gt=0)
     scope: Literal["member", "ensemble"] = "member"
-    metric: Metric = "macro_f1"
+    metric: str = "macro_f1"
     fold: int = Field(0, ge=0)
     seed: int = Field(0, ge=0)
     asha: Asha = Asha()
+
+    @field_validator("metric")
+    @classmethod
+    def _known_metric(cls, given: str) -> str:
+        return member_metrics.read(given)
 
     @field_validator("candidates", mode="before")
     @classmethod

@@ -11,6 +11,8 @@ from typing import Any
 
 from members.recipe import Recipe
 
+from . import member_metrics
+
 History = Sequence[dict[str, Any]]
 
 
@@ -23,7 +25,7 @@ def kept_epochs(history: History, recipe: Recipe) -> list[int]:
 
 def submitted_epochs(history: History, recipe: Recipe) -> list[int]:
     """Numbers of the epochs that `submissions_above` asks a pair of submissions of."""
-    bar, sign = recipe.submissions_above, -1 if recipe.metric == "loss" else 1
+    bar, sign = recipe.submissions_above, member_metrics.sign(recipe.metric)
     if bar is None:
         return []
     return [
@@ -46,4 +48,5 @@ def mean_curve(histories: Sequence[History], metric: str) -> list[float]:
 def common_epoch(histories: Sequence[History], metric: str) -> int:
     """The epoch, from 1, with the best mean over the units; of equal ones the earliest."""
     curve = mean_curve(histories, metric)
-    return curve.index(min(curve) if metric == "loss" else max(curve)) + 1
+    sign = member_metrics.sign(metric)
+    return max(range(len(curve)), key=lambda epoch: sign * curve[epoch]) + 1

@@ -13,7 +13,7 @@ from members.errors import BadInput, nearest
 from members.families import family
 from members.recipe import Recipe
 
-from . import search_reader, spec_checks
+from . import member_metrics, search_reader, spec_checks
 from .errors import WrongRequest, unknown
 from .search_space import Search
 from .spec import Member, Spec
@@ -213,11 +213,25 @@ class Reader:
         rest = {k: v for k, v in rest.items() if k not in unknowns}
         # what the spec says, for one member or for all, comes before what a recipe file says
         settings = {**base, **defaults, **rest}
+        settings |= self.metric(settings, path, shown)
         recipe = self.build(Recipe, settings, path, shown, fallback=("defaults",))
         if recipe is None:  # still look for mistakes in the other keys
             self.build(Member, {**own, "recipe": _ANY_RECIPE}, path, shown)
             return None
         return self.build(Member, {**own, "recipe": recipe}, path, shown)
+
+    def metric(self, settings: dict[str, Any], path: tuple, shown: str) -> dict[str, Any]:
+        """A recipe's metric by its canonical name, so that no hash depends on the spelling."""
+        given = settings.get("metric")
+        if not isinstance(given, str):
+            return {}
+        try:
+            return {"metric": member_metrics.read(given)}
+        except ValueError as error:
+            own = (*path, "metric")
+            where = own if own in self.document.lines else ("defaults", "metric")
+            self.problem(where, str(error), f"{shown}.metric")
+            return {"metric": "macro_f1"}  # still look for mistakes in the other keys
 
     def family(self, name: Any, path: tuple, shown: str) -> dict[str, Any]:
         """What a recipe file sets; empty where none is named."""

@@ -14,6 +14,7 @@ from members.ranks import Ranks
 from orchestrator import predictions
 from orchestrator.inputs import Inputs
 from orchestrator.job import Job
+from orchestrator.member_metrics import of_history
 from orchestrator.reports import Reporter
 from orchestrator.selection import kept_epochs, submitted_epochs
 from orchestrator.store import Store
@@ -152,7 +153,7 @@ def _begin(
     from members.errors import BadInput
 
     given = (recipe, train, valid, process.n_classes(unit))
-    options = {"seed": unit.seed or 0, **process.options()}
+    options = {"seed": unit.seed or 0, "metrics": of_history(recipe.metric), **process.options()}
     state = read_state(unit, process.store, process.ranks)
     try:
         return state, fit.fit(*given, **options, state=state)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import ensembles
+from ensembles.metrics import METRICS
 from ensembles.record import VoteRecord
 
 from . import explain, run_folders
@@ -135,7 +136,7 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
     )
     if vote.estimate:
         table = Table(box=None, pad_edge=False)
-        for name in ("", "weight", "macro F1", "accuracy", "log-loss"):
+        for name in ("", "weight", *explain.METRICS.values()):
             table.add_column(name, justify="left" if not name else "right")
         for name, weight in vote.weights.items():
             table.add_row(name, f"{weight:.3f}", *_figures(vote.solo[name]))
@@ -176,7 +177,7 @@ def _of_target(vote: ensembles.Vote) -> str:
 def _figures(scores: dict[str, Any]) -> list[str]:
     errors = scores.get("standard_error") or {}
     cells = []
-    for metric in ("macro_f1", "accuracy", "log_loss"):
+    for metric in explain.METRICS:
         error = f" ±{errors[metric]:.3f}" if errors.get(metric) is not None else ""
         cells.append(f"{scores[metric]:.4f}{error}" if metric in scores else "")
     return cells
@@ -240,7 +241,7 @@ def leaderboard(run: Run, truth: Path | None) -> list[dict[str, Any]]:
         row["truth"] = None
         if truth is not None and run.store.exists(table):
             report = ensembles.evaluate(run.store.uri(table), truth)
-            row["truth"] = {k: report[k] for k in ("macro_f1", "accuracy", "log_loss")}
+            row["truth"] = {name: report[name] for name in explain.METRICS}
     return rows
 
 
@@ -312,10 +313,11 @@ def _seconds(seconds: float | None) -> str:
 def show_evaluation(report: dict[str, Any], console: Console) -> None:
     errors = report["standard_error"]
     console.print(f"{report['rows']} photographs")
-    for metric in ("macro_f1", "accuracy", "log_loss", "calibration_error"):
+    for metric, entry in METRICS.items():
         if metric in report:
-            error = f" ±{errors[metric]:.4f}" if errors.get(metric) is not None else ""
-            console.print(f"{metric.replace('_', ' '):<18}{report[metric]:.4f}{error}")
+            console.print(f"{entry.title:<18}{report[metric]:.4f} ±{errors[metric]:.4f}")
+    if "calibration_error" in report:
+        console.print(f"{'calibration error':<18}{report['calibration_error']:.4f}")
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
     for name in ("precision", "recall", "f1", "support", "predicted"):

@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 
 from ensembles import BadInput, cast, evaluate, metrics, read_table, write_table
 from ensembles.casting import MODES
-from ensembles.weights import OBJECTIVES
+from ensembles.metrics import METRICS
 
 META = {"classes": ["w", "x", "y", "z"], "answers": ["W", "X", "Y", "Z"], "data_hash": "d"}
 
@@ -20,7 +20,7 @@ def both(make_tables):
 
 @pytest.mark.parametrize(
     ("mode", "objective"),
-    [(mode, o) for mode in MODES for o in (OBJECTIVES if mode == "weighted" else (None,))],
+    [(mode, o) for mode in MODES for o in (METRICS if mode == "weighted" else (None,))],
 )
 def test_every_vote_writes_its_three_files(tmp_path, both, mode, objective):
     vote = cast(*both, mode, objective)
@@ -39,6 +39,7 @@ def test_every_vote_writes_its_three_files(tmp_path, both, mode, objective):
     assert sum(record["members"].values()) == pytest.approx(1)
     assert list(record["members"]) == ["a", "b", "c"]
     figures = {"macro_f1", "accuracy", "log_loss"}
+    figures |= {objective}
     assert record["oof"].keys() == figures
     for name in ("estimate", "best_single", "uniform"):
         assert figures | {"standard_error"} <= record[name].keys()
@@ -64,7 +65,7 @@ def test_the_figures_are_scikit_learns_on_the_oof_rows(both):
 
 def test_fitted_weights_are_best_on_their_own_rows(both):
     oof, _ = both
-    votes = {o: cast(oof, None, "weighted", o).oof for o in OBJECTIVES}
+    votes = {o: cast(oof, None, "weighted", o).oof for o in METRICS}
     votes["uniform"] = cast(oof, None, "soft").oof
     assert min(votes, key=lambda v: votes[v]["log_loss"]) == "log_loss"
     for objective in ("macro_f1", "accuracy"):
@@ -119,7 +120,7 @@ def test_an_unknown_mode_and_objective_are_refused_together(both):
         cast(*both, "weigthed", "f1")
     assert len(refused.value.problems) == 2
     assert "Did you mean weighted?" in refused.value.problems[0]
-    assert all(name in refused.value.problems[1] for name in OBJECTIVES)
+    assert all(name in refused.value.problems[1] for name in METRICS)
 
 
 def test_the_same_members_are_needed_on_both_sides(both):
@@ -246,14 +247,14 @@ def test_real_votes_weighted_for_accuracy_have_a_nested_estimate(cifar):
 TARGETS = {"targets": [["cover", ["off", "on"]], ["age", ["young", "old"]]]}
 
 
-@pytest.mark.parametrize("objective", ["macro_f1:age", "accuracy:age", "log_loss:cover"])
+@pytest.mark.parametrize("objective", ["macro_f1:age", "accuracy:age", "log_loss:cover", "mcc:age"])
 def test_weights_for_one_target_are_best_in_it_and_evaluate_agrees(
     tmp_path, make_tables, objective
 ):
     oof, test = (make_tables(n_rows=300, meta=META | TARGETS, kind=k) for k in ("oof", "test"))
     vote = cast(oof, test, "weighted", objective)
     record = vote.record()
-    others = [cast(oof, None, "weighted", o).probabilities for o in OBJECTIVES]
+    others = [cast(oof, None, "weighted", o).probabilities for o in METRICS]
     values = np.array([0, 0, 1, 1] if "cover" in objective else [0, 1, 0, 1])
     sign = -1 if "loss" in objective else 1
     for other in others:
@@ -262,7 +263,7 @@ def test_weights_for_one_target_are_best_in_it_and_evaluate_agrees(
     for figures in (record["estimate"], record["best_single"], record["uniform"]):
         assert figures["standard_error"][objective] > 0
     assert ("gap" in record) == ("loss" in objective)
-    if "loss" not in objective:
+    if objective in ("macro_f1:age", "accuracy:age"):
         inside = cast(oof, None, "weighted", objective)
         inside.write(tmp_path)
         truth = tmp_path / "truth.csv"

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ensembles import estimate, metrics, vote
+from ensembles.metrics import METRICS
 from ensembles.pools import Rule
 from ensembles.stack import stack
 from ensembles.weights import best_member, fit_stack, fit_weights
@@ -72,9 +73,10 @@ def test_folds_of_the_tables_are_used_where_there_are_two():
     assert estimate.folds_for_weights(folds) is folds
 
 
-@pytest.mark.parametrize("objective", metrics.METRICS)
+@pytest.mark.parametrize("objective", METRICS)
 def test_the_best_single_member_is_the_best_by_the_objective(draw, objective):
     probabilities, labels = draw(4, 300, 4)
-    scores = [metrics.scores(labels, member)[objective] for member in probabilities]
-    best = scores.index(min(scores) if objective == "log_loss" else max(scores))
+    of = METRICS[objective]
+    scores = [of.score(labels, member) for member in probabilities]
+    best = scores.index(max(scores) if of.greater_is_better else min(scores))
     assert best_member(stack(probabilities, labels), objective) == best

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ensembles import BadInput, cast, gate, metrics
+from ensembles import BadInput, cast, gate, scorers
 from ensembles.stack import stack
 
 
@@ -36,7 +36,7 @@ def test_the_tables_scores_are_those_of_fits_without_the_fold(data):
             said = rule.apply(data.probabilities[:, folds == fold])
             predictions[folds == fold] = said.argmax(axis=1)
         (row,) = (r for r in choice.table if r["name"] == name)
-        assert row["macro_f1"] == metrics.macro_f1(data.labels, predictions, 4)
+        assert row["macro_f1"] == scorers.macro_f1(data.labels, predictions, 4)
 
 
 def test_labels_of_a_fold_move_neither_its_rules_nor_the_choice_among_them(data):

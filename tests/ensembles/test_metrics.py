@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from ensembles import metrics
+from ensembles import by_part, metrics, scorers
 
 VALUES = np.array([0, 1, 2, 0, 1, 2])  # what each class means of a target
 
@@ -35,9 +35,9 @@ def test_scores_equal_scikit_learns(predicted):
 def test_the_table_of_classes_equals_scikit_learns(predicted):
     labels, probabilities = predicted
     guess = probabilities.argmax(axis=1)
-    counts = metrics.confusion(labels, guess, 6)
+    counts = scorers.confusion(labels, guess, 6)
     np.testing.assert_array_equal(counts, sk.confusion_matrix(labels, guess, labels=range(6)))
-    rows = metrics.by_class(counts, "abcdef")
+    rows = by_part.by_class(counts, "abcdef")
     expected = sk.precision_recall_fscore_support(labels, guess, labels=range(6), zero_division=0)
     got = [[row[c] for row in rows] for c in ("precision", "recall", "f1", "support")]
     np.testing.assert_allclose(got, expected)
@@ -45,14 +45,14 @@ def test_the_table_of_classes_equals_scikit_learns(predicted):
 
 
 def test_a_class_ruled_out_wrongly_costs_much_but_not_infinity():
-    loss = metrics.log_loss(np.array([1]), np.array([[1.0, 0.0]], np.float32))
+    loss = scorers.log_loss(np.array([1]), np.array([[1.0, 0.0]], np.float32))
     assert loss == pytest.approx(-np.log(1e-15))
 
 
 def test_calibration_error_of_a_hand_worked_case():
     """Confidence .6 twice with one hit, .9 twice with two hits: .5 x |.5-.6| + .5 x |1-.9|."""
     probabilities = np.array([[0.6, 0.4], [0.6, 0.4], [0.1, 0.9], [0.9, 0.1]])
-    found = metrics.calibration_error(np.array([0, 1, 1, 0]), probabilities)
+    found = scorers.calibration_error(np.array([0, 1, 1, 0]), probabilities)
     assert found == pytest.approx(0.1)
 
 
@@ -60,7 +60,7 @@ def test_scores_by_target_equal_those_of_the_targets_alone(draw):
     (probabilities,), labels = draw(1, 500, 6)
     guess = probabilities.argmax(axis=1)
     index = {"mask": np.array([0, 0, 1, 1, 2, 2]), "gender": np.array([0, 1, 0, 1, 0, 1])}
-    found = metrics.by_target(labels, guess, index)
+    found = by_part.by_target(labels, guess, index)
     assert found["mask"]["accuracy"] == sk.accuracy_score(labels // 2, guess // 2)
     assert found["gender"]["macro_f1"] == pytest.approx(
         sk.f1_score(labels % 2, guess % 2, average="macro")
@@ -70,7 +70,7 @@ def test_scores_by_target_equal_those_of_the_targets_alone(draw):
 def test_scores_by_marginal_equal_scikit_learns_on_summed_probabilities(predicted):
     labels, probabilities = predicted
     index = {"mask": np.array([0, 0, 1, 1, 2, 2]), "gender": np.array([0, 1, 0, 1, 0, 1])}
-    found = metrics.by_marginals(labels, probabilities, index)
+    found = by_part.by_marginals(labels, probabilities, index)
     joint = probabilities.reshape(-1, 3, 2)
     for target, axis in (("mask", 2), ("gender", 1)):
         truth, guess = index[target][labels], joint.sum(axis=axis).argmax(axis=1)
@@ -86,57 +86,13 @@ def test_a_marginal_s_winner_may_lie_outside_the_most_probable_joint_class():
     # mask 0: 0.4 in one class; mask 1: 0.3 + 0.3 in two
     probabilities = np.array([[0.4, 0.0, 0.3, 0.3]], np.float32)
     index = {"mask": np.array([0, 0, 1, 1])}
-    assert metrics.by_marginals(np.array([2]), probabilities, index)["mask"]["accuracy"] == 1
-    assert metrics.by_target(np.array([2]), probabilities.argmax(1), index)["mask"]["accuracy"] == 0
-
-
-@pytest.mark.parametrize("metric", metrics.METRICS)
-def test_influence_is_what_dropping_a_row_changes(draw, metric):
-    (probabilities,), labels = draw(1, 2000, 4)
-    moves = metrics.influence(labels, probabilities)[metric]
-    whole = metrics.scores(labels, probabilities)[metric]
-    without = [
-        metrics.scores(np.delete(labels, row), np.delete(probabilities, row, axis=0))[metric]
-        for row in range(50)
-    ]
-    dropped = (whole - np.array(without)) * 2000
-    np.testing.assert_allclose(moves[:50], dropped, atol=0.01)
-    assert moves.sum() == pytest.approx(0, abs=1e-8)
-
-
-@pytest.mark.parametrize("grouped", [False, True])
-def test_standard_errors_equal_the_bootstraps(draw, grouped):
-    """1,000 resamples estimate a standard error within about 2.2 %; 4 of those are allowed."""
-    (probabilities,), labels = draw(1, 300, 4, seed=1)
-    size = 5 if grouped else 1
-    labels, probabilities = labels.repeat(size), probabilities.repeat(size, axis=0)
-    found = metrics.standard_errors(
-        labels, probabilities, np.arange(300).repeat(size) if grouped else None
-    )
-    rng = np.random.default_rng(0)
-    drawn = []
-    for _ in range(1000):
-        rows = (rng.integers(0, 300, 300)[:, None] * size + np.arange(size)).ravel()
-        drawn.append(list(metrics.scores(labels[rows], probabilities[rows]).values()))
-    np.testing.assert_allclose(list(found.values()), np.std(drawn, axis=0), rtol=0.09)
-
-
-def test_scores_and_standard_errors_need_only_the_counts(predicted):
-    labels, probabilities = predicted
-    predictions = probabilities.argmax(axis=1)
-    of_target = {"macro_f1:age": VALUES, "accuracy:age": VALUES}
-    counts = metrics.confusion(labels, predictions, 6)
-    expected = metrics.standard_errors(labels, probabilities, per_target=of_target)
-    figures = metrics.scores(labels, probabilities, of_target)
-    for name, score in metrics.scores_of_counts(counts, of_target).items():
-        assert score == pytest.approx(figures[name])
-        moves = metrics.cell_influence(counts, of_target)[name][labels, predictions]
-        assert metrics.standard_error(moves) == pytest.approx(expected[name])
+    assert by_part.by_marginals(np.array([2]), probabilities, index)["mask"]["accuracy"] == 1
+    assert by_part.by_target(np.array([2]), probabilities.argmax(1), index)["mask"]["accuracy"] == 0
 
 
 def test_the_scores_of_a_target_are_scikit_learns(predicted):
     labels, probabilities = predicted
-    names = [f"{name}:age" for name in metrics.METRICS]
+    names = [f"{name}:age" for name in metrics.REPORTED]
     found = metrics.scores(labels, probabilities, dict.fromkeys(names, VALUES))
     truth, guess = VALUES[labels], VALUES[probabilities.argmax(axis=1)]
     sums = np.stack([probabilities[:, v == VALUES].sum(axis=1, dtype=float) for v in range(3)], 1)

@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from ensembles import metrics, offsets, pools, vote
+from ensembles import offsets, pools, scorers, vote
 from ensembles.log_linear import log_linear_weights
 from ensembles.pools import Rule
 from ensembles.simplex import log_loss_weights
@@ -83,8 +83,8 @@ def best_by_brute_force(logits, labels, k, steps, objective):
         moved = logits.copy()
         moved[:, k] += step
         guess = moved.argmax(axis=1)
-        accuracy = metrics.accuracy(labels, guess)
-        f1 = metrics.macro_f1(labels, guess, logits.shape[1])
+        accuracy = scorers.accuracy(labels, guess)
+        f1 = scorers.macro_f1(labels, guess, logits.shape[1])
         found.append(accuracy if objective == "accuracy" else f1)
     return max(found)
 
@@ -124,7 +124,7 @@ def test_offsets_help_where_a_rare_class_is_never_predicted():
     found = offsets.bagged_offsets(mixed[:2000], labels[:2000])
     assert found[1] > found[0]
     before, after = (
-        metrics.macro_f1(labels[2000:], p[2000:].argmax(axis=1), 2)
+        scorers.macro_f1(labels[2000:], p[2000:].argmax(axis=1), 2)
         for p in (mixed, pools.adjust(mixed, found))
     )
     assert after > before + 0.05

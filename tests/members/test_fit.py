@@ -8,7 +8,8 @@ from torch import nn
 
 from members import models
 from members.errors import BadInput
-from members.fit import Diverged, best_weights, fit, scores
+from members.fit import Diverged, best_weights, fit
+from members.metric import DEFAULT, Metric
 from members.photos import Photos
 from members.predict import predict
 from members.recipe import LOSSES
@@ -144,8 +145,30 @@ def test_scores_agree_with_scikit_learn(n_classes):
     for n in (1, 10, 200):
         labels, answers = rng.integers(0, n_classes, (2, n))
         f1 = f1_score(labels, answers, average="macro", labels=range(n_classes), zero_division=0)
-        got = scores(labels, answers, n_classes)
+        got = {m.name: m.score(labels, np.eye(n_classes)[answers]) for m in DEFAULT}
         assert got == pytest.approx({"macro_f1": f1, "accuracy": accuracy_score(labels, answers)})
+
+
+@pytest.mark.parametrize("greater_is_better", [True, False])
+def test_a_metric_that_is_given_decides_the_best_epoch_by_its_direction(greater_is_better):
+    def surest(labels, probabilities):
+        assert (labels == VALID.labels).all()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+        return float(probabilities.max(axis=1).mean())
+
+    own = Metric("surest", greater_is_better, surest)
+    settings = recipe(epochs=5, lr=0.01, metric="surest", patience=4)
+    epochs, after = states(settings, metrics=(*DEFAULT, own))
+    values = [epoch.metrics["surest"] for epoch in epochs]
+    best = max(values) if greater_is_better else min(values)
+    assert after[-1]["best_epoch"] == values.index(best) + 1
+    named = [n for n in epochs[0].metrics if n in ("loss", "macro_f1", "accuracy", "surest")]
+    assert named == ["loss", "macro_f1", "accuracy", "surest"]
+
+
+def test_a_metric_that_nobody_scores_is_refused():
+    with pytest.raises(BadInput, match=r"'mcc' is none of macro_f1, accuracy, loss.*fit.metrics="):
+        fit(recipe(metric="mcc"), TRAIN, VALID, SHAPES, seed=0)
 
 
 # -- at the edges ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from torch import nn
 
 from members import models, optim
 from members.errors import BadInput
+from members.metric import Metric
 from members.recipe import Recipe
 
 
@@ -75,7 +76,7 @@ def test_plateau_follows_torch(metric, mode, wait):
     for value in (
         np.random.default_rng(0).integers(0, 20, 40) / 20
     ):  # equal values count as no better
-        drops = optim.plateau_drops(recipe, history)
+        drops = optim.plateau_drops(recipe, history, Metric(metric, mode == "max"))
         rate = optim.learning_rate(recipe, len(history), 3, 5, drops)
         assert rate == pytest.approx(optimizer.param_groups[0]["lr"])
         history.append({metric: value})

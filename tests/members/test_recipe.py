@@ -94,7 +94,6 @@ def test_statistics_may_be_given_by_value():
         ("crop", [1.5, 300], "whole number of pixels"),
         ("pretrained", "package:", "package:NAME"),
         ("schedule", "cosinus", "'cosine', 'step', 'milestones', 'plateau' or 'constant'"),
-        ("metric", "f2", "'macro_f1', 'accuracy' or 'loss'"),
         ("dropout", 1.0, "less than 1"),
     ],
 )
