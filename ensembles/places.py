@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import secrets
 import shutil
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 Place = str | os.PathLike[str]
-_IN_MEMORY = 1 << 26  # bytes of an upload; more of it waits on the disk
 
 
 def join(folder: Place, *names: str) -> str:
@@ -67,16 +67,13 @@ def writing(place: Place, filesystem: FileSystem | None = None) -> Iterator[IO[b
     store gets one upload at the end. Where `place` is a pipe or a terminal, it gets the bytes.
     filesystem: the object store on which `place` is a path; without, `place` names its own.
     """
-    remote = (filesystem, os.fspath(place)) if filesystem else _remote(place)
-    if remote is not None and remote[0].type_name == "local":  # file:///...
-        place, remote = remote[1], None
-    if remote is not None:
+    filesystem, place = _target(place, filesystem)
+    if filesystem is not None:
         # not into the upload itself: one that an error cuts short would be stored all the same
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as stream:
+        with tempfile.TemporaryFile() as stream:
             yield stream
-            stream.seek(0)
-            with remote[0].open_output_stream(remote[1]) as upload:
-                shutil.copyfileobj(stream, upload, 1 << 22)
+            stream.flush()
+            _upload(filesystem, place, _mapped(stream) if stream.seek(0, os.SEEK_END) else b"")
         return
     if _takes_bytes(Path(place)):
         with Path(place).open("wb") as stream:
@@ -100,7 +97,11 @@ def write_bytes(
     place: Place, content: bytes | memoryview, filesystem: FileSystem | None = None
 ) -> None:
     """Replace the whole content, as `writing` does."""
-    with writing(place, filesystem) as stream:
+    filesystem, place = _target(place, filesystem)
+    if filesystem is not None:
+        _upload(filesystem, place, content)
+        return
+    with writing(place) as stream:
         stream.write(content)
 
 
@@ -144,6 +145,12 @@ def make_folder(folder: Path) -> None:
         sync(folder.parent)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Delete what killed writers left in a folder of this machine and below; none may be at work."""
+    for left in folder.rglob(".*.*-????????.part"):
+        left.unlink(missing_ok=True)
+
+
 def sync(path: Path) -> None:
     """Return when the content of a file, or the names in a folder, are on the disk."""
     opened = os.open(path, os.O_RDONLY)
@@ -154,6 +161,24 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(opened)
+
+
+def _target(place: Place, filesystem: FileSystem | None) -> tuple[FileSystem | None, str]:
+    """The object store and the path on it, or None and the path on this machine."""
+    remote = (filesystem, os.fspath(place)) if filesystem else _remote(place)
+    if remote is None:
+        return None, os.fspath(place)
+    return (None if remote[0].type_name == "local" else remote[0]), remote[1]
+
+
+def _upload(filesystem: FileSystem, path: str, content: bytes | memoryview | mmap.mmap) -> None:
+    # in one call: an interrupt between two would end the upload early and store what is there
+    with filesystem.open_output_stream(path) as stream:
+        stream.write(content)
+
+
+def _mapped(stream: IO[bytes]) -> mmap.mmap:
+    return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _aside(target: Path) -> Path:

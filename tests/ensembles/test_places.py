@@ -87,3 +87,14 @@ def test_the_folder_of_a_faster_process_stays(tmp_path):
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+@pytest.mark.parametrize("size", [0, 1, 12_000_000])
+def test_a_stream_is_stored_whole_whatever_its_size(folder, size):
+    place = places.join(folder, "file")
+    with places.writing(place) as stream:
+        for begin in range(0, size, 1_000_000):
+            stream.write(bytes([begin // 1_000_000]) * min(1_000_000, size - begin))
+    found = places.read_bytes(place)
+    assert len(found) == size
+    assert list(found[::1_000_000]) == list(range(-(-size // 1_000_000)))

@@ -135,7 +135,7 @@ def test_a_class_without_photos_is_told_once():
     assert folds.absent(frame, np.full(4, -1), TWO) == ["class b has no photos."]
 
 
-def test_verify_refuses_a_group_in_two_folds():
+def test_a_group_in_two_folds_is_refused():
     frame = made_up_frame([0, 0, 1, 1], ["x", "x", "y", "y"])
     folds.require_whole_groups(frame, np.array([0, 0, 1, 1]))
     with pytest.raises(BadInput, match="1 groups stand in more than one fold: x"):

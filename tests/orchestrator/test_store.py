@@ -79,6 +79,21 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_or_the_new_content(tmp_pat
         assert store.read("file") in (b"old" * 1_000_000, b"new" * 1_000_000)
 
 
+def test_what_a_killed_trainer_left_half_written_is_gone_when_the_next_begins(tmp_path):
+    code = (
+        "import os\nfrom ensembles import places\n"
+        f"with places.writing({str(tmp_path / 'units/a/state.pt')!r}) as stream:\n"
+        "    stream.write(bytes(1000))\n    stream.flush()\n    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    folder = tmp_path / "units" / "a"
+    (left,) = folder.iterdir()
+    assert left.name.startswith(".state.pt.")
+    Store(tmp_path).write("units/a/history.csv", "epoch\n")
+    with Store(tmp_path).lock():
+        assert [path.name for path in folder.iterdir()] == ["history.csv"]
+
+
 def test_a_second_trainer_is_refused_until_the_first_is_gone_however_it_went(tmp_path):
     code = (
         "import time\nfrom orchestrator.store import Store\n"
