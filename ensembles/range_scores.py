@@ -79,20 +79,20 @@ class _Judge:
 
     def __init__(self, oof: Tables, kept: Derived, views: list[str], decided: metrics.PerTarget):
         self.oof, self.kept, self.views, self.decided = oof, kept, views, decided
+        self.fold_at = np.unique(kept.folds, return_inverse=True)[1].astype(np.int16)
 
     def counts(self, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
         """Confusion counts (F, K, K) and summed log-losses (F, V) of each fold."""
-        n_classes, folds = self.oof.n_classes, np.unique(self.kept.folds)
-        counts = np.zeros((len(folds), n_classes, n_classes), np.int64)
-        totals = np.zeros((len(folds), len(self.views)))
+        n_classes, n_folds = self.oof.n_classes, int(self.fold_at.max()) + 1
+        counts = np.zeros(n_folds * n_classes * n_classes, np.int64)
+        totals = np.zeros((len(self.views), n_folds))
         for begin, end in self.oof.ranges:
             guess, losses = predictions(begin)
-            labels, fold_of = self.kept.labels[begin:end], self.kept.folds[begin:end]
-            for at, fold in enumerate(folds):
-                inside = fold_of == fold
-                counts[at] += metrics.confusion(labels[inside], guess[inside], n_classes)
-                totals[at] += losses[:, inside].sum(axis=1, dtype=np.float64)
-        return counts, totals
+            at = self.fold_at[begin:end].astype(np.int64)
+            cells = (at * n_classes + self.kept.labels[begin:end]) * n_classes + guess
+            counts += np.bincount(cells, minlength=len(counts))
+            totals += [np.bincount(at, own, n_folds) for own in losses]
+        return counts.reshape(n_folds, n_classes, n_classes), totals.T
 
     def scores(self, predictions: Predictions) -> dict[str, float]:
         counts, totals = (own.sum(axis=0) for own in self.counts(predictions))
