@@ -119,21 +119,21 @@ class _Judge:
 
     def __init__(self, oof: Tables, kept: Derived, wanted: Wanted):
         self.oof, self.kept, self.wanted = oof, kept, wanted
-        self.folds = np.unique(kept.folds)
+        self.folds, at = np.unique(kept.folds, return_inverse=True)
+        self.fold_at = at.astype(np.int16)
 
     def counts(self, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
         """Confusion counts (F, K, K) and the sums (F, V) of the means over rows, of each fold."""
-        n_classes = self.oof.n_classes
-        counts = np.zeros((len(self.folds), n_classes, n_classes), np.int64)
-        totals = np.zeros((len(self.folds), len(self.wanted.means)))
+        n_classes, n_folds = self.oof.n_classes, len(self.folds)
+        counts = np.zeros(n_folds * n_classes * n_classes, np.int64)
+        totals = np.zeros((len(self.wanted.means), n_folds))
         for begin, end in self.oof.ranges:
             own = predictions(begin)
-            labels, fold_of = self.kept.labels[begin:end], self.kept.folds[begin:end]
-            for at, fold in enumerate(self.folds):
-                inside = fold_of == fold
-                counts[at] += scorers.confusion(labels[inside], own.guess[inside], n_classes)
-                totals[at] += own.scored[:, inside].sum(axis=1, dtype=np.float64)
-        return counts, totals
+            at = self.fold_at[begin:end].astype(np.int64)
+            cells = (at * n_classes + self.kept.labels[begin:end]) * n_classes + own.guess
+            counts += np.bincount(cells, minlength=len(counts))
+            totals += [np.bincount(at, scored, n_folds) for scored in own.scored]
+        return counts.reshape(n_folds, n_classes, n_classes), totals.T
 
     def probabilities(self, predictions: Predictions) -> np.ndarray:
         """(N, K) float32 of all rows."""
