@@ -88,8 +88,8 @@ def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int 
 def plateau_drops(recipe: Recipe, history: Sequence[Mapping[str, float]], metric: Metric) -> int:
     """How often a plateau schedule has multiplied the rate by gamma after the epochs of `history`.
 
-    metric: the recipe's. As torch's ReduceLROnPlateau with patience = plateau_epochs - 1 and threshold 0. 0 for other
-    schedules.
+    metric: the recipe's. As torch's ReduceLROnPlateau with patience = plateau_epochs - 1 and
+    threshold 0. 0 for other schedules.
     """
     if recipe.schedule != "plateau":
         return 0
