@@ -63,8 +63,8 @@ def fit(
     after each optimiser step. A state whose run is over yields nothing. Several ranks
     (members/ranks.py) train one network: the same call on each, with the same state; apart from
     times each yields the same. A state does not depend on how many there were. Raises BadInput at
-    once for photos, labels or a state that do not fit, and Diverged from the epoch in which the
-    loss is no number.
+    once for photos, labels, a metric or a state that do not fit, and Diverged from the epoch in
+    which the loss is no number.
     """
     _require_photos(recipe, train, "training part", n_classes)
     if valid is not None:

@@ -189,8 +189,8 @@ def vote(
         str | None,
         typer.Option(
             help="what weights are fitted for: log_loss, macro_f1, accuracy, balanced_accuracy, mcc, "
-            "quadratic_kappa or roc_auc, or of one target as macro_f1:age; default: the spec's, else "
-            "the kind of vote is chosen"
+            "quadratic_kappa or roc_auc, or of one target as macro_f1:age; default: the spec's, "
+            "else the kind of vote is chosen"
         ),
     ] = None,
     small: Small = False,

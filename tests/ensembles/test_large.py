@@ -37,6 +37,10 @@ def folder(tmp_path, make_tables, monkeypatch):
         {"mode": "weighted", "objective": "log_loss", "offsets": True, "temperature": True},
         {"mode": "weighted", "objective": "log_loss:age"},
         {"mode": "weighted", "objective": "accuracy:cover"},
+        {"mode": "weighted", "objective": "mcc"},
+        {"mode": "weighted", "objective": "quadratic_kappa:age"},
+        {"mode": "weighted", "objective": "roc_auc"},
+        {"mode": "weighted", "objective": "roc_auc:cover"},
     ],
 )
 def test_in_ranges_the_vote_is_the_one_over_whole_tables(folder, tmp_path, how):

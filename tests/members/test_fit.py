@@ -167,7 +167,7 @@ def test_a_metric_that_is_given_decides_the_best_epoch_by_its_direction(greater_
 
 
 def test_a_metric_that_nobody_scores_is_refused():
-    with pytest.raises(BadInput, match=r"'mcc' is none of macro_f1, accuracy, loss.*fit.metrics="):
+    with pytest.raises(BadInput, match=r"'mcc' is none of macro_f1, accuracy, loss.*fit\(metrics="):
         fit(recipe(metric="mcc"), TRAIN, VALID, SHAPES, seed=0)
 
 

@@ -244,3 +244,41 @@ def test_a_search_that_cannot_stop_anybody_is_refused(spec_file):
     text = GOOD + "\n"
     text = text.replace("  members: [effnet]\n", "  members: [effnet]\n  asha: {grace_epochs: 9}\n")
     assert "no candidate could ever be stopped" in "\n".join(problems(spec_file(text)))
+
+
+def test_a_metric_s_alias_is_read_as_its_name_so_that_no_hash_depends_on_the_spelling(spec_file):
+    def text(metric, searched, objective):
+        own = f"loss: f1, metric: {metric}}}"
+        search = f"search:\n  metric: {searched}"
+        found = GOOD.replace("loss: f1}", own, 1).replace("search:", search, 1)
+        return f"{found}vote: {{objective: {objective}}}\n"
+
+    plain = load(spec_file(text("mcc", "macro_f1", "roc_auc:age")))
+    assert load(spec_file(text("matthews_corrcoef", "f1_macro", "roc_auc_ovr:age"))) == plain
+    assert plain.members[0].recipe.metric == "mcc"
+    default = load(spec_file(GOOD)).members[0]
+    assert load(spec_file(text("f1_macro", "f1_macro", "mcc"))).members[0] == default
+
+
+def test_an_unknown_metric_is_named_with_its_line_and_the_nearest_name(spec_file):
+    text = GOOD.replace("lr: 1e-3}", "lr: 1e-3, metric: f1_makro}")
+    for found, member in zip(problems(spec_file(text)), ("effnet", "resnet"), strict=True):
+        assert f"line 4: members.{member}.metric: got 'f1_makro'. Did you mean 'f1_macro'?" in found
+        assert "quadratic_kappa" in found
+
+
+def test_a_search_by_a_metric_that_its_members_epochs_are_not_scored_by_is_refused(spec_file):
+    text = GOOD.replace("search:", "search:\n  metric: mcc", 1)
+    (found,) = problems(spec_file(text))
+    assert "search.metric: the epochs of effnet are not scored by mcc" in found
+    load(spec_file(text.replace("loss: f1}", "loss: f1, metric: mcc}", 1)))
+
+
+def test_the_help_of_vote_names_every_objective():
+    from pathlib import Path
+
+    from ensembles.metrics import METRICS
+    from orchestrator import cli
+
+    help_text = Path(cli.__file__).read_text().split("what weights are fitted for:")[1][:200]
+    assert [name for name in METRICS if name not in help_text] == []
