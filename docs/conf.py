@@ -19,11 +19,10 @@ html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
 myst_heading_anchors = 3
-# the code and its imports are read anew at each build
-pygments_style, pygments_dark_style = "friendly", "monokai"
 
 
 def fill(app, page, source):
+    """Generated parts, from the code as it is now."""
     source[0] = generate.filled(source[0])
 
 

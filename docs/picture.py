@@ -255,11 +255,10 @@ def svg(root: Path) -> str:
         lines += panel.drawn(left, top)
         middle = left + panel.width / 2
         crossing = crossings(boxes, above.package, panel.package)
-        note = f"{crossing} boxes of {above.package} import {panel.package}"
+        note = f"{crossing} boxes import it"
         if stacked and number:  # past the panels between, along the left
             start, end = (gutter + (inside - above.width) / 2, HEAD), (left, top + HEAD / 2)
             path = f"M{start[0]:.0f} {start[1]} H8 V{end[1]:.0f} H{end[0] - 10:.0f}"
-            lines.append(_note(left + 4, top - 12, note, "start"))
         else:
             start = min(max(middle, (width - above.width) / 2 + 60), (width + above.width) / 2 - 60)
             half = above.height + APART / 2
@@ -267,10 +266,7 @@ def svg(root: Path) -> str:
                 f"M{start:.0f} {above.height:.0f} C{start:.0f} {half:.0f} {middle:.0f} {half:.0f} "
                 f"{middle:.0f} {top - 12:.0f}"
             )
-            side = 1 if start <= middle else -1
-            anchor = "start" if side == 1 else "end"
-            lines.append(_note(middle + 14 * side, top - 20, note, anchor))
-        lines.append(f'<path class="over" d="{path}"/>')
+        lines += [f'<path class="over" d="{path}"/>', _note(left + 4, top - 10, note)]
         left += panel.width + BETWEEN
         bottom = top + panel.height
         top = bottom + APART if stacked else top
@@ -292,10 +288,8 @@ def svg(root: Path) -> str:
     )
 
 
-def _note(x: float, y: float, text: str, anchor: str) -> str:
-    return (
-        f'<text class="note" x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{escape(text)}</text>'
-    )
+def _note(x: float, y: float, text: str) -> str:
+    return f'<text class="note" x="{x:.0f}" y="{y:.0f}">{escape(text)}</text>'
 
 
 def crossings(boxes: Graph, package: str, other: str) -> int:

@@ -28,7 +28,7 @@ SHORTER = {"sample": ["--profiles", "18", "--eval", "20"]}
 
 MINIMAL: dict[str, Any] = {
     "name": "fragment",
-    "data": {"layout": "profiles", "train": "data/train", "test": "data/eval"},
+    "data": {"train": "train", "copies": {"person": {"train": "person"}}},
     "members": [{"name": "effnet", "model": "test_efficientnet"}],
 }
 SEARCH = {"members": ["effnet"], "space": {"lr": {"log_uniform": [1e-4, 1e-2]}}}

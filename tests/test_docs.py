@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [block for page in PAGES for block in fenced.blocks(page)]
 RUN = ("sh", "console", "python")
+RUNNING = list(dict.fromkeys(b.page for b in BLOCKS if b.language in RUN and not b.not_run))
 EXPECTED = {"CONTRIBUTING.md"}  # not written yet
 
 
@@ -40,11 +43,9 @@ def prepared(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_runs_from_its_top_to_its_end(page, prepared, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.stem)
+def test_a_page_runs_from_its_top_to_its_end(page, prepared, tmp_path):
     blocks = [block for block in fenced.blocks(page) if block.language in (*RUN, "yaml")]
-    if not any(block.language in RUN and not block.not_run for block in blocks):
-        pytest.skip("no block to run")
     shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     with commands(tmp_path) as command:
         names: dict[str, object] = {}
@@ -83,7 +84,7 @@ def test_keys_within_a_sentence_are_valid_too(page, tmp_path, monkeypatch):
         key = text.partition(":")[0]
         if not re.match(r"[a-z_]+: \S", text) or key not in fenced.TOP | fenced.OF_A_MEMBER:
             continue
-        if re.search(r"\.\.\.| \| |[A-Z]{3}", text):  # a pattern, not a value
+        if re.search(r"\.\.\.| \| |[A-Z]{3}|height", text):  # a pattern, not a value
             continue
         try:
             fenced.check_yaml(_with_parts(text), tmp_path)
@@ -248,3 +249,39 @@ def test_the_picture_leaves_out_what_follows_and_joins_what_goes_in_a_circle(tmp
     assert picture.layers(picture.reduced({"a": {"b", "c"}, "b": {"c"}, "c": set()})) == {
         "a": 2, "b": 1, "c": 0
     }  # fmt: skip
+
+
+# -- the site --------------------------------------------------------------------------------------
+
+
+class _Requests(HTMLParser):
+    """What a browser loads to show a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag in ("script", "img", "iframe", "source"):
+            self.found.append(given.get("src") or "")
+        elif tag == "link":
+            self.found.append(given.get("href") or "")
+
+
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
+    pytest.importorskip("sphinx", reason="`make docs` installs it")
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-E", "-n", "-W", "--keep-going", "-q"]
+    done = subprocess.run(
+        [*command, "-d", str(tmp_path / "read"), "docs", str(tmp_path / "site")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    for page in PAGES[1:]:
+        requests = _Requests()
+        requests.feed((tmp_path / f"site/{page.stem}.html").read_text())
+        assert requests.found
+        assert [url for url in requests.found if "//" in url] == []
+    styles = [file.read_text() for file in (tmp_path / "site").rglob("*.css")]
+    assert styles
+    assert not any(re.search(r"url\([\"']?https?:|@import", style) for style in styles)
