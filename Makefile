@@ -11,7 +11,7 @@ TEST_PACKAGES := moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5 wa
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test study elpv lint package clean
+.PHONY: demo test study elpv docs lint package clean
 
 # the stamp is as new as the installation: a changed requirements.txt installs again
 .venv/installed: requirements.txt pyproject.toml
@@ -54,6 +54,16 @@ elpv: .venv/installed
 	$(RUN) vote ensembles/elpv.yaml --mode weighted
 	$(RUN) leaderboard ensembles/elpv.yaml --truth data/elpv/truth.csv
 
+# the pages of docs/ as a site in build/docs; a warning is an error, and nothing is downloaded
+.venv/docs: .venv/installed pyproject.toml
+	$(PY) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" > $@.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r $@.txt
+	touch $@
+
+docs: .venv/docs
+	$(PY) -m sphinx -b html -E -n -W --keep-going -q docs build/docs
+	@echo "The pages are in build/docs/index.html"
+
 lint: .venv/installed
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
@@ -64,4 +74,4 @@ package: .venv/installed
 	$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf .venv runs data dist
+	rm -rf .venv runs data dist build

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ensembles import metrics, scorers, vote
+from ensembles import metrics, vote
 from ensembles.by_part import by_value
 from ensembles.derived import Derived, Run
 from ensembles.pools import Rule

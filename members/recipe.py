@@ -88,8 +88,8 @@ class Recipe(Block):
     )
 
     # the training
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(32, ge=1)
+    epochs: int = Field(10, ge=1, description="passes over the training part, at most")
+    batch_size: int = Field(32, ge=1, description="photos a batch")
     validation_batch_size: int | None = Field(
         None, ge=1, description="photos at once without gradients; null: twice batch_size"
     )
@@ -117,12 +117,14 @@ class Recipe(Block):
     warmup_epochs: float = Field(
         0, ge=0, description="linear rise to lr, in epochs or parts of one"
     )
-    step_epochs: int = Field(4, ge=1)
+    step_epochs: int = Field(4, ge=1, description="schedule: step only")
     milestones: tuple[int, ...] = Field(
         (), description="e.g. [10, 20, 25]; with gamma: 0.1 the rate is divided by 10 after each"
     )
-    plateau_epochs: int = Field(2, ge=1)
-    gamma: float = Field(0.5, gt=0, le=1)
+    plateau_epochs: int = Field(2, ge=1, description="schedule: plateau only")
+    gamma: float = Field(
+        0.5, gt=0, le=1, description="factor of each fall of the rate: step, milestones, plateau"
+    )
     min_lr: float = Field(0.0, ge=0, description="no schedule goes below it after the warm-up")
 
     # the loss

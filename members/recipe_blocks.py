@@ -14,8 +14,8 @@ class Block(BaseModel):
 class Statistics(Block):
     """Mean and standard deviation of red, green, blue on the scale 0..1."""
 
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, float, float] = Field(description="of red, green, blue")
+    std: tuple[float, float, float] = Field(description="of red, green, blue, each above 0")
 
     @field_validator("std")
     @classmethod
@@ -47,7 +47,10 @@ class Balance(Block):
 class Mixing(Block):
     """Train on pairs of photos made into one: see members/mixing.py."""
 
-    kind: Literal["mixup", "cutmix", "half_face"]
+    kind: Literal["mixup", "cutmix", "half_face"] = Field(
+        description="mixup: a weighted mean. cutmix: a rectangle of the other. half_face: the left "
+        "half of one, the right half of the other"
+    )
     probability: float = Field(1.0, gt=0, le=1, description="of each batch to be mixed")
     last_epoch: int | None = Field(None, ge=1, description="later epochs are plain; null: none is")
     alpha: float = Field(

@@ -24,16 +24,19 @@ _CANDIDATES = 8
 
 
 class Distribution(Block):
-    """What one searched key is drawn from: exactly one of the five. Both ends belong to a range.
+    """What one searched key is drawn from: exactly one of the five. Both ends belong to a range."""
 
-    quniform: [low, high, step], drawn as NNI does: round(x / step) * step of a uniform x, clipped.
-    """
-
-    choice: tuple[Any, ...] | None = Field(None, min_length=1)
-    uniform: tuple[float, float] | None = None
-    log_uniform: tuple[float, float] | None = None
-    int_uniform: tuple[int, int] | None = None
-    quniform: tuple[float, float, float] | None = None
+    choice: tuple[Any, ...] | None = Field(None, min_length=1, description="one of these values")
+    uniform: tuple[float, float] | None = Field(None, description="[low, high]")
+    log_uniform: tuple[float, float] | None = Field(
+        None, description="[low, high] above 0, uniform in the logarithm"
+    )
+    int_uniform: tuple[int, int] | None = Field(None, description="[low, high], whole numbers")
+    quniform: tuple[float, float, float] | None = Field(
+        None,
+        description="[low, high, step], drawn as NNI does: round(x / step) * step of a uniform x, "
+        "clipped",
+    )
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Distribution:
@@ -93,30 +96,46 @@ def range_problem(kind: str, low: float, high: float, step: float | None = None)
 
 
 class Asha(Block):
-    grace_epochs: int = Field(1, ge=1)
-    reduction_factor: float = Field(2, gt=1)
+    """When candidates are stopped: at each rung, those behind the cut-off of it."""
+
+    grace_epochs: int = Field(1, ge=1, description="epochs that every candidate trains")
+    reduction_factor: float = Field(
+        2, gt=1, description="rungs are so many times apart, and one in so many passes each"
+    )
 
 
 class Search(Block):
-    """Candidates for the settings of some members.
+    """Candidates for the settings of some members."""
 
-    space: recipe key -> what it is drawn from. A spec may also write it in NNI's form, or name a
-    file in that form: see search_reader.py.
-    candidates: at most so many for each member; None becomes 8, or a whole grid.
-    hours: no new candidate of a member begins later than this after its first.
-    scope: whom ASHA compares: the candidates of one member, or those of all searched members.
-    """
-
-    members: tuple[str, ...] = Field(min_length=1)
-    space: dict[str, Distribution] = Field(min_length=1)
-    sampler: Literal["random", "tpe", "grid"] = "tpe"
-    candidates: int = Field(None, ge=1, validate_default=True)
-    hours: float | None = Field(None, gt=0)
-    scope: Literal["member", "ensemble"] = "member"
-    metric: str = "macro_f1"
-    fold: int = Field(0, ge=0)
-    seed: int = Field(0, ge=0)
-    asha: Asha = Asha()
+    members: tuple[str, ...] = Field(min_length=1, description="whose settings are searched")
+    space: dict[str, Distribution] = Field(
+        min_length=1,
+        description="recipe key -> what it is drawn from; also in NNI's form, or the name of a "
+        "file in either form",
+    )
+    sampler: Literal["random", "tpe", "grid"] = Field(
+        "tpe", description="grid: every combination, the values of the last key change first"
+    )
+    candidates: int = Field(
+        None,
+        ge=1,
+        validate_default=True,
+        description=f"at most so many for each member; null: {_CANDIDATES}, or a whole grid",
+    )
+    hours: float | None = Field(
+        None,
+        gt=0,
+        description="no new candidate of a member begins later than this after its first",
+    )
+    scope: Literal["member", "ensemble"] = Field(
+        "member",
+        description="what ASHA compares: the candidates of one member, or those of all searched "
+        "members, of which one with no candidate at the end is left out of the vote",
+    )
+    metric: str = Field("macro_f1", description="what candidates are compared by")
+    fold: int = Field(0, ge=0, description="the fold that candidates are trained on")
+    seed: int = Field(0, ge=0, description="of the draws")
+    asha: Asha = Field(Asha(), description="when candidates are stopped")
 
     @field_validator("metric")
     @classmethod

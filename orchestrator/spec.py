@@ -30,17 +30,29 @@ class _Block(BaseModel):
 class PhotoCopy(_Block):
     """Folders with other pictures of the same photographs, by the same relative paths."""
 
-    train: str
-    test: str | None = None
+    train: str = Field(description="the folder with the copy of the training photographs")
+    test: str | None = Field(None, description="the same of those to predict")
 
 
 class Data(_Block):
-    layout: Literal["profiles", "table", "folders"] = "profiles"
-    train: str
-    test: str | None = None
-    root: str | None = None
-    corrections: str | None = None  # a CSV of labels that are wrong: members/corrections.py
-    copies: dict[Name, PhotoCopy] = {}  # a member chooses one: `photos: NAME`
+    """Where the photographs are, and how they are laid out."""
+
+    layout: Literal["profiles", "table", "folders"] = Field(
+        "profiles", description="how labels are found: folders of people, a table, class folders"
+    )
+    train: str = Field(description="labelled photographs: a folder, or the file of a table")
+    test: str | None = Field(
+        None, description="photographs to predict; null: OOF tables and their vote only"
+    )
+    root: str | None = Field(
+        None, description="what the paths of a table are relative to; null: the table's own folder"
+    )
+    corrections: str | None = Field(
+        None, description="a CSV of corrected labels, for the layout profiles"
+    )
+    copies: dict[Name, PhotoCopy] = Field(
+        {}, description="other pictures of the same photographs by name; a member takes one: photos"
+    )
 
     @model_validator(mode="after")
     def _profiles_only(self) -> Data:
@@ -55,27 +67,39 @@ class Data(_Block):
 class Folds(_Block):
     """Who validates what. `own`: a column of `file`, or of the file that lists the photos."""
 
-    scheme: Literal["kfold", "holdout", "balanced_holdout", "own", "all"] = "kfold"
-    k: int = Field(5, ge=2)
-    ratio: float = Field(0.2, gt=0, lt=1)
-    n: int = Field(50, ge=1)  # people held out of each of nine age groups: balanced_holdout
-    file: str | None = None
-    column: str = "fold"
-    seed: int = Field(42, ge=0)
+    scheme: Literal["kfold", "holdout", "balanced_holdout", "own", "all"] = Field(
+        "kfold", description="groups never straddle folds; all: nothing is held out"
+    )
+    k: int = Field(5, ge=2, description="number of folds (kfold)")
+    ratio: float = Field(0.2, gt=0, lt=1, description="share that is held out (holdout)")
+    n: int = Field(
+        50, ge=1, description="people held out of each of nine age groups (balanced_holdout)"
+    )
+    file: str | None = Field(
+        None, description="the file with the folds (own); null: the file that lists the photos"
+    )
+    column: str = Field("fold", description="its column of folds, 0 to k-1 (own)")
+    seed: int = Field(42, ge=0, description="of the shuffling of groups")
 
 
 class Member(_Block):
-    """One member: its name, what it predicts, its seeds, and the recipe it is trained with.
+    """One member: its name, what it predicts, its seeds, and the recipe it is trained with."""
 
-    age_bounds: where its training labels begin the second and the third age class; the scoring
-    keeps 30 and 60, for validation too. photos: which of `data.copies` it sees; None: the originals.
-    """
-
-    name: Name
-    targets: tuple[str, ...] | None = None
-    age_bounds: tuple[int, int] | None = None
-    seeds: tuple[int, ...] | None = Field(None, min_length=1)
-    photos: str | None = None
+    name: Name = Field(description="names its folders and tables")
+    targets: tuple[str, ...] | None = Field(
+        None, description="what it predicts, of mask, gender, age; null: all classes"
+    )
+    age_bounds: tuple[int, int] | None = Field(
+        None,
+        description="years in which its training labels begin the second and the third age class; "
+        "scores keep 30 and 60, on the validation part too",
+    )
+    seeds: tuple[int, ...] | None = Field(
+        None, min_length=1, description="trained once for each, predictions averaged; null: one"
+    )
+    photos: str | None = Field(
+        None, description="which of data.copies it sees; null: the original photographs"
+    )
     recipe: Recipe
 
     @field_validator("age_bounds")
@@ -92,20 +116,24 @@ class Member(_Block):
 
 
 class Resources(_Block):
-    """What one training process takes, and how many train one unit together.
+    """What one training process takes, and how many train one unit together."""
 
-    cpus, gpus, loader_workers: of each process. `gpus: auto` is 1 where the cluster has any, else 0.
-    workers: processes that divide each batch of a unit among them; batch_size stays that of the
-        unit. They train what one would, but for batch norm, whose statistics are those of each
-        process's own photos (as with smaller batches), and for dropout, which each draws for
-        itself. More units at once use a machine better than more processes a unit: set it where a
-        batch is too large for one GPU, or where there are fewer units than GPUs.
-    """
-
-    cpus: int = Field(1, ge=1)
-    gpus: Literal["auto"] | float = Field("auto")
-    loader_workers: int = Field(0, ge=0)
-    workers: int = Field(1, ge=1)
+    cpus: int = Field(1, ge=1, description="of each training process")
+    gpus: Literal["auto"] | float = Field(
+        "auto", description="of each process; auto: 1 where the cluster has any, else 0"
+    )
+    loader_workers: int = Field(
+        0, ge=0, description="processes that load and augment photos, for each training process"
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        description="processes that divide each batch of a unit among them; batch_size stays that "
+        "of the unit. They train what one would, but for batch norm, whose statistics are those of "
+        "each process's own photos (as with smaller batches), and for dropout, which each draws for "
+        "itself. More units at once use a machine better than more processes a unit: set it where "
+        "a batch is too large for one GPU, or where there are fewer units than GPUs",
+    )
 
     @model_validator(mode="after")
     def _gpus(self) -> Resources:
@@ -122,8 +150,10 @@ class Resources(_Block):
 class Join(_Block):
     """Members that predict different targets, multiplied into one that predicts all."""
 
-    name: Name
-    of: tuple[str, ...] = Field(min_length=2)
+    name: Name = Field(description="of the joined member")
+    of: tuple[str, ...] = Field(
+        min_length=2, description="its members; each target is predicted by exactly one of them"
+    )
 
 
 # neither photographs nor networks can object to a value of these
@@ -134,20 +164,21 @@ _JUDGED = frozenset(
 
 
 class Spec(_Block):
-    """A whole ensemble file.
+    """A whole ensemble file."""
 
-    tracking: who gets the curves besides `history.csv`; [] is nobody.
-    """
-
-    name: Name
-    data: Data
-    folds: Folds = Folds()
-    members: tuple[Member, ...] = Field(min_length=1)
-    join: tuple[Join, ...] = ()
-    search: Search | None = None
-    vote: VoteRequest = VoteRequest()
-    resources: Resources = Resources()
-    tracking: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ("tensorboard",)
+    name: Name = Field(description="names the run folder: runs/NAME")
+    data: Data = Field(description="the photographs")
+    folds: Folds = Field(Folds(), description="what validates what")
+    members: tuple[Member, ...] = Field(min_length=1, description="the networks")
+    join: tuple[Join, ...] = Field(
+        (), description="members of different targets made into one; a mapping or a list of them"
+    )
+    search: Search | None = Field(None, description="settings that are searched")
+    vote: VoteRequest = Field(VoteRequest(), description="how the members are combined")
+    resources: Resources = Field(Resources(), description="what a training process takes")
+    tracking: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
+        ("tensorboard",), description="what gets the curves besides history.csv; []: nothing"
+    )
 
     @field_validator("join", mode="before")
     @classmethod

@@ -1,0 +1,329 @@
+"""The reference pages, written from the code when the docs are built.
+
+    python -m docs.generate spec       # prints one as Markdown; or recipes, chains, kinds, metrics,
+                                        # commands, folders, house
+
+A page of docs/ takes one in between `<!-- generated: NAME -->` and `<!-- end -->`; what stands there
+in the file is for readers of the source.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from docs import picture
+from ensembles.gate import KINDS
+from members.augment import CHAINS
+from members.families import families, family
+from members.recipe import Recipe
+from members.recipe_blocks import Balance, Mixing, Statistics
+from orchestrator.cli import app
+from orchestrator.search_space import Asha, Distribution, Search
+from orchestrator.spec import Data, Folds, Join, Member, PhotoCopy, Resources, Spec, Vote
+
+ROOT = Path(__file__).parent.parent
+# title of a section -> the model of its keys, in the order of the page
+BLOCKS: dict[str, type[BaseModel]] = {
+    "The whole file": Spec,
+    "data": Data,
+    "data.copies.NAME": PhotoCopy,
+    "folds": Folds,
+    "members": Member,
+    "members and defaults: the recipe": Recipe,
+    "sampling": Balance,
+    "mixing": Mixing,
+    "normalize and test_normalize as numbers": Statistics,
+    "search": Search,
+    "search.space.KEY": Distribution,
+    "search.asha": Asha,
+    "join": Join,
+    "vote": Vote,
+    "resources": Resources,
+}
+# keys that are gone before a model is built, and one that a model has and no spec
+ADDED = {
+    "The whole file": [
+        ("defaults", "mapping", "{}", "recipe keys for all members; also `recipe`, a family below"),
+        ("small", "mapping", "none", "merged over the rest with `--small`; `members` by name, "
+         "and a member mapped to null is left out"),
+    ],
+    "members": [
+        ("recipe", "text", "none", "the family that its settings start from, see below; "
+         "`defaults` and its own keys come before it"),
+    ],
+    "search": [
+        ("names", "mapping", "{}", "another name of a key in `space` -> the recipe's: "
+         "`{criterion: loss}`"),
+    ],
+}  # fmt: skip
+HIDDEN = {("members", "recipe")}
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    cells = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(cell, row)) + " |" for row in cells)
+
+
+def cell(text: str) -> str:
+    """Text that is no HTML and ends no cell; what stands in backticks is left as it is."""
+    parts = text.replace("|", "\\|").split("`")
+    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]
+    return "`".join(parts)
+
+
+def code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+# -- keys of a spec ------------------------------------------------------------------------------
+
+
+def kind(annotation: Any) -> str:
+    """A type as YAML has it: `whole number`, `[number, number]`, `a | b`, ..."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return kind(inner[0])
+    if origin is Literal:
+        return " | ".join(map(str, inner))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(dict.fromkeys(map(kind, inner)))
+    if origin is tuple:
+        if inner[-1] is Ellipsis:
+            return f"list of {kind(inner[0])}"
+        return f"[{', '.join(map(kind, inner))}]"
+    if origin is dict:
+        return f"mapping of {kind(inner[0])} to {kind(inner[1])}"
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return "mapping"
+    words = {
+        str: "text",
+        bool: "true | false",
+        int: "whole number",
+        float: "number",
+        type(None): "null",
+        Any: "any value",
+    }
+    return words.get(annotation, str(annotation))
+
+
+def limits(field: FieldInfo) -> str:
+    """`, at least 1` and the like."""
+    words = {
+        "ge": "at least",
+        "gt": "above",
+        "le": "at most",
+        "lt": "below",
+        "min_length": "length at least",
+    }
+    found = [
+        f"{text} {getattr(rule, name):g}"
+        for rule in field.metadata
+        for name, text in words.items()
+        if getattr(rule, name, None) is not None
+    ]
+    return "".join(f", {text}" for text in found)
+
+
+def default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    value = field.default
+    if isinstance(value, BaseModel):
+        return "see there"
+    return code(yaml_of(value))
+
+
+def yaml_of(value: Any) -> str:
+    words = {None: "null", True: "true", False: "false"}
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(yaml_of, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {yaml_of(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return words.get(value, str(value)) if value is None or isinstance(value, bool) else str(value)
+
+
+def keys(title: str) -> list[tuple[str, str, str, str]]:
+    """(key, type, default, meaning) of every key of one block."""
+    model = BLOCKS[title]
+    rows = [
+        (name, kind(f.annotation) + limits(f), default(f), f.description or "")
+        for name, f in model.model_fields.items()
+        if (title, name) not in HIDDEN
+    ]
+    return rows + [(n, k, code(d) if d != "none" else d, m) for n, k, d, m in ADDED.get(title, [])]
+
+
+def spec() -> str:
+    parts = []
+    for title, model in BLOCKS.items():
+        rows = [(code(name), type_, value, text) for name, type_, value, text in keys(title)]
+        text = first_paragraph(model)
+        head = ("key", "type", "default", "meaning")
+        parts += [f"## {code(title) if ' ' not in title else title}", text, table(head, rows)]
+    return "\n\n".join(parts)
+
+
+def first_paragraph(thing: Any) -> str:
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+
+
+# -- names that a spec may use -------------------------------------------------------------------
+
+
+def recipes() -> str:
+    """The families of members/recipes/ with what each sets."""
+    rows = []
+    for name in families():
+        settings = {key: value for key, value in family(name).items() if key != "model"}
+        shown = ", ".join(f"{key}: {yaml_of(value)}" for key, value in settings.items())
+        rows.append((code(name), code(family(name)["model"]), code(shown)))
+    return table(("recipe", "model", "and"), rows)
+
+
+def chains() -> str:
+    """The augmentation chains with what they do."""
+    rows = []
+    for name, chain in CHAINS.items():
+        crop = "" if chain.crop is None else " by ".join(f"{side:.3g}" for side in chain.crop)
+        noise = f"{chain.noise_std:g}" if chain.noise_std else ""
+        steps = ", ".join(code(step) for step, _ in chain.transforms)
+        rows.append((code(name), crop, steps, noise))
+    return table(("augmentation", "centre crop (part of the photo)", "transforms", "noise"), rows)
+
+
+def kinds() -> str:
+    """The kinds of vote that are chosen among, the simplest first."""
+    return "\n".join(f"{n}. {name}" for n, name in enumerate(KINDS, start=1))
+
+
+def metrics() -> str:
+    """The registered metrics: name, direction, what it takes, other names."""
+    try:
+        from ensembles.metrics import REGISTRY
+    except ImportError:
+        rows = [
+            ("`macro_f1`", "more", "decisions", "mean of the classes' F1; a class that occurs "
+             "neither in truth nor in predictions counts as 0"),
+            ("`accuracy`", "more", "decisions", "share of right decisions"),
+            ("`log_loss`", "less", "probabilities", "mean negative logarithm of the true class's "
+             "probability; as `metric` of a member it is called `loss` and is the training loss"),
+        ]  # fmt: skip
+        return table(("metric", "better is", "takes", ""), rows)
+    rows = [
+        (code(name), "more" if m.greater_is_better else "less",
+         "decisions" if m.takes == "decisions" else "probabilities",
+         ", ".join(map(code, m.aliases)))
+        for name, m in REGISTRY.items()
+    ]  # fmt: skip
+    return table(("metric", "better is", "takes", "also called"), rows)
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+
+def callbacks() -> dict[str, Callable[..., None]]:
+    """Command -> its function."""
+    return {
+        (command.name or command.callback.__name__).replace("_", "-"): command.callback
+        for command in app.registered_commands
+    }
+
+
+def parameters(function: Callable[..., None]) -> list[tuple[str, str, str]]:
+    """(argument or option, default, help) of one command."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    rows = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        type_, info = typing.get_args(hints[name])
+        values = [t for t in typing.get_args(type_) if t is not type(None)]
+        several = any(typing.get_origin(t) is list for t in [type_, *values])
+        shown = info.metavar or (values_of(type_) if type_ is not bool else "")
+        text = info.help or ""
+        if isinstance(info, typer.models.OptionInfo):
+            # typer takes the first name for a default, as it stands in the default's place
+            given = [info.default, *(info.param_decls or ())]
+            given = [text for text in given if isinstance(text, str) and text.startswith("-")]
+            flag = next(iter(given), f"--{name.replace('_', '-')}")
+            shown = f"{flag} {shown.removesuffix(' ...')}".strip()
+            text += " (repeatable)" if several and "repeatable" not in text else ""
+        if info.envvar:
+            text += f" (environment: `{info.envvar}`)"
+        given = parameter.default
+        if given is inspect.Parameter.empty:
+            value = "**required**"
+        else:
+            value = code(str(given)) if not isinstance(given, bool) and given is not None else ""
+        rows.append((shown, value, text))
+    return rows
+
+
+def values_of(type_: Any) -> str:
+    """What an option without a metavar takes: `hard|soft|weighted`, N, X or TEXT."""
+    inner = typing.get_args(type_)
+    if typing.get_origin(type_) is Literal:
+        return "|".join(map(str, inner))
+    if inner:
+        return values_of(inner[0])
+    return {int: "N", float: "X"}.get(type_, "TEXT")
+
+
+def commands() -> str:
+    parts = []
+    for name, function in callbacks().items():
+        rows = [(code(shown), value, text) for shown, value, text in parameters(function)]
+        arguments = [shown for shown, _, _ in parameters(function) if not shown.startswith("-")]
+        usage = " ".join(["python -m orchestrator", name, *arguments, "[OPTIONS]"])
+        parts += [
+            f"## {code(name)}",
+            " ".join(inspect.getdoc(function).split()),
+            f"```text\n{usage}\n```",
+            table(("argument or option", "default", "meaning"), rows),
+        ]
+    return "\n\n".join(parts)
+
+
+# -- the house -------------------------------------------------------------------------------------
+
+
+def folders() -> str:
+    """A table a package: what each of its folders and loose files is for."""
+    parts = []
+    for package, text in picture.PACKAGES.items():
+        rows = [(code(name), first) for name, first in picture.described(ROOT, package)]
+        parts += [f"### {code(package + '/')}", f"{text}.", table(("", ""), rows)]
+    return "\n\n".join(parts)
+
+
+def house() -> str:
+    """The picture, as HTML."""
+    return f'<div class="house">\n{picture.svg(ROOT)}\n</div>'
+
+
+PARTS = {
+    part.__name__: part
+    for part in (spec, recipes, chains, kinds, metrics, commands, folders, house)
+}
+MARK = re.compile(r"<!-- generated: (\w+) -->.*?<!-- end -->", re.DOTALL)
+
+
+def filled(text: str) -> str:
+    """A page with its generated parts written out. Raises KeyError for an unknown part."""
+    return MARK.sub(lambda match: PARTS[match[1]](), text)
+
+
+if __name__ == "__main__":
+    print(PARTS[sys.argv[1]]())

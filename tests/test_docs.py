@@ -1,0 +1,287 @@
+"""README and docs: every block of code runs, or says why not; every link leads somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from docs import generate, picture
+from members.recipe import Recipe
+from orchestrator.spec import Spec
+from tests import fenced
+from tests.orchestrator.one_slot import commands
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCKS = [block for page in PAGES for block in fenced.blocks(page)]
+RUN = ("sh", "console", "python")
+RUNNING = list(dict.fromkeys(b.page for b in BLOCKS if b.language in RUN and not b.not_run))
+EXPECTED = {"CONTRIBUTING.md"}  # not written yet
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Path:
+    """A newcomer's folder after the demo: specs, sample people, a run with its three votes."""
+    folder = tmp_path_factory.mktemp("docs")
+    shutil.copytree(ROOT / "ensembles", folder / "ensembles", ignore=shutil.ignore_patterns("*.py"))
+    demo = folder / "ensembles/demo.yaml"
+    demo.write_text(fenced.shrunk(demo.read_text()))
+    with commands(folder) as command:
+        command("sample", "data/sample", *fenced.SHORTER["sample"])
+        command("train-members", "ensembles/demo.yaml")
+        for mode in ("hard", "soft", "weighted"):
+            command("vote", "ensembles/demo.yaml", "--mode", mode)
+    fenced.own_photographs(folder)
+    return folder
+
+
+@pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.stem)
+def test_a_page_runs_from_its_top_to_its_end(page, prepared, tmp_path):
+    blocks = [block for block in fenced.blocks(page) if block.language in (*RUN, "yaml")]
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    with commands(tmp_path) as command:
+        names: dict[str, object] = {}
+        for block in blocks:
+            if block.file:
+                Path(block.file).write_text(block.text)
+            if block.not_run or block.language == "yaml":
+                continue
+            if block.language == "python":
+                exec(compile(block.text, str(block), "exec"), names)
+            else:
+                fenced.run_commands(block, command)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_a_block_is_of_a_kind_that_is_tried_out(block):
+    assert block.language in (*RUN, "yaml", *fenced.SHOWN), "give the block a language"
+    if block.not_run is not None:
+        assert len(block.not_run.split()) >= 2, "say why it is not run"
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if b.language == "yaml"], ids=str)
+def test_yaml_is_a_valid_spec_or_part_of_one(block, tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("SM_")]:
+        monkeypatch.delenv(name)
+    if block.not_run is None:
+        fenced.check_yaml(block.text, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_keys_within_a_sentence_are_valid_too(page, tmp_path, monkeypatch):
+    """`loss: {f1: 1, cross_entropy: 1}` in a table is as good as a block."""
+    monkeypatch.chdir(ROOT)
+    wrong = {}
+    for text in fenced.inline(page):
+        key = text.partition(":")[0]
+        if not re.match(r"[a-z_]+: \S", text) or key not in fenced.TOP | fenced.OF_A_MEMBER:
+            continue
+        if re.search(r"\.\.\.| \| |[A-Z]{3}|height", text):  # a pattern, not a value
+            continue
+        try:
+            fenced.check_yaml(_with_parts(text), tmp_path)
+        except Exception as error:
+            wrong[text] = str(error)
+    assert wrong == {}
+
+
+def _with_parts(text: str) -> str:
+    """The text, with what it needs beside it: members to join, columns to balance, milestones."""
+    given = yaml.safe_load(text)
+    for join in [given["join"]] if "join" in given else []:
+        targets = ["mask", "gender", "age"]
+        first = len(targets) - len(join["of"]) + 1
+        parts = [targets[:first], *([target] for target in targets[first:])]
+        given["members"] = [
+            {"name": name, "model": "test_vit", "targets": part}
+            for name, part in zip(join["of"], parts, strict=True)
+        ]
+    if given.get("schedule") == "milestones":
+        given["milestones"] = [2]
+    return yaml.safe_dump(given)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_to_files_and_headings_that_are_there(page):
+    broken = []
+    for link in fenced.links(page):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists():
+            broken += [link] if name not in EXPECTED else []
+        elif anchor and anchor not in fenced.anchors(target):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_readme_links_every_page_and_fits_on_two_screens():
+    readme = PAGES[0].read_text()
+    unlinked = [p.name for p in PAGES[1:] if p.stem != "index" and f"docs/{p.name}" not in readme]
+    assert unlinked == []
+    assert len(readme.splitlines()) <= 200
+
+
+# -- what is generated -----------------------------------------------------------------------------
+
+
+def test_every_key_of_a_spec_is_in_the_reference_with_its_meaning():
+    listed = {title: {key for key, *_ in generate.keys(title)} for title in generate.BLOCKS}
+    assert listed["The whole file"] == {*Spec.model_fields, "defaults", "small"}
+    assert listed["members and defaults: the recipe"] == {*Recipe.model_fields}
+    missing = [
+        f"{title}: {key}"
+        for title in generate.BLOCKS
+        for key, _, _, meaning in generate.keys(title)
+        if not meaning
+    ]
+    assert missing == []
+    assert "| `k` | whole number, at least 2 | `5` |" in generate.spec()
+
+
+def test_every_block_of_a_spec_has_a_section():
+    """A model that another one's key holds is a section of its own."""
+    from pydantic import BaseModel
+
+    def models(annotation: object) -> set[type]:
+        inner = getattr(annotation, "__args__", ())
+        own = (
+            {annotation}
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel)
+            else set()
+        )
+        return own.union(*(models(part) for part in inner))
+
+    seen: set[type] = set()
+    left = {Spec}
+    while left:
+        model = left.pop()
+        seen.add(model)
+        for field in model.model_fields.values():
+            left |= models(field.annotation) - seen
+    assert seen == set(generate.BLOCKS.values())
+
+
+def test_every_command_and_option_is_in_the_reference(prepared):
+    text = generate.commands()
+    with commands(prepared) as command:
+        names = re.findall(
+            r"^\s{2,}([a-z-]+)\s{2,}\S", command("--help").partition("Commands:")[2], re.M
+        )
+        assert names
+        for name in names:
+            section = text.partition(f"## `{name}`\n")[2].partition("\n## ")[0]
+            options = set(re.findall(r"--[a-z-]+", command(name, "--help"))) - {"--help"}
+            assert options
+            missing = {option for option in options if f"`{option}" not in section}
+            assert missing == set(), name
+
+
+def test_a_page_takes_its_generated_parts():
+    page = "before\n<!-- generated: kinds -->\nin between\n<!-- end -->\nafter"
+    filled = generate.filled(page)
+    assert "in between" not in filled
+    assert "best single" in filled
+    with pytest.raises(KeyError):
+        generate.filled("<!-- generated: nothing --> <!-- end -->")
+    used = {name for page in PAGES for name in generate.MARK.findall(page.read_text())}
+    assert used == set(generate.PARTS)
+
+
+class _Boxes(HTMLParser):
+    """What is written in the boxes of the picture."""
+
+    def __init__(self):
+        super().__init__()
+        self.labels: list[str] = []
+        self._inside = False
+
+    def handle_starttag(self, tag, attrs):
+        self._inside = dict(attrs).get("class") == "label"
+
+    def handle_data(self, data):
+        if self._inside:
+            self.labels += data.split(" + ")
+        self._inside = False
+
+
+def test_the_picture_has_a_box_for_each_folder_and_file():
+    boxes = _Boxes()
+    boxes.feed(picture.svg(ROOT))
+    for package in picture.PACKAGES:
+        inside = [
+            path.stem
+            for path in (ROOT / package).iterdir()
+            if (path.suffix == ".py" and path.stem != "__init__")
+            or (path / "__init__.py").is_file()
+        ]
+        assert inside
+        assert set(inside) <= set(boxes.labels), package
+
+
+def test_the_picture_leaves_out_what_follows_and_joins_what_goes_in_a_circle(tmp_path):
+    for package in picture.PACKAGES:
+        (tmp_path / package / "low").mkdir(parents=True)
+        for place in ("", "low/"):
+            (tmp_path / package / f"{place}__init__.py").write_text("")
+    lines = {
+        "members/top.py": "from members import middle\nfrom members.low import deep\n",
+        "members/middle.py": "import members.low.deep\n",
+        "members/low/deep.py": "import os\n",
+        "ensembles/a.py": "def f():\n    from .b import g\n",
+        "ensembles/b.py": "from ensembles.a import f\n",
+    }
+    for name, text in lines.items():
+        (tmp_path / name).write_text(text)
+    graph = picture.graph(tmp_path)
+    assert graph["members.top"] == {"members.middle", "members.low"}
+    assert picture.reduced({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {
+        "a": {"b"}, "b": {"c"}, "c": set()
+    }  # fmt: skip
+    assert "ensembles.a + ensembles.b" in picture.without_circles(graph)
+    assert picture.layers(picture.reduced({"a": {"b", "c"}, "b": {"c"}, "c": set()})) == {
+        "a": 2, "b": 1, "c": 0
+    }  # fmt: skip
+
+
+# -- the site --------------------------------------------------------------------------------------
+
+
+class _Requests(HTMLParser):
+    """What a browser loads to show a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag in ("script", "img", "iframe", "source"):
+            self.found.append(given.get("src") or "")
+        elif tag == "link":
+            self.found.append(given.get("href") or "")
+
+
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
+    pytest.importorskip("sphinx", reason="`make docs` installs it")
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-E", "-n", "-W", "--keep-going", "-q"]
+    done = subprocess.run(
+        [*command, "-d", str(tmp_path / "read"), "docs", str(tmp_path / "site")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    for page in PAGES[1:]:
+        requests = _Requests()
+        requests.feed((tmp_path / f"site/{page.stem}.html").read_text())
+        assert requests.found
+        assert [url for url in requests.found if "//" in url] == []
+    styles = [file.read_text() for file in (tmp_path / "site").rglob("*.css")]
+    assert styles
+    assert not any(re.search(r"url\([\"']?https?:|@import", style) for style in styles)
