@@ -39,7 +39,7 @@ def test_every_vote_writes_its_three_files(tmp_path, both, mode, objective):
     assert sum(record["members"].values()) == pytest.approx(1)
     assert list(record["members"]) == ["a", "b", "c"]
     figures = {"macro_f1", "accuracy", "log_loss"}
-    figures |= {objective}
+    figures |= {objective} if objective else set()
     assert record["oof"].keys() == figures
     for name in ("estimate", "best_single", "uniform"):
         assert figures | {"standard_error"} <= record[name].keys()
