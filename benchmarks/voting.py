@@ -47,8 +47,8 @@ def in_peers_environment() -> bool:
 
 
 def gate_vote(members, labels, folds, groups=None):
-    from ensembles import gate
-    from ensembles.stack import stack
+    from ensembles.voting import gate
+    from ensembles.weights.stack import stack
 
     choice = gate.choose(stack(members, labels), folds, groups)
     return choice.rule, choice.name
@@ -57,7 +57,7 @@ def gate_vote(members, labels, folds, groups=None):
 def fixed_vote(objective: str):
     def fit(members, labels, folds, groups=None):
         from ensembles import fit_weights
-        from ensembles.pools import Rule
+        from ensembles.rules.pools import Rule
 
         found = fit_weights(members, labels, objective)
         return Rule(found.weights), "" if found.gap is None else f"gap {found.gap:.0e}"
@@ -67,9 +67,9 @@ def fixed_vote(objective: str):
 
 def greedy_vote(size: int):
     def fit(members, labels, folds, groups=None):
-        from ensembles.greedy import greedy_weights
-        from ensembles.pools import Rule
-        from ensembles.stack import stack
+        from ensembles.rules.pools import Rule
+        from ensembles.weights.greedy import greedy_weights
+        from ensembles.weights.stack import stack
 
         return Rule(greedy_weights(stack(members, labels), "macro_f1", size)[0]), ""
 
@@ -81,7 +81,7 @@ def autogluon_vote(size: int):
         from autogluon.core.metrics import get_metric
         from autogluon.core.models.greedy_ensemble.ensemble_selection import EnsembleSelection
 
-        from ensembles.pools import Rule
+        from ensembles.rules.pools import Rule
 
         metric = get_metric("f1_macro", "multiclass")
         peer = EnsembleSelection(size, "multiclass", metric, tie_breaker="second_metric")
@@ -95,8 +95,8 @@ def slsqp_vote(with_gradient: bool):
         import numpy as np
         from scipy.optimize import minimize
 
-        from ensembles.pools import Rule
-        from ensembles.simplex import certified_gap, true_class_probabilities
+        from ensembles.rules.pools import Rule
+        from ensembles.weights.simplex import certified_gap, true_class_probabilities
 
         true = true_class_probabilities(members, labels)
         n_members, n_rows = true.shape
@@ -123,15 +123,16 @@ def cma_vote(members, labels, folds, groups=None):
     import cma
     import numpy as np
 
-    from ensembles import scorers, vote
-    from ensembles.pools import Rule
+    from ensembles.rules import votes
+    from ensembles.rules.pools import Rule
+    from ensembles.scores import scorers
 
     warnings.filterwarnings("ignore")
     n_members, n_classes = len(members), members.shape[2]
 
     def loss(x):
         weights = abs(x) + 1e-12
-        mixed = vote.weighted(members, weights)
+        mixed = votes.weighted(members, weights)
         return -scorers.macro_f1(labels, mixed.argmax(axis=1), n_classes)
 
     options = {"seed": 1, "verbose": -9, "maxfevals": 40 * n_members}
@@ -142,7 +143,7 @@ def cma_vote(members, labels, folds, groups=None):
 def uniform_vote(members, labels, folds, groups=None):
     import numpy as np
 
-    from ensembles.pools import Rule
+    from ensembles.rules.pools import Rule
 
     return Rule(np.full(len(members), 1 / len(members))), ""
 
@@ -150,9 +151,9 @@ def uniform_vote(members, labels, folds, groups=None):
 def single_vote(members, labels, folds, groups=None):
     import numpy as np
 
-    from ensembles.pools import Rule
-    from ensembles.stack import stack
-    from ensembles.weights import best_member
+    from ensembles.rules.pools import Rule
+    from ensembles.weights.fit import best_member
+    from ensembles.weights.stack import stack
 
     return Rule(np.eye(len(members))[best_member(stack(members, labels), "macro_f1")]), ""
 
@@ -178,7 +179,7 @@ def measure(name: str, draws: list, methods: list[str]) -> None:
     """draws: a list of (OOF, labels, folds, groups, test, test labels). Prints one table."""
     import numpy as np
 
-    from ensembles import metrics
+    from ensembles.scores import metrics
 
     print(f"\n{name}, {len(draws)} draws")
     head = ("", "CPU s", "F1 OOF", "F1 held out", "log-loss h.o.", "used")
@@ -232,7 +233,7 @@ def log_loss_only(n_members: int, n_rows: int) -> None:
     from scipy.optimize import minimize
 
     from benchmarks.voting_tables import noisy_members
-    from ensembles.simplex import certified_gap, log_loss_weights, true_class_probabilities
+    from ensembles.weights.simplex import certified_gap, log_loss_weights, true_class_probabilities
 
     true = np.empty((n_members, n_rows))
     for begin in range(0, n_rows, 20_000):

@@ -4,7 +4,7 @@
 
 Trains each network on random photos of SIDE x SIDE (default 96) in batches of 32, one CPU thread a
 process, and prints seconds an epoch (the faster of two, after a first) and what part of it is
-adding up the gradients, which happens after the backward pass (members/ranks.py): the same sum
+adding up the gradients, which happens after the backward pass (members/training/ranks.py): the same sum
 taken by itself, once a step.
 """
 
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import distributed, multiprocessing
 
-from members.fit import fit
-from members.models import build
-from members.photos import Photos
-from members.ranks import Ranks
-from members.recipe import Recipe
+from members.batches.photos import Photos
+from members.networks.models import build
+from members.recipe.recipe import Recipe
+from members.training.fit import fit
+from members.training.ranks import Ranks
 
 CLASSES = 18
 

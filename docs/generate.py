@@ -23,14 +23,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docs import picture
-from ensembles.gate import KINDS
-from members.augment import CHAINS
-from members.families import families, family
-from members.recipe import Recipe
-from members.recipe_blocks import Balance, Mixing, Statistics
-from orchestrator.cli import app
-from orchestrator.search_space import Asha, Distribution, Search
-from orchestrator.spec import Data, Folds, Join, Member, PhotoCopy, Resources, Spec, Vote
+from ensembles.voting.gate import KINDS
+from ensembles.voting.request import VoteRequest
+from members.pixels.augment import CHAINS
+from members.recipe.blocks import Balance, Mixing, Statistics
+from members.recipe.families import families, family
+from members.recipe.recipe import Recipe
+from orchestrator.cli.app import app
+from orchestrator.spec.search import Asha, Distribution, Search
+from orchestrator.spec.spec import Data, Folds, Join, Member, PhotoCopy, Resources, Spec
 
 ROOT = Path(__file__).parent.parent
 # title of a section -> the model of its keys, in the order of the page
@@ -48,7 +49,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "search.space.KEY": Distribution,
     "search.asha": Asha,
     "join": Join,
-    "vote": Vote,
+    "vote": VoteRequest,
     "resources": Resources,
 }
 # keys that are gone before a model is built, and one that a model has and no spec
@@ -213,7 +214,7 @@ def kinds() -> str:
 def metrics() -> str:
     """The registered metrics: name, direction, what it takes, other names."""
     try:
-        from ensembles.metrics import REGISTRY
+        from ensembles.scores.metrics import REGISTRY
     except ImportError:
         rows = [
             ("`macro_f1`", "more", "decisions", "mean of the classes' F1; a class that occurs "

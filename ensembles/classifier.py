@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ensembles.casting import cast
 from ensembles.errors import BadInput
-from ensembles.estimate import draw_folds
-from ensembles.request import VoteRequest
-from ensembles.tables import ROW_SUM_TOLERANCE, Table
+from ensembles.files.table import ROW_SUM_TOLERANCE, Table
+from ensembles.judging.estimate import draw_folds
+from ensembles.voting.cast import cast
+from ensembles.voting.request import VoteRequest
 
 Members = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 

@@ -1,6 +1,6 @@
 """`python -m orchestrator COMMAND`: see `python -m orchestrator --help`."""
 
-from .cli import main
+from orchestrator.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -6,9 +6,9 @@
       ensembles.errors.BadInput     2   tables, submissions, choices of a vote
     RuntimeError
       RunFailed                     1   a right request whose work did not succeed
-      members.ranks.RaisedByAll         a unit failed on all its processes alike: tried again by
-        members.epochs.Diverged         the schedule, at last counted as failed in a RunFailed
-      members.ranks.LostContact         a process is gone: the unit goes on from its last epoch
+      members.training.ranks.RaisedByAll         a unit failed on all its processes alike: tried again by
+        members.training.loop.Diverged         the schedule, at last counted as failed in a RunFailed
+      members.training.ranks.LostContact         a process is gone: the unit goes on from its last epoch
     KeyboardInterrupt             130
     any other                       1   a mistake of the program, with its name
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from members.recipe import Recipe
-from orchestrator.spec import Member, Spec, load
+from members.recipe.recipe import Recipe
+from orchestrator.spec import load
+from orchestrator.spec.spec import Member, Spec
 
 FENCE = re.compile(
     r"^(?P<fence>```+)(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=fence)$", re.M | re.S

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from docs import generate, picture
-from members.recipe import Recipe
-from orchestrator.spec import Spec
+from members.recipe.recipe import Recipe
+from orchestrator.spec.spec import Spec
 from tests import fenced
 from tests.orchestrator.one_slot import commands
 

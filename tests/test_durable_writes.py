@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ensembles import places
+from ensembles.files import places
 from members import files
 
 
-@pytest.mark.parametrize("writer", ["ensembles.places", "members.files"])
+@pytest.mark.parametrize("writer", ["ensembles.files.places", "members.files"])
 def test_a_writer_killed_at_any_moment_leaves_the_old_or_the_new_content(writer, tmp_path):
     code = (
         f"import itertools\nfrom {writer} import write_bytes\n"

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ensembles.tables import Table
+from ensembles.files.table import Table
 
 CIFAR = Path(__file__).parents[3] / "shared" / "data" / "cifar10_1_votes.npz"
 

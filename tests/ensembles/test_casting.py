@@ -6,9 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import f1_score
 
-from ensembles import BadInput, cast, evaluate, metrics, read_table, write_table
-from ensembles.casting import MODES
-from ensembles.metrics import METRICS
+from ensembles import BadInput, cast, evaluate, read_table, write_table
+from ensembles.scores import metrics
+from ensembles.scores.metrics import METRICS
+from ensembles.voting.cast import MODES
 
 META = {"classes": ["w", "x", "y", "z"], "answers": ["W", "X", "Y", "Z"], "data_hash": "d"}
 
@@ -214,7 +215,7 @@ def test_a_vote_json_appears_only_after_the_files_it_speaks_of(tmp_path, both, m
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("ensembles.tables.write", fail)
+    monkeypatch.setattr("ensembles.files.table.write", fail)
     with pytest.raises(OSError, match="disk full"):
         cast(*both, "hard").write(tmp_path)
     assert not (tmp_path / "vote.json").exists()
@@ -228,7 +229,7 @@ def test_the_probability_table_says_what_made_it(tmp_path, both):
 
 
 def test_real_votes_weighted_for_accuracy_have_a_nested_estimate(cifar):
-    from ensembles.tables import Table
+    from ensembles.files.table import Table
 
     choices, labels = cifar
     ids = np.array([str(i) for i in range(len(labels))], object)

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
-from ensembles import estimate, metrics, vote
-from ensembles.metrics import METRICS
-from ensembles.pools import Rule
-from ensembles.stack import stack
-from ensembles.weights import best_member, fit_stack, fit_weights
+from ensembles.judging import estimate
+from ensembles.rules import votes
+from ensembles.rules.pools import Rule
+from ensembles.scores import metrics
+from ensembles.scores.metrics import METRICS
+from ensembles.weights.fit import best_member, fit_stack, fit_weights
+from ensembles.weights.stack import stack
 
 
 def nested(data, folds, fit):
@@ -21,7 +23,7 @@ def test_each_fold_is_mixed_with_weights_fitted_without_it(draw):
     for fold in range(4):
         train = folds != fold
         weights = fit_weights(probabilities[:, train], labels[train], "log_loss").weights
-        expected = vote.weighted(probabilities, weights)[~train]
+        expected = votes.weighted(probabilities, weights)[~train]
         np.testing.assert_array_equal(found[~train], expected)
 
 

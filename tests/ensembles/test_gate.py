@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from ensembles import BadInput, cast, gate, scorers
-from ensembles.stack import stack
+from ensembles import BadInput, cast
+from ensembles.scores import scorers
+from ensembles.voting import gate
+from ensembles.weights.stack import stack
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
-from ensembles.greedy import greedy_weights
-from ensembles.stack import stack
+from ensembles.weights.greedy import greedy_weights
+from ensembles.weights.stack import stack
 
 
 def autogluon(members, labels, metric, size):

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from ensembles import BadInput, cast, cast_large, read_members, read_table, tables, write_table
-from ensembles.derived import stratified_rows
-from ensembles.large import too_large
+from ensembles import BadInput, cast, cast_large, read_members, read_table, write_table
+from ensembles.files import table as tables
+from ensembles.large.cast import too_large
+from ensembles.large.derived import stratified_rows
 
 TARGETS = {"targets": [["cover", ["off", "on"]], ["age", ["young", "old"]]]}
 
@@ -141,7 +142,9 @@ def test_wherever_the_ranges_ran_the_vote_is_the_same_bit_for_bit(folder, tmp_pa
 
 
 def test_folds_at_the_step_of_the_first_solve_do_no_harm(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("ensembles.large.START_ROWS", 100)  # every third row; three folds in turn
+    monkeypatch.setattr(
+        "ensembles.large.cast.START_ROWS", 100
+    )  # every third row; three folds in turn
     record = cast_large(folder, tmp_path / "out", objective="log_loss", cache=tmp_path / "cache")
     assert record.gap <= 1e-8
     assert record.estimate["log_loss"] > record.oof["log_loss"]
@@ -158,7 +161,7 @@ def test_uris_are_read_and_written(folder, tmp_path):
 def test_what_was_derived_is_used_again_until_a_table_changes(folder, tmp_path, monkeypatch):
     cache, out = tmp_path / "cache", tmp_path / "out"
     first = cast_large(folder, out, objective="log_loss", cache=cache)
-    monkeypatch.setattr("ensembles.derived._true_of", None)
+    monkeypatch.setattr("ensembles.large.derived._true_of", None)
     again = cast_large(folder, out, objective="log_loss", cache=cache)
     assert again.weights == first.weights
     monkeypatch.undo()

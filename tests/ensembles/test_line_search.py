@@ -3,11 +3,17 @@ import itertools
 import numpy as np
 import pytest
 
-from ensembles import vote
-from ensembles.line_search import best_on_line, breakpoints, line_search_weights, prepare, state_at
-from ensembles.metrics import METRICS
-from ensembles.stack import stack
-from ensembles.weights import fit_weights
+from ensembles.rules import votes
+from ensembles.scores.metrics import METRICS
+from ensembles.weights.fit import fit_weights
+from ensembles.weights.line_search import (
+    best_on_line,
+    breakpoints,
+    line_search_weights,
+    prepare,
+    state_at,
+)
+from ensembles.weights.stack import stack
 
 OF_LABELS = [name for name, metric in METRICS.items() if metric.takes == "decisions"]
 
@@ -104,7 +110,7 @@ def test_of_equal_intervals_the_one_with_less_log_loss_is_taken_at_its_middle():
 def test_with_two_members_the_best_of_all_weights_is_found(draw, objective):
     probabilities, labels = draw(2, 200, 4)
     weights = fit_weights(probabilities, labels, objective).weights
-    found = score(objective, labels, vote.weighted(probabilities, weights).argmax(1), 4)
+    found = score(objective, labels, votes.weighted(probabilities, weights).argmax(1), 4)
     every = [
         score(objective, labels, ((1 - t) * probabilities[0] + t * probabilities[1]).argmax(1), 4)
         for t in np.linspace(0, 1, 1001)
@@ -124,7 +130,7 @@ def test_no_start_is_left_worse_than_it_was(draw, objective):
     assert weights.min() >= 0
     assert weights.sum() == pytest.approx(1)
     found, *before = (
-        score(objective, labels, vote.weighted(probabilities, w).argmax(1), 5)
+        score(objective, labels, votes.weighted(probabilities, w).argmax(1), 5)
         for w in (weights, *starts)
     )
     assert found > max(before)
@@ -160,5 +166,5 @@ def test_fitted_to_real_votes_it_is_no_worse_than_the_best_network(cifar):
     choices, labels = cifar
     probabilities = np.eye(10, dtype=np.float32)[choices]
     weights = fit_weights(probabilities, labels, "accuracy").weights
-    found = np.mean(vote.weighted(probabilities, weights).argmax(axis=1) == labels)
+    found = np.mean(votes.weighted(probabilities, weights).argmax(axis=1) == labels)
     assert found >= (choices == labels).mean(axis=1).max()

@@ -10,19 +10,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from ensembles import (
-    BadInput,
-    VoteClassifier,
-    cast,
-    evaluate,
-    influence,
-    metrics,
-    scorers,
-    write_submission,
-    write_table,
-)
-from ensembles.metrics import METRICS
-from ensembles.weights import fit_weights
+from ensembles import BadInput, VoteClassifier, cast, evaluate, write_submission, write_table
+from ensembles.scores import influence, metrics, scorers
+from ensembles.scores.metrics import METRICS
+from ensembles.weights.fit import fit_weights
 
 K = 5
 VALUES = np.array([0, 1, 2, 0, 1])  # what each class means of a target

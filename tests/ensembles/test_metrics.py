@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from ensembles import by_part, metrics, scorers
+from ensembles.scores import by_part, metrics, scorers
 
 VALUES = np.array([0, 1, 2, 0, 1, 2])  # what each class means of a target
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ensembles import places, tables
+from ensembles.files import places, table
 
 
 @pytest.fixture(params=["a local disk", "a bucket"])
@@ -34,8 +34,8 @@ def test_bytes_go_in_and_out_and_are_removed(folder):
 def test_a_table_comes_back_as_it_was_written(folder, make_tables):
     written = make_tables(names=("one",))["one"]
     place = places.join(folder, "tables", "one", "oof.parquet")
-    tables.write(place, written)
-    read = tables.read(place)
+    table.write(place, written)
+    read = table.read(place)
     assert list(read.ids) == list(written.ids)
     for name in ("probabilities", "fold", "label"):
         assert (getattr(read, name) == getattr(written, name)).all()

@@ -3,11 +3,14 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from ensembles import offsets, pools, scorers, vote
-from ensembles.log_linear import log_linear_weights
-from ensembles.pools import Rule
-from ensembles.simplex import log_loss_weights
-from ensembles.stack import stack
+from ensembles.rules import pools
+from ensembles.rules import votes as vote
+from ensembles.rules.pools import Rule
+from ensembles.scores import scorers
+from ensembles.weights import offsets
+from ensembles.weights.log_linear import log_linear_weights
+from ensembles.weights.simplex import log_loss_weights
+from ensembles.weights.stack import stack
 
 
 def pooled_loss(weights, logs, labels, ridge):

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from ensembles import BadInput, cast, explain, metrics, pareto
-from ensembles.pools import Rule
-from ensembles.reasons import member_reasons
-from ensembles.stack import stack
+from ensembles import BadInput, cast, explain, pareto
+from ensembles.judging.reasons import member_reasons
+from ensembles.rules.pools import Rule
+from ensembles.scores import metrics
+from ensembles.weights.stack import stack
 
 
 @pytest.mark.parametrize("pool", ["linear", "log_linear", "hard"])

@@ -17,10 +17,10 @@ from ensembles import (
     read_table,
     write_table,
 )
-from ensembles import tables as table_files
-from ensembles.digests import file_digests
-from ensembles.record import VoteRecord
-from ensembles.tables import Table
+from ensembles.files import table as table_files
+from ensembles.files.digests import file_digests
+from ensembles.files.table import Table
+from ensembles.voting.record import VoteRecord
 
 # Of two members and four rows, in memory and in ranges, as the version before `tables`, `files`
 # and, in ranges, `solo`, `best_single` and `uniform` wrote them.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ensembles import BadInput, VoteClassifier, VoteRequest, cast, cast_large, fit_weights
-from ensembles.request import MODES
+from ensembles.voting.request import MODES
 
 # A value of each option that is not its default.
 GIVEN = {

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ensembles import cast, cast_large, places, read_members, read_table, write_table
+from ensembles import cast, cast_large, read_members, read_table, write_table
+from ensembles.files import places
 
 
 def test_tables_on_s3_give_the_vote_that_they_give_here(bucket, tmp_path, make_tables):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, nnls
 
-from ensembles import simplex
-from ensembles.simplex import FEW_ROWS, log_loss_weights, true_class_probabilities
+from ensembles.weights import simplex
+from ensembles.weights.simplex import FEW_ROWS, log_loss_weights, true_class_probabilities
 
 
 def loss(weights, true):

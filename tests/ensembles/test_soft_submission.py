@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ensembles import BadInput, Table, cast, read_soft_submissions, soft_submission
+from ensembles import BadInput, Table, cast, read_soft_submissions
+from ensembles.files import soft_submission
 
 IDS = np.array(["b.jpg", "a,1.jpg", "c.jpg"], object)
 META = {"classes": ["wear", "incorrect", "not"], "answers": ["0", "1", "2"]}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ensembles import BadInput, cast_submissions, compare, read_submission, write_submission
-from ensembles.submission import file_names
+from ensembles.files.submission import file_names
 
 ROWS = "ImageID,ans\na.jpg,13\nb.jpg,0\nc.jpg,5\n"
 

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ensembles import BadInput, tables
-from ensembles.tables import Table, align, read, read_members, write
+from ensembles import BadInput
+from ensembles.files import table as tables
+from ensembles.files.table import Table, align, read, read_members, write
 
 
 def equal(a, b):

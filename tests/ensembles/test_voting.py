@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from ensembles import vote
-from ensembles.stack import stack
-from ensembles.weights import best_member, fit_stack
+from ensembles.rules import votes as vote
+from ensembles.weights.fit import best_member, fit_stack
+from ensembles.weights.stack import stack
 
 
 def one_hot(choices, n_classes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from members.photos import Photos
+from members.batches.photos import Photos
 
 torch.set_num_threads(1)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import distributed, multiprocessing
 
-from members.ranks import Ranks
+from members.training.ranks import Ranks
 
 _PATIENCE = 300  # seconds for all of the work; a hang must end the test
 

@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from members.augment import chain_of, compiled, crop_of
-from members.chains import CHAINS, Chain
-from members.recipe import Recipe
+from members.pixels.augment import chain_of, compiled, crop_of
+from members.recipe.chains import CHAINS, Chain
+from members.recipe.recipe import Recipe
 from tests.members.drawn import shapes
 
 VARIED = [name for name, chain in CHAINS.items() if chain.transforms]
@@ -122,7 +122,7 @@ def test_brightness_alone_scales_the_pixels_within_its_limits():
 
 def test_the_library_does_not_ask_the_network_for_its_newest_version():
     code = (
-        "from members.augment import CHAINS, compiled; compiled(CHAINS['flip']);"
+        "from members.pixels.augment import CHAINS, compiled; compiled(CHAINS['flip']);"
         "import os; print(os.environ['NO_ALBUMENTATIONS_UPDATE'])"
     )
     environment = {k: v for k, v in os.environ.items() if k != "NO_ALBUMENTATIONS_UPDATE"}

@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from members import background, sample
-from members.background_copy import FORMATS, JOURNAL, SHEET, remove_background
-from members.contact_sheet import contact_sheet
-from members.decode import decode
-from members.drawing import portrait
-from members.drawing.person import person
+from members.data.listing import SUFFIXES
 from members.errors import BadInput
-from members.listing import SUFFIXES
+from members.pixels import background
+from members.pixels.background_copy import FORMATS, JOURNAL, SHEET, remove_background
+from members.pixels.contact_sheet import contact_sheet
+from members.pixels.decode import decode
+from members.samples import people as sample
+from members.samples.drawing import portrait
+from members.samples.drawing.person import person
 from tests.members.data_fixtures import write_photo
 
 # -- one photo ---------------------------------------------------------------------------------
@@ -274,7 +275,7 @@ def test_a_kill_costs_the_photos_that_were_being_made(source, tmp_path):
     for person_ in range(3):  # enough photos to be killed among
         shutil.copytree(source / "images", source / f"images{person_}")
     code = (
-        "import sys\nfrom members.background_copy import remove_background\n"
+        "import sys\nfrom members.pixels.background_copy import remove_background\n"
         "remove_background(sys.argv[1], sys.argv[2], jobs=1,\n"
         "                  progress=lambda done, total: print(done, flush=True))"
     )

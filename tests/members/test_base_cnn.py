@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from members import models
-from members.check import recipe_problems
-from members.cost import multiply_accumulates
-from members.recipe import Recipe
+from members.networks import models
+from members.networks.cost import multiply_accumulates
+from members.recipe.recipe import Recipe
+from members.training.check import recipe_problems
 from tests.members.trained import recipe, states
 
 

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from members import compiling
-from members.fit import best_weights
+from members.networks import compiling
+from members.training.fit import best_weights
 from tests.members.trained import TRAIN, recipe, same_weights, states, through_a_file
 
 NEEDS_A_COMPILER = pytest.mark.skipif(

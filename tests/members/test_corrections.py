@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from members import corrections
+from members.data import corrections
+from members.data.layouts import read_train
 from members.errors import BadInput
-from members.table import read_train
 from tests.members.data_fixtures import write_profiles
 
 ROOT = Path(__file__).parents[2]

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from members.chains import CHAINS
-from members.dataset import Loader, add_noise, derived_seed, in_batches, to_input
-from members.photos import Photos
-from members.recipe import Recipe
-from members.recipe_blocks import Statistics
-from members.statistics import measured, with_statistics
+from members.batches.loader import Loader, add_noise, derived_seed, in_batches, to_input
+from members.batches.photos import Photos
+from members.batches.statistics import measured, with_statistics
+from members.recipe.blocks import Statistics
+from members.recipe.chains import CHAINS
+from members.recipe.recipe import Recipe
 from tests.members.drawn import shapes
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from members import elpv, folds
+from members.data import folds
+from members.data.layouts import read_test, read_train
 from members.errors import BadInput
-from members.table import read_test, read_train
+from members.samples import elpv
 from tests.members.data_fixtures import write_photo
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ def test_whole_modules_of_about_60_cells_are_held_back(tmp_path, package):
 def test_the_command_says_what_it_did_and_does_it_once(tmp_path, package):
     folder = tmp_path / "elpv"
     environment = {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{ROOT}"}
-    command = [sys.executable, "-m", "members.elpv", str(folder)]
+    command = [sys.executable, "-m", "members.samples.elpv", str(folder)]
     first = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert (first.returncode, first.stderr) == (0, "")
     assert "300 photographs" in first.stdout

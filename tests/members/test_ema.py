@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from members.ema import Average
+from members.networks.ema import Average
 
 
 def test_it_is_the_recurrence_that_its_docstring_states():

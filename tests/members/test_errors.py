@@ -3,7 +3,7 @@
 import pytest
 
 from members.errors import first_line
-from members.ranks import LostContact, _in_contact
+from members.training.ranks import LostContact, _in_contact
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
-from members import models
+from members.batches.photos import Photos
 from members.errors import BadInput
-from members.fit import Diverged, best_weights, fit
-from members.metric import DEFAULT, Metric
-from members.photos import Photos
-from members.predict import predict
-from members.recipe import LOSSES
+from members.networks import models
+from members.recipe.recipe import LOSSES
+from members.training.fit import Diverged, best_weights, fit
+from members.training.metric import DEFAULT, Metric
+from members.training.predict import predict
 from tests.members.drawn import SHAPES, shapes
 from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, through_a_file
 

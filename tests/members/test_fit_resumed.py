@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from members import epochs as epochs_module
-from members import models, saving
 from members.errors import BadInput
-from members.fit import best_weights, fit
+from members.networks import models, saving
+from members.training import loop as epochs_module
+from members.training.fit import best_weights, fit
 from tests.members.drawn import SHAPES
 from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, through_a_file
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from members import models, sampling
-from members.dataset import ORDER, WEIGHTS, derived_seed, to_input
-from members.fit import best_weights
-from members.losses import loss_of
-from members.mixing import shares_of
-from members.predict import predict
+from members.batches import sampling
+from members.batches.loader import ORDER, WEIGHTS, derived_seed, to_input
+from members.batches.mixing import shares_of
+from members.networks import models
+from members.training.fit import best_weights
+from members.training.losses import loss_of
+from members.training.predict import predict
 from tests.members.drawn import SHAPES, shapes
 from tests.members.trained import TRAIN, VALID, recipe, same_weights, states
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from members import folds
-from members.codec import PROFILES, Codec
-from members.columns import age_groups
+from members.data import folds
+from members.data.codec import PROFILES, Codec
+from members.data.columns import age_groups
 from members.errors import BadInput
 from tests.members.data_fixtures import made_up_frame
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from members import models
 from members.errors import BadInput
-from members.freezing import blocks, train_mode
-from members.recipe import Recipe
+from members.networks import models
+from members.networks.freezing import blocks, train_mode
+from members.recipe.recipe import Recipe
 from tests.members.drawn import SHAPES
 from tests.members.trained import recipe, states
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from members import models, saving
-from members.check import recipe_problems
-from members.recipe import Recipe
+from members.networks import models, saving
+from members.recipe.recipe import Recipe
+from members.training.check import recipe_problems
 
 
 def recipe(model, **settings):

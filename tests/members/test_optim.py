@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from members import models, optim
 from members.errors import BadInput
-from members.metric import Metric
-from members.recipe import Recipe
+from members.networks import models
+from members.recipe.recipe import Recipe
+from members.training import optim
+from members.training.metric import Metric
 
 
 def rates(recipe, steps=5):

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from members import own_folds
+from members.data import own_folds
 from members.errors import BadInput
 from tests.members.data_fixtures import made_up_frame
 

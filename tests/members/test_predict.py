@@ -3,12 +3,12 @@ import pytest
 import torch
 from scipy.special import softmax as scipy_softmax
 
-from members import models
+from members.batches.photos import Photos
 from members.errors import BadInput
-from members.photos import Photos
-from members.precision import precision
-from members.predict import VIEWS, for_test, predict, softmax
-from members.recipe import Recipe
+from members.networks import models
+from members.recipe.recipe import Recipe
+from members.training.precision import precision
+from members.training.predict import VIEWS, for_test, predict, softmax
 from tests.members.drawn import SHAPES, shapes
 
 RECIPE = Recipe(model="test_resnet", image_size=32, batch_size=4)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from members import feed, models
-from members.fit import Diverged, best_weights, fit
-from members.predict import predict
-from members.ranks import ALONE, LostContact, Ranks
+from members.networks import models
+from members.training import feed
+from members.training.fit import Diverged, best_weights, fit
+from members.training.predict import predict
+from members.training.ranks import ALONE, LostContact, Ranks
 from tests.members.drawn import SHAPES, shapes
 from tests.members.pair import together
 from tests.members.trained import TRAIN, VALID, recipe, same_weights, states

@@ -4,14 +4,14 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from members import losses, predict
-from members.chains import CHAINS
-from members.check import recipe_problems
-from members.cost import multiply_accumulates
 from members.errors import BadInput
-from members.families import families, family
-from members.recipe import LOSSES, Recipe
-from members.recipe_blocks import Statistics
+from members.networks.cost import multiply_accumulates
+from members.recipe.blocks import Statistics
+from members.recipe.chains import CHAINS
+from members.recipe.families import families, family
+from members.recipe.recipe import LOSSES, Recipe
+from members.training import losses, predict
+from members.training.check import recipe_problems
 
 FINAL = [  # the user's own ensemble, at the sizes that its networks were published with
     ("tf_efficientnet_b3", 300),

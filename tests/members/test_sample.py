@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from members import folds, sample
+from members.data import folds
+from members.data.layouts import PROFILES, read_test, read_train
 from members.errors import BadInput
-from members.table import PROFILES, read_test, read_train
+from members.samples import people as sample
 from tests.members.data_fixtures import SEVEN
 
 

@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from members import sampling
-from members.codec import PROFILES, Codec
-from members.columns import AGE_GROUPS, age_groups, columns_of
+from members.batches import sampling
+from members.batches.photos import Photos
+from members.data.codec import PROFILES, Codec
+from members.data.columns import AGE_GROUPS, age_groups, columns_of
 from members.errors import BadInput
-from members.photos import Photos
-from members.recipe import Recipe
+from members.recipe.recipe import Recipe
 
 FRAME = pd.DataFrame(
     {

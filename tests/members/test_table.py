@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from members.columns import age_class
+from members.data.columns import age_class
+from members.data.layouts import PROFILES, Codec, read_test, read_train
 from members.errors import BadInput
-from members.table import PROFILES, Codec, read_test, read_train
 from tests.members.data_fixtures import SEVEN, write_photo, write_profiles
 
 

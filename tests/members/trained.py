@@ -6,8 +6,8 @@ import io
 
 import torch
 
-from members.fit import fit
-from members.recipe import Recipe
+from members.recipe.recipe import Recipe
+from members.training.fit import fit
 from tests.members.drawn import SHAPES, shapes
 
 TRAIN, VALID = shapes(18, seed=1), shapes(12, seed=2)

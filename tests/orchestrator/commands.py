@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from orchestrator.cluster import _free_port
+from orchestrator.cluster.connect import _free_port
 
 ROOT = Path(__file__).parents[2]
 

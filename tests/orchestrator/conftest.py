@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from members import sample
-from orchestrator import cli
+from members.samples import people
+from orchestrator.cli import app
 from tests.orchestrator.commands import SPEC, orchestrator
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("photos") / "photos"
-    sample.draw(folder, profiles=44, eval=60, seed=5, size=(96, 72))
+    people.draw(folder, profiles=44, eval=60, seed=5, size=(96, 72))
     return folder
 
 
@@ -24,7 +24,7 @@ def photos(tmp_path_factory) -> Path:
 def eighteen_people(tmp_path_factory) -> Path:
     """A folder with small photographs of a few in `photos`, for members that train in seconds."""
     folder = tmp_path_factory.mktemp("eighteen")
-    sample.draw(folder / "photos", profiles=18, eval=20, size=(64, 48))
+    people.draw(folder / "photos", profiles=18, eval=20, size=(64, 48))
     return folder
 
 
@@ -39,7 +39,7 @@ def command(tmp_path, monkeypatch, capsys):
     def command(*arguments: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["orchestrator", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err + captured.out
         return end.value.code, captured.out, captured.err

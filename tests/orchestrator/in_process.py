@@ -10,12 +10,14 @@ import safetensors.torch
 import torch
 
 import ensembles
-from orchestrator import data, units, worker
-from orchestrator.job import Job
-from orchestrator.photographs import write_photographs
+from orchestrator.photographs import prepare
+from orchestrator.photographs.files import write_photographs
+from orchestrator.runs.run import Run, ballot_of, members_of
+from orchestrator.runs.store import Store
 from orchestrator.spec import load
-from orchestrator.store import Store
-from orchestrator.voting import Run, ballot_of, members_of
+from orchestrator.units import unit as units
+from orchestrator.worker import loop
+from orchestrator.worker.job import Job
 
 
 def job(store: Store, some: Sequence[units.Unit], cache: str | Path, **changes) -> Job:
@@ -41,7 +43,7 @@ def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
         def __init__(self, name: str, tracking: tuple[str, ...] = ()):
             self.store = Store(tmp_path / name)
             self.spec, self.tracking = spec, tracking
-            self.photographs = data.prepare(spec).photographs
+            self.photographs = prepare.prepare(spec).photographs
             write_photographs(self.photographs, self.store)
             self.reports: list[dict] = []
 
@@ -56,7 +58,7 @@ def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
                 if stop_after == values["epoch"] and values["event"] == "epoch":
                     raise KeyboardInterrupt
 
-            worker.run_units(
+            loop.run_units(
                 job(self.store, some, photos / "cache", project=spec.name, tracking=self.tracking),
                 report,
             )

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from orchestrator import cli, cluster, tune_runs, worker
-from orchestrator.schedule import Schedule
+from orchestrator.cli import app
+from orchestrator.cluster import connect, tune
+from orchestrator.cluster.schedule import Schedule
+from orchestrator.worker import loop
 
 
 class Stopped(BaseException):
@@ -35,7 +37,7 @@ class Commands:
         self._patch.setattr(sys, "argv", ["orchestrator", *arguments])
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         assert end.value.code == 0, printed.getvalue()
         return printed.getvalue()
 
@@ -54,13 +56,13 @@ class Commands:
                     raise Stopped
 
             with contextlib.suppress(Stopped):
-                worker.run_units(job, send)
+                loop.run_units(job, send)
             schedule.end(run)
 
 
 @contextlib.contextmanager
-def no_ray(address: str | None = None) -> Iterator[cluster.Cluster]:
-    yield cluster.Cluster("nowhere", 1.0, 0.0, True)
+def no_ray(address: str | None = None) -> Iterator[connect.Cluster]:
+    yield connect.Cluster("nowhere", 1.0, 0.0, True)
 
 
 @contextlib.contextmanager
@@ -73,6 +75,6 @@ def commands(folder: Path) -> Iterator[Commands]:
         patch.chdir(folder)
         patch.setenv("ENSEMBLE_CACHE", str(folder / "cache"))
         patch.setattr(torch, "set_num_threads", lambda n: None)
-        patch.setattr(cluster, "connect", no_ray)
-        patch.setattr(tune_runs, "run_all", commands.run_all)
+        patch.setattr(connect, "connect", no_ray)
+        patch.setattr(tune, "run_all", commands.run_all)
         yield commands

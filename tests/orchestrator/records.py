@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from orchestrator.unit_record import UnitRecord
+from orchestrator.units.record import UnitRecord
 
 WRITTEN: dict[str, Any] = json.loads(Path(__file__).with_name("unit_record.json").read_text())
 

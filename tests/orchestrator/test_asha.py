@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from orchestrator import asha
-from orchestrator.asha import Bracket, rungs_of
-from orchestrator.search_space import Asha
+from orchestrator.search import asha
+from orchestrator.search.asha import Bracket, rungs_of
+from orchestrator.spec.search import Asha
 
 
 def books_of(bracket: Bracket):

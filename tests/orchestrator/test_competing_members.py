@@ -8,8 +8,8 @@ import json
 import pandas as pd
 import pytest
 
-from members import sample
-from orchestrator.search_space import STOPPED
+from members.samples import people
+from orchestrator.spec.search import STOPPED
 from tests.orchestrator.one_slot import commands
 
 SPEC = """\
@@ -35,7 +35,7 @@ search:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rivals")
-    sample.draw(folder / "photos", profiles=24, eval=14, size=(64, 48))
+    people.draw(folder / "photos", profiles=24, eval=14, size=(64, 48))
     (folder / "spec.yaml").write_text(SPEC)
     return folder
 

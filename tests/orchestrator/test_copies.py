@@ -11,16 +11,19 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from members import sample
-from members.decode import decode
-from orchestrator import data, units, worker
-from orchestrator.assemble import assemble
+from members.pixels.decode import decode
+from members.samples import people
 from orchestrator.errors import WrongRequest
-from orchestrator.inputs import Inputs
-from orchestrator.photographs import write_photographs
-from orchestrator.spec import Spec, load
-from orchestrator.store import Store
-from orchestrator.unit_record import write_record
+from orchestrator.photographs import prepare
+from orchestrator.photographs.files import write_photographs
+from orchestrator.runs.store import Store
+from orchestrator.spec import load
+from orchestrator.spec.spec import Spec
+from orchestrator.units import unit as units
+from orchestrator.units.assemble import assemble
+from orchestrator.units.record import write_record
+from orchestrator.worker import loop
+from orchestrator.worker.inputs import Inputs
 from tests.orchestrator.in_process import job
 from tests.orchestrator.records import record
 
@@ -50,7 +53,7 @@ def darkened(source: Path, target: Path) -> None:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("people")
-    sample.draw(folder / "photos", profiles=6, eval=8, seed=3, size=(64, 48))
+    people.draw(folder / "photos", profiles=6, eval=8, seed=3, size=(64, 48))
     for part in ("train", "eval"):
         darkened(folder / "photos" / part, folder / "dark" / part)
     return folder
@@ -70,7 +73,7 @@ def spec(text: str = SPEC) -> Spec:
 
 
 def photographs(text: str = SPEC) -> units.Photographs:
-    return data.prepare(spec(text)).photographs
+    return prepare.prepare(spec(text)).photographs
 
 
 def problems(text: str) -> list[str]:
@@ -102,7 +105,7 @@ def test_a_member_of_a_copy_comes_out_as_if_the_copy_were_the_originals(work, tm
         read, found, store = spec(text), photographs(text), Store(tmp_path / name)
         write_photographs(found, store)
         of_member = units.of_member(read.member("cut"), found)
-        worker.run_units(job(store, of_member, tmp_path / "cache"), lambda values: None)
+        loop.run_units(job(store, of_member, tmp_path / "cache"), lambda values: None)
         assert assemble(read.member("cut"), found, store)
         tables.append(
             [pd.read_parquet(store.uri(f"tables/cut/{kind}.parquet")) for kind in ("oof", "test")]
@@ -315,8 +318,9 @@ def test_prepare_names_every_bad_photo_and_makes_the_others(work, command):
 
 def test_prepare_lists_suspicious_photos(work, command, monkeypatch):
     monkeypatch.setattr(
-        "members.background.without_background", lambda photo: (photo, 0.5 + 0.49 * (photo[0, 0, 0] > 0))
-    )  # fmt: skip
+        "members.pixels.background.without_background",
+        lambda photo: (photo, 0.5 + 0.49 * (photo[0, 0, 0] > 0)),
+    )
     for i, level in enumerate((0, 255, 0)):
         Path("few").mkdir(exist_ok=True)
         Image.fromarray(np.full((32, 32, 3), level, np.uint8)).save(f"few/{i}.png")

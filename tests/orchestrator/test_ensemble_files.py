@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from members import elpv, fit, sample
-from members.photos import Photos
-from orchestrator import cli
+from members.batches.photos import Photos
+from members.samples import elpv
+from members.samples import people as sample
+from members.training import fit
+from orchestrator.cli import app
 from orchestrator.spec import load
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +36,7 @@ def test_check_passes_on_the_sample_people(people, monkeypatch, capsys, options)
     monkeypatch.setenv("SM_CHANNEL_EVAL", str(people / "sample/eval"))
     monkeypatch.setattr(sys, "argv", ["orchestrator", "check", str(FILES[name]), *small])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        app.main()
     printed = capsys.readouterr()
     assert end.value.code == 0, printed.err
     for member in load(FILES[name], small=bool(small)).members:

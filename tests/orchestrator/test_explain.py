@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ensembles import Table, write_table
-from orchestrator.cli import app
+from orchestrator.cli.app import app
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_options_of_a_vote_reach_it(tables, tmp_path):
 def test_tables_too_large_for_memory_are_voted_over_in_ranges(tables, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     run("vote", "--tables", tables, "--out", tmp_path / "whole")
-    monkeypatch.setattr("ensembles.large.too_large", lambda *_: True)
+    monkeypatch.setattr("ensembles.large.cast.too_large", lambda *_: True)
     text = run("vote", "--tables", tables, "--out", tmp_path / "ranges")
     assert "in ranges of rows" in text
     assert "fitted to a stratified sample, 240 of 240 rows" in text
@@ -119,7 +119,7 @@ def test_any_number_of_submissions_is_laid_side_by_side(tmp_path):
 
 
 def test_an_equal_submission_of_the_same_run_is_noticed(tmp_path):
-    from ensembles.submission import same_submissions, write_submission
+    from ensembles.files.submission import same_submissions, write_submission
 
     ids = np.array(["a", "b"], object)
     write_submission(tmp_path / "votes/soft/submission.csv", ids, ["1", "0"])

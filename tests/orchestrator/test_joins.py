@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ensembles import tables
-from members.codec import PROFILES
-from orchestrator import units
+from ensembles.files import table as tables
+from members.data.codec import PROFILES
 from orchestrator.errors import WrongRequest
-from orchestrator.joins import assemble_join, joint
+from orchestrator.runs.run import Run
+from orchestrator.runs.store import Store
 from orchestrator.spec import load
-from orchestrator.store import Store
-from orchestrator.units import Photographs
-from orchestrator.voting import Run
+from orchestrator.units import unit
+from orchestrator.units.joins import assemble_join, joint
+from orchestrator.units.unit import Photographs
 from tests.orchestrator.in_process import vote_on
 
 SPEC = """\
@@ -79,10 +79,10 @@ def run(tmp_path):
     frame.to_parquet(tmp_path / "images.parquet")
     store.write("images.parquet", (tmp_path / "images.parquet").read_bytes())
     for seed, member in enumerate(spec.members):
-        codec = units.codec_of(member, PROFILES)
+        codec = unit.codec_of(member, PROFILES)
         k = len(codec.classes)
         for kind, part in (("oof", frame), ("test", test)):
-            known = units.labels_of(part, codec)
+            known = unit.labels_of(part, codec)
             tables.write(
                 store.uri(f"tables/{member.name}/{kind}.parquet"),
                 tables.Table(

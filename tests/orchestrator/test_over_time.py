@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from orchestrator.store import Store
+from orchestrator.runs.store import Store
 from tests.orchestrator.commands import (
     SPEC,
     another_ray,

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from ensembles import Table, cast_large, tables, write_table
-from orchestrator.cluster import mapped
+from ensembles import Table, cast_large, write_table
+from ensembles.files import table as tables
+from orchestrator.cluster.connect import mapped
 
 
 @pytest.mark.ray

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from orchestrator import ray_internals
+from orchestrator.cluster import ray_internals
 from tests.orchestrator.commands import environment, finished
 
 PRIVATE = ("ray.train.v2", "ray._private")

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ensembles import tables
-from members import sample
-from orchestrator import run_folders, training
+from ensembles.files import table as tables
+from members.samples import people as sample
+from orchestrator.commands import train_members
+from orchestrator.runs import folders as run_folders
+from orchestrator.runs.store import Store
 from orchestrator.spec import load
-from orchestrator.store import Store
 
 SPEC = """\
 name: e
@@ -55,7 +56,7 @@ def trained_into(monkeypatch) -> list[str]:
         rest[-1].trained = len(todo)
         return {}
 
-    monkeypatch.setattr(training, "_train", train)
+    monkeypatch.setattr(train_members, "_train", train)
     return folders
 
 
@@ -106,15 +107,15 @@ def test_the_printed_command_goes_on_with_a_stopped_new_run(
         arguments[2].write("trained", "half")
         raise KeyboardInterrupt
 
-    stub = training._train
-    monkeypatch.setattr(training, "_train", stopped)
+    stub = train_members._train
+    monkeypatch.setattr(train_members, "_train", stopped)
     arguments = ["train-members", "spec.yaml", "--only", "one", "--set", "members.one.lr=2e-3"]
     code, out, err = command(*arguments, "--new-run")
     assert code == 130
     printed = err.split("go on with: python -m orchestrator ")[1].strip()
     assert printed in out  # said at the start as well, for a run that is killed
     assert "same command" not in err
-    monkeypatch.setattr(training, "_train", stub)
+    monkeypatch.setattr(train_members, "_train", stub)
     assert command(*printed.split())[0] == 0
     assert trained_into == [str(work / "runs/e-2")]
     assert "lr: 0.002" in (work / "runs/e-2/spec.yaml").read_text()

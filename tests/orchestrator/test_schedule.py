@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from orchestrator.progress import Progress
-from orchestrator.schedule import Schedule, units_per_run
-from orchestrator.spec import Member
-from orchestrator.store import Store
-from orchestrator.units import Unit
+from orchestrator.cluster.schedule import Schedule, units_per_run
+from orchestrator.runs.store import Store
+from orchestrator.screens.progress import Progress
+from orchestrator.spec.spec import Member
+from orchestrator.units.unit import Unit
 from tests.orchestrator.in_process import job
 
 START = 0.6  # of the cost of a unit

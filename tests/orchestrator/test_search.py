@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from members.table import PROFILES
-from orchestrator.search import MemberSearch, searches
-from orchestrator.search_space import Search
-from orchestrator.spec import Member, Spec
-from orchestrator.store import Store
-from orchestrator.units import Photographs
+from members.data.layouts import PROFILES
+from orchestrator.runs.store import Store
+from orchestrator.search.candidates import MemberSearch, searches
+from orchestrator.spec.search import Search
+from orchestrator.spec.spec import Member, Spec
+from orchestrator.units.unit import Photographs
 
 EPOCHS = 8
 SEARCH = {

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from orchestrator.errors import WrongRequest
-from orchestrator.search_space import Distribution
 from orchestrator.spec import load
+from orchestrator.spec.search import Distribution
 
 SPEC = """\
 name: searched

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.search_space import Distribution, Search, draw, grid, grid_size, samples
+from orchestrator.spec.search import Distribution, Search, draw, grid, grid_size, samples
 
 
 def space(**distributions: dict) -> dict[str, Distribution]:

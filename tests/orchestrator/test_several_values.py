@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator import checking, training, vote_command
-from orchestrator.cli import app  # noqa: F401 (the commands, before they are looked at)
+from orchestrator.cli.app import app  # noqa: F401 (the commands, before they are looked at)
+from orchestrator.commands import check, train_members, vote
 
 SPEC = """\
 name: small
@@ -29,14 +29,14 @@ def read(command, tmp_path, monkeypatch):
         seen.update(found)
         raise Stop
 
-    monkeypatch.setattr(checking, "check", lambda spec, *_: stop(k=spec.folds.k, name=spec.name))
+    monkeypatch.setattr(check, "check", lambda spec, *_: stop(k=spec.folds.k, name=spec.name))
     monkeypatch.setattr(
-        training,
+        train_members,
         "train_members",
         lambda spec, *_, only, address: stop(k=spec.folds.k, only=list(only), address=address),
     )
     monkeypatch.setattr(
-        vote_command,
+        vote,
         "vote",
         lambda found, _: stop(
             spec=str(found.spec) if found.spec else None,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from members import models, sample
+from members.networks import models
+from members.samples import people
 from orchestrator.spec import load
 from tests.orchestrator.commands import ROOT
 from tests.orchestrator.one_slot import commands
@@ -34,7 +35,7 @@ def place(tmp_path_factory) -> Path:
     """A working folder in which the set-ups find sample people, and what they name beside them."""
     cwd = tmp_path_factory.mktemp("sources")
     (cwd / "ensembles").symlink_to(ROOT / "ensembles")
-    sample.draw(cwd / "data/sample", profiles=44, eval=60, seed=5, size=(96, 72))
+    people.draw(cwd / "data/sample", profiles=44, eval=60, seed=5, size=(96, 72))
     return cwd
 
 

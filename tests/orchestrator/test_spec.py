@@ -277,8 +277,8 @@ def test_a_search_by_a_metric_that_its_members_epochs_are_not_scored_by_is_refus
 def test_the_help_of_vote_names_every_objective():
     from pathlib import Path
 
-    from ensembles.metrics import METRICS
-    from orchestrator import cli
+    from ensembles.scores.metrics import METRICS
+    from orchestrator.cli import app
 
-    help_text = Path(cli.__file__).read_text().split("what weights are fitted for:")[1][:200]
+    help_text = Path(app.__file__).read_text().split("what weights are fitted for:")[1][:200]
     assert [name for name in METRICS if name not in help_text] == []

@@ -6,14 +6,16 @@ import pandas as pd
 import pytest
 import torch
 
-from members import sample
 from members.errors import BadInput
-from orchestrator import data, units, worker
-from orchestrator.assemble import assemble
-from orchestrator.photographs import write_photographs
+from members.samples import people
+from orchestrator.photographs import prepare
+from orchestrator.photographs.files import write_photographs
+from orchestrator.runs.run import Run
+from orchestrator.runs.store import Store
 from orchestrator.spec import load
-from orchestrator.store import Store
-from orchestrator.voting import Run
+from orchestrator.units import unit
+from orchestrator.units.assemble import assemble
+from orchestrator.worker import loop
 from tests.orchestrator.in_process import job, vote_on
 
 SPEC = """\
@@ -27,7 +29,7 @@ members: [{name: net, model: test_resnet, image_size: [32, 32], epochs: 1}]
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("people")
-    sample.draw(folder / "photos", profiles=36, eval=20, size=(64, 48))
+    people.draw(folder / "photos", profiles=36, eval=20, size=(64, 48))
     return folder
 
 
@@ -41,10 +43,10 @@ def trained(photos, tmp_path, monkeypatch):
     def trained(folds: str):
         (tmp_path / "spec.yaml").write_text(SPEC.replace("FOLDS", folds))
         spec, store = load(tmp_path / "spec.yaml"), Store(tmp_path / "run")
-        photographs = data.prepare(spec).photographs
+        photographs = prepare.prepare(spec).photographs
         write_photographs(photographs, store)
-        every, reports = units.of_spec(spec, photographs), []
-        worker.run_units(job(store, every, photos / "cache"), reports.append)
+        every, reports = unit.of_spec(spec, photographs), []
+        loop.run_units(job(store, every, photos / "cache"), reports.append)
         assert not [r["message"] for r in reports if r["event"] == "failed"]
         assert assemble(spec.members[0], photographs, store)
         return Run(spec, store), photographs, every

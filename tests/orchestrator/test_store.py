@@ -12,7 +12,7 @@ import time
 import pytest
 
 from orchestrator.errors import WrongRequest
-from orchestrator.store import Store
+from orchestrator.runs.store import Store
 
 
 @pytest.fixture(params=["a local disk", "a bucket"])
@@ -62,7 +62,7 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_or_the_new_content(tmp_pat
     store = Store(tmp_path)
     store.write("file", "old" * 1_000_000)
     code = (
-        "from orchestrator.store import Store\n"
+        "from orchestrator.runs.store import Store\n"
         f"store = Store({str(tmp_path)!r})\n"
         "print('go', flush=True)\n"
         "while True:\n"
@@ -96,7 +96,7 @@ def test_what_a_killed_trainer_left_half_written_is_gone_when_the_next_begins(tm
 
 def test_a_second_trainer_is_refused_until_the_first_is_gone_however_it_went(tmp_path):
     code = (
-        "import time\nfrom orchestrator.store import Store\n"
+        "import time\nfrom orchestrator.runs.store import Store\n"
         f"with Store({str(tmp_path)!r}).lock():\n    print('held', flush=True)\n    time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)

@@ -15,12 +15,14 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from members import sample
-from orchestrator import event_file, trackers, tracking, units
+from members.samples import people
 from orchestrator.errors import WrongRequest
-from orchestrator.pictures import prediction_grid
+from orchestrator.runs.store import Store
 from orchestrator.spec import load
-from orchestrator.store import Store
+from orchestrator.tracking import event_file, follow
+from orchestrator.tracking import tracker as trackers
+from orchestrator.units import unit as units
+from orchestrator.units.pictures import prediction_grid
 from tests.orchestrator.in_process import runs
 
 SPEC = """\
@@ -38,7 +40,7 @@ CURVES = {"train_loss", "loss", "macro_f1", "accuracy", "lr", "photos_per_second
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
-    sample.draw(folder / "photos", profiles=14, eval=2, size=(64, 48))
+    people.draw(folder / "photos", profiles=14, eval=2, size=(64, 48))
     return folder
 
 
@@ -230,7 +232,7 @@ def test_mlflow_that_cannot_be_reached_is_said_before_training(run, monkeypatch,
     (tmp_path / "file").write_text("not a database" * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file")
     with pytest.raises(WrongRequest, match=r"mlflow at sqlite.*does not answer.*TRACKING_URI"):
-        tracking.prepare(["mlflow"], run("r").store, "followed")
+        follow.prepare(["mlflow"], run("r").store, "followed")
 
 
 # -- a tracker is never the unit's trouble -------------------------------------------------------
@@ -250,7 +252,7 @@ def test_a_tracker_that_fails_is_left_alone_and_said(run, monkeypatch):
     unit = r.units("net")[0]
     r.train([unit])
     assert units.is_done(unit, r.store, r.photographs.test_hash)
-    (line,) = tracking.complaints([unit], r.store)
+    (line,) = follow.complaints([unit], r.store)
     for part in ("net fold 0", "wandb", "ConnectionError: nobody listens"):
         assert part in line
     folder = r.store.uri(f"tracking/tensorboard/{unit.path}")
@@ -286,7 +288,7 @@ def test_a_tracker_that_failed_is_named_with_the_last_line_of_why(run, kept, sho
     r = run("r")
     unit = r.units("net")[0]
     r.store.write(f"{unit.path}/tracking-failed.txt", kept)
-    (line,) = tracking.complaints(r.units("net"), r.store)
+    (line,) = follow.complaints(r.units("net"), r.store)
     assert line.endswith(shown)
     assert unit.title in line
 
@@ -300,16 +302,16 @@ def test_a_missing_package_names_the_command_that_installs_it(run, monkeypatch, 
         importlib.util, "find_spec",
         lambda name: importlib.machinery.ModuleSpec(name, None, is_package=True),
     )  # fmt: skip
-    (problem,) = tracking.problems(["wandb"], Store(tmp_path))
+    (problem,) = follow.problems(["wandb"], Store(tmp_path))
     for part in ("wandb is not installed", "pip install wandb", "tracking: []"):
         assert part in problem
-    assert tracking.problems([], Store(tmp_path)) == []
+    assert follow.problems([], Store(tmp_path)) == []
 
 
 def test_mlflow_beside_a_run_on_s3_needs_a_server(monkeypatch, bucket):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(tracking, "_installed", lambda name: True)
-    (problem,) = tracking.problems(["mlflow"], Store(f"{bucket}/run"))
+    monkeypatch.setattr(follow, "_installed", lambda name: True)
+    (problem,) = follow.problems(["mlflow"], Store(f"{bucket}/run"))
     assert "MLFLOW_TRACKING_URI" in problem
 
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from orchestrator import units
 from orchestrator.errors import WrongRequest
-from orchestrator.store import Store
-from orchestrator.unit_record import UnitRecord, find_record, read_record, write_record
+from orchestrator.runs.store import Store
+from orchestrator.units import unit as units
+from orchestrator.units.record import UnitRecord, find_record, read_record, write_record
 from tests.orchestrator.records import WRITTEN, record
 
 FOLDER = "units/net/0123456789abcdef/fold-1"

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from members.codec import PROFILES
-from orchestrator.spec import Member
-from orchestrator.units import Photographs, member_hash, training_labels
+from members.data.codec import PROFILES
+from orchestrator.spec.spec import Member
+from orchestrator.units.unit import Photographs, member_hash, training_labels
 
 
 def photographs(years=(18, 29, 30, 61)):

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import ensembles
-from ensembles import VoteRequest, request
-from orchestrator import options
+from ensembles import VoteRequest
+from ensembles.voting import request
+from orchestrator.cli import options
+from orchestrator.commands.vote import requested
 from orchestrator.errors import WrongRequest
 from orchestrator.spec import load
-from orchestrator.vote_command import requested
 
 SPEC = """\
 name: e
@@ -193,7 +194,7 @@ def test_the_leaderboard_shows_votes_in_memory_and_in_ranges(
 ):
     run = make_run(tmp_path, "vote: {mode: weighted, objective: log_loss}\n")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("ensembles.large.too_large", lambda *_: in_ranges)
+    monkeypatch.setattr("ensembles.large.cast.too_large", lambda *_: in_ranges)
     (run / "search").mkdir()
     code, out, err = command("vote", "--run", run, "--json", "vote.json")
     assert code == 0, err

@@ -9,10 +9,13 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from members import fit, images, models, saving
-from orchestrator import data, units
-from orchestrator.job import Job
-from orchestrator.spec import Member
+from members.networks import models, saving
+from members.pixels import cache
+from members.training import fit
+from orchestrator.photographs import prepare
+from orchestrator.spec.spec import Member
+from orchestrator.units import unit as units
+from orchestrator.worker.job import Job
 from tests.orchestrator.in_process import assert_same, job, runs
 
 SPEC = """\
@@ -67,12 +70,12 @@ def test_computed_statistics_are_those_of_the_fold_s_training_part_and_serve_for
     one.train([unit])
     record = one.store.read_json(f"{unit.path}/unit.json")
     frame = one.photographs.train
-    pixels = images.pixels(
+    pixels = cache.pixels(
         frame["path"].tolist(),
         frame["digest"].tolist(),
         size=(32, 32),
         crop=None,
-        folder=data.cache_folder(),
+        folder=prepare.cache_folder(),
     )
     train_rows, valid_rows = units.in_fold(frame, 1)
     mean, std = record["normalize"]["mean"], record["normalize"]["std"]

@@ -11,15 +11,18 @@ import pandas as pd
 import pytest
 from torch import distributed
 
-from members import sample
-from orchestrator import data, units, worker
-from orchestrator.cluster import Cluster
+from members.samples import people
+from orchestrator.cluster.connect import Cluster
 from orchestrator.errors import WrongRequest
-from orchestrator.inputs import Inputs
-from orchestrator.job import Job
-from orchestrator.photographs import write_photographs
-from orchestrator.spec import Resources, load
-from orchestrator.store import Store
+from orchestrator.photographs import prepare
+from orchestrator.photographs.files import write_photographs
+from orchestrator.runs.store import Store
+from orchestrator.spec import load
+from orchestrator.spec.spec import Resources
+from orchestrator.units import unit as units
+from orchestrator.worker import loop
+from orchestrator.worker.inputs import Inputs
+from orchestrator.worker.job import Job
 from tests.members.pair import meet, together
 from tests.orchestrator.commands import orchestrator
 from tests.orchestrator.in_process import job
@@ -46,7 +49,7 @@ members:
 def here(tmp_path_factory):
     """A folder with photographs and a spec."""
     folder = tmp_path_factory.mktemp("workers")
-    sample.draw(folder / "photos", profiles=20, eval=21, size=(64, 48))
+    people.draw(folder / "photos", profiles=20, eval=21, size=(64, 48))
     (folder / "spec.yaml").write_text(SPEC)
     return folder
 
@@ -55,7 +58,7 @@ def run_of(folder: Path, name: str):
     """A run folder with its photographs written, and the units by member and fold."""
     spec = load(folder / "spec.yaml")
     store = Store(folder / name)
-    photographs = data.prepare(spec).photographs
+    photographs = prepare.prepare(spec).photographs
     write_photographs(photographs, store)
     return store, {(u.member.name, u.fold): u for u in units.of_spec(spec, photographs)}
 
@@ -73,7 +76,7 @@ def train_together(ranks, jobs: list[Job], folder: str) -> list:
         for number, plan in enumerate(jobs):
             reports: list[dict] = []
             try:
-                worker.run_units(plan, reports.append, ranks)
+                loop.run_units(plan, reports.append, ranks)
                 ended = ""
             except Exception as error:  # Ray ends the processes of a group of which one failed
                 ended = type(error).__name__
@@ -91,7 +94,7 @@ def alone(here):
         patch.chdir(here)
         patch.setattr("torch.set_num_threads", lambda n: None)
         store, by = run_of(here, "alone")
-        worker.run_units(
+        loop.run_units(
             job(store, [by["plain", 0], by["plain", 1]], here / "cache"), lambda values: None
         )
     return store
@@ -110,7 +113,7 @@ def trained(here):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):  # one process began the second fold
-            worker.run_units(job(store, [by["plain", 1]], here / "cache"), stop)
+            loop.run_units(job(store, [by["plain", 1]], here / "cache"), stop)
         wanted = [by["plain", 0], by["wild", 0], by["odd", 0], by["plain", 1]]
         first = job(store, wanted, here / "cache", workers=2, attempt="first")
         second = job(store, [by["odd", 1]], here / "cache", workers=2, attempt="second")

@@ -8,9 +8,10 @@ import sys
 import pandas as pd
 import pytest
 
-from members import sample
-from orchestrator import cli, cluster
-from orchestrator.cluster import Cluster
+from members.samples import people
+from orchestrator.cli import app
+from orchestrator.cluster import connect as cluster
+from orchestrator.cluster.connect import Cluster
 
 SPEC = """\
 name: w
@@ -24,7 +25,7 @@ members: [{name: a, model: test_resnet}]
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("people")
-    sample.draw(folder / "photos", profiles=12, eval=1, size=(64, 48))
+    people.draw(folder / "photos", profiles=12, eval=1, size=(64, 48))
     return folder
 
 
@@ -44,7 +45,7 @@ def run(photos, tmp_path, monkeypatch, capsys):
         arguments = ["orchestrator", command, str(spec), "--run", str(tmp_path / "run")]
         monkeypatch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err + captured.out
         assert not (tmp_path / "run/units").exists()
@@ -174,7 +175,7 @@ def test_fp16_is_refused_once_a_cluster_without_gpus_is_joined(run, monkeypatch,
         raise Reached
 
     monkeypatch.setattr(cluster, "connect", connect)
-    monkeypatch.setattr("orchestrator.tune_runs.run_all", train)
+    monkeypatch.setattr("orchestrator.cluster.tune.run_all", train)
     asked = ("test_resnet", "test_resnet, mixed_precision: fp16")
     code, _, err = run("train-members", asked)
     assert code == (2 if refused else 1)
@@ -182,7 +183,7 @@ def test_fp16_is_refused_once_a_cluster_without_gpus_is_joined(run, monkeypatch,
 
 
 def test_a_machine_without_a_compiler_is_told_before_training(run, monkeypatch):
-    monkeypatch.setattr("members.compiling.problem", lambda: "compile: no compiler here")
+    monkeypatch.setattr("members.networks.compiling.problem", lambda: "compile: no compiler here")
     assert run("check")[0] == 0
     code, _, err = run("check", ("test_resnet", "test_resnet, compile: true"))
     assert code == 2

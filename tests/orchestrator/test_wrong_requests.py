@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import ensembles
-from orchestrator import tracking
+from orchestrator.tracking import follow
 
 # -- photographs -------------------------------------------------------------------------------
 
@@ -300,7 +300,7 @@ def test_soft_submissions_are_averaged(command, tmp_path):
 
 
 def test_a_missing_tracker_is_said_by_check_and_before_training(command, spec, photos, monkeypatch):
-    monkeypatch.setattr(tracking, "_installed", lambda name: False)
+    monkeypatch.setattr(follow, "_installed", lambda name: False)
     wrong = spec(("folds:", "tracking: [mlflow]\nfolds:"))
     for verb in ("check", "train-members"):
         code, _, err = command(verb, wrong)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from orchestrator.errors import WrongRequest
-from orchestrator.yaml_lines import parse, parse_value
+from orchestrator.spec.yaml_lines import parse, parse_value
 
 TEXT = """\
 a: 1

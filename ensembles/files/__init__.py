@@ -1,0 +1,1 @@
+"""Probability tables and submission files, read, checked, aligned and written."""

@@ -1,0 +1,1 @@
+"""What a vote is worth: nested estimates, reasons for weights, evaluation against the truth."""

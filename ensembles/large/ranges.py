@@ -1,0 +1,197 @@
+"""Tables too large for memory, read one range of rows after the other.
+
+A range is a row group of the first member's table, so that each range costs one read a member;
+larger row groups than LARGEST_RANGE are read in parts, at the price of being decoded once a part.
+Tables must hold their rows in one order: to align by id would take all ids at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ensembles.errors import BadInput, examples
+from ensembles.files import places
+from ensembles.files.places import Place
+from ensembles.files.table import ROW_SUM_TOLERANCE
+
+LARGEST_RANGE = 131_072
+# Each takes the memory of a range of one table while it is decoded.
+MEMBERS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Where the members' tables of one kind are. ranges: (begin, end) of rows, in order."""
+
+    paths: dict[str, str]
+    ranges: list[tuple[int, int]]
+    n_classes: int
+    meta: dict[str, Any]
+    columns: list[str]
+
+    @property
+    def n_rows(self) -> int:
+        return self.ranges[-1][1]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.paths)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Member -> sha256 of its file."""
+        with ThreadPoolExecutor(min(pa.cpu_count(), MEMBERS_AT_ONCE)) as threads:
+            return dict(
+                zip(self.paths, threads.map(places.file_digest, self.paths.values()), strict=True)
+            )
+
+
+@dataclass
+class Part:
+    """The rows of one range: ids (n,) Arrow strings, probabilities (M, n, K) float32, fold and
+    label (n,) int16 or None.
+    """
+
+    ids: pa.Array
+    probabilities: np.ndarray
+    fold: np.ndarray | None
+    label: np.ndarray | None
+
+
+def open_tables(folder: Place, kind: str, members: Sequence[str] | None = None) -> Tables | None:
+    """The tables of a kind below a folder, from their footers alone; None where there is none.
+
+    Raises BadInput: other numbers of rows or classes, columns missing, a member without a table.
+    """
+    names = list(members or places.subfolders(folder))
+    paths = {name: places.join(folder, name, f"{kind}.parquet") for name in names}
+    found = {name: path for name, path in paths.items() if places.exists(path)}
+    if not found:
+        return None
+    footers = {name: places.open_parquet(path) for name, path in found.items()}
+    first_name, first = next(iter(footers.items()))
+    problems, shapes = [], {}
+    for name, file in footers.items():
+        columns = file.schema_arrow.names
+        n_classes = sum(c[0] == "p" and c[1:].isdigit() for c in columns)
+        shapes[name] = file.metadata.num_rows, n_classes
+        wanted = ["image_id", *(["fold", "label"] if kind == "oof" else [])]
+        lacking = [c for c in wanted + [f"p{k}" for k in range(n_classes)] if c not in columns]
+        if lacking or not n_classes:
+            problems.append(f"member {name}: {kind}.parquet lacks {', '.join(lacking) or 'p0'}.")
+        if shapes[name] != shapes[first_name]:
+            problems.append(
+                f"member {name}: {shapes[name][0]} rows and {shapes[name][1]} classes, but "
+                f"{first_name} has {shapes[first_name][0]} and {shapes[first_name][1]}."
+            )
+    if shapes[first_name][0] == 0:
+        problems.append(f"member {first_name}: no rows.")
+    if problems:
+        raise BadInput(problems)
+    meta = json.loads((first.schema_arrow.metadata or {}).get(b"ensemble", b"{}"))
+    sizes = [first.metadata.row_group(i).num_rows for i in range(first.metadata.num_row_groups)]
+    return Tables(found, _split(sizes), shapes[first_name][1], meta, first.schema_arrow.names)
+
+
+def digest(tables: Tables) -> str:
+    """Of the bytes of all tables, in order."""
+    total = hashlib.sha256()
+    for name, own in tables.digests.items():
+        total.update(f"{name}\0{own}\0".encode())
+    return total.hexdigest()[:32]
+
+
+def read_range(tables: Tables, begin: int, end: int) -> Part:
+    """The rows of one range of all members. Raises BadInput where they do not fit or are no
+    probabilities, with the member's name and three example ids.
+    """
+    said = np.empty((len(tables.paths), end - begin, tables.n_classes), np.float32)
+    columns = [c for c in ("image_id", "fold", "label") if c in tables.columns]
+    classes = [f"p{k}" for k in range(tables.n_classes)]
+
+    def read(name: str, to: np.ndarray) -> dict[str, pa.Array]:
+        rows = read_columns(tables.paths[name], begin, end, columns + classes)
+        for k, column in enumerate(classes):
+            to[:, k] = rows[column].to_numpy()
+        return {c: rows[c].combine_chunks() for c in columns}
+
+    def read_and_check(name: str, to: np.ndarray) -> list[str]:
+        own = read(name, to)
+        problems = []
+        for column in columns:
+            if len(differ := _differing(own[column], first[column])):
+                ids = first["image_id"].take(pa.array(differ[:3])).to_pylist()
+                problems.append(
+                    f"member {name}: `{column}` differs from {names[0]}'s in {len(differ)} of rows "
+                    f"{begin} to {end}: {examples(ids)}. Tables of this size are read in parts: "
+                    "write them all in one order."
+                )
+        return problems + _check(to, name, own["image_id"])
+
+    names = list(tables.paths)
+    first = read(names[0], said[0])
+    problems = _check(said[0], names[0], first["image_id"])
+    # decoding and copying let other threads run
+    with ThreadPoolExecutor(min(pa.cpu_count(), MEMBERS_AT_ONCE)) as threads:
+        for found in threads.map(read_and_check, names[1:], said[1:]):
+            problems += found
+    if problems:
+        raise BadInput(problems)
+    fold, label = (
+        first[c].to_numpy(zero_copy_only=False).astype(np.int16) if c in first else None
+        for c in ("fold", "label")
+    )
+    if label is not None and not 0 <= label.min() <= label.max() < tables.n_classes:
+        raise BadInput(f"rows {begin} to {end}: labels outside 0..{tables.n_classes - 1}.")
+    return Part(first["image_id"], said, fold, label)
+
+
+def _differing(own: pa.Array, first: pa.Array) -> np.ndarray:
+    """Indices of the rows where two columns differ."""
+    if own.equals(first):
+        return np.empty(0, np.intp)
+    values = (column.to_numpy(zero_copy_only=False) for column in (own, first))
+    return np.flatnonzero(np.not_equal(*values))
+
+
+def read_columns(path: str, begin: int, end: int, columns: list[str]) -> pa.Table:
+    """The rows of one range of one table."""
+    file = places.open_parquet(path)
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+    ends = np.cumsum(sizes)
+    groups = [i for i, last in enumerate(ends) if last > begin and last - sizes[i] < end]
+    before = int(ends[groups[0]] - sizes[groups[0]])
+    found = file.read_row_groups(groups, columns=columns, use_threads=False)
+    return found.slice(begin - before, end - begin)
+
+
+def _check(said: np.ndarray, name: str, ids: pa.Array) -> list[str]:
+    # one product and one minimum are fast; rows are looked at singly only where these are wrong
+    near = abs(said @ np.ones(said.shape[1], np.float32) - 1).max() <= ROW_SUM_TOLERANCE / 2
+    if near and said.min() >= 0:
+        return []
+    sums = said.sum(axis=1, dtype=np.float64)
+    bad = ~((abs(sums - 1) <= ROW_SUM_TOLERANCE) & (said.min(axis=1) >= 0))
+    if not bad.any():
+        return []
+    shown = ids.take(pa.array(np.flatnonzero(bad)[:3])).to_pylist()
+    return [f"member {name}: {bad.sum()} rows are no probabilities: {examples(shown)}."]
+
+
+def _split(sizes: list[int]) -> list[tuple[int, int]]:
+    """Row groups as ranges, those above LARGEST_RANGE in parts."""
+    found, begin = [], 0
+    for size in sizes:
+        for start in range(0, size, LARGEST_RANGE):
+            found.append((begin + start, begin + min(start + LARGEST_RANGE, size)))
+        begin += size
+    return found

@@ -1,0 +1,277 @@
+"""Scores of a vote, of uniform weights and of every member over rows that come in ranges.
+
+One pass over the tables; of each prediction and row 6 bytes are kept on disk until the end, 10
+where the log-loss of one target is wanted and 4 K more for a metric that wants all probabilities at
+once, and read again one prediction after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from ensembles.large.derived import Derived, Run
+from ensembles.large.ranges import Tables, read_range
+from ensembles.rules import votes
+from ensembles.rules.pools import Rule
+from ensembles.scores import metrics
+from ensembles.scores.by_part import by_value
+
+# Where a prediction stands among those of a range; the members' own follow.
+FITTED, HELD_OUT, UNIFORM, MEMBERS = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Of one prediction and range: predicted classes (n,) int16, the scores of each row (V, n)
+    float32 of the metrics that are means over rows, and probabilities (n, K) float32 where a metric
+    wants them whole.
+    """
+
+    guess: np.ndarray
+    scored: np.ndarray
+    mixed: np.ndarray | None
+
+
+# begin of a range -> what was kept of it
+Predictions = Callable[[int], Kept]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The metrics of a vote by name, each with the values that the classes mean, or None."""
+
+    views: dict[str, np.ndarray | None]
+
+    @classmethod
+    def of(cls, views: metrics.Views) -> Wanted:
+        return cls(dict.fromkeys(metrics.REPORTED) | dict(views))
+
+    @property
+    def means(self) -> list[str]:
+        """Those that are a mean over rows."""
+        return [name for name in self.views if metrics.named(name).row_scores]
+
+    @property
+    def whole(self) -> list[str]:
+        """Those that need all probabilities at once, as ROC AUC."""
+        entries = {name: metrics.named(name) for name in self.views}
+        return [n for n, m in entries.items() if not m.of_counts and not m.row_scores]
+
+
+def scores(
+    oof: Tables,
+    rule: Rule,
+    by_fold: dict[int, Rule],
+    kept: Derived,
+    metric: str,
+    views: metrics.Views,
+    run: Run,
+) -> dict[str, Any]:
+    """`oof`, `estimate`, `best_single`, `uniform`, `solo` of a `VoteRecord`, over all rows.
+
+    by_fold: the rule fitted without each fold. metric: what the best member is best in.
+    """
+    wanted = Wanted.of(views)
+    # beside what was derived: there is room for 4 bytes a member and row
+    with TemporaryDirectory(prefix=".scores-", dir=kept.folder.parent) as folder:
+        function = partial(_predict_range, oof, rule, by_fold, kept.folds, wanted)
+        for (begin, _), found in zip(oof.ranges, run(function, oof.ranges), strict=True):
+            for kind, array in zip(("guess", "scored", "mixed"), found, strict=True):
+                if array is not None:
+                    np.save(Path(folder) / f"{kind}-{begin}.npy", array)
+
+        def of(which: int) -> Predictions:
+            def load(kind: str, begin: int) -> np.ndarray:
+                return np.load(Path(folder) / f"{kind}-{begin}.npy", mmap_mode="r")[which]
+
+            return lambda begin: Kept(
+                load("guess", begin),
+                load("scored", begin),
+                load("mixed", begin) if wanted.whole else None,
+            )
+
+        judge = _Judge(oof, kept, wanted)
+        members = [of(MEMBERS + j) for j in range(len(oof.paths))]
+        chosen, best = _best_members(judge, members, metric)
+        return {
+            "oof": judge.scores(of(FITTED)),
+            "estimate": judge.estimate(of(HELD_OUT)),
+            "best_single": {
+                "member": oof.names[best],
+                **judge.estimate(_each_folds(kept, oof, members, chosen)),
+                "oof": judge.scores(members[best]),
+            },
+            "uniform": {**judge.estimate(of(UNIFORM)), "oof": judge.scores(of(UNIFORM))},
+            "solo": {
+                name: judge.estimate(own) for name, own in zip(oof.names, members, strict=True)
+            },
+        }
+
+
+class _Judge:
+    """Figures of one prediction."""
+
+    def __init__(self, oof: Tables, kept: Derived, wanted: Wanted):
+        self.oof, self.kept, self.wanted = oof, kept, wanted
+        self.folds, at = np.unique(kept.folds, return_inverse=True)
+        self.fold_at = at.astype(np.int16)
+
+    def counts(self, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+        """Confusion counts (F, K, K) and the sums (F, V) of the means over rows, of each fold."""
+        n_classes, n_folds = self.oof.n_classes, len(self.folds)
+        counts = np.zeros(n_folds * n_classes * n_classes, np.int64)
+        totals = np.zeros((len(self.wanted.means), n_folds))
+        for begin, end in self.oof.ranges:
+            own = predictions(begin)
+            at = self.fold_at[begin:end].astype(np.int64)
+            cells = (at * n_classes + self.kept.labels[begin:end]) * n_classes + own.guess
+            counts += np.bincount(cells, minlength=len(counts))
+            totals += [np.bincount(at, scored, n_folds) for scored in own.scored]
+        return counts.reshape(n_folds, n_classes, n_classes), totals.T
+
+    def probabilities(self, predictions: Predictions) -> np.ndarray:
+        """(N, K) float32 of all rows."""
+        return np.concatenate([predictions(begin).mixed for begin, _ in self.oof.ranges])
+
+    def scores(self, predictions: Predictions) -> dict[str, float]:
+        counts, totals = (own.sum(axis=0) for own in self.counts(predictions))
+        mixed = self.probabilities(predictions) if self.wanted.whole else None
+        return self._scores(counts, totals, self.kept.labels, mixed)
+
+    def _scores(
+        self, counts: np.ndarray, totals: np.ndarray, labels: np.ndarray, mixed: np.ndarray | None
+    ) -> dict[str, float]:
+        found, means = {}, dict(zip(self.wanted.means, totals.tolist(), strict=True))
+        for name, values in self.wanted.views.items():
+            metric = metrics.named(name)
+            if metric.of_counts:
+                found[name] = metric.of_counts(metrics.merged(counts, values))
+            elif name in means:
+                found[name] = means[name] / int(counts.sum())
+            else:
+                found[name] = metric.score(labels.astype(np.intp), mixed, values)
+        return found
+
+    def each_without_a_fold(self, predictions: Predictions) -> Iterable[dict[str, float]]:
+        """The scores on the rows of all other folds, fold by fold."""
+        counts, totals = self.counts(predictions)
+        mixed = self.probabilities(predictions) if self.wanted.whole else None
+        for at, fold in enumerate(self.folds):
+            inside = self.kept.folds != fold
+            yield self._scores(
+                counts.sum(axis=0) - counts[at],
+                totals.sum(axis=0) - totals[at],
+                self.kept.labels[inside],
+                None if mixed is None else mixed[inside],
+            )
+
+    def estimate(self, predictions: Predictions) -> dict[str, Any]:
+        """The scores and the `standard_error` of each, as `estimate.estimate`."""
+        counts, totals = (own.sum(axis=0) for own in self.counts(predictions))
+        mixed = self.probabilities(predictions) if self.wanted.whole else None
+        found = self._scores(counts, totals, self.kept.labels, mixed)
+
+        def moves(name: str) -> Iterable[np.ndarray]:
+            metric, values = metrics.named(name), self.wanted.views[name]
+            if metric.cell_moves:
+                cells = metric.cell_moves(metrics.merged(counts, values))
+                cells = cells if values is None else cells[np.ix_(values, values)]
+            elif name in self.wanted.whole:
+                whole = metric.influence(self.kept.labels.astype(np.intp), mixed, values)
+            for begin, end in self.oof.ranges:
+                if metric.cell_moves:
+                    yield cells[self.kept.labels[begin:end], predictions(begin).guess]
+                elif name in self.wanted.whole:
+                    yield whole[begin:end]
+                else:
+                    own = predictions(begin).scored[self.wanted.means.index(name)]
+                    yield own - found[name]
+
+        errors = {m: _standard_error(moves(m), self.oof, self.kept.groups) for m in found}
+        return {**found, "standard_error": errors}
+
+
+def _best_members(judge: _Judge, members: list[Predictions], metric: str) -> tuple[np.ndarray, int]:
+    """The member best on the rows of all other folds (F,), and the one best on all rows."""
+    sign = metrics.named(metric).sign
+    without = [
+        [sign * scores[metric] for scores in judge.each_without_a_fold(own)] for own in members
+    ]
+    whole = [sign * judge.scores(own)[metric] for own in members]
+    return np.argmax(without, axis=0), int(np.argmax(whole))
+
+
+def _each_folds(
+    kept: Derived, oof: Tables, members: list[Predictions], chosen: np.ndarray
+) -> Predictions:
+    """Each row's prediction by the member that was chosen for its fold (F,)."""
+    folds, ends = np.unique(kept.folds), dict(oof.ranges)
+
+    def predictions(begin: int) -> Kept:
+        by = chosen[np.searchsorted(folds, kept.folds[begin : ends[begin]])]
+        first = members[chosen[0]](begin)
+        guess, scored = np.array(first.guess), np.array(first.scored)
+        mixed = None if first.mixed is None else np.array(first.mixed)
+        for member in np.unique(by):
+            own, rows = members[member](begin), by == member
+            guess[rows], scored[:, rows] = own.guess[rows], own.scored[:, rows]
+            if mixed is not None and own.mixed is not None:
+                mixed[rows] = own.mixed[rows]
+        return Kept(guess, scored, mixed)
+
+    return predictions
+
+
+def _standard_error(moves: Iterable[np.ndarray], oof: Tables, groups: np.ndarray | None) -> float:
+    """As `influence.standard_error`, of influences that come range by range."""
+    if groups is None:
+        squares, n_units = sum(float(part @ part) for part in moves), oof.n_rows
+    else:
+        n_units = int(groups.max()) + 1
+        sums = np.zeros(n_units)
+        for (begin, end), part in zip(oof.ranges, moves, strict=True):
+            sums += np.bincount(groups[begin:end], part, n_units)
+        squares = float(sums @ sums)
+    return float(np.sqrt(squares * n_units / max(n_units - 1, 1)) / oof.n_rows)
+
+
+def _predict_range(
+    oof: Tables,
+    rule: Rule,
+    by_fold: dict[int, Rule],
+    folds: np.ndarray,
+    wanted: Wanted,
+    rows: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The fields of `Kept` for the rule for all, the folds' rules, uniform weights and each member:
+    (3 + M, n), (3 + M, V, n) and (3 + M, n, K).
+    """
+    part, fold_of = read_range(oof, *rows), folds[slice(*rows)]
+    fitted = rule.apply(part.probabilities)
+    held_out = fitted
+    if any(own is not rule for own in by_fold.values()):
+        held_out = np.empty_like(fitted)
+        for fold in np.unique(fold_of).tolist():
+            inside = np.flatnonzero(fold_of == fold)
+            held_out[inside] = by_fold[fold].apply(np.take(part.probabilities, inside, axis=1))
+    label = part.label.astype(np.intp)
+    every = [fitted, held_out, votes.soft(part.probabilities), *part.probabilities]
+    guess = np.stack([mixed.argmax(axis=1).astype(np.int16) for mixed in every])
+    scored = [
+        [_row_scores(label, mixed, n, wanted.views[n]) for n in wanted.means] for mixed in every
+    ]
+    return guess, np.array(scored, np.float32), np.stack(every) if wanted.whole else None
+
+
+def _row_scores(
+    label: np.ndarray, mixed: np.ndarray, name: str, values: np.ndarray | None
+) -> np.ndarray:
+    of = metrics.named(name).row_scores
+    return of(label, mixed) if values is None else of(values[label], by_value(mixed, values))

@@ -1,0 +1,1 @@
+"""The registry of metrics, their formulas and their influence functions."""

@@ -1,0 +1,272 @@
+"""The registry of metrics: one entry a metric, and everything that goes by a metric asks it.
+
+A metric of one target of several is named with it, `macro_f1:age`, and looks at the target's values
+in place of the classes. To add one: its formula in ensembles/scores/scorers.py, its derivative in
+ensembles/scores/influence.py, an entry in METRICS, and a line in tests/ensembles/test_metric_registry.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ensembles.scores import influence, scorers
+from ensembles.scores.by_part import by_value
+
+# Metrics beside REPORTED by name: of one target with the values (K,) int that its classes mean, or
+# None where all classes count.
+Views = Mapping[str, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """A decision metric as a function of d sums over rows, which a sweep can carry along.
+
+    of_cell: from the true counts (K,), which no prediction changes, to (d, K, K), what a row of each
+    true and predicted class adds to each sum; whole numbers, so that running sums are exact.
+    score: (d, ...) sums and the true counts -> (...) scores.
+    """
+
+    of_cell: Callable[[np.ndarray], np.ndarray]
+    score: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    def of_counts(self, counts: np.ndarray) -> float:
+        """The score of (K, K) counts."""
+        true = counts.sum(axis=1)
+        return float(self.score((self.of_cell(true) * counts).sum(axis=(1, 2)), true))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric. Either the first three functions are there or the next two.
+
+    title: for screens. aliases: other names that are understood, scikit-learn's among them.
+    of_counts, cell_moves: a decision metric's score of confusion counts (K, K), and (K, K) the
+    influence of a row of each cell. sums: what its sweeps need; None for those with a sweep of
+    their own (ensembles/weights/line_search.py).
+    of_probabilities, row_moves: score and (N,) influences from labels and probabilities.
+    row_scores: (N,) what the score is the mean of, where it is a mean over rows.
+    convex: in the members' weights, so that these are fitted to the certified optimum.
+    """
+
+    name: str
+    title: str
+    greater_is_better: bool = True
+    aliases: tuple[str, ...] = ()
+    of_counts: Callable[[np.ndarray], float] | None = None
+    cell_moves: Callable[[np.ndarray], np.ndarray] | None = None
+    sums: Sums | None = None
+    of_probabilities: Callable[[np.ndarray, np.ndarray], float] | None = None
+    row_moves: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    row_scores: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    convex: bool = False
+
+    @property
+    def takes(self) -> str:
+        """`decisions` or `probabilities`."""
+        return "decisions" if self.of_counts else "probabilities"
+
+    @property
+    def sign(self) -> int:
+        """1 where greater is better, else -1."""
+        return 1 if self.greater_is_better else -1
+
+    def score(
+        self, labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
+    ) -> float:
+        """Of (N,) labels and (N, K) probabilities, or of the values (K,) that the classes mean.
+
+        Decided is the first most probable class, or its value, whatever the others' values sum to.
+        """
+        if not self.of_counts:
+            return self.of_probabilities(*_of_values(labels, probabilities, values))
+        truth, guess, n_values = _decisions(labels, probabilities, values)
+        return self.of_counts(scorers.confusion(truth, guess, n_values))
+
+    def influence(
+        self, labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(N,) float64, how much one row moves `score`, times N; sums to 0."""
+        if not self.cell_moves:
+            return self.row_moves(*_of_values(labels, probabilities, values))
+        truth, guess, n_values = _decisions(labels, probabilities, values)
+        return self.cell_moves(scorers.confusion(truth, guess, n_values))[truth, guess]
+
+
+def _decisions(
+    labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """True and predicted classes or values (N,), and how many of them there are."""
+    guess = probabilities.argmax(axis=1)
+    if values is None:
+        return labels, guess, probabilities.shape[1]
+    return values[labels], values[guess], int(values.max()) + 1
+
+
+def _of_values(
+    labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """True classes or values (N,), and the probabilities of them."""
+    if values is None:
+        return labels, probabilities
+    return values[labels], by_value(probabilities, values)
+
+
+def _by_sums(sums: Sums) -> dict[str, Callable | Sums]:
+    return {"sums": sums, "of_counts": sums.of_counts}
+
+
+def _along(true: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """True counts (K,) as (K, 1, ...), to stand beside (K, ...) sums."""
+    return true.reshape(-1, *(1,) * (sums.ndim - 1))
+
+
+def _each_hit(true: np.ndarray) -> np.ndarray:
+    """(K, K, K): the hits of each class."""
+    return np.einsum("ij,jk->ijk", np.eye(len(true)), np.eye(len(true)))
+
+
+def _hits_and_predicted(true: np.ndarray) -> np.ndarray:
+    """(1 + K, K, K): all hits, and how often each class is predicted."""
+    own = np.eye(len(true))
+    return np.concatenate([own[None], np.repeat(own[:, None], len(true), axis=1)])
+
+
+def _disagreements(true: np.ndarray) -> np.ndarray:
+    """(2, K, K): squared distances, and N times those expected by chance for a predicted class."""
+    distances = scorers.squared_distances(len(true))
+    return np.stack([distances, np.broadcast_to(true @ distances, distances.shape)])
+
+
+_BALANCED_ACCURACY = Sums(_each_hit, lambda s, true: scorers.mean_recall(s, _along(true, s)))
+_MCC = Sums(_hits_and_predicted, lambda s, true: scorers.correlation(s[0], s[1:], _along(true, s)))
+_QUADRATIC_KAPPA = Sums(_disagreements, lambda s, true: scorers.kappa(s[0], s[1] / true.sum()))
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "log_loss",
+            "log-loss",
+            greater_is_better=False,
+            aliases=("neg_log_loss",),
+            of_probabilities=scorers.log_loss,
+            row_moves=influence.loss_moves,
+            row_scores=scorers.row_losses,
+            convex=True,
+        ),
+        Metric(
+            "macro_f1",
+            "macro F1",
+            aliases=("f1_macro",),
+            of_counts=scorers.mean_f1,
+            cell_moves=influence.f1_moves,
+        ),
+        Metric(
+            "accuracy",
+            "accuracy",
+            of_counts=scorers.share_of_hits,
+            cell_moves=influence.accuracy_moves,
+        ),
+        Metric(
+            "balanced_accuracy",
+            "balanced accuracy",
+            aliases=("recall_macro",),
+            cell_moves=influence.balanced_accuracy_moves,
+            **_by_sums(_BALANCED_ACCURACY),
+        ),
+        Metric(
+            "mcc",
+            "MCC",
+            aliases=("matthews_corrcoef",),
+            cell_moves=influence.mcc_moves,
+            **_by_sums(_MCC),
+        ),
+        Metric(  # classes are ordinal: their order is that of the labels
+            "quadratic_kappa",
+            "quadratic kappa",
+            aliases=("quadratic_weighted_kappa",),
+            cell_moves=influence.kappa_moves,
+            **_by_sums(_QUADRATIC_KAPPA),
+        ),
+        Metric(
+            "roc_auc",
+            "ROC AUC",
+            aliases=("roc_auc_ovr", "roc_auc_ovr_macro"),
+            of_probabilities=scorers.roc_auc,
+            row_moves=influence.roc_auc_moves,
+        ),
+    )
+}
+# Of every vote and member; any other only where it is what a vote is fitted for.
+REPORTED = ("macro_f1", "accuracy", "log_loss")
+ALIASES = {alias: metric.name for metric in METRICS.values() for alias in metric.aliases}
+
+
+def canonical(name: str) -> str:
+    """`macro_f1:age` of `f1_macro:age`; a name that is no metric's as it is."""
+    metric, colon, target = name.partition(":")
+    return ALIASES.get(metric, metric) + colon + target
+
+
+def base(name: str) -> str:
+    """`macro_f1` of `macro_f1:age`."""
+    return name.partition(":")[0]
+
+
+def named(name: str) -> Metric:
+    """The entry of a name or an alias, with or without a target."""
+    return METRICS[base(canonical(name))]
+
+
+def title(name: str) -> str:
+    """`macro F1`, or of one target `macro F1 of age`."""
+    target = name.partition(":")[2]
+    return named(name).title + (f" of {target}" if target else "")
+
+
+def scores(
+    labels: np.ndarray, probabilities: np.ndarray, views: Views | None = None
+) -> dict[str, float]:
+    """REPORTED and the metrics of `views`, by name."""
+    return {
+        name: named(name).score(labels, probabilities, (views or {}).get(name))
+        for name in _names(views)
+    }
+
+
+def influences(
+    labels: np.ndarray, probabilities: np.ndarray, views: Views | None = None
+) -> dict[str, np.ndarray]:
+    """For each metric of `scores` each row's influence (N,)."""
+    return {
+        name: named(name).influence(labels, probabilities, (views or {}).get(name))
+        for name in _names(views)
+    }
+
+
+def standard_errors(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    groups: np.ndarray | None = None,
+    views: Views | None = None,
+) -> dict[str, float]:
+    """For each metric of `scores` its `influence.standard_error`."""
+    return {
+        name: influence.standard_error(moves, groups)
+        for name, moves in influences(labels, probabilities, views).items()
+    }
+
+
+def _names(views: Views | None) -> list[str]:
+    return list(dict.fromkeys((*REPORTED, *(views or {}))))
+
+
+def merged(counts: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+    """(V, V) counts of a target's values from those of the classes (K, K)."""
+    if values is None:
+        return counts
+    means = np.eye(int(values.max()) + 1, dtype=counts.dtype)[values]
+    return means.T @ counts @ means

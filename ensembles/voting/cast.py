@@ -1,0 +1,326 @@
+"""From members' tables or submission files to a vote with its honest score."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from ensembles.errors import BadInput, examples
+from ensembles.files import places
+from ensembles.files.digests import table_digest
+from ensembles.files.places import Place
+from ensembles.files.submission import answer_classes, class_numbers, identical, read_submissions
+from ensembles.files.table import Table, align, compare_classes
+from ensembles.judging.estimate import (
+    apply_held_out,
+    estimate,
+    folds_for_weights,
+    group_array,
+    nested_rules,
+)
+from ensembles.judging.evaluate import target_indices
+from ensembles.judging.reasons import member_reasons
+from ensembles.rules import votes
+from ensembles.rules.pools import Rule
+from ensembles.scores import metrics
+from ensembles.voting import gate
+from ensembles.voting.fitting import fitter, fixed_rule
+from ensembles.voting.record import of_rule
+from ensembles.voting.request import MODES, VoteRequest
+from ensembles.voting.result import Vote
+from ensembles.weights.fit import best_member
+from ensembles.weights.simplex import certified_gap
+from ensembles.weights.stack import Stack, stack
+
+__all__ = ["MODES", "cast", "cast_submissions"]
+
+_HARD = VoteRequest("hard")
+
+
+def cast(
+    oof: dict[str, Table] | None,
+    test: dict[str, Table] | None,
+    mode: str | VoteRequest,
+    objective: str | None = None,
+    groups: Mapping[str, str] | None = None,
+    digests: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Vote:
+    """Vote over members' tables, which need not be aligned yet.
+
+    oof, test: member -> table. Either may be None or empty, but whatever is fitted needs `oof`. The
+    rows voted on are `test`'s, or `oof`'s where there is no test table.
+    mode: a `VoteRequest`, or its mode beside its objective and other options by name.
+    groups: image id -> group (a person, say) of every OOF row, for standard errors that know which
+    rows err together; without it, the tables' own `group`.
+    digests: file -> sha256 of the tables' files, for the record; without it, those of the tables.
+
+    Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
+    """
+    request = VoteRequest.of(mode, objective, **options)
+    # Products as small as these are slower on several threads, by far where cores are busy.
+    with threadpool_limits(1, "blas"):
+        return _cast(oof, test, request, groups, digests)
+
+
+def _cast(
+    oof: dict[str, Table] | None,
+    test: dict[str, Table] | None,
+    request: VoteRequest,
+    groups: Mapping[str, str] | None,
+    digests: Mapping[str, str] | None,
+) -> Vote:
+    started, mode = time.perf_counter(), request.mode
+    targets = _targets(oof or test or {})
+    if problems := request.problems(list(oof or test or {}), list(targets)):
+        raise BadInput(problems)
+    given = {"oof": oof or {}, "test": test or {}}
+    if digests is None:
+        digests = {f"{k} {name}": table_digest(t) for k in given for name, t in given[k].items()}
+    oof, test = _aligned(given["oof"], given["test"], request)
+    source = test or oof
+    names = list(source)
+    scores: dict[str, Any] = {}
+    notes = [] if len(names) > 1 else [_one_member(names[0])]
+    if oof:
+        scores, more = _scored(oof, request, groups, request.per_target(targets))
+        notes += more
+    else:
+        scores["rule"] = fixed_rule(request, names)
+        notes.append("no OOF tables: nothing can be said about the score.")
+    rule = scores["rule"]
+    first = source[names[0]]
+    fitted_for = request.fitted_for
+    table = Table(
+        first.ids,
+        rule.apply(_stack(source)),
+        first.fold,
+        first.label,
+        {**first.meta, "member": f"{mode}-{fitted_for}" if fitted_for else mode},
+    )
+    scores["rule"] = rule.to_sum_1()
+    return Vote(
+        mode=mode,
+        objective=fitted_for,
+        rows="test" if test else "oof",
+        table=table,
+        notes=notes,
+        tables=dict(digests),
+        **of_rule(rule, names),
+        **scores,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def cast_submissions(
+    paths: Sequence[Place],
+    answers: Sequence[str] | None = None,
+    request: VoteRequest = _HARD,
+) -> Vote:
+    """Hard vote over submission files, aligned by id, rows in the order of the first file.
+
+    answers: the allowed answers; without them, all that occur are the classes. request: a hard
+    vote's, whose only further option is `weights`, by the files' names (`file_names`); nothing can
+    be fitted to labels alone. Raises BadInput.
+    """
+    started = time.perf_counter()
+    submissions = read_submissions(paths, answers)
+    names, classes = list(submissions), answer_classes(submissions, answers)
+    problems = request.problems(names)
+    if request.mode != "hard" or request.needs_oof:
+        problems.append("submissions of labels take a hard vote with or without weights.")
+    if problems:
+        raise BadInput(problems)
+    choices, rule = class_numbers(submissions, classes), fixed_rule(request, names)
+    shares = None if request.weights is None else rule.weights
+    winners = votes.hard_labels(choices, len(classes), shares)
+    notes = ["labels only: nothing can be said about the score."]
+    if len(names) == 1:
+        notes.append(_one_member(names[0]))
+    notes += [
+        f"{' and '.join(same)} answer alike on every row: one prediction, {len(same)} votes."
+        for same in identical(names, choices)
+    ]
+    table = Table(
+        submissions[names[0]].ids,
+        votes.vote_shares(choices, winners, len(classes), shares),
+        meta={"member": "hard", "classes": classes, "answers": classes},
+    )
+    return Vote(
+        mode="hard",
+        rows="test",
+        table=table,
+        rule=rule,
+        **of_rule(rule, names),
+        tables={str(path): places.file_digest(path) for path in paths},
+        seconds=time.perf_counter() - started,
+        notes=notes,
+    )
+
+
+def _scored(
+    oof: dict[str, Table],
+    request: VoteRequest,
+    groups: Mapping[str, str] | None,
+    per_target: metrics.Views,
+) -> tuple[dict[str, Any], list[str]]:
+    """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
+    names, first = list(oof), next(iter(oof.values()))
+    data = stack(_stack(oof), first.label, per_target.get(request.metric))
+    group_of = group_array(oof, groups)
+    folds = folds_for_weights(first.fold, group_of)
+    _check_folds(folds, group_of, first, request)
+    notes = _notes(first, oof, data, folds)
+    figures: dict[str, Any] = {}
+
+    def score(mixed: np.ndarray) -> dict[str, Any]:
+        return estimate(data.labels, mixed, group_of, per_target)
+
+    def inside(mixed: np.ndarray) -> dict[str, float]:
+        return metrics.scores(data.labels, mixed, per_target)
+
+    if request.gated and data.n_members > 1:
+        choice = gate.choose(data, folds, group_of)
+        rule, rules, held_out = choice.rule, choice.rules, choice.held_out
+        figures |= {"choice": choice.name, "candidates": choice.table}
+    else:
+        fit = fitter(request, names)
+        rule = fit(data)
+        everything = [(np.arange(len(folds)), rule)]
+        rules = nested_rules(data, folds, fit) if request.needs_oof else everything
+        held_out = apply_held_out(data, rules)
+    certified = request.fitted_for and metrics.named(request.fitted_for).convex
+    if certified and rule.pool == "linear" and request.top is None and not request.ridge:
+        figures["gap"] = certified_gap(rule.weights, data.true)
+    single = [
+        (rows, Rule(np.eye(data.n_members)[best_member(data.take(others), request.metric)]))
+        for rows, others in ((np.flatnonzero(folds == f), folds != f) for f in np.unique(folds))
+    ]
+    best = best_member(data, request.metric)
+    uniform = votes.soft(data.probabilities)
+    figures |= {
+        "rule": rule,
+        "oof": inside(rule.apply(data.probabilities)),
+        "estimate": score(held_out),
+        "best_single": {
+            "member": names[best],
+            **score(apply_held_out(data, single)),
+            "oof": inside(data.probabilities[best]),
+        },
+        "uniform": {**score(uniform), "oof": inside(uniform)},
+        "solo": {name: score(own) for name, own in zip(names, data.probabilities, strict=True)},
+        "reasons": member_reasons(
+            data, names, rule.to_sum_1().weights, rules, request.metric, group_of
+        ),
+    }
+    return figures, notes
+
+
+def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
+    """As `evaluation.target_indices`, of the first table; members must agree in their classes."""
+    first = next(iter(tables.values()), None)
+    return {} if first is None else target_indices(first.meta, first.n_classes)
+
+
+def _check_folds(
+    folds: np.ndarray, groups: np.ndarray | None, first: Table, request: VoteRequest
+) -> None:
+    """Raises BadInput where rows that err together stand in several folds, or there is but one."""
+    units = first.ids if groups is None else groups
+    n_folds, n_groups = len(np.unique(folds)), len(np.unique(units))
+    if request.needs_oof and n_folds < 2:
+        raise BadInput(
+            f"all OOF rows are of {n_groups} group in {n_folds} fold: weights fitted to it could "
+            "not be judged by anything else. Give at least 2 groups, or vote with --mode soft."
+        )
+    if groups is None:
+        return
+    of_group = np.unique(np.stack([np.unique(groups, return_inverse=True)[1], folds]), axis=1)
+    names, count = np.unique(of_group[0], return_counts=True)
+    if (count > 1).any():
+        straddling = np.unique(groups)[names[count > 1]]
+        raise BadInput(
+            f"{len(straddling)} of {n_groups} groups stand in several of the {n_folds} folds: "
+            f"{examples(straddling)}. Whoever is in training must not be scored: split by group, "
+            "into no more folds than there are groups."
+        )
+
+
+def _notes(first: Table, oof: dict[str, Table], data: Stack, folds: np.ndarray) -> list[str]:
+    notes = []
+    if folds is not first.fold:
+        notes.append(
+            f"all OOF rows are of one fold: weights were refitted inside {len(np.unique(folds))} "
+            "drawn parts of it for the estimate."
+        )
+    absent = np.setdiff1d(np.arange(first.n_classes), data.labels)
+    if absent.size:
+        names = ", ".join(first.classes[k] for k in absent)
+        notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}.")
+    impossible = (data.probabilities[:, np.arange(len(folds)), data.labels] == 0).all(axis=0).sum()
+    if impossible:
+        notes.append(
+            f"{impossible} rows whose true class every member rules out: no weights help them."
+        )
+    alike: dict[bytes, list[str]] = {}
+    for name, table in oof.items():
+        if len(folds) > 1 and (table.probabilities == table.probabilities[0]).all():
+            notes.append(f"{name} says the same of every photograph.")
+        digest = hashlib.sha256(table.probabilities.tobytes()).digest()
+        alike.setdefault(digest, []).append(name)
+    notes += [
+        f"{' and '.join(same)} have the same probabilities: one prediction, {len(same)} members."
+        for same in alike.values()
+        if len(same) > 1
+    ]
+    return notes
+
+
+def _aligned(
+    oof: dict[str, Table], test: dict[str, Table], request: VoteRequest
+) -> tuple[dict[str, Table], dict[str, Table]]:
+    """Both sets of tables checked and aligned, with the same members in the same order."""
+    problems = []
+    if not oof and not test:
+        problems.append("no tables to vote on: give <member>/oof.parquet or <member>/test.parquet.")
+    elif request.needs_oof and not oof:
+        what = "a weighted vote" if request.mode == "weighted" else "what is fitted here"
+        problems.append(
+            f"{what} needs OOF tables to fit to, and there are none. Add <member>/oof.parquet with "
+            "fold and label, or vote with --mode soft alone."
+        )
+    if oof and test:
+        for having, lacking, kind in ((oof, test, "test"), (test, oof, "OOF")):
+            if without := [name for name in having if name not in lacking]:
+                problems.append(
+                    f"no {kind} table of members: {', '.join(without)}. Add it, or leave them out."
+                )
+    aligned = []
+    for tables, kind in ((oof, "oof"), (test, "test")):
+        try:
+            aligned.append(align(tables, kind) if tables else {})
+        except BadInput as error:
+            problems += [f"{kind} tables: {problem}" for problem in error.problems]
+    if problems:
+        raise BadInput(problems)
+    oof, test = aligned
+    if oof and test:
+        name = next(iter(oof))
+        whose = f"member {name}'s test table"
+        if found := compare_classes(whose, test[name], "its OOF table", oof[name]):
+            raise BadInput(found)
+        test = {name: test[name] for name in oof}
+    return oof, test
+
+
+def _stack(tables: dict[str, Table]) -> np.ndarray:
+    return np.stack([table.probabilities for table in tables.values()])
+
+
+def _one_member(name: str) -> str:
+    return f"one member only: the vote is {name}'s own prediction."

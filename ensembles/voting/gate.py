@@ -1,0 +1,268 @@
+"""Which kind of vote: the simplest that is as good as the best on rows it was not fitted to.
+
+Every candidate is fitted without each fold and scored on it. "As good" means: behind the best by no
+more than one standard error of the difference between the two, over groups (Breiman et al. 1984's
+rule, with the paired error, since all candidates err on the same rows). First in macro F1; of those
+that are, in log-loss: where few rows cannot tell two votes apart by their decisions, they often can
+by their probabilities. The estimate is nested once more: for each fold the choice itself is made
+without it, from fits without two folds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ensembles.errors import BadInput
+from ensembles.judging.estimate import apply_held_out, folds_for_weights
+from ensembles.rules import pools
+from ensembles.rules.pools import Rule
+from ensembles.scores import metrics, scorers
+from ensembles.scores.influence import standard_error
+from ensembles.weights.fit import best_member, fit_stack, solo_scores
+from ensembles.weights.log_linear import log_linear_weights
+from ensembles.weights.offsets import bagged_offsets, bagged_offsets_each, fit_temperature
+from ensembles.weights.stack import Stack
+
+# Of those as good in the first, those as good in the second.
+OBJECTIVE, SECOND = "macro_f1", "log_loss"
+# All candidates are fitted folds x (folds + 1) / 2 times; two thirds of many rows say enough.
+FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 1_000
+TEMPERATURE_ROWS = 4096
+# Fits side by side, each with its own rows of the tables: as many as are in so many bytes.
+ROOM = 1 << 29
+
+Rules = dict[str, Rule]
+
+
+def _best_single(stack: Stack, simpler: Rules) -> Rule:
+    return Rule(np.eye(stack.n_members)[best_member(stack, OBJECTIVE)])
+
+
+def _uniform(stack: Stack, simpler: Rules) -> Rule:
+    return Rule(np.full(stack.n_members, 1 / stack.n_members))
+
+
+def _top_members(stack: Stack, simpler: Rules) -> Rule:
+    """The plain mean of the best k members, k the best on the same rows."""
+    order = np.argsort(-solo_scores(stack, OBJECTIVE), kind="stable")
+    total = np.zeros(stack.probabilities.shape[1:], np.float32)
+    scores = []
+    for member in order:
+        total += stack.probabilities[member]
+        scores.append(scorers.macro_f1(stack.labels, total.argmax(axis=1), stack.n_classes))
+    weights = np.zeros(stack.n_members)
+    weights[order[: int(np.argmax(scores)) + 1]] = 1
+    return Rule(weights / weights.sum())
+
+
+def _log_linear(stack: Stack, simpler: Rules) -> Rule:
+    return Rule(log_linear_weights(stack), "log_linear")
+
+
+def _log_linear_of_any_sign(stack: Stack, simpler: Rules) -> Rule:
+    near = simpler["log-linear"].weights if simpler else None
+    return Rule(log_linear_weights(stack, negative=True, start=near), "log_linear")
+
+
+# From the simplest to the one with most to fit. A fit may start from those of simpler kinds.
+KINDS: dict[str, Callable[[Stack, Rules], Rule]] = {
+    "best single": _best_single,
+    "uniform": _uniform,
+    "top-k": _top_members,
+    "log-loss weights": lambda stack, simpler: Rule(fit_stack(stack, "log_loss").weights),
+    "macro-F1 weights": lambda stack, simpler: Rule(fit_stack(stack, OBJECTIVE).weights),
+    "log-linear": _log_linear,
+    "log-linear, any sign": _log_linear_of_any_sign,
+}
+WITH_OFFSETS = " + offsets"
+
+
+@dataclass
+class Choice:
+    """name, rule: what was chosen and fitted to all rows. table: one dict a candidate, simplest
+    first, with its nested scores. rules: for each fold its rows and the rule that a choice without
+    them took. held_out: (N, K) float32, the votes of those rules.
+    """
+
+    name: str
+    rule: Rule
+    table: list[dict[str, Any]]
+    rules: list[tuple[np.ndarray, Rule]]
+    held_out: np.ndarray
+
+
+def choose(stack: Stack, folds: np.ndarray, groups: np.ndarray | None = None) -> Choice:
+    """Fit all candidates, choose one, and predict every row by a choice that did not see its fold.
+
+    folds: (N,) of the tables; merged into few where there are many, drawn by group where there are
+    fewer than three. groups: (N,), for standard errors.
+
+    Each rule's temperature is fitted to what was said of rows that its weights were not fitted to:
+    of their own rows weights are surer than they should be. Raises BadInput for two groups.
+    """
+    folds = gate_folds(folds, groups)
+    names = np.unique(folds).tolist()
+    if len(names) < 3:
+        raise BadInput(
+            f"{len(names)} groups of OOF rows: to choose among kinds of votes takes 3 or more. Name "
+            "an --objective, or vote with --mode soft."
+        )
+    left_out = [(fold,) for fold in names] + list(itertools.combinations(names, 2))
+    fitted = _fit_without_each(stack, folds, left_out)
+    alone = {fold: fitted[fold,] for fold in names}
+
+    def scored(parts: dict[int, _Fitted]) -> _Scored:
+        rows = np.flatnonzero(np.isin(folds, list(parts)))
+        said = {
+            name: _in_place(folds[rows], {f: part.said[f, name] for f, part in parts.items()})
+            for name in alone[names[0]].rules
+        }
+        return _Scored(said, stack.labels[rows], None if groups is None else groups[rows])
+
+    rules = []
+    for fold in names:
+        others = {f: fitted[min(f, fold), max(f, fold)] for f in names if f != fold}
+        inner = scored(others)
+        name = inner.chosen()
+        rule = replace(alone[fold].rules[name], temperature=inner.temperature(name))
+        rules.append((np.flatnonzero(folds == fold), rule))
+    outer = scored(alone)
+    name = outer.chosen()
+    rule = replace(fit_candidate(stack, name), temperature=outer.temperature(name))
+    return Choice(name, rule, outer.table(), rules, apply_held_out(stack, rules))
+
+
+def fit_candidate(stack: Stack, name: str) -> Rule:
+    """One candidate by name: `KINDS`, with or without ` + offsets`; no temperature."""
+    rule = KINDS[name.removesuffix(WITH_OFFSETS)](stack, {})
+    if name.endswith(WITH_OFFSETS):
+        mixed = pools.mix(stack.probabilities, rule.weights, rule.pool)
+        rule.offsets = bagged_offsets(mixed, stack.labels)
+    return rule
+
+
+def gate_folds(folds: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """(N,) three to FOLDS folds, whole ones of the tables where those are three or more."""
+    folds = folds_for_weights(folds, groups, least=3)
+    most = FOLDS if len(folds) <= MANY else FOLDS_OF_MANY
+    return np.unique(folds, return_inverse=True)[1] % most
+
+
+def _mix(stack: Stack, rule: Rule) -> np.ndarray:
+    """(N, K) the rule's pool, from logs that are there already where it is log-linear."""
+    if rule.pool == "log_linear":
+        return pools.mix_logs(stack.logs, rule.weights)
+    return pools.mix(stack.probabilities, rule.weights, rule.pool)
+
+
+def _in_place(folds: np.ndarray, parts: dict[int, np.ndarray]) -> np.ndarray:
+    """(n, K) from each fold's rows."""
+    out = np.empty((len(folds), next(iter(parts.values())).shape[1]), np.float32)
+    for fold, part in parts.items():
+        out[folds == fold] = part
+    return out
+
+
+def _fit_without_each(
+    stack: Stack, folds: np.ndarray, left_out: list[tuple[int, ...]]
+) -> dict[tuple[int, ...], _Fitted]:
+    """All candidates without each of these sets of folds; of many rows side by side, since numpy
+    spends its time where it lets other threads run.
+    """
+    derived = stack.favourites.nbytes + stack.logs.nbytes  # here, not by every fit anew
+    at_once = ROOM // (stack.probabilities.nbytes + derived) if len(folds) > MANY else 1
+    with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, at_once))) as threads:
+        fits = threads.map(lambda folds_out: _Fitted(stack, folds, folds_out), left_out)
+        return dict(zip(left_out, fits, strict=True))
+
+
+class _Fitted:
+    """All candidates fitted without some folds, and what they say of those folds' rows."""
+
+    def __init__(self, stack: Stack, folds: np.ndarray, left_out: tuple[int, ...]):
+        inside = stack.take(~np.isin(folds, left_out))
+        there = {fold: stack.take(folds == fold) for fold in left_out}
+        plain: Rules = {}
+        for kind, fit in KINDS.items():
+            plain[kind] = fit(inside, plain)
+        mixed = [_mix(inside, rule) for rule in plain.values()]
+        offsets = bagged_offsets_each(mixed, inside.labels)
+        self.rules: dict[str, Rule] = {}
+        self.said: dict[tuple[int, str], np.ndarray] = {}
+        for (kind, rule), own in zip(plain.items(), offsets, strict=True):
+            self.rules |= {kind: rule, kind + WITH_OFFSETS: replace(rule, offsets=own)}
+            for fold, held_out in there.items():
+                said = _mix(held_out, rule)
+                self.said[fold, kind] = said
+                self.said[fold, kind + WITH_OFFSETS] = pools.adjust(said, own)
+
+
+class _Scored:
+    """Scores of all candidates on rows held out from their fits, and the choice among them.
+
+    said: name -> (n, K), simplest first.
+    """
+
+    def __init__(self, said: dict[str, np.ndarray], labels: np.ndarray, groups: np.ndarray | None):
+        self._said, self._labels, self._groups = said, labels, groups
+        self._temperatures: dict[str, float] = {}
+        self._moves: dict[tuple[str, str], tuple[float, np.ndarray]] = {}
+
+    def temperature(self, name: str) -> float:
+        if name not in self._temperatures:
+            rows = np.random.default_rng(0).permutation(len(self._labels))[:TEMPERATURE_ROWS]
+            self._temperatures[name] = fit_temperature(self._said[name][rows], self._labels[rows])
+        return self._temperatures[name]
+
+    def score(self, name: str, metric: str) -> tuple[float, np.ndarray]:
+        """A metric, of probabilities with the temperature, and each row's influence on it."""
+        if (name, metric) not in self._moves:
+            said, labels, of = self._said[name], self._labels, metrics.named(metric)
+            if of.takes == "probabilities":
+                said = pools.adjust(said, None, self.temperature(name))
+            self._moves[name, metric] = of.score(labels, said), of.influence(labels, said)
+        return self._moves[name, metric]
+
+    def behind(self, name: str, best: str, metric: str) -> tuple[float, float]:
+        """How far a candidate is behind the best, and the standard error of that."""
+        (one, moves), (other, best_moves) = self.score(name, metric), self.score(best, metric)
+        gap = metrics.named(metric).sign * (other - one)
+        return gap, standard_error(best_moves - moves, self._groups)
+
+    def best(self, names: list[str], metric: str) -> str:
+        sign = metrics.named(metric).sign
+        return max(names, key=lambda name: sign * self.score(name, metric)[0])
+
+    def as_good(self, names: list[str], metric: str) -> list[str]:
+        """Those within one standard error of the best of them, simplest first."""
+        best = self.best(names, metric)
+        gaps = {name: self.behind(name, best, metric) for name in names}
+        return [name for name, (gap, error) in gaps.items() if gap <= error]
+
+    def chosen(self) -> str:
+        return self.as_good(self.as_good(list(self._said), OBJECTIVE), SECOND)[0]
+
+    def table(self) -> list[dict[str, Any]]:
+        """A dict a candidate; how far behind in log-loss only where macro F1 is as good."""
+        names, chosen = list(self._said), self.chosen()
+        good = self.as_good(names, OBJECTIVE)
+        best, surest = self.best(names, OBJECTIVE), self.best(good, SECOND)
+        rows = []
+        for name in names:
+            guess = self._said[name].argmax(axis=1)
+            gap, error = self.behind(name, best, OBJECTIVE)
+            row = {"name": name, OBJECTIVE: self.score(name, OBJECTIVE)[0]}
+            row |= {"accuracy": scorers.accuracy(self._labels, guess)}
+            row |= {SECOND: self.score(name, SECOND)[0]}
+            row |= {"behind": gap, "standard_error": error, "as_good": name in good}
+            gap, error = self.behind(name, surest, SECOND) if name in good else (None, None)
+            row |= {"loss_behind": gap, "loss_standard_error": error, "chosen": name == chosen}
+            rows.append(row)
+        return rows

@@ -1,0 +1,125 @@
+"""Score against cost: which members are worth the milliseconds they take a photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ensembles.errors import BadInput
+from ensembles.files.table import Table, align
+from ensembles.judging.estimate import apply_held_out, folds_for_weights, group_array, nested_rules
+from ensembles.judging.evaluate import target_indices
+from ensembles.rules.pools import Rule
+from ensembles.scores import metrics
+from ensembles.scores.influence import standard_error
+from ensembles.voting.request import VoteRequest
+from ensembles.weights.simplex import log_loss_weights
+from ensembles.weights.stack import Stack, stack
+
+COST = "milliseconds_per_photo"
+
+
+def pareto(
+    oof: dict[str, Table], metric: str = "macro_f1", groups: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The front of score against cost over sub-ensembles.
+
+    The tables' metadata hold COST. Looked at are every member alone and the sub-ensembles on the
+    way from all members to one, where the next to go is the member that adds least log-loss for
+    each millisecond it saves. Weights are those of least log-loss, refitted inside the folds for
+    the score.
+
+    Returns `metric`, `points` (dicts of `members`, `milliseconds`, the three scores,
+    `standard_error`, `front`), cheapest first; `best` and `cheapest`: the best point, and the
+    cheapest within one standard error of it (of their difference). Raises BadInput.
+    """
+    costs = _costs(oof)
+    oof = align(oof, "oof")
+    names, first = list(oof), next(iter(oof.values()))
+    request, targets = VoteRequest("weighted", metric), target_indices(first.meta, first.n_classes)
+    if problems := request.problems(names, list(targets)):
+        raise BadInput(problems)
+    metric = request.metric
+    of_metric, per_target = metrics.named(metric), request.per_target(targets)
+    sign = of_metric.sign
+    said = np.stack([table.probabilities for table in oof.values()])
+    data = stack(said, first.label, per_target.get(metric))
+    of = group_array(oof, groups)
+    folds = folds_for_weights(first.fold, of)
+    cost = np.array([costs[name] for name in names])
+    alone = [np.array([j]) for j in range(len(names))]
+    points, moves = [], []
+    for chosen in alone + _on_the_way_down(data, cost):
+        part = data.members(chosen)
+        rules = nested_rules(part, folds, lambda rows: Rule(log_loss_weights(rows.true).weights))
+        held_out = apply_held_out(part, rules)
+        moves.append(of_metric.influence(data.labels, held_out, data.values))
+        points.append(
+            {
+                "members": [names[j] for j in chosen],
+                "milliseconds": float(cost[chosen].sum()),
+                **metrics.scores(data.labels, held_out, per_target),
+                "standard_error": standard_error(moves[-1], of),
+            }
+        )
+    order = sorted(
+        range(len(points)), key=lambda i: (points[i]["milliseconds"], -sign * points[i][metric])
+    )
+    points, moves = [points[i] for i in order], [moves[i] for i in order]
+    record = -np.inf
+    for point in points:
+        point["front"] = sign * point[metric] > record
+        record = max(record, sign * point[metric])
+    best = max(range(len(points)), key=lambda i: (sign * points[i][metric], -i))
+
+    def as_good(i: int) -> bool:
+        behind = sign * (points[best][metric] - points[i][metric])
+        return behind <= standard_error(moves[best] - moves[i], of)
+
+    cheapest = next(i for i in range(len(points)) if points[i]["front"] and as_good(i))
+    return {
+        "metric": metric,
+        "points": points,
+        "best": points[best],
+        "cheapest": points[cheapest],
+    }
+
+
+def _costs(oof: dict[str, Table]) -> dict[str, float]:
+    costs = {name: table.meta.get(COST) for name, table in oof.items()}
+    without = [
+        name
+        for name, cost in costs.items()
+        if not isinstance(cost, int | float) or not 0 < cost < np.inf
+    ]
+    if not oof or without:
+        raise BadInput(
+            f"no cost is known of: {', '.join(without) or 'any member'}. Write what was measured, "
+            f"above 0, as `{COST}` into the metadata `ensemble` of their OOF tables; tables of "
+            "members trained here have it."
+        )
+    return costs
+
+
+def _on_the_way_down(data: Stack, cost: Sequence[float]) -> list[np.ndarray]:
+    """Index arrays of the members in use, from all that get weight to two."""
+    found, chosen = [], np.arange(data.n_members)
+    while len(chosen) > 1:
+        true = data.true[chosen]
+        weights = log_loss_weights(true).weights
+        used = weights > 0
+        chosen, true, weights = chosen[used], true[used], weights[used]
+        if len(chosen) < 2:
+            break
+        found.append(chosen)
+        mixture = weights @ true
+        loss = np.log(mixture).mean()
+        left = [
+            np.log(np.maximum(mixture - w * own, 1e-300) / (1 - w)).mean()
+            for w, own in zip(weights, true, strict=True)
+        ]
+        worth = (loss - np.array(left)) / np.asarray(cost)[chosen]
+        chosen = np.delete(chosen, worth.argmin())
+    return found

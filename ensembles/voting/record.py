@@ -1,0 +1,96 @@
+"""`vote.json`: what a vote is made of and how good it is, written and read through one value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from ensembles.errors import BadInput
+from ensembles.rules.pools import Rule
+
+# Names in the file that differ from the fields'.
+_IN_FILE = {"weights": "members"}
+
+
+@dataclass(kw_only=True)
+class VoteRecord:
+    """weights: member -> weight, sum 1. objective: what they were fitted for; None where they were
+        not, or where the kind of vote was chosen.
+    oof: macro_f1, accuracy, log_loss on the rows the weights were fitted to.
+    estimate: the same on rows they were not, with `standard_error`.
+    best_single (with `member`), uniform: as `estimate`, and under `oof` as `oof`.
+    solo: member -> its own OOF figures as `estimate`.
+    These are None (solo: empty) without OOF tables.
+    rows: which were voted on, "test", or "oof" where there are no test tables.
+    choice: the kind of vote that was chosen, where it was, from `candidates`, with their nested
+        scores. reasons: one dict a member (`reasons.member_reasons`).
+    pool, offsets, temperature: see `pools.Rule`. gap: of log-loss weights, see `weights.Fit`.
+    tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
+        went in. files: name -> sha256 of those written beside the record.
+    notes: further remarks, a sentence each.
+    """
+
+    mode: str
+    objective: str | None = None
+    weights: dict[str, float]
+    oof: dict[str, float] | None = None
+    estimate: dict[str, Any] | None = None
+    best_single: dict[str, Any] | None = None
+    uniform: dict[str, Any] | None = None
+    solo: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rows: str
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    choice: str | None = None
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+    reasons: list[dict[str, Any]] = field(default_factory=list)
+    pool: str | None = None
+    offsets: list[float] | None = None
+    temperature: float | None = None
+    gap: float | None = None
+    tables: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """What `vote.json` holds; `gap` of log-loss weights only."""
+        named = {own.name: getattr(self, own.name) for own in fields(VoteRecord)}
+        if self.gap is None:
+            del named["gap"]
+        return {_IN_FILE.get(name, name): value for name, value in named.items()}
+
+    def to_json(self) -> bytes:
+        return (json.dumps(self.record(), indent=2, allow_nan=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, content: bytes, name: str) -> VoteRecord:
+        """Read what this or an earlier version wrote; keys of a later one are left. Raises BadInput.
+
+        name: the file's, for messages.
+        """
+        try:
+            found = json.loads(content)
+        except ValueError as error:
+            raise BadInput(f"{name}: not valid JSON ({error}). Cast the vote again.") from None
+        known = {_IN_FILE.get(own.name, own.name): own for own in fields(VoteRecord)}
+        needed = [key for key, own in known.items() if _has_no_default(own)]
+        if not isinstance(found, Mapping) or (missing := [k for k in needed if k not in found]):
+            lacks = "is no mapping" if not isinstance(found, Mapping) else f"lacks {missing}"
+            raise BadInput(f"{name}: no record of a vote, it {lacks}. Cast the vote again.")
+        return VoteRecord(**{own.name: found[key] for key, own in known.items() if key in found})
+
+
+def of_rule(rule: Rule, names: list[str]) -> dict[str, Any]:
+    """The fields of a record that say what its rule is, by name; its weights sum to 1."""
+    rule = rule.to_sum_1()
+    return {
+        "weights": dict(zip(names, rule.weights.tolist(), strict=True)),
+        "pool": rule.pool,
+        "offsets": None if rule.offsets is None else rule.offsets.tolist(),
+        "temperature": rule.temperature,
+    }
+
+
+def _has_no_default(own: Any) -> bool:
+    return own.default is MISSING and own.default_factory is MISSING

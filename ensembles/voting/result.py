@@ -1,0 +1,67 @@
+"""What a vote decided and how good it is, and the three files that hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ensembles.files import places
+from ensembles.files import table as tables
+from ensembles.files.places import Place
+from ensembles.files.submission import write_submission
+from ensembles.files.table import Table
+from ensembles.rules.pools import Rule
+from ensembles.voting.record import VoteRecord
+
+SUBMISSION, PROBABILITIES, RECORD = "submission.csv", "probabilities.parquet", "vote.json"
+
+
+@dataclass(kw_only=True)
+class Vote(VoteRecord):
+    """The record of a vote and what it decided.
+
+    table: ids, probabilities, and fold and label where known, of the `rows` voted on. The most
+        probable class is the decision. rule: what was fitted, its weights of sum 1.
+    """
+
+    table: Table
+    rule: Rule
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(N,) str."""
+        return self.table.ids
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(N, K) float32. For hard votes the shares of the votes, `vote.vote_shares`."""
+        return self.table.probabilities
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int, the decided classes."""
+        return self.table.probabilities.argmax(axis=1)
+
+    @property
+    def answers(self) -> list[str]:
+        """(N) str, the decided classes as a submission shows them."""
+        names = self.table.answers
+        return [names[k] for k in self.labels]
+
+    def write(self, folder: Place) -> dict[str, str]:
+        """Write submission.csv (test rows only), probabilities.parquet and, last, vote.json.
+
+        Each is moved into place whole; a vote.json that is there means the others fit it, and
+        `files` holds their digests. Returns file name -> path of what was written.
+        """
+        paths = {name: places.join(folder, name) for name in (SUBMISSION, PROBABILITIES, RECORD)}
+        places.remove(paths[RECORD])
+        if self.rows == "test":
+            write_submission(paths[SUBMISSION], self.ids, self.answers)
+        else:
+            places.remove(paths.pop(SUBMISSION))
+        tables.write(paths[PROBABILITIES], self.table)
+        self.files = {n: places.file_digest(path) for n, path in paths.items() if n != RECORD}
+        places.write_bytes(paths[RECORD], self.to_json())
+        return paths

@@ -1,0 +1,71 @@
+"""Weights of the members, fitted to out-of-fold predictions for the score that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ensembles.errors import BadInput, nearest
+from ensembles.scores import metrics, scorers
+from ensembles.weights.compass import compass_weights
+from ensembles.weights.greedy import greedy_weights
+from ensembles.weights.line_search import line_search_weights
+from ensembles.weights.simplex import log_loss_weights
+from ensembles.weights.stack import Stack, stack
+
+
+@dataclass
+class Fit:
+    """weights: (M,) float64 >= 0, sum 1. gap: certified distance from the optimum (log-loss)."""
+
+    weights: np.ndarray
+    gap: float | None
+
+
+def fit_weights(probabilities: np.ndarray, labels: np.ndarray, objective: str) -> Fit:
+    """Weights over the simplex for (M, N, K) probabilities and (N,) labels.
+
+    objective: a name or alias of `metrics.METRICS`. Of log-loss the exact optimum, certified; of a
+    metric of decisions what exact line searches reach from the weights of greedy selection, so
+    never worse than those; of any other metric of probabilities what a compass search reaches from
+    the log-loss weights, so never worse than those (all on these rows).
+    Raises BadInput for another name.
+    """
+    objective = metrics.canonical(objective)
+    if objective not in metrics.METRICS:
+        raise BadInput(
+            f"objective: {objective!r}, but must be one of {', '.join(metrics.METRICS)}."
+            f"{nearest(objective, metrics.METRICS)}"
+        )
+    return fit_stack(stack(probabilities, labels), objective)
+
+
+def fit_stack(stack: Stack, objective: str, ridge: float = 0.0) -> Fit:
+    """As `fit_weights`. ridge: see `simplex.log_loss_weights`."""
+    metric = metrics.named(objective)
+    if metric.takes == "decisions":
+        start = greedy_weights(stack, metric.name)[0]
+        return Fit(line_search_weights(stack, metric.name, [start]), None)
+    solved = log_loss_weights(stack.true, ridge=ridge)
+    if metric.convex:
+        return Fit(solved.weights, solved.gap)
+    return Fit(compass_weights(stack, metric, solved.weights), None)
+
+
+def solo_scores(stack: Stack, objective: str) -> np.ndarray:
+    """(M,) each member's own score, higher is better: log-loss with its sign turned."""
+    metric = metrics.named(objective)
+    if metric.convex:
+        return np.log(stack.true).mean(axis=1)
+    if metric.takes == "decisions":
+        truth, guesses = stack.meaning(stack.labels), stack.meaning(stack.favourites)
+        counts = (scorers.confusion(truth, guess, stack.n_values) for guess in guesses)
+        return metric.sign * np.array([metric.of_counts(own) for own in counts])
+    own = (metric.score(stack.labels, p, stack.values) for p in stack.probabilities)
+    return metric.sign * np.array(list(own))
+
+
+def best_member(stack: Stack, objective: str) -> int:
+    """The member best in `objective` alone, the first of equals."""
+    return int(solo_scores(stack, objective).argmax())

@@ -1,0 +1,87 @@
+"""The aligned OOF predictions of all members as arrays, with what every fit would derive anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ensembles.rules import pools
+from ensembles.scores.by_part import by_value
+from ensembles.weights.simplex import true_class_probabilities
+
+
+@dataclass
+class Stack:
+    """probabilities: (M, N, K) float32. labels: (N,) int. true: (M, N) float64, each member's
+    probability of the true class, >= 1e-15. values: (K,) int where one target of several is to be
+    predicted, the target's value that each class means. Then `true` is the probability of the true
+    value; None: every class for itself.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    true: np.ndarray
+    values: np.ndarray | None = None
+
+    @property
+    def n_members(self) -> int:
+        return len(self.probabilities)
+
+    @property
+    def n_classes(self) -> int:
+        return self.probabilities.shape[2]
+
+    @property
+    def n_values(self) -> int:
+        return self.n_classes if self.values is None else int(self.values.max()) + 1
+
+    @cached_property
+    def favourites(self) -> np.ndarray:
+        """(M, N) int16, each member's most probable class."""
+        return np.stack([own.argmax(axis=1) for own in self.probabilities]).astype(np.int16)
+
+    @cached_property
+    def logs(self) -> np.ndarray:
+        """(M, N, K) float32 log-probabilities (`pools.log`) less their mean over the classes.
+
+        A constant a row changes no softmax; around its mean float32 sums keep more digits.
+        """
+        logs = pools.log(self.probabilities)
+        logs -= logs.mean(axis=2, keepdims=True)
+        return logs
+
+    def meaning(self, classes: np.ndarray) -> np.ndarray:
+        """The values that classes mean."""
+        return classes if self.values is None else self.values[classes]
+
+    def take(self, rows: np.ndarray) -> Stack:
+        """The given rows only (indices or mask)."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return self._part(self.labels[rows], rows, axis=1)
+
+    def members(self, chosen: np.ndarray) -> Stack:
+        """The given members only (indices)."""
+        return self._part(self.labels, chosen, axis=0)
+
+    def _part(self, labels: np.ndarray, chosen: np.ndarray, axis: int) -> Stack:
+        """With all that has been derived so far."""
+        probabilities, true = (np.take(a, chosen, axis) for a in (self.probabilities, self.true))
+        part = Stack(probabilities, labels, true, self.values)
+        for derived in {"favourites", "logs"} & vars(self).keys():
+            setattr(part, derived, np.take(getattr(self, derived), chosen, axis))
+        return part
+
+
+def stack(probabilities: np.ndarray, labels: np.ndarray, values: np.ndarray | None = None) -> Stack:
+    """From (M, N, K) probabilities and (N,) labels; values: see `Stack`."""
+    # rows chosen as p[:, rows] lie member beside member: every pass over one of them would be slow
+    probabilities = np.ascontiguousarray(probabilities)
+    labels = np.asarray(labels, np.intp)
+    if values is None:
+        true = true_class_probabilities(probabilities, labels)
+    else:
+        sums = np.stack([by_value(member, values) for member in probabilities])
+        true = true_class_probabilities(sums, values[labels])
+    return Stack(probabilities, labels, true, values)

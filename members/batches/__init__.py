@@ -1,0 +1,1 @@
+"""From decoded photographs to batches: statistics, sampling, mixing, loading."""

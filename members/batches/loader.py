@@ -1,0 +1,141 @@
+"""The batches of an epoch, read and varied.
+
+Every random number comes from (seed, purpose, epoch, place in the epoch), so an epoch is the same
+whatever ran before it in this process and however many loader workers prepare it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from members.batches.photos import Photos
+from members.pixels.augment import compiled
+from members.recipe.blocks import Statistics
+from members.recipe.chains import Chain
+
+# What a random number is for; part of its seed, so that no two purposes share a sequence.
+WEIGHTS, ORDER, VARY, NOISE, NETWORK, MIX = range(6)
+
+
+def derived_seed(seed: int, *key: int) -> int:
+    """A 64-bit seed for `key`, statistically independent of every other key's."""
+    words = np.random.SeedSequence((seed, *key)).generate_state(2)
+    return int(words[0]) << 32 | int(words[1])
+
+
+def in_batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """`order` cut into pieces of `batch_size`; the last may be smaller.
+
+    A single photo left over joins the batch before it: batch norm has no statistics of one.
+    """
+    pieces = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    if batch_size > 1 and len(pieces) > 1 and len(pieces[-1]) == 1:
+        pieces[-2:] = [np.concatenate(pieces[-2:])]
+    return pieces
+
+
+def in_steps(order: np.ndarray, batch_size: int, accumulate: int) -> list[list[np.ndarray]]:
+    """The batches of each optimiser step: `accumulate` of them, fewer in the last.
+
+    Together they hold the photos of one batch of `accumulate * batch_size`.
+    """
+    return [in_batches(rows, batch_size) for rows in in_batches(order, batch_size * accumulate)]
+
+
+Batch = tuple[int, np.ndarray, np.ndarray]  # epoch, places of its photos in the epoch, rows
+Places = np.ndarray | slice
+
+
+class _Reader(Dataset):
+    """Batch -> (pixels (B, h, w, 3) uint8, labels (B,) int64 or empty), varied by the chain."""
+
+    def __init__(self, photos: Photos, chain: Chain | None, seed: int):
+        self.photos, self.chain, self.seed = photos, chain, seed
+        self.vary = compiled(chain) if chain else None
+
+    def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        epoch, places, rows = batch
+        pixels = self.photos.read(rows)
+        if self.vary:
+            for i, (photo, place) in enumerate(zip(pixels, places, strict=True)):
+                pixels[i] = self.vary(photo, derived_seed(self.seed, VARY, epoch, int(place)))
+        labels = self.photos.labels
+        own = np.empty(0, np.int64) if labels is None else np.asarray(labels)[rows]
+        return torch.from_numpy(pixels), torch.from_numpy(own.astype(np.int64))
+
+
+def _quiet_worker(worker: int) -> None:
+    """One process, one thread: OpenCV's pool does not survive a fork, and would compete."""
+    import cv2
+
+    cv2.setNumThreads(0)
+
+
+class Loader:
+    """Batches of `photos`, read and varied in this process or by `workers` others.
+
+    chain: what to do to training photos; None: nothing (validation, prediction).
+    """
+
+    def __init__(
+        self, photos: Photos, chain: Chain | None = None, *, seed: int = 0, workers: int = 0
+    ):
+        self._reader = _Reader(photos, chain, seed)
+        self._plan: list[Batch] = []
+        self._processes = None
+        if workers:
+            self._processes = DataLoader(
+                self._reader,
+                batch_size=None,  # an item is a whole batch
+                sampler=self._plan,
+                num_workers=workers,
+                persistent_workers=True,
+                pin_memory=torch.cuda.is_available(),
+                worker_init_fn=_quiet_worker,
+                generator=torch.Generator(),  # else it would draw from the network's generator
+            )
+
+    def batches(
+        self, pieces: list[np.ndarray], epoch: int = 0, parts: Sequence[Places] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One (pixels, labels) for each piece of `in_batches`, in order.
+
+        parts: places in each piece, where only some of it is to be read. A photo is varied by its
+        place in the epoch, whichever process reads it.
+        """
+        starts = np.cumsum([0, *map(len, pieces)])
+        self._plan[:] = [
+            (epoch, start + np.arange(len(rows))[part], rows[part])
+            for start, rows, part in zip(
+                starts, pieces, parts or [slice(None)] * len(pieces), strict=False
+            )
+        ]
+        if self._processes is not None:
+            return iter(self._processes)
+        return map(self._reader.__getitem__, self._plan)
+
+
+def to_input(pixels: Tensor, statistics: Statistics, *, channels_last: bool) -> Tensor:
+    """(B, h, w, 3) uint8 on any device -> (B, 3, h, w) float32, normalised."""
+    mean = torch.tensor(statistics.mean, device=pixels.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor(statistics.std, device=pixels.device).view(1, 3, 1, 1) * 255
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    x = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
+    return x.sub_(mean).div_(std)
+
+
+def add_noise(
+    x: Tensor, std: float, seed: int, n: int | None = None, part: Places = slice(None)
+) -> Tensor:
+    """`x` plus Gaussian noise drawn from `seed`, in place.
+
+    n, part: where `x` is but the photos at `part` of n, whose noise is drawn together.
+    """
+    generator = torch.Generator(x.device).manual_seed(seed)
+    shape = (len(x) if n is None else n, *x.shape[1:])
+    return x.add_(torch.randn(shape, device=x.device, generator=generator)[part], alpha=std)

@@ -1,0 +1,41 @@
+"""Decoded photographs in memory, with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Photos:
+    """Photographs of one size, with labels where they are known.
+
+    pixels: (M, h, w, 3) uint8; an array or a memory map, never copied as a whole.
+    labels: (N,) int64, or None.
+    rows: (N,) int64, which of the M pictures these are; None: all, N = M.
+    columns: name -> (N,) str, what sampling and mixing may ask for (members/data/columns.py).
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.pixels) if self.rows is None else len(self.rows)
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Photos:
+        """The photographs at `rows`, in that order; repeats are allowed."""
+        rows = np.asarray(rows, np.int64)
+        return Photos(
+            self.pixels,
+            None if self.labels is None else np.asarray(self.labels)[rows],
+            rows if self.rows is None else self.rows[rows],
+            {name: values[rows] for name, values in self.columns.items()},
+        )
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Pixels at `rows`: (len(rows), h, w, 3) uint8, a copy."""
+        return self.pixels[rows if self.rows is None else self.rows[rows]]

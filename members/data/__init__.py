@@ -1,0 +1,1 @@
+"""From files and lists to a table of photographs with labels, groups and folds."""

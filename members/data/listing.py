@@ -1,0 +1,147 @@
+"""Reading lists of photographs and folders of them; the table that every layout ends in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from members.data.codec import Codec
+from members.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """Labelled photographs: the table, its codec, and warnings a person should see."""
+
+    frame: pd.DataFrame
+    codec: Codec
+    notes: list[str] = field(default_factory=list)
+
+
+def build(
+    codec: Codec,
+    image_id: Sequence[str],
+    path: Sequence[str | os.PathLike],
+    group: Sequence[str],
+    targets: dict[str, np.ndarray] | None = None,
+) -> pd.DataFrame:
+    """The table of the module's docstring. Without `targets` every label is unknown (-1)."""
+    import pandas as pd
+
+    unknown = np.full(len(image_id), -1, dtype=np.int16)
+    targets = targets if targets is not None else dict.fromkeys(codec.targets, unknown)
+    columns: dict[str, object] = {
+        "image_id": pd.Series(list(image_id), dtype="str"),
+        "path": pd.Series([os.path.abspath(p) for p in path], dtype="str"),  # noqa: PTH100
+        "group": pd.Series(list(group), dtype="str"),
+        "label": codec.encode(targets),
+    }
+    for name in codec.targets:
+        if name != "label":
+            columns[name] = np.asarray(targets[name], dtype=np.int16)
+    return pd.DataFrame(columns)
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_csv(
+        file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True
+    )
+
+
+def _read_parquet(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(file)
+
+
+READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}
+
+
+def read_file(file: Path, required: Sequence[str]) -> pd.DataFrame:
+    """A CSV (every cell a text, as written) or Parquet file that has the columns `required`."""
+    if not file.is_file():
+        what = "is a folder" if file.is_dir() else "no such file"
+        raise BadInput(f"{file}: {what}. Expected a file with the columns {', '.join(required)}.")
+    reader = READERS.get(file.suffix.lower())
+    if reader is None:
+        raise BadInput(f"{file}: cannot read {file.suffix!r}. Allowed: {', '.join(READERS)}.")
+    try:
+        found = reader(file)
+    except (ValueError, OSError) as error:  # pandas and pyarrow errors are ValueErrors
+        raise BadInput(f"{file}: not a readable {file.suffix[1:]} file ({error}).") from error
+    found.columns = [str(column).strip() for column in found.columns]
+    problems = [
+        f"{file}: no column {name!r}; the columns are {', '.join(found.columns)}. "
+        f"Expected {', '.join(required)}.{nearest(name, found.columns)}"
+        for name in required
+        if name not in found
+    ]
+    if problems:
+        raise BadInput(problems)
+    return found
+
+
+def photos_in(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the photos in a folder, sorted, and of what else lies there; hidden files left out.
+
+    Hidden means a leading dot: macOS writes a `._mask1.jpg` beside each `mask1.jpg`.
+    """
+    photos, others = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            photo = entry.name.lower().endswith(SUFFIXES) and entry.is_file()
+            (photos if photo else others).append(entry.name)
+    return sorted(photos), sorted(others)
+
+
+def require_folder(folder: Path, expected: str) -> None:
+    """Raise BadInput that names what was `expected` where there is no such folder."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "no such folder"
+        raise BadInput(f"{folder}: {what}. Expected {expected}.")
+
+
+def missing_photos(
+    file: Path, names: Sequence[str], paths: Iterable[Path], hint: str = ""
+) -> list[str]:
+    """At most one problem: the rows whose photo is not on disk."""
+    lost = [
+        name or "(empty path)"
+        for name, path in zip(names, paths, strict=True)
+        if not name or not path.is_file()
+    ]
+    if not lost:
+        return []
+    return [f"{file}: {len(lost)} of {len(names)} photos are missing: {some(lost)}. {hint}".strip()]
+
+
+def repeated(file: Path, column: str, ids: Sequence[str]) -> list[str]:
+    """At most one problem: ids that occur more than once."""
+    seen: set[str] = set()
+    again = sorted({i for i in ids if i in seen or seen.add(i)})
+    if not again:
+        return []
+    return [
+        f"{file}: {len(again)} values of {column} occur more than once: {some(again)}. "
+        "Each photo must have one row and an id of its own."
+    ]
+
+
+def some(names: Sequence[str], count: int = 3) -> str:
+    """`a, b, c and 12 more`."""
+    shown = ", ".join(str(name) for name in names[:count])
+    return shown + (f" and {len(names) - count} more" if len(names) > count else "")

@@ -1,0 +1,74 @@
+"""Folds that somebody else chose: a column of a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from members.data.folds import require_whole_groups
+from members.data.listing import read_file, some
+from members.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEYS = ("image_id", "path", "group")  # what a row of the file may be about, the first that is there
+
+
+def read(frame: pd.DataFrame, file: str | os.PathLike, column: str = "fold") -> np.ndarray:
+    """Folds (N,) int16 of the rows of `frame`, from the CSV or Parquet `file`.
+
+    The file has `column`, and `image_id`, `path` (of the photo, or the profile's folder as in
+    train.csv) or `group`. Values are 0..k-1, each used; -1 or nothing for what is trained on by all
+    and validated by none. Raises BadInput for a missing row, a value that is no fold, an empty
+    fold, or a group in two folds.
+    """
+    file = Path(file)
+    found = read_file(file, required=(column,))
+    key = next((name for name in KEYS if name in found), None)
+    if key is None:
+        raise BadInput(f"{file}: no column {', '.join(KEYS)} says whose fold it is.")
+    values = {
+        str(name).strip(): _number(value)
+        for name, value in zip(found[key], found[column], strict=True)
+    }
+    wrong = [name for name, value in values.items() if value is None]
+    if wrong:
+        raise BadInput(
+            f"{file}: {len(wrong)} values of {column} are no fold ({key} {some(wrong)}). "
+            "Allowed: 0, 1, ..., and -1 or nothing for what is never held out."
+        )
+    a_photo_s = not {*frame["image_id"]}.isdisjoint(values)
+    about_photos = key == "image_id" or (key == "path" and a_photo_s)
+    names = frame["image_id" if about_photos else "group"].tolist()
+    lost = [name for name in dict.fromkeys(names) if name not in values]
+    if lost:
+        raise BadInput(
+            f"{file}: {len(lost)} of {len({*names})} {key} values have no row: {some(lost)}."
+            f"{nearest(lost[0], values)}"
+        )
+    fold = np.array([values[name] for name in names], np.int16)
+    empty = sorted(set(range(fold.max(initial=-1) + 1)) - {*fold.tolist()})
+    if empty:
+        raise BadInput(
+            f"{file}: {column} goes to {fold.max()}, but no photo has fold {some(empty)}. "
+            "Number the folds from 0 without gaps."
+        )
+    if (fold == 0).all():
+        raise BadInput(f"{file}: every photo has fold 0, so its model would have nothing to learn.")
+    require_whole_groups(frame, fold)
+    return fold
+
+
+def _number(value: object) -> int | None:
+    """A fold from a cell; None where it is none."""
+    try:
+        number = float(str(value).strip() or -1)
+    except ValueError:
+        return None
+    if np.isnan(number):  # an empty cell of a Parquet file
+        return -1
+    return int(number) if number.is_integer() and -1 <= number < 2**15 else None

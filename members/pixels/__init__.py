@@ -1,0 +1,1 @@
+"""From image files to arrays: decoding, scanning, cropping, caching, augmenting."""

@@ -1,0 +1,100 @@
+"""The decoded photographs of one size, kept in a file that every process maps into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from members import files
+from members.errors import BadInput
+from members.files import Progress
+from members.pixels.crop import Pair, crop_and_resize, fits, too_small, value_problems
+from members.pixels.decode import decode
+
+# raise it whenever decode.py or crop.py give other pixels of the same photo: it names the cache
+VERSION = 1
+
+
+def pixels(
+    paths: Sequence[str | os.PathLike],
+    digests: Sequence[str],
+    *,
+    size: tuple[int, int],
+    crop: Pair | None,
+    folder: str | os.PathLike,
+    progress: Progress | None = None,
+) -> np.memmap:
+    """All photos, cropped at the centre and resized: (N, h, w, 3) uint8 RGB, read-only, on disk.
+
+    `size`: (h, w). `crop`: (h, w) taken from the centre first; a value up to 1 is a fraction of
+    the photo's side, above 1 it is pixels. Shrinking averages areas, enlarging is linear.
+    The file in `folder` is named after the digests, size and crop: the first call decodes, every
+    other only opens it. Processes that call at once wait for one of them.
+    Raises BadInput for unreadable photos, a crop larger than a photo, or too little disk.
+    """
+    folder = Path(folder)
+    _require_request(paths, digests, size, crop)
+    shape = (len(paths), int(size[0]), int(size[1]), 3)
+    crop = tuple(float(side) for side in crop) if crop is not None else None
+    key = json.dumps([VERSION, shape, crop, list(digests)])
+    name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    file = folder / f"{shape[1]}x{shape[2]}-{name}.npy"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        with files.locked(file.with_suffix(".lock")):
+            if not file.exists():
+                files.remove_unfinished(folder, file.name)
+                _build(file, paths, shape, crop, progress)
+    return np.load(file, mmap_mode="r")
+
+
+def _require_request(paths, digests, size, crop) -> None:
+    problems = value_problems(crop)
+    if len(size) != 2 or not all(int(side) == side and side >= 1 for side in size):
+        problems.append(f"image_size: {size!r}, but must be [height, width] in whole pixels.")
+    if len(paths) != len(digests):
+        problems.append(f"pixels: {len(paths)} paths, but {len(digests)} digests.")
+    if not len(paths):
+        problems.append("pixels: no photos.")
+    if problems:
+        raise BadInput(problems)
+
+
+def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
+    needed = int(np.prod(shape)) + 4096
+    free = shutil.disk_usage(file.parent).free
+    if needed > free:
+        raise BadInput(
+            f"{file.parent}: {needed / 2**30:.1f} GiB are needed for {shape[0]} photos of "
+            f"{shape[1]}x{shape[2]}, but {free / 2**30:.1f} GiB are free. "
+            "Make room or choose a smaller image_size."
+        )
+    problems: list[str] = []
+    small: list[tuple[str, int, int]] = []
+    with files.replacing(file) as work:
+        out = np.lib.format.open_memmap(work, mode="w+", dtype=np.uint8, shape=shape)
+
+        def fill(row: int) -> None:
+            try:
+                photo = decode(paths[row])
+            except BadInput as error:
+                problems.extend(error.problems)
+                return
+            if crop is not None and not fits(photo.shape[:2], crop):
+                small.append((str(paths[row]), *photo.shape[:2]))
+                return
+            out[row] = crop_and_resize(photo, shape[1:3], crop)
+
+        for done, _ in enumerate(files.in_threads(fill, range(len(paths))), start=1):
+            if progress:
+                progress(done, len(paths))
+        if problems or small:
+            more = [f"... and {len(problems) - 10} more photos."] if len(problems) > 10 else []
+            raise BadInput(sorted(problems)[:10] + more + too_small(sorted(small), crop))
+        out.flush()

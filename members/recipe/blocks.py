@@ -1,0 +1,76 @@
+"""The parts of a recipe that have keys of their own."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Statistics(Block):
+    """Mean and standard deviation of red, green, blue on the scale 0..1."""
+
+    mean: tuple[float, float, float] = Field(description="of red, green, blue")
+    std: tuple[float, float, float] = Field(description="of red, green, blue, each above 0")
+
+    @field_validator("std")
+    @classmethod
+    def _positive(cls, std: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(std) <= 0:
+            raise ValueError(f"each standard deviation must be above 0, got {list(std)}")
+        return std
+
+
+NAMED_STATISTICS = {
+    "imagenet": Statistics(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    # of the competition's photos: as they are, and with the background removed
+    "profiles": Statistics(mean=(0.548, 0.504, 0.479), std=(0.237, 0.247, 0.246)),
+    "profiles_no_background": Statistics(
+        mean=(0.2063, 0.1772, 0.1677), std=(0.3497, 0.3085, 0.2971)
+    ),
+    "profiles_no_background_eval": Statistics(
+        mean=(0.2068, 0.1634, 0.1573), std=(0.3504, 0.2890, 0.2772)
+    ),
+}
+
+
+class Balance(Block):
+    """Draw training photos so that each value of a column is seen equally often."""
+
+    balance: str = Field(description="class, a target (mask, gender, age, label), or age_group")
+
+
+class Mixing(Block):
+    """Train on pairs of photos made into one: see members/batches/mixing.py."""
+
+    kind: Literal["mixup", "cutmix", "half_face"] = Field(
+        description="mixup: a weighted mean. cutmix: a rectangle of the other. half_face: the left "
+        "half of one, the right half of the other"
+    )
+    probability: float = Field(1.0, gt=0, le=1, description="of each batch to be mixed")
+    last_epoch: int | None = Field(None, ge=1, description="later epochs are plain; null: none is")
+    alpha: float = Field(
+        1.0, gt=0, description="shares are drawn from Beta(alpha, alpha); half_face has one half"
+    )
+    partners: Literal["random"] | dict[str, tuple[str, ...]] = Field(
+        "random",
+        description="the other photo: any of the batch, or of a pool of rare ones, e.g. "
+        '{age: [">=60"]} or {age_group: ["55-59", ">=60"]}',
+    )
+
+    @field_validator("partners", mode="before")
+    @classmethod
+    def _pool(cls, partners: Any) -> Any:
+        if not isinstance(partners, dict):
+            return partners
+        if len(partners) != 1:
+            raise ValueError(f'one column, e.g. {{age: [">=60"]}}; got {partners!r}')
+        ((column, names),) = partners.items()
+        names = names if isinstance(names, list | tuple) else [names]
+        if not names:
+            raise ValueError(f"partners.{column}: an empty pool; name at least one value")
+        return {column: [str(name) for name in names]}

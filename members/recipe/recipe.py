@@ -1,0 +1,310 @@
+"""A recipe: everything that decides how one network is trained, with its defaults.
+
+    recipe = Recipe(model="efficientnet_b3", image_size=[300, 300], loss="focal")
+
+`Recipe` imports neither torch nor timm, so that a spec is read in a blink. It refuses what it can
+tell from the values alone; members/training/check.py finds what the libraries know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from members.errors import nearest
+from members.recipe.blocks import NAMED_STATISTICS, Balance, Block, Mixing, Statistics
+from members.recipe.chains import CHAINS
+
+LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
+MIN_SIDE, MAX_SIDE = 8, 4096
+NORMALIZATIONS = (*NAMED_STATISTICS, "model", "computed")
+
+
+class Recipe(Block):
+    """How to train one network. Sizes are [height, width]; rates are per optimiser step."""
+
+    # the network
+    model: str = Field(
+        description="a timm model, e.g. efficientnet_b3; with a tag (swin_large_patch4_window12_384"
+        ".ms_in22k) the tag says which published weights `pretrained: true` loads"
+    )
+    pretrained: bool | str = Field(
+        False,
+        description="false: random start. true: timm's published weights (needs the internet or "
+        "a filled cache). A path to .safetensors/.pth. package:NAME: the weights file that an "
+        "installed package carries",
+    )
+    freeze: str | None = Field(
+        None,
+        description="what does not learn: backbone (all but the head), or a block, e.g. layer2 or "
+        "blocks.3, and all before it; null: nothing",
+    )
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description="before the last layer; null: the network's own default"
+    )
+    drop_path: float | None = Field(
+        None, ge=0, lt=1, description="stochastic depth; null: the network's own default"
+    )
+
+    # the photographs
+    image_size: tuple[int, int] = Field(
+        (224, 224), description="[height, width] that the network sees; a number is a square"
+    )
+    crop: tuple[float, float] | None = Field(
+        None,
+        description="centre crop [height, width] before the resize: fractions of the photo where "
+        "<= 1, else pixels; null: what the augmentation chain asks for",
+    )
+    augmentation: str | tuple[dict[str, dict[str, Any]], ...] = Field(
+        "base",
+        description="what training does to photos. A chain by name: "
+        + ", ".join(CHAINS)
+        + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}]",
+    )
+    views: tuple[Literal["plain", "flip", "crops"], ...] = Field(
+        ("plain",),
+        min_length=1,
+        description="what predictions are the mean of: plain, flip (left and right swapped), crops "
+        "(the four corners and the middle, nine tenths of each side, at full size again)",
+    )
+    normalize: str | Statistics = Field(
+        "imagenet",
+        description=", ".join(NAMED_STATISTICS)
+        + "; model (what timm states for it); computed (from the training part of each fold); or "
+        "{mean, std}",
+    )
+    test_normalize: str | Statistics | None = Field(
+        None, description="for the photos to predict, where they look different; null: the same"
+    )
+
+    sampling: Literal["shuffle"] | Balance = Field(
+        "shuffle",
+        description="shuffle: each training photo once an epoch; {balance: COLUMN}: drawn with "
+        "replacement, each value of class, a target or age_group equally often",
+    )
+    mixing: Mixing | None = Field(
+        None, description="{kind: mixup | cutmix | half_face, probability, last_epoch, partners}"
+    )
+
+    # the training
+    epochs: int = Field(10, ge=1, description="passes over the training part, at most")
+    batch_size: int = Field(32, ge=1, description="photos a batch")
+    validation_batch_size: int | None = Field(
+        None, ge=1, description="photos at once without gradients; null: twice batch_size"
+    )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="batches per optimiser step. Without batch norm the same update as one large "
+        "batch; the f1 part of a loss still counts over each batch of batch_size",
+    )
+    optimizer: str = Field("adamw", description="any optimiser that timm knows by name")
+    optimizer_args: dict[str, Any] = Field(
+        {}, description="passed on to it, e.g. {momentum: 0.8} or {betas: [0.9, 0.95]}"
+    )
+    lr: float = Field(1e-3, gt=0, description="peak learning rate")
+    weight_decay: float = Field(0.01, ge=0, description="not applied to biases and norm layers")
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="lr times this for each block further from the head, e.g. 0.8"
+    )
+    clip_grad_norm: float | None = Field(None, gt=0, description="null: gradients as they come")
+    schedule: Literal["cosine", "step", "milestones", "plateau", "constant"] = Field(
+        "cosine",
+        description="cosine falls to min_lr; the others multiply by gamma: step every step_epochs, "
+        "milestones after those epochs, plateau after plateau_epochs without a better metric",
+    )
+    warmup_epochs: float = Field(
+        0, ge=0, description="linear rise to lr, in epochs or parts of one"
+    )
+    step_epochs: int = Field(4, ge=1, description="schedule: step only")
+    milestones: tuple[int, ...] = Field(
+        (), description="e.g. [10, 20, 25]; with gamma: 0.1 the rate is divided by 10 after each"
+    )
+    plateau_epochs: int = Field(2, ge=1, description="schedule: plateau only")
+    gamma: float = Field(
+        0.5, gt=0, le=1, description="factor of each fall of the rate: step, milestones, plateau"
+    )
+    min_lr: float = Field(0.0, ge=0, description="no schedule goes below it after the warm-up")
+
+    # the loss
+    loss: str | dict[str, float] = Field(
+        "cross_entropy",
+        description=", ".join(LOSSES) + ", or a weighted sum of them: {f1: 1, cross_entropy: 1}; "
+        "f1 is one minus the soft macro F1, over as many classes as the data has",
+    )
+    smoothing: float = Field(
+        0.1, ge=0, lt=1, description="label_smoothing only; 0 is the same as cross_entropy"
+    )
+    focal_gamma: float = Field(2.0, ge=0, description="focal only; 0 is cross_entropy")
+    class_weights: Literal["balanced"] | tuple[float, ...] | None = Field(
+        None,
+        description="how much each class counts in the loss: one number a class, or balanced "
+        "(inverse to its photos in the training part); null: all alike",
+    )
+
+    # which weights are kept, and when to stop
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="validate and keep a running mean of the weights instead of the last ones, "
+        "e.g. 0.999: about the last 1000 steps; null: the weights themselves",
+    )
+    metric: str = Field(
+        "macro_f1",
+        description="on the validation part; decides the best epoch. loss (its own), macro_f1, "
+        "accuracy, or another metric that `fit` is given",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a better one; null: never"
+    )
+    select: Literal["best", "last", "common_epoch"] = Field(
+        "best",
+        description="whose weights predict. best: of each fold its own best epoch, chosen on the "
+        "rows that its OOF score is of, which flatters that score a little. last: nothing is "
+        "chosen. common_epoch: one for all folds and seeds, the best of their mean curve; until "
+        "it is known, and after, the disk holds every epoch's weights and probabilities",
+    )
+    submissions_above: float | None = Field(
+        None,
+        description="every epoch whose metric is at least this (loss: at most) keeps its weights "
+        "and a pair of submissions, hard labels and soft probabilities, in units/.../epochs/",
+    )
+
+    # the machine
+    mixed_precision: Literal["auto", "off", "bf16", "fp16"] = Field(
+        "auto", description="auto: bf16, else fp16, on a GPU; off on a CPU"
+    )
+    channels_last: bool = Field(
+        True, description="memory order of the pictures; 1.1-1.7 times faster for convolutions"
+    )
+
+    compile: bool = Field(
+        False,
+        description="torch.compile for the training steps: a minute or more before the first, each "
+        "of them faster; needs a C++ compiler",
+    )
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _square(cls, size: Any) -> Any:
+        return (size, size) if isinstance(size, int) and not isinstance(size, bool) else size
+
+    @field_validator("image_size")
+    @classmethod
+    def _sides(cls, size: tuple[int, int]) -> tuple[int, int]:
+        if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
+            raise ValueError(
+                f"[height, width] in pixels, each {MIN_SIDE} to {MAX_SIDE}; got {list(size)}"
+            )
+        return size
+
+    @field_validator("crop")
+    @classmethod
+    def _crop_sides(cls, crop: tuple[float, float] | None) -> tuple[float, float] | None:
+        for side in crop or ():
+            if side <= 0 or (side > 1 and side != int(side)):
+                raise ValueError(
+                    "[height, width], each a fraction of the photo (above 0, at most 1) or a whole "
+                    f"number of pixels; got {list(crop)}"
+                )
+        return crop
+
+    @field_validator("augmentation", mode="before")
+    @classmethod
+    def _known_chain(cls, chain: Any) -> Any:
+        if isinstance(chain, str):
+            return _known("augmentation", chain, CHAINS, also="or a list of transforms")
+        if not isinstance(chain, list | tuple):
+            raise ValueError(f"the name of a chain, or a list of transforms; got {chain!r}")
+        steps = []
+        for step in chain:
+            step = {step: {}} if isinstance(step, str) else step
+            if not isinstance(step, dict) or len(step) != 1:
+                raise ValueError(
+                    "each transform is a name, or one name with its arguments: "
+                    f"{{GaussNoise: {{p: 0.3}}}}; got {step!r}"
+                )
+            steps.append({name: arguments or {} for name, arguments in step.items()})
+        return steps
+
+    @field_validator("views")
+    @classmethod
+    def _each_once(cls, views: tuple[str, ...]) -> tuple[str, ...]:
+        if len({*views}) < len(views):
+            raise ValueError(f"each view once, got {list(views)}")
+        return views
+
+    @field_validator("loss")
+    @classmethod
+    def _known_loss(cls, loss: str | dict[str, float]) -> str | dict[str, float]:
+        for name in [loss] if isinstance(loss, str) else loss:
+            _known("loss", name, LOSSES, also="or a weighted sum: {f1: 1, cross_entropy: 1}")
+        if not isinstance(loss, str) and not (loss and min(loss.values()) > 0):
+            raise ValueError(f"a weighted sum needs factors above 0, got {loss}")
+        return loss
+
+    @field_validator("sampling", mode="before")
+    @classmethod
+    def _known_sampling(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            _known("sampling", value, ("shuffle",), also="or {balance: class | age_group | TARGET}")
+        return value
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _known_weights(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            _known("choice of class weights", value, ("balanced",), also="or one number a class")
+        return value
+
+    @field_validator("class_weights")
+    @classmethod
+    def _useful_weights(cls, weights: Any) -> Any:
+        if isinstance(weights, tuple) and (not weights or min(weights) < 0 or max(weights) == 0):
+            raise ValueError(f"numbers of 0 or more, not all 0; got {list(weights)}")
+        return weights
+
+    @field_validator("normalize")
+    @classmethod
+    def _known_normalization(cls, value: str | Statistics) -> str | Statistics:
+        if isinstance(value, str):
+            _known("normalisation", value, NORMALIZATIONS, also="or {mean: [3], std: [3]}")
+        return value
+
+    @field_validator("test_normalize")
+    @classmethod
+    def _known_beforehand(cls, value: str | Statistics | None) -> str | Statistics | None:
+        if isinstance(value, str):
+            _known("normalisation", value, (*NAMED_STATISTICS, "model"), also="or {mean, std}")
+        return value
+
+    @field_validator("pretrained")
+    @classmethod
+    def _a_source(cls, value: bool | str) -> bool | str:
+        if isinstance(value, str) and value.removeprefix("package:").strip() == "":
+            raise ValueError(f"true, false, a weights file, or package:NAME; got {value!r}")
+        return value
+
+    @field_validator("milestones")
+    @classmethod
+    def _rising(cls, epochs: tuple[int, ...]) -> tuple[int, ...]:
+        if list(epochs) != sorted({*epochs}) or min(epochs, default=1) < 1:
+            raise ValueError(f"rising numbers of epochs, the first at least 1; got {list(epochs)}")
+        return epochs
+
+    @model_validator(mode="after")
+    def _learning_rates(self) -> Recipe:
+        if self.min_lr > self.lr:
+            raise ValueError(f"min_lr must be at most lr ({self.lr:g}), got {self.min_lr:g}")
+        if self.schedule == "milestones" and not self.milestones:
+            raise ValueError("schedule: milestones needs them, e.g. `milestones: [10, 20, 25]`")
+        return self
+
+
+def _known(kind: str, name: str, allowed: Any, also: str = "") -> str:
+    if name not in allowed:
+        known = " ".join([", ".join(allowed), also]).strip()
+        raise ValueError(f"{name!r} is no known {kind}.{nearest(name, allowed)} Known: {known}")
+    return name

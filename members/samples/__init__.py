@@ -1,0 +1,1 @@
+"""Photographs to try everything out: drawn people, and solar cells from a package."""

@@ -1,0 +1,1 @@
+"""Training one network on one fold, and its probabilities."""

@@ -1,0 +1,93 @@
+"""The batches of an epoch as the network takes them in: drawn, varied, mixed, divided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch import Tensor
+
+from members.batches import mixing, sampling
+from members.batches.loader import (
+    MIX,
+    NOISE,
+    ORDER,
+    Loader,
+    add_noise,
+    derived_seed,
+    in_steps,
+    to_input,
+)
+from members.batches.photos import Photos
+from members.networks import models
+from members.pixels.augment import chain_of
+from members.recipe.recipe import Recipe
+from members.training.ranks import Ranks
+
+
+class Feed:
+    """Of the training part `train`; of each batch what this rank computes, `least` photos or none.
+
+    A photo is drawn, varied and mixed by its place in the epoch, whichever rank reads it.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: Photos,
+        n_classes: int,
+        *,
+        seed: int,
+        device: str,
+        workers: int,
+        ranks: Ranks,
+        least: int,
+    ):
+        self.recipe, self.train, self.n_classes = recipe, train, n_classes
+        self.seed, self.device = seed, device
+        self.ranks, self.least = ranks, least
+        self.chain = chain_of(recipe)
+        self.statistics = models.statistics(recipe)
+        self.pool = sampling.pool(recipe, train.columns)
+        self.reader = Loader(train, self.chain, seed=seed, workers=workers)
+
+    def steps(self, epoch: int) -> list[list[np.ndarray]]:
+        """Rows of the batches of each optimiser step of `epoch` (from 0), whole."""
+        order = sampling.order(self.recipe, self.train, derived_seed(self.seed, ORDER, epoch))
+        return in_steps(order, self.recipe.batch_size, self.recipe.accumulate)
+
+    def batches(
+        self, pieces: list[np.ndarray], epoch: int
+    ) -> Iterator[tuple[Tensor, Tensor, slice]]:
+        """This rank's part of each piece (B,): input (b, 3, h, w) on the device, truth (b, K), and
+        which b of the B photos those are."""
+        recipe, device = self.recipe, self.device
+        mixes = [
+            mixing.draw(
+                recipe.mixing,
+                epoch,
+                len(rows),
+                self.pool,
+                derived_seed(self.seed, MIX, epoch, number),
+            )
+            for number, rows in enumerate(pieces)
+        ]
+        whole = list(map(mixing.rows_to_read, pieces, mixes))
+        mine = [self.ranks.part(len(rows), self.least) for rows in pieces]
+        parts = [
+            mixing.part_of(mix, len(rows), part)
+            for mix, rows, part in zip(mixes, pieces, mine, strict=True)
+        ]
+        read = self.reader.batches(whole, epoch, [places for places, _ in parts])
+        for number, (pixels, labels) in enumerate(read):
+            places, mix = parts[number]
+            x = pixels.to(device, non_blocking=True)
+            labels = labels.to(device, non_blocking=True)
+            x = to_input(x, self.statistics, channels_last=recipe.channels_last)
+            if self.chain.noise_std:
+                seed = derived_seed(self.seed, NOISE, epoch, number)
+                x = add_noise(x, self.chain.noise_std, seed, len(whole[number]), places)
+            shares = ()
+            if mix:
+                x, labels, *shares = mixing.apply(mix, x, labels)
+            yield x, mixing.shares_of(labels, self.n_classes, *shares), mine[number]

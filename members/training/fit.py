@@ -1,0 +1,131 @@
+"""Train one network, epoch by epoch, in plain PyTorch.
+
+    for epoch in fit(recipe, train, valid, n_classes=18, seed=0):
+        print(epoch.number, epoch.metrics["macro_f1"], epoch.best)
+        torch.save(epoch.state(), "state.pt")        # enough to go on from here, bit for bit
+    weights = best_weights(epoch.state())
+
+A run that goes on from a state needs no generator's state, and what else ran in the process makes
+no difference: see members/training/loop.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from members.batches import sampling
+from members.batches.photos import Photos
+from members.errors import BadInput, nearest
+from members.networks import models
+from members.recipe.recipe import Recipe
+from members.training.loop import Diverged, Epoch, State, Training, identity
+from members.training.losses import class_weights
+from members.training.metric import DEFAULT, LOSS, Metric
+from members.training.precision import precision
+from members.training.predict import require_size
+from members.training.ranks import ALONE, Ranks
+
+__all__ = ["Diverged", "Epoch", "State", "best_weights", "fit", "last_weights"]
+
+
+def best_weights(state: State) -> dict[str, torch.Tensor]:
+    """Weights of the best epoch so far, by name."""
+    return state["best_weights"]
+
+
+def last_weights(state: State) -> dict[str, torch.Tensor]:
+    """Weights of the last epoch so far, by name: the running mean where the recipe has one."""
+    return state["average"]["weights"] if state["average"] else state["model"]
+
+
+def fit(
+    recipe: Recipe,
+    train: Photos,
+    valid: Photos | None,
+    n_classes: int,
+    *,
+    seed: int,
+    device: str = "cpu",
+    loader_workers: int = 0,
+    state: State | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+    ranks: Ranks = ALONE,
+    metrics: Sequence[Metric] = DEFAULT,
+) -> Iterator[Epoch]:
+    """Yield an `Epoch` after each epoch of training, the first new one after `state`.
+
+    With `valid`, the best epoch and the early stop follow `recipe.metric`; without, the last epoch
+    is the best. `metrics`: what each epoch is scored by beside its loss, the recipe's own among
+    them unless that is `loss`; without, macro F1 and accuracy. `on_step(done, steps)` is called
+    after each optimiser step. A state whose run is over yields nothing. Several ranks
+    (members/training/ranks.py) train one network: the same call on each, with the same state; apart from
+    times each yields the same. A state does not depend on how many there were. Raises BadInput at
+    once for photos, labels, a metric or a state that do not fit, and Diverged from the epoch in
+    which the loss is no number.
+    """
+    _require_photos(recipe, train, "training part", n_classes)
+    if valid is not None:
+        _require_photos(recipe, valid, "validation part", n_classes)
+    elif recipe.schedule == "plateau":
+        raise BadInput("schedule: plateau needs a validation part to watch; use step or cosine")
+    _require_metric(recipe, metrics)
+    precision(recipe, device)
+    if recipe.normalize == "computed":
+        models.statistics(recipe)  # says what to do
+    sampling.require_columns(recipe, train)
+    weights = class_weights(recipe, train.labels, n_classes)
+    if state is not None:
+        _require_own_state(state, recipe, n_classes, seed)
+    training = Training(
+        recipe,
+        train,
+        valid,
+        n_classes,
+        weights,
+        seed,
+        device,
+        loader_workers,
+        on_step,
+        ranks,
+        metrics,
+    )
+    return training.epochs(state)
+
+
+def _require_metric(recipe: Recipe, metrics: Sequence[Metric]) -> None:
+    known = [metric.name for metric in (*metrics, LOSS)]
+    if recipe.metric not in known:
+        raise BadInput(
+            f"metric: {recipe.metric!r} is none of {', '.join(known)}."
+            f"{nearest(recipe.metric, known)} Name one of them, or give fit(metrics=) its scorer"
+        )
+
+
+def _require_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -> None:
+    if len(photos) == 0:
+        raise BadInput(f"{what}: no photographs")
+    require_size(photos, recipe, what)
+    labels = photos.labels
+    if labels is None or len(labels) != len(photos):
+        got = "no labels" if labels is None else f"{len(labels)} labels"
+        raise BadInput(f"{what}: {len(photos)} photographs need as many labels, got {got}")
+    low, high = int(np.min(labels)), int(np.max(labels))
+    if low < 0 or high >= n_classes:
+        raise BadInput(f"{what}: labels must be 0 to {n_classes - 1}, got {low} to {high}")
+
+
+def _require_own_state(state: State, recipe: Recipe, n_classes: int, seed: int) -> None:
+    mine, theirs = identity(recipe, n_classes, seed), json.loads(state["made_by"])
+    defaults = {name: field.default for name, field in Recipe.model_fields.items()}
+    differ = [key for key in sorted({*mine, *theirs}) if mine.get(key) != theirs.get(key)]
+    if differ:
+        was, now = ({**defaults, **settings} for settings in (theirs, mine))
+        raise BadInput(
+            "this state belongs to another run: "
+            + ", ".join(f"{key} was {was.get(key)!r}, is {now.get(key)!r}" for key in differ)
+            + ". Start without it, or give back what it was made with"
+        )

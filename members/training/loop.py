@@ -1,0 +1,309 @@
+"""The epochs of one training: network, optimiser, and which epoch was the best.
+
+`Training` is what members/training/fit.py drives. An epoch begins by seeding Python's, NumPy's and torch's
+generators from (seed, epoch), and the learning rate is a function of progress and history.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from members.batches import mixing
+from members.batches.loader import NETWORK, WEIGHTS, Loader, derived_seed
+from members.networks import compiling, models
+from members.networks.ema import Average
+from members.networks.freezing import train_mode
+from members.recipe.recipe import Recipe
+from members.training import losses, optim
+from members.training.feed import Feed
+from members.training.metric import LOSS, Metric
+from members.training.precision import autocast, precision
+from members.training.predict import logits, softmax
+from members.training.ranks import RaisedByAll, Ranks
+
+State = dict[str, Any]
+_LOOK_EVERY = 20  # steps between looks at the loss on a GPU, where each look waits for it
+
+
+class Diverged(RaisedByAll):
+    """Training or validation loss is no longer a finite number."""
+
+    def __init__(self, epoch: int, lr: float, loss: float = math.nan):
+        self.epoch, self.lr, self.loss = epoch, lr, loss
+        super().__init__(
+            f"the loss became {loss} in epoch {epoch} at lr {lr:g}; "
+            "try a lower lr, clip_grad_norm, or warmup_epochs"
+        )
+
+    def __reduce__(self):  # travels between processes
+        return type(self), (self.epoch, self.lr, self.loss)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to.
+
+    number: from 1.
+    metrics: epoch, train_loss, lr (of its last step), seconds (all of it), photos_per_second
+        (training only); with a validation part also loss and the metrics that `fit` was given.
+    best: no earlier epoch was as good by the recipe's metric.
+    last, reason: training is over, and why.
+    """
+
+    number: int
+    metrics: dict[str, float]
+    best: bool
+    last: bool
+    reason: str
+    _state: Callable[[], State] = field(repr=False)
+
+    def state(self) -> State:
+        """A copy, on the CPU, of everything that `fit(..., state=)` needs to go on after here.
+
+        Numbers, texts, lists, dicts and tensors only: `torch.load(weights_only=True)` reads it.
+        Call it before the next epoch begins; later it raises RuntimeError.
+        """
+        return self._state()
+
+
+def identity(recipe: Recipe, n_classes: int, seed: int) -> dict[str, Any]:
+    """What a state must agree with to be gone on from, as plain values.
+
+    Without defaults, so that a state outlives a recipe key that a later version adds.
+    """
+    settings = recipe.model_dump(mode="json", exclude_defaults=True)
+    return {**settings, "n_classes": n_classes, "seed": seed}
+
+
+class Training:
+    """The live side of a training: network, optimiser, and what the best epoch was."""
+
+    def __init__(
+        self, recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step,
+        ranks: Ranks, metrics: Sequence[Metric],
+    ):  # fmt: skip
+        self.recipe, self.train, self.valid = recipe, train, valid
+        self.n_classes, self.seed, self.device = n_classes, seed, device
+        self.class_weights = None if weights is None else weights.to(device)
+        self.workers = loader_workers
+        self.ranks = ranks
+        self.metrics = metrics
+        self.metric = next(m for m in (LOSS, *metrics) if m.name == recipe.metric)
+        self.on_step = on_step or (lambda done, steps: None)
+        self.history: list[dict[str, float]] = []
+        self.best_epoch = 0
+        self.best_weights: dict[str, torch.Tensor] = {}
+
+    def epochs(self, state: State | None) -> Iterator[Epoch]:
+        if state is not None:
+            self.history = [dict(row) for row in state["history"]]
+            self.best_epoch = state["best_epoch"]
+            if self.reason():
+                return
+        self.start(state)
+        while not self.reason():
+            row = self.epoch(len(self.history))
+            self.history.append(row)
+            if best := self.is_best(row):
+                self.best_epoch = len(self.history)
+                self.best_weights = _copy(self.kept.state_dict())
+            reason = self.reason()
+            number = len(self.history)
+            yield Epoch(
+                number, row, best, bool(reason), reason, lambda number=number: self.state(number)
+            )
+
+    def start(self, state: State | None) -> None:
+        recipe, device = self.recipe, self.device
+        torch.manual_seed(derived_seed(self.seed, WEIGHTS))
+        model = models.build(recipe, self.n_classes, pretrained=state is None).to(device)
+        if recipe.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        self.model = model
+        self.forward = compiling.compiled(model) if recipe.compile else model
+        self.optimizer = optim.create(model, recipe)
+        dtype = precision(recipe, device)
+        kind = torch.device(device).type
+        self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
+        self.feed = Feed(
+            recipe,
+            self.train,
+            self.n_classes,
+            seed=self.seed,
+            device=device,
+            workers=self.workers,
+            ranks=self.ranks,
+            # batch norm has no statistics of one
+            least=2 if any(isinstance(m, _BatchNorm) for m in model.modules()) else 1,
+        )
+        self.valid_reader = Loader(self.valid) if self.valid is not None else None
+        if state is not None:
+            model.load_state_dict(state["model"])
+            # a copy, since the optimiser goes on in the tensors that it is given
+            self.optimizer.load_state_dict(_copy(state["optimizer"]))
+            self.scaler.load_state_dict(state["scaler"])
+            self.best_weights = state["best_weights"]
+        self.average = Average(model, recipe.ema) if recipe.ema is not None else None
+        if state is not None and self.average:
+            self.average.load_state_dict(state["average"])
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept: the averaged one where there is one."""
+        return self.average.network if self.average else self.model
+
+    def epoch(self, index: int) -> dict[str, float]:
+        """Train and validate epoch `index` (from 0); its row of the history."""
+        started = time.perf_counter()
+        train_loss, lr = self.train_epoch(index)
+        trained = time.perf_counter()
+        row = {"epoch": index + 1, "train_loss": train_loss, "lr": lr}
+        if self.valid is not None:
+            row |= self.validate()
+            if not math.isfinite(row["loss"]):
+                raise Diverged(index + 1, lr, row["loss"])
+        row["seconds"] = time.perf_counter() - started
+        row["photos_per_second"] = len(self.train) / max(trained - started, 1e-9)
+        return row
+
+    def train_epoch(self, index: int) -> tuple[float, float]:
+        """Mean loss over the photos, and the last step's learning rate."""
+        recipe, device = self.recipe, self.device
+        # several ranks draw their dropout apart, the first as if it were alone
+        others = () if self.ranks.first else (self.ranks.rank,)
+        _seed_everything(derived_seed(self.seed, NETWORK, index, *others))
+        steps = self.feed.steps(index)
+        batches = self.feed.batches([rows for step in steps for rows in step], index)
+        drops = optim.plateau_drops(recipe, self.history, self.metric)
+        total = torch.zeros((), device=device)
+        look_every = _LOOK_EVERY if torch.device(device).type == "cuda" else 1
+        train_mode(self.model)
+        for step, parts in enumerate(steps):
+            lr = optim.learning_rate(recipe, index, step, len(steps), drops)
+            optim.set_learning_rate(self.optimizer, lr)
+            self.optimizer.zero_grad(set_to_none=True)
+            photos = sum(map(len, parts))
+            for rows, batch in zip(parts, batches, strict=False):
+                loss = self.batch_loss(*batch, len(rows))
+                scaled = self.scaler.scale(loss * (len(rows) / photos))
+                if scaled.requires_grad:  # not where all of the batch's photos are other ranks'
+                    scaled.backward()
+                total += loss.detach() * len(rows)
+            if (step + 1) % look_every == 0 or step + 1 == len(steps):
+                self.require_finite(total, index, lr)
+            self.update()
+            self.on_step(step + 1, len(steps))
+        self.ranks.settle(self.model, self.kept)
+        return float(total) / len(self.train), lr
+
+    def batch_loss(
+        self, x: torch.Tensor, truth: torch.Tensor, mine: slice, photos: int
+    ) -> torch.Tensor:
+        """The loss of a whole batch of `photos`, on every rank; it learns from its own alone."""
+        if len(x):
+            with autocast(self.recipe, self.device):
+                outputs = self.forward(x).float()
+        else:
+            outputs = torch.zeros_like(truth)
+        outputs, truth = self.ranks.join(outputs, truth, where=mine, n=photos)
+        return losses.loss_of(outputs, truth, self.recipe, self.class_weights)
+
+    def require_finite(self, total: torch.Tensor, index: int, lr: float) -> None:
+        if not math.isfinite(value := float(total)):
+            raise Diverged(index + 1, lr, value)
+
+    def update(self) -> None:
+        """One optimiser step with the gradients that the parts of its batch added up."""
+        self.ranks.add_up_gradients(self.model)
+        if self.recipe.clip_grad_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average:
+            self.average.update(self.model)
+
+    def validate(self) -> dict[str, float]:
+        """loss and all metrics; the loss is over the whole part at once."""
+        outputs = logits(
+            self.kept,
+            self.valid,
+            self.recipe,
+            device=self.device,
+            loader=self.valid_reader,
+            ranks=self.ranks,
+        )
+        return self.ranks.from_first(lambda: self.scored(outputs))
+
+    def scored(self, outputs: np.ndarray) -> dict[str, float]:
+        labels = np.asarray(self.valid.labels, np.int64)
+        truth = mixing.shares_of(torch.from_numpy(labels), self.n_classes)
+        weights = None if self.class_weights is None else self.class_weights.cpu()
+        loss = losses.loss_of(torch.from_numpy(outputs), truth, self.recipe, weights)
+        # as exact as may be: what is rounded may tie
+        probabilities = softmax(outputs, np.float64)
+        return {"loss": float(loss)} | {
+            metric.name: metric.score(labels, probabilities) for metric in self.metrics
+        }
+
+    def is_best(self, row: dict[str, float]) -> bool:
+        if self.valid is None or self.best_epoch == 0:
+            return True
+        name, sign = self.metric.name, self.metric.sign
+        return sign * row[name] > sign * self.history[self.best_epoch - 1][name]
+
+    def reason(self) -> str:
+        """Why training is over; empty while it goes on."""
+        done, patience = len(self.history), self.recipe.patience
+        if done >= self.recipe.epochs:
+            return f"all {self.recipe.epochs} epochs are done"
+        if patience is not None and done and done - self.best_epoch >= patience:
+            return f"no better {self.recipe.metric} since epoch {self.best_epoch}"
+        return ""
+
+    def state(self, number: int) -> State:
+        if number != len(self.history):
+            raise RuntimeError(
+                f"the state after epoch {number} is gone, epoch {len(self.history)} has run; "
+                "take epoch.state() before the next epoch begins"
+            )
+        # where the best weights are the network's own, one copy serves twice, in memory and on disk
+        shared = self.best_epoch == number and not self.average
+        return {
+            "made_by": json.dumps(identity(self.recipe, self.n_classes, self.seed)),
+            "history": [dict(row) for row in self.history],
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+            "model": self.best_weights if shared else _copy(self.model.state_dict()),
+            "optimizer": _copy(self.optimizer.state_dict()),
+            "scaler": self.scaler.state_dict(),
+            "average": _copy(self.average.state_dict()) if self.average else None,
+        }
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _copy(tree: Any) -> Any:
+    """The same nest of dicts and lists with every tensor copied to the CPU."""
+    if isinstance(tree, torch.Tensor):
+        return tree.detach().to("cpu", copy=True)
+    if isinstance(tree, dict):
+        return {key: _copy(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_copy(value) for value in tree)
+    return tree

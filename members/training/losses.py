@@ -1,0 +1,109 @@
+"""Losses by name: `LOSSES[name](logits, truth, recipe, weights) -> scalar`, smaller is better.
+
+logits: (B, K) float; truth: (B, K) float, rows sum to 1, what share of a photo is of which class
+(`mixing.shares_of`: a single 1 for a plain label, two shares for two mixed photos); weights: (K,) float,
+how much a class counts, or None for all alike.
+
+cross_entropy, focal and label_smoothing are means over the photos, so the loss of a large batch is
+the mean of its parts'. f1 is not: it counts over the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from members.errors import BadInput
+from members.recipe.recipe import Recipe
+
+Loss = Callable[[Tensor, Tensor, Recipe, Tensor | None], Tensor]
+
+
+def cross_entropy(logits: Tensor, truth: Tensor, recipe: Recipe, weights=None) -> Tensor:
+    """Minus the log of the true class's probability."""
+    return _mean(truth * -functional.log_softmax(logits, dim=1), weights)
+
+
+def label_smoothing(logits: Tensor, truth: Tensor, recipe: Recipe, weights=None) -> Tensor:
+    """Cross entropy against `1 - smoothing` for the true class plus `smoothing / K` for every one.
+
+    Szegedy et al. 2016, arXiv:1512.00567. With smoothing 0 it is cross_entropy.
+    """
+    smoothed = (1 - recipe.smoothing) * truth + recipe.smoothing / logits.shape[1]
+    return cross_entropy(logits, smoothed, recipe, weights)
+
+
+def focal(logits: Tensor, truth: Tensor, recipe: Recipe, weights=None) -> Tensor:
+    """`-(1 - p)^gamma log p` with p the true class's probability: easy photos count less.
+
+    Lin et al. 2017, arXiv:1708.02002, whose alpha are the class weights. With focal_gamma 0 it is
+    cross_entropy. For mixed labels it is the mean of both labels' by their shares.
+    """
+    log_p = functional.log_softmax(logits, dim=1)
+    # expm1 keeps 1 - p exact near p = 1; the floor keeps the power's slope finite for gamma < 1
+    wrong = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).tiny)
+    return _mean(truth * -(wrong**recipe.focal_gamma * log_p), weights)
+
+
+def f1(logits: Tensor, truth: Tensor, recipe: Recipe, weights=None) -> Tensor:
+    """One minus the soft macro F1: counts of hits and misses replaced by probabilities.
+
+    For class k: `F1_k = 2 sum_i p_ik y_ik / (sum_i p_ik + sum_i y_ik)`, y the truth. The mean (by
+    class weights) is over the classes present in the batch, so the range is 0 to 1 whatever the
+    batch holds. A class that is absent has no hits to gain; probability given to it still costs, as
+    it is missing from the true classes.
+    """
+    p = functional.softmax(logits, dim=1)
+    photos = truth.sum(0)
+    scores = 2 * (p * truth).sum(0) / (p.sum(0) + photos).clamp_min(torch.finfo(p.dtype).tiny)
+    counts = (photos > 0).to(p.dtype)
+    counts = counts if weights is None else counts * weights
+    return 1 - (scores * counts).sum() / counts.sum().clamp_min(torch.finfo(p.dtype).tiny)
+
+
+def _mean(terms: Tensor, weights: Tensor | None) -> Tensor:
+    """Sum over classes, mean over photos.
+
+    Divided by the number of photos, not by their weights, so that parts of a batch add up to it.
+    """
+    return (terms if weights is None else terms * weights).sum(1).mean()
+
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": cross_entropy,
+    "focal": focal,
+    "label_smoothing": label_smoothing,
+    "f1": f1,
+}
+
+
+def loss_of(logits: Tensor, truth: Tensor, recipe: Recipe, weights: Tensor | None = None) -> Tensor:
+    """The recipe's loss: one of LOSSES, or a weighted sum of some."""
+    parts = {recipe.loss: 1.0} if isinstance(recipe.loss, str) else recipe.loss
+    return sum(
+        factor * LOSSES[name](logits, truth, recipe, weights) for name, factor in parts.items()
+    )
+
+
+def class_weights(recipe: Recipe, labels: Sequence[int], n_classes: int) -> Tensor | None:
+    """The recipe's class weights (K,) float32, or None.
+
+    labels (N,): of the training part. `balanced`: N / (K' n_k) for class k with n_k photos, K' the
+    number of classes that have any, so that their mean over the photos is 1; 0 for a class without
+    photos. Raises BadInput where a list has not one weight a class.
+    """
+    if recipe.class_weights is None:
+        return None
+    if recipe.class_weights == "balanced":
+        counts = torch.bincount(torch.as_tensor(labels), minlength=n_classes).double()
+        inverse = torch.where(counts > 0, 1 / counts, 0.0)
+        return (inverse * counts.sum() / (counts > 0).sum()).float()
+    if len(recipe.class_weights) != n_classes:
+        raise BadInput(
+            f"class_weights: {len(recipe.class_weights)} weights for {n_classes} classes; give one "
+            "a class in the order of the classes, or `balanced`"
+        )
+    return torch.tensor(recipe.class_weights)

@@ -1,0 +1,109 @@
+"""Optimisers by timm's names, and the learning rate as a function of progress alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from members.errors import BadInput, nearest
+from members.networks.timm_import import timm
+from members.recipe.recipe import Recipe
+from members.training.metric import Metric
+
+
+def names() -> list[str]:
+    """Every optimiser that `recipe.optimizer` may name."""
+    return timm.optim.list_optimizers()
+
+
+def name_problem(name: str) -> str | None:
+    """What is wrong with an optimiser's name, or None."""
+    plain = name.lower().removeprefix("lookahead_")
+    if plain in names():
+        return None
+    return f"optimizer: {name!r} is no optimiser of timm.{nearest(plain, names())}"
+
+
+def create(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser over the model's weights; no weight decay on biases and norm layers.
+
+    With layer_decay d, the block at depth i of n learns at lr * d^(n - i), the head at lr (timm's
+    grouping into blocks).
+
+    Raises BadInput for an unknown name, arguments it does not take, or a package it needs.
+    """
+    if problem := name_problem(recipe.optimizer):
+        raise BadInput(problem)
+    try:
+        optimizer = timm.optim.create_optimizer_v2(
+            model,
+            opt=recipe.optimizer,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            layer_decay=recipe.layer_decay,
+            **recipe.optimizer_args,
+        )
+    except (TypeError, ValueError, AssertionError, ImportError, RuntimeError) as error:
+        given = f" with {recipe.optimizer_args}" if recipe.optimizer_args else ""
+        raise BadInput(f"optimizer: {recipe.optimizer}{given} cannot be made: {error}") from error
+    if getattr(optimizer, "is_second_order", False):
+        raise BadInput(
+            f"optimizer: {recipe.optimizer} needs second derivatives, which fit does not compute; "
+            "adamw or adamp are near"
+        )
+    return optimizer
+
+
+def try_out(recipe: Recipe) -> None:
+    """Make the optimiser for two small weights. Raises BadInput."""
+    create(nn.Linear(2, 2), recipe.model_copy(update={"layer_decay": None}))
+
+
+def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int = 0) -> float:
+    """The rate for optimiser step `step` (from 0, of `steps`) of `epoch` (from 0).
+
+    Warm-up rises linearly and reaches `lr` at its end. Afterwards cosine falls by step to `min_lr`
+    at the end of the last epoch; the others change between epochs only. `drops`: of a plateau
+    schedule so far.
+    """
+    progress = epoch + step / steps
+    if progress < recipe.warmup_epochs:
+        return recipe.lr * min(1.0, (progress + 1 / steps) / recipe.warmup_epochs)
+    if recipe.schedule == "constant":
+        return recipe.lr
+    if recipe.schedule != "cosine":
+        times = {
+            "step": epoch // recipe.step_epochs,
+            "milestones": sum(epoch >= milestone for milestone in recipe.milestones),
+            "plateau": drops,
+        }[recipe.schedule]
+        return max(recipe.min_lr, recipe.lr * recipe.gamma**times)
+    done = (progress - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
+    return recipe.min_lr + (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * done)) / 2
+
+
+def plateau_drops(recipe: Recipe, history: Sequence[Mapping[str, float]], metric: Metric) -> int:
+    """How often a plateau schedule has multiplied the rate by gamma after the epochs of `history`.
+
+    metric: the recipe's. As torch's ReduceLROnPlateau with patience = plateau_epochs - 1 and
+    threshold 0. 0 for other schedules.
+    """
+    if recipe.schedule != "plateau":
+        return 0
+    best, since, drops = -math.inf, 0, 0
+    for row in history:
+        value = metric.sign * row[metric.name]
+        since = 0 if value > best else since + 1
+        best = max(best, value)
+        if since == recipe.plateau_epochs:
+            drops, since = drops + 1, 0
+    return drops
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """For every group of weights, times the group's own `lr_scale` where it has one."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("lr_scale", 1.0)

@@ -1,0 +1,132 @@
+"""Photographs in, probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from members.batches.loader import Loader, in_batches, to_input
+from members.batches.photos import Photos
+from members.errors import BadInput
+from members.networks import models
+from members.recipe.recipe import Recipe
+from members.training.precision import autocast
+from members.training.ranks import ALONE, Ranks
+
+CROP = 0.9  # of height and width
+
+
+def plain(x: Tensor) -> Tensor:
+    return x
+
+
+def flipped(x: Tensor) -> Tensor:
+    return x.flip(-1)
+
+
+def cropped(across: float, down: float) -> Callable[[Tensor], Tensor]:
+    """The part of (B, 3, h, w) that lies `across` and `down` (0..1) of the way, at full size."""
+
+    def crop(x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        h, w = round(CROP * height), round(CROP * width)
+        top, left = round(down * (height - h)), round(across * (width - w))
+        part = x[..., top : top + h, left : left + w]
+        return functional.interpolate(part, (height, width), mode="bilinear")
+
+    return crop
+
+
+# how a network sees the photos that it predicts, by the names that `recipe.views` may list
+VIEWS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
+    "plain": (plain,),
+    "flip": (flipped,),
+    "crops": tuple(
+        cropped(across, down) for down, across in ((0, 0), (0, 1), (0.5, 0.5), (1, 0), (1, 1))
+    ),
+}
+
+
+def predict(
+    model: nn.Module,
+    photos: Photos,
+    recipe: Recipe,
+    *,
+    device: str = "cpu",
+    loader_workers: int = 0,
+    ranks: Ranks = ALONE,
+) -> np.ndarray:
+    """Probabilities (N, K) float32, rows sum to 1: the mean over the recipe's views.
+
+    Each picture of a view counts alike, so five crops outweigh one flip. Without augmentation.
+    `model` is moved to `device` and left in eval mode. Several ranks divide the photos, and each
+    gets all probabilities. Raises BadInput for photos of another size than the recipe's.
+    """
+    loader = Loader(photos, workers=loader_workers)
+    model = model.to(device)
+    probabilities = [
+        softmax(logits(model, photos, recipe, device=device, loader=loader, look=look, ranks=ranks))
+        for view in recipe.views
+        for look in VIEWS[view]
+    ]
+    return np.mean(probabilities, axis=0, dtype=np.float64).astype(np.float32)
+
+
+def for_test(recipe: Recipe) -> Recipe:
+    """The recipe for photos that nobody labelled, which may be normalised by other figures."""
+    if recipe.test_normalize is None:
+        return recipe
+    return recipe.model_copy(update={"normalize": recipe.test_normalize})
+
+
+def softmax(logits: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    """(N, K) of any real numbers -> (N, K) of `dtype`, rows sum to 1; computed in float64."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True, initial=-np.inf)
+    powers = np.exp(shifted)
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(dtype, copy=False)
+
+
+def logits(
+    model: nn.Module,
+    photos: Photos,
+    recipe: Recipe,
+    *,
+    device: str,
+    loader: Loader,
+    look: Callable[[Tensor], Tensor] = plain,
+    ranks: Ranks = ALONE,
+) -> np.ndarray:
+    """The network's outputs (N, K) float32 for the photos, each seen through `look`.
+
+    Every rank gets them all. `model` is on `device` and ends in eval mode.
+    """
+    require_size(photos, recipe, "photos to predict")
+    model.eval()
+    statistics = models.statistics(recipe)
+    batch_size = recipe.validation_batch_size or 2 * recipe.batch_size
+    mine = ranks.part(len(photos))
+    parts = []
+    with torch.inference_mode(), autocast(recipe, device):
+        for pixels, _ in loader.batches(in_batches(np.arange(len(photos))[mine], batch_size)):
+            x = pixels.to(device, non_blocking=True)
+            x = to_input(x, statistics, channels_last=recipe.channels_last)
+            parts.append(model(look(x)).float())
+    own = torch.cat(parts) if parts else torch.empty((0, model.num_classes), device=device)
+    (every,) = ranks.join(own, where=mine, n=len(photos))
+    return every.cpu().numpy()
+
+
+def require_size(photos: Photos, recipe: Recipe, what: str) -> None:
+    """Raise BadInput unless `photos` are uint8 RGB of the recipe's size."""
+    pixels = photos.pixels
+    shape = (*recipe.image_size, 3)
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != shape:
+        raise BadInput(
+            f"{what}: pixels must be uint8 of shape (N, {', '.join(map(str, shape))}) as "
+            f"image_size says; got {pixels.dtype} {tuple(pixels.shape)}. Decode them at that size"
+        )

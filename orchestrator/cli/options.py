@@ -1,0 +1,33 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+SpecFile = Annotated[
+    Path, typer.Argument(metavar="SPEC", help="an ensemble file, ensembles/*.yaml")
+]
+Small = Annotated[bool, typer.Option("--small", help="merge the spec's `small:` block over it")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE ...", help="override keys, e.g. members.effnet.lr=1e-3"
+    ),
+]
+RunDir = Annotated[
+    str | None,
+    typer.Option("--run", metavar="DIR", help="run folder (default runs/<name>), or s3://"),
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="the figures, for programs")
+]
+
+# as in `ensembles.voting.request`, which is slow to import; a test holds that they agree
+Mode = Literal["hard", "soft", "weighted"]
+Pool = Literal["linear", "log_linear"]
+OptionalSpec = Annotated[
+    Path | None, typer.Argument(metavar="[SPEC]", help="default: the run trained last")
+]

@@ -1,0 +1,1 @@
+"""Ray: joined or started, and given the runs that the planner hands out."""

@@ -1,0 +1,199 @@
+"""What is trained when: candidates of searches and cross-fit units in one pool of slots.
+
+A *run* is one worker group (one process, or as many as `resources.workers` says) that trains one or
+more units of one member, one after the other. Whenever a slot is free, `Schedule` gives the next.
+Candidates go first, because the other folds of their member wait for them; the remaining slots are
+filled with units, the costliest first, so that one big network does not decide the wall time.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orchestrator.screens.progress import Progress
+from orchestrator.search.candidates import MemberSearch
+from orchestrator.spec.spec import Member
+from orchestrator.units.unit import Unit
+from orchestrator.worker.job import Job
+
+
+def units_per_run(available: int, cost: float, outstanding: float, slots: int) -> int:
+    """How many units of one member the next run takes.
+
+    Starting a run costs seconds, so units share one where slots are few; sharing too many leaves
+    slots idle at the end. As in guided self-scheduling each run takes a slot's share of what is
+    still outstanding (queued and running; same scale as `cost`, that of one unit): large runs
+    first, single units last.
+    """
+    share = outstanding / slots / cost
+    return max(1, min(available, math.ceil(share - 1e-9)))
+
+
+@dataclass
+class WorkerRun:
+    """Units that one worker group trains one after the other, and how far it is."""
+
+    units: list[Unit]
+    candidate: tuple[str, int] | None = None
+    ended: dict[str, str] = field(default_factory=dict)  # unit's path -> "done" or the failure
+    begun: float = field(default_factory=time.monotonic)
+    first_report: float | None = None
+    last_report: float | None = None
+
+    def title(self, unit: Unit) -> str:
+        return f"{unit.member.name} candidate {self.candidate[1]}" if self.candidate else unit.title
+
+
+class Schedule:
+    """Gives out runs, and keeps the books: what is queued, running, done and failed.
+
+    job: what the jobs of all runs share. units_left: the units of a member that are not trained;
+    cost: of one unit of a member, in any unit of time; slots: how many runs there are at once.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[Unit],
+        searches: dict[str, MemberSearch],
+        units_left: Callable[[Member], list[Unit]],
+        cost: Callable[[Member], float],
+        slots: int,
+        job: Job,
+        progress: Progress,
+    ):
+        self.queue = sorted(units, key=lambda u: -cost(u.member))
+        self.searches = dict(searches)
+        self.winners: dict[str, dict[str, Any]] = {}
+        self.left_out: list[str] = []  # members whose candidates lost to those of others
+        self.failures: dict[str, str] = {}
+        self.trained = 0  # units, candidates that trained to their end included
+        # slot-seconds of all runs: until a worker's first report, until its last, until it is gone
+        self.seconds = {"starting": 0.0, "working": 0.0, "ending": 0.0}
+        self.runs: dict[str, WorkerRun] = {}
+        self._units_left, self._cost, self._slots = units_left, cost, slots
+        self._job, self._progress = job, progress
+        for name in list(self.searches):
+            self._close_search(name)
+
+    # -- giving out --------------------------------------------------------------------------
+
+    def start(self, run_id: str) -> Job | None:
+        """The job of a new run, named `run_id`; None where none can begin now."""
+        if len(self.runs) >= self._slots:
+            return None
+        run = self._next_run()
+        if run is None:
+            return None
+        self.runs[run_id] = run
+        self._progress.started({unit.path: run.title(unit) for unit in run.units}, run.units)
+        metric = self.searches[run.candidate[0]].search.metric if run.candidate else None
+        return replace(self._job, units=tuple(run.units), metric=metric)
+
+    def is_over(self) -> bool:
+        """Nothing runs, and nothing will."""
+        return not (self.runs or self.searches or self.queue)
+
+    def _next_run(self) -> WorkerRun | None:
+        # in turns: members that compete meet early, and each draw has earlier scores to go by
+        for name, search in sorted(self.searches.items(), key=lambda item: item[1].begun):
+            proposed = search.ask()
+            if proposed:
+                candidate, unit = proposed
+                self._progress.expect([unit])
+                return WorkerRun([unit], (name, candidate.number))
+            self._close_search(name)  # its space or its hours may be used up
+        if not self.queue:
+            return None
+        first = self.queue[0]
+        same = [u for u in self.queue if u.hash == first.hash and u.member == first.member]
+        n = units_per_run(len(same), self._cost(first.member), self._outstanding(), self._slots)
+        units = same[:n]
+        self.queue = [u for u in self.queue if u not in units]
+        return WorkerRun(units)
+
+    def _outstanding(self) -> float:
+        running = [u for run in self.runs.values() for u in run.units if u.path not in run.ended]
+        waiting = [
+            u for name in self.searches for u in self._units_left(self.searches[name].member)
+        ]
+        return sum(self._cost(u.member) for u in [*self.queue, *running, *waiting])
+
+    # -- what comes back ---------------------------------------------------------------------
+
+    def report(self, run_id: str, result: dict[str, Any]) -> bool:
+        """One report of a worker (reports.py); True where ASHA stops the candidate."""
+        run = self.runs[run_id]
+        run.last_report = time.monotonic()
+        run.first_report = run.first_report or run.last_report
+        if result["event"] == "failed":
+            run.ended[result["unit"]] = result["message"]
+        elif result["event"] == "done":
+            run.ended[result["unit"]] = "done"
+        self._progress.reported(result)
+        if run.candidate and result["event"] == "epoch":
+            name, number = run.candidate
+            reason = self.searches[name].epoch(number, result["epoch"], result["value"])
+            if reason:
+                self._progress.note(f"{name}: candidate {number} stopped by {reason}")
+                return True
+        return False
+
+    def end(self, run_id: str, died: bool = False) -> None:
+        """A run's worker group is gone; `died`: before its units were through."""
+        run = self.runs.pop(run_id)
+        self._clock(run)
+        lost = "its training process died; see the Ray logs" if died else "stopped"
+        outcome = {u.path: run.ended.get(u.path, lost) for u in run.units}
+        self.trained += sum(why == "done" for why in outcome.values())
+        if run.candidate:
+            self._candidate_ended(run, outcome[run.units[0].path])
+            return
+        self.failures |= {u.title: outcome[u.path] for u in run.units if outcome[u.path] != "done"}
+        self._progress.ended(outcome)
+
+    def _clock(self, run: WorkerRun) -> None:
+        now = time.monotonic()
+        first, last = run.first_report or now, run.last_report or now
+        self.seconds["starting"] += first - run.begun
+        self.seconds["working"] += last - first
+        self.seconds["ending"] += now - last
+
+    def _candidate_ended(self, run: WorkerRun, outcome: str) -> None:
+        name, number = run.candidate
+        search = self.searches[name]
+        search.ended(number, *(("done", "") if outcome == "done" else ("failed", outcome)))
+        self._progress.ended({run.units[0].path: search.candidates[number].state})
+        self._close_search(name)
+
+    def _close_search(self, name: str) -> None:
+        """Where all candidates of a search are behind us, queue what is left of its member."""
+        search = self.searches[name]
+        if not search.is_over():
+            return
+        del self.searches[name]
+        search.save()
+        winner = search.winner()
+        if search.is_left_out():
+            self.left_out.append(name)
+            return
+        if winner is None:
+            reasons = "; ".join(sorted({c.reason for c in search.candidates}))
+            self.failures[f"{name} (search)"] = f"no candidate trained to its end: {reasons}"
+            return
+        self.winners[name] = winner.settings
+        settings = ", ".join(f"{k}={_short(v)}" for k, v in winner.settings.items())
+        self._progress.note(
+            f"{name}: candidate {winner.number} of {len(search.candidates)} wins with "
+            f"{search.search.metric} {winner.score:.4f} on fold {search.search.fold}: {settings}"
+        )
+        units = self._units_left(search.member.with_settings(winner.settings))
+        self.queue = sorted([*self.queue, *units], key=lambda u: -self._cost(u.member))
+        self._progress.expect(units)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,241 @@
+"""`train-members`: search, then every unit that is missing, then the tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from members.errors import BadInput
+from orchestrator.cluster.connect import show_token
+from orchestrator.errors import WrongRequest, counted, unknown
+from orchestrator.photographs import prepare
+from orchestrator.photographs.files import write_photographs
+from orchestrator.runs import folders
+from orchestrator.runs.store import Store
+from orchestrator.spec.spec import Member, Spec
+from orchestrator.tracking import follow
+from orchestrator.units import unit as units
+from orchestrator.units.assemble import assemble
+from orchestrator.units.joins import assemble_join
+from orchestrator.units.unit import Photographs, Unit
+
+
+@dataclass
+class Outcome:
+    """What one call did. `failures`: what failed -> why; `tables`: complete members.
+
+    left_out: members that lost to others in the search, and so were not trained.
+    """
+
+    trained: int = 0
+    already: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    tables: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    timing: dict[str, float] = field(default_factory=dict)
+
+
+def train_members(
+    spec: Spec,
+    store: Store,
+    console: Console,
+    *,
+    only: Sequence[str] = (),
+    address: str | None = None,
+) -> Outcome:
+    """Do what is missing of `spec` in the run folder `store`; a second call finds nothing to do.
+
+    Raises `WrongRequest` or `BadInput` before anything is trained.
+    """
+    started = time.monotonic()
+    if address is not None:
+        show_token()
+    chosen = _chosen(spec, only)
+    with store.lock():
+        prepared = prepare.prepare(spec)
+        for text in prepare.report_lines(prepared):
+            console.print(text, highlight=False, markup=False)
+        photographs = prepared.photographs
+        write_photographs(photographs, store)
+        resolved, searching, left_out = resolve(spec, photographs, store)
+        store.write("spec.yaml", resolved.to_yaml())
+        waiting = {*searching, *left_out}
+        members = [m for m in resolved.members if m.name in chosen and m.name not in waiting]
+        todo = [u for m in members for u in _left(m, photographs, store)]
+        already = sum(len(units.of_member(m, photographs)) for m in members) - len(todo)
+        outcome = Outcome(already=already, left_out=left_out)
+        outcome.timing["data"] = time.monotonic() - started
+        searching = {name: search for name, search in searching.items() if name in chosen}
+        if todo or searching:
+            winners = _train(
+                resolved, photographs, store, console, todo, searching, address, outcome
+            )
+            resolved = _with_winners(resolved, winners)
+            store.write("spec.yaml", resolved.to_yaml())
+        for member in resolved.members:
+            if member.name in outcome.left_out:  # it may have been trained before it had to compete
+                store.delete(f"tables/{member.name}")
+            elif member.name not in outcome.failures and assemble(member, photographs, store):
+                outcome.tables.append(member.name)
+        for join in resolved.join:
+            if assemble_join(join, resolved, photographs, store):
+                outcome.tables.append(join.name)
+        folders.remember(store)
+        outcome.seconds = time.monotonic() - started
+        if outcome.timing.get("slots"):
+            timing = {name: round(seconds, 3) for name, seconds in outcome.timing.items()}
+            store.write_json("timing.json", {"wall": round(outcome.seconds, 3), **timing})
+    return outcome
+
+
+def resolve(spec: Spec, photographs: Photographs, store: Store):
+    """The spec with the winners of finished searches, the searches that are still open, and the
+    names of members that a finished search left out."""
+    if spec.search is None:
+        return spec, {}, []
+    from orchestrator.search.candidates import searches
+
+    searching, winners, left_out = {}, {}, []
+    for name, search in searches(spec, photographs, store).items():
+        if search.is_left_out():
+            left_out.append(name)
+        elif search.is_over() and search.winner():
+            winners[name] = search.winner().settings
+        else:
+            searching[name] = search
+    return _with_winners(spec, winners), searching, left_out
+
+
+def check_recipes(spec: Spec) -> list[str]:
+    """Every recipe that could not be trained, those a search may draw included. Imports torch."""
+    from members.training.check import recipe_problems
+
+    problems: dict[str, None] = {}
+    if spec.resources.gpus == 0:
+        problems |= dict.fromkeys(device_problems(spec, spec.members))
+    for member in spec.members:
+        for recipe in spec.recipes_of(member):
+            problems |= dict.fromkeys(f"{member.name}: {text}" for text in recipe_problems(recipe))
+    return list(problems)
+
+
+def device_problems(spec: Spec, members: Iterable[Member]) -> list[str]:
+    """What of `members` cannot be trained in processes without a GPU."""
+    return [
+        f"{member.name}: mixed_precision: fp16 needs a GPU, and this run's training processes get "
+        "none; use auto, bf16 or off, or join a cluster with GPUs by --address"
+        for member in members
+        if any(recipe.mixed_precision == "fp16" for recipe in spec.recipes_of(member))
+    ]
+
+
+def cost_of(photographs: Photographs) -> Callable[[Member], float]:
+    """Multiply-accumulates of training one unit: what decides who goes first. Imports torch."""
+    from members.networks.cost import multiply_accumulates
+
+    known: dict[tuple, float] = {}
+
+    def cost(member: Member) -> float:
+        recipe = member.recipe
+        key = (recipe.model, recipe.image_size)
+        if key not in known:
+            n_classes = len(units.codec_of(member, photographs.codec).classes)
+            known[key] = multiply_accumulates(recipe, n_classes)
+        return 3 * known[key] * recipe.epochs * len(photographs.train)
+
+    return cost
+
+
+def _train(spec, photographs, store, console, todo, searching, address, outcome: Outcome):
+    """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
+    clock = _Clock(outcome.timing)
+    problems = check_recipes(spec) + follow.problems(spec.tracking, store)
+    if problems:
+        raise BadInput(problems)
+    follow.prepare(spec.tracking, store, spec.name)
+    from orchestrator.cluster import tune
+    from orchestrator.cluster.connect import connect
+    from orchestrator.cluster.schedule import Schedule
+    from orchestrator.screens.progress import Progress
+    from orchestrator.worker.job import job_of
+
+    cost = cost_of(photographs)
+    clock.lap("check")
+    with connect(address) as cluster:
+        slots = cluster.slots(spec.resources)
+        to_train = {*searching, *(unit.member.name for unit in todo)}
+        problems = device_problems(spec, [m for m in spec.members if m.name in to_train])
+        if problems and not cluster.gpus_each(spec.resources):
+            raise WrongRequest(problems)
+        clock.lap("ray_start")
+        where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
+        each = f", {n} processes each" if (n := spec.resources.workers) > 1 else ""
+        console.print(
+            f"{counted(len(todo), 'unit')} to train, {counted(len(searching), 'member')} to search, "
+            f"{slots} at a time{each} on {where}",
+            highlight=False,
+        )
+        with Progress(console, cost) as progress:
+            progress.expect(todo)
+            schedule = Schedule(
+                units=todo,
+                searches=searching,
+                units_left=lambda member: _left(member, photographs, store),
+                cost=cost,
+                slots=slots,
+                job=job_of(spec, store, cluster.gpus_each(spec.resources), prepare.cache_folder()),
+                progress=progress,
+            )
+            tune.run_all(schedule, store)
+        clock.lap("runs")
+    clock.lap("ray_stop")
+    tracked = [
+        *todo,
+        *(
+            unit
+            for name, settings in schedule.winners.items()
+            for unit in units.of_member(spec.member(name).with_settings(settings), photographs)
+        ),
+    ]
+    for line in follow.complaints(tracked, store):
+        console.print(f"note: {line}", highlight=False, markup=False)
+    outcome.timing |= {"slots": slots, **schedule.seconds}
+    outcome.failures = schedule.failures
+    outcome.left_out += schedule.left_out
+    outcome.trained = schedule.trained
+    return schedule.winners
+
+
+class _Clock:
+    """Seconds since the last lap, by name; `timing.json` keeps them for the benchmark."""
+
+    def __init__(self, laps: dict[str, float]):
+        self._laps, self._last = laps, time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self._laps[name], self._last = now - self._last, now
+
+
+def _left(member: Member, photographs: Photographs, store: Store) -> list[Unit]:
+    of_member = units.of_member(member, photographs)
+    return units.left(of_member, store, photographs.test_hash_of(member.photos))
+
+
+def _with_winners(spec: Spec, winners: dict[str, dict]) -> Spec:
+    members = tuple(
+        m.with_settings(winners[m.name]) if m.name in winners else m for m in spec.members
+    )
+    return spec.model_copy(update={"members": members})
+
+
+def _chosen(spec: Spec, only: Sequence[str]) -> set[str]:
+    names = [member.name for member in spec.members]
+    wrong = [f"--only: {unknown('member', name, names)}" for name in only if name not in names]
+    if wrong:
+        raise WrongRequest(wrong)
+    return set(only or names)

@@ -1,0 +1,289 @@
+"""The command `vote`: which tables, cast how, written where, and what of it is shown.
+
+Nothing here imports torch; Ray only where an address was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import ensembles
+from ensembles.files import places
+from ensembles.files.digests import file_digests
+from ensembles.files.submission import submission_tables
+from ensembles.voting.request import VoteRequest
+from orchestrator.errors import WrongRequest
+from orchestrator.runs import folders as run_folders
+from orchestrator.runs import run as voting
+from orchestrator.screens import vote as explain
+
+
+@dataclass(frozen=True)
+class Command:
+    """The command's options by their names. options: those of a `VoteRequest`, where given."""
+
+    spec: Path | None = None
+    small: bool = False
+    sets: Sequence[str] | None = None
+    run: str | None = None
+    tables: str | None = None
+    submissions: Sequence[Path] | None = None
+    out: str | None = None
+    why: str | None = None
+    pareto: bool = False
+    address: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Command:
+        """From the command line's values by name, None where one was not given."""
+        names = {own.name for own in fields(cls)} - {"options"}
+        options = {own.name: given[own.name] for own in fields(VoteRequest)}
+        options["weights"] = _weights(given["weights"] or ())
+        options = {name: value for name, value in options.items() if value is not None}
+        return cls(**{name: given[name] for name in names}, options=options)
+
+    def flags(self, *names: str) -> list[str]:
+        """Those of these options that were given, as they are written."""
+        given = [name for name in names if name in self.options or getattr(self, name, None)]
+        return ["--set" if name == "sets" else f"--{name}" for name in given]
+
+
+@dataclass
+class _Source:
+    """Where the members' tables are. members: None for all there."""
+
+    folder: str
+    members: list[str] | None
+    notes: list[str]
+    run: voting.Run | None
+
+    def ballot(self) -> voting.Ballot:
+        if self.run:
+            return voting.ballot_of(self.run, self.members)
+        oof, test = (ensembles.read_members(self.folder, kind) for kind in ("oof", "test"))
+        return voting.Ballot(oof, test, None)
+
+
+def vote(command: Command, console: Console) -> dict[str, Any]:
+    """Carry the command out; returns what --json holds. Raises WrongRequest."""
+    _check(command)
+    if command.submissions:
+        return _over_submissions(command, console)
+    source = _source(command)
+    block = source.run.spec.vote if source.run else VoteRequest()
+    if command.pareto:
+        ballot = source.ballot()
+        metric = command.options.get("objective", block.objective) or "macro_f1"
+        front = ensembles.pareto(ballot.oof, metric, ballot.groups)
+        explain.show_pareto(front, console)
+        return front
+    request, notes = requested(block, command.options)
+    source.notes += notes
+    if not command.why and (command.address or _too_large(source)):
+        return _in_ranges(command, source, request, console)
+    ballot = source.ballot()
+    if command.why:
+        result = ensembles.cast(ballot.oof, ballot.test, request, groups=ballot.groups)
+        return _why(command.why, result, ballot, console)
+    digests = file_digests(source.folder, {"oof": ballot.oof, "test": ballot.test})
+    result = ensembles.cast(ballot.oof, ballot.test, request, groups=ballot.groups, digests=digests)
+    result.notes += source.notes
+    _write(result, command.out, source.run, console)
+    return result.record()
+
+
+def requested(block: VoteRequest, options: Mapping[str, Any]) -> tuple[VoteRequest, list[str]]:
+    """The vote of a spec's block and the command line's options, and notes on what was left out.
+
+    Each option of the command line replaces the block's. The block's others hold for its own mode
+    only: a vote of another mode takes none of them. Raises WrongRequest for what does not fit,
+    naming the options that are the spec's.
+    """
+    notes = []
+    if options.get("mode", block.mode) != block.mode:
+        request = VoteRequest(**options)
+        if block.options:
+            notes.append(
+                f"the spec's vote is {block.mode}: its {', '.join(block.options)} not taken for a "
+                f"{request.mode} one."
+            )
+        return _checked(request, ()), notes
+    if block.useless_objective:  # in specs of runs from before that was refused
+        notes.append(
+            f"the spec's objective {block.objective} chooses nothing in a {block.mode} vote: left "
+            "out."
+        )
+        block = replace(block, objective=None)
+    return _checked(replace(block, **options), set(block.options) - set(options)), notes
+
+
+def vote_folder(mode: str, objective: str | None) -> str:
+    # a colon is no part of a file name everywhere
+    return f"votes/{mode}-{objective.replace(':', '-')}" if objective else f"votes/{mode}"
+
+
+def _checked(request: VoteRequest, of_spec: Sequence[str]) -> VoteRequest:
+    """of_spec: the options that stand in the spec only. Members and targets are known later."""
+    mistakes = request.mistakes(None, targets=None)
+    problems = []
+    for path, text in mistakes:
+        name = path[0]
+        if name in of_spec:
+            text += (
+                f" It is the spec's: replace it with --{name}, or leave it out with a SPEC and "
+                f"--set vote.{name}=null."
+            )
+        elif of_spec:
+            text += f" (The spec's vote has {', '.join(sorted(of_spec))} as well.)"
+        problems.append(f"{name}: {text}")
+    if problems:
+        raise WrongRequest(problems)
+    return request
+
+
+def _check(command: Command) -> None:
+    """Refuse options that would do nothing beside the others. Raises WrongRequest."""
+    sources = {
+        "SPEC": command.spec,
+        "--run": command.run,
+        "--tables": command.tables,
+        "--submissions": command.submissions,
+    }
+    given = [name for name, value in sources.items() if value]
+    if len(given) > 1 and given != ["SPEC", "--run"]:
+        raise WrongRequest(f"give one of SPEC, --run, --tables and --submissions, not {given}")
+    problems = []
+
+    def useless(flags: list[str], beside: str, why: str) -> None:
+        if flags:
+            problems.append(f"{', '.join(flags)} beside {beside}: {why}")
+
+    if command.tables or command.submissions:
+        useless(command.flags("small", "sets"), given[0], "they change a spec, and none is read.")
+    if command.submissions:
+        fitted = [own.name for own in fields(VoteRequest) if own.name not in _OF_SUBMISSIONS]
+        useless(
+            command.flags(*fitted, "pareto"),
+            "--submissions",
+            "submissions have no OOF rows to fit to or to choose by. Leave these out, or vote over "
+            "the members' tables: --tables DIR.",
+        )
+        useless(command.flags("address"), "--submissions", "they are read here. Leave it out.")
+        if command.options.get("mode") == "weighted":
+            problems.append("submissions have no OOF rows to fit weights to: --mode hard or soft")
+    if command.pareto:
+        options = [own.name for own in fields(VoteRequest) if own.name != "objective"]
+        useless(
+            command.flags(*options, "why"),
+            "--pareto",
+            "the front is of log-loss weights, scored by --objective. Leave these out.",
+        )
+    for shown in ("pareto", "why"):
+        if getattr(command, shown):
+            useless(
+                command.flags("out", "address"),
+                f"--{shown}",
+                "it writes no vote and reads the tables here (--json FILE keeps what it shows). "
+                "Leave these out.",
+            )
+    if problems:
+        raise WrongRequest(problems)
+
+
+_OF_SUBMISSIONS = ("mode", "pool", "weights")
+
+
+def _weights(texts: Sequence[str]) -> dict[str, float] | None:
+    """`a=2 b=1` -> numbers by member."""
+    found, problems = {}, []
+    for text in texts:
+        # a member's own name may have a `=`, a number has none
+        name, _, value = text.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            problems.append(f"--weights {text!r}: write MEMBER=NUMBER, as in --weights swin=2")
+        elif name in found:
+            problems.append(f"--weights: {name} stands there twice. Give it one weight.")
+        else:
+            found[name] = number
+    if problems:
+        raise WrongRequest(problems)
+    return found or None
+
+
+def _write(result: ensembles.Vote, out: str | None, run: voting.Run | None, console: Console):
+    store = run.store if run else None
+    folders = run_folders.for_vote(out, store, vote_folder(result.mode, result.objective))
+    if store:
+        result.notes += explain.same_as_earlier(result, folders[0], f"{store.root}/")
+    for folder in folders:
+        paths = result.write(folder)
+    voting.show_vote(result, console, paths)
+
+
+def _source(command: Command) -> _Source:
+    if command.tables:
+        return _Source(command.tables, None, [], None)
+    run = voting.find_run(command.spec, command.small, command.sets or (), command.run)
+    members, notes = voting.members_of(run)
+    return _Source(run.store.uri("tables"), members, notes, run)
+
+
+def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
+    files = list(map(str, command.submissions))
+    request = _checked(VoteRequest(**{"mode": "hard", **command.options}), ())
+    if request.mode == "soft":
+        tables = ensembles.read_soft_submissions(files)
+        digests = {file: places.file_digest(file) for file in files}
+        result = ensembles.cast(None, tables, request, digests=digests)
+    else:
+        tables = submission_tables(files) if command.why else {}
+        result = ensembles.cast_submissions(files, request=request)
+    if command.why:
+        return _why(command.why, result, voting.Ballot({}, tables, None), console)
+    _write(result, command.out, None, console)
+    return result.record()
+
+
+def _why(
+    image_id: str, result: ensembles.Vote, ballot: voting.Ballot, console: Console
+) -> dict[str, Any]:
+    reason = explain.why(result, ballot, image_id)
+    explain.show_why(reason, console)
+    return reason
+
+
+def _too_large(source: _Source) -> bool:
+    from ensembles.large.cast import too_large
+
+    return too_large(source.folder, source.members)
+
+
+def _in_ranges(
+    command: Command, source: _Source, request: VoteRequest, console: Console
+) -> dict[str, Any]:
+    """The vote over tables too large for memory, here or by the tasks of a Ray cluster."""
+    store = source.run.store if source.run else None
+    name = vote_folder(request.mode, request.fitted_for)
+    folder = run_folders.for_vote(command.out, store, name)[0]
+    runner = nullcontext(map)
+    if command.address:
+        from orchestrator.cluster.connect import mapped
+
+        runner = mapped(command.address)
+    with runner as run:
+        record = ensembles.cast_large(
+            source.folder, folder, request, None, source.members, run, notes=source.notes
+        )
+    explain.show_large(record, folder, console)
+    return record.record()

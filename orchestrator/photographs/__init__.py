@@ -1,0 +1,1 @@
+"""The photographs of a spec: read, checked, put into folds, kept in the run folder."""

@@ -1,0 +1,34 @@
+"""The tables of photographs in a run's folder."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+
+from orchestrator.runs.store import Store
+from orchestrator.units.unit import Photographs
+
+
+def write_photographs(photographs: Photographs, store: Store) -> None:
+    """`images.parquet` and, where there is a test part, `test.parquet`."""
+    for name, frame in (("images", photographs.train), ("test", photographs.test)):
+        if frame is not None:
+            frame.attrs = {}
+            content = io.BytesIO()
+            frame.to_parquet(content, index=False)
+            store.write(f"{name}.parquet", content.getvalue())
+    store.write("targets.json", photographs.codec.to_json())
+
+
+def read_photographs(store: Store) -> Photographs:
+    from members.data.layouts import Codec
+
+    def frame(name: str) -> pd.DataFrame:
+        return pd.read_parquet(io.BytesIO(store.read(f"{name}.parquet")))
+
+    return Photographs(
+        train=frame("images"),
+        test=frame("test") if store.exists("test.parquet") else None,
+        codec=Codec.from_json(store.read("targets.json").decode()),
+    )

@@ -1,0 +1,1 @@
+"""Run folders: where they are, how they are read and written."""

@@ -1,0 +1,1 @@
+"""Candidates for the settings of members: drawn, compared, stopped."""

@@ -1,0 +1,276 @@
+"""Candidates for the settings of members: drawn by Optuna, stopped by ASHA, remembered on disk.
+
+Candidates of one member compete with each other and, unless the spec says `scope: ensemble`, with
+no others: a weak but different member may still help a vote. A candidate is an ordinary unit of
+the member with some settings replaced, on one fold; the winner's unit therefore is already trained
+when the member's other folds are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.runs.store import Store
+from orchestrator.search.asha import Bracket, Stop
+from orchestrator.spec import member_metrics
+from orchestrator.spec.search import Search, draw, grid
+from orchestrator.spec.spec import Member, Spec
+from orchestrator.units.unit import Photographs, Unit, of_member
+
+_DRAWS = 50  # attempts to draw settings that no earlier candidate has
+
+
+@dataclass
+class Candidate:
+    """One set of settings and what became of it. `state`: running, done, stopped or failed.
+
+    curve: the metric after each epoch; score: the best of it, since the best weights are kept.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    hash: str
+    state: str = "running"
+    score: float | None = None
+    reason: str = ""
+    curve: list[float] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.curve)
+
+
+def searches(spec: Spec, photographs: Photographs, store: Store) -> dict[str, MemberSearch]:
+    """One search for each searched member; with `scope: ensemble` they share a bracket."""
+    shared = None
+    if spec.search and spec.search.scope == "ensemble":
+        longest = max(spec.member(name).recipe.epochs for name in spec.searched())
+        shared = Bracket(spec.search.asha, longest)
+    return {
+        name: MemberSearch(spec.member(name), spec.search, photographs, store, shared)
+        for name in spec.searched()
+    }
+
+
+class MemberSearch:
+    """Ask for candidates, report their epochs, learn which must stop, and in the end who won."""
+
+    def __init__(
+        self,
+        member: Member,
+        search: Search,
+        photographs: Photographs,
+        store: Store,
+        bracket: Bracket | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.member, self.search, self.store = member, search, store
+        self._photographs = photographs
+        self._sign = member_metrics.sign(search.metric)
+        self._key = _key(member, search, photographs)
+        self._bracket = bracket or Bracket(search.asha, member.recipe.epochs)
+        self._clock, self._began = clock, None
+        self._grid = grid(search.space) if search.sampler == "grid" else None
+        self._exhausted, self._seconds = False, 0.0
+        self.candidates: list[Candidate] = []
+        self._recall()
+        self._waiting = [c for c in self.candidates if c.state == "running"]
+
+    # -- the candidates ----------------------------------------------------------------------
+
+    def ask(self) -> tuple[Candidate, Unit] | None:
+        """The next candidate to train with its unit, or None where no more may start."""
+        candidate = self._waiting.pop(0) if self._waiting else self._draw()
+        if candidate is None:
+            return None
+        self._began = self._clock() if self._began is None else self._began
+        return candidate, self.unit(candidate.settings)
+
+    @property
+    def begun(self) -> int:
+        """How many candidates are under way or behind us."""
+        return len(self.candidates) - len(self._waiting)
+
+    def unit(self, settings: dict[str, Any]) -> Unit:
+        units = of_member(self.member.with_settings(settings), self._photographs)
+        return next(u for u in units if u.fold == self.search.fold)
+
+    def _draw(self) -> Candidate | None:
+        if self._no_more():
+            return None
+        known = {c.hash for c in self.candidates}
+        for settings in self._proposals():
+            unit = self.unit(settings)
+            if unit.hash not in known:
+                candidate = Candidate(len(self.candidates), settings, unit.hash)
+                self.candidates.append(candidate)
+                self.save()
+                return candidate
+        self._exhausted = True
+        return None
+
+    def _proposals(self) -> Iterator[dict[str, Any]]:
+        if self._grid is not None:
+            return self._grid  # it stands where the last candidate was taken
+        number, scored = len(self.candidates), self._scored()
+        return (
+            draw(self.search, scored, seed=_seed(self.search.seed, number, attempt))
+            for attempt in range(_DRAWS)
+        )
+
+    def _scored(self) -> list[tuple[dict[str, Any], float]]:
+        """Settings and scores (greater is better) of the candidates that are behind us."""
+        ended = [
+            c for c in self.candidates if c.state in ("done", "stopped") and c.score is not None
+        ]
+        return [(c.settings, self._sign * c.score) for c in ended]
+
+    def _no_more(self) -> bool:
+        """Whether no new candidate may begin."""
+        hours = self.search.hours
+        late = hours is not None and self.seconds() >= hours * 3600
+        return late or self._exhausted or len(self.candidates) >= self.search.candidates
+
+    def seconds(self) -> float:
+        """Wall time of the search, earlier calls included, since its first candidate began."""
+        return self._seconds + (0.0 if self._began is None else self._clock() - self._began)
+
+    # -- what comes back ---------------------------------------------------------------------
+
+    def epoch(self, number: int, epoch: int, value: float) -> str:
+        """One epoch of a candidate: the reason why ASHA stops it here, or an empty text.
+
+        A candidate that has trained its last epoch is never stopped. Epochs that are known, reported
+        again by a resumed candidate, change nothing.
+        """
+        candidate = self.candidates[number]
+        if epoch <= candidate.epochs or candidate.state == "stopped":
+            return candidate.reason
+        candidate.curve.append(value)
+        candidate.score = self._sign * max(self._sign * v for v in candidate.curve)
+        stop = self._bracket.report(self._name(candidate), epoch, self._sign * candidate.score)
+        if stop and epoch < self._epochs(candidate):
+            candidate.state, candidate.reason = "stopped", self._reason(stop, candidate.score)
+        self.save()
+        return candidate.reason
+
+    def _reason(self, stop: Stop, score: float) -> str:
+        what = f"ASHA, rung {stop.rung:g}: {self.search.metric} {score:.4f} is behind the cut-off"
+        if stop.cutoff is None:
+            return f"{what} of a rung that is not known"
+        return f"{what} {self._sign * stop.cutoff:.4f} of the {stop.compared} before it"
+
+    def ended(self, number: int, state: str, reason: str) -> None:
+        """A candidate's training is over: `done` or `failed` (one that ASHA stopped stays so)."""
+        candidate = self.candidates[number]
+        if candidate.state != "stopped":
+            candidate.state, candidate.reason = state, reason
+        if candidate.state == "done":
+            early = candidate.epochs < self._epochs(candidate)
+            candidate.reason = "its patience ended" if early else "all epochs are done"
+        if candidate.state != "done":
+            folder = self.unit(candidate.settings).path
+            self.store.delete(f"{folder}/state.pt")
+            self.store.delete(f"{folder}/epochs")
+        self.save()
+
+    def _epochs(self, candidate: Candidate) -> int:
+        return candidate.settings.get("epochs", self.member.recipe.epochs)
+
+    def is_over(self) -> bool:
+        return self._no_more() and not any(c.state == "running" for c in self.candidates)
+
+    def winner(self) -> Candidate | None:
+        """The best candidate that trained to its end; the earlier of two equal ones."""
+        done = [c for c in self.candidates if c.state == "done" and c.score is not None]
+        return max(done, key=lambda c: (self._sign * c.score, -c.number), default=None)
+
+    def is_left_out(self) -> bool:
+        """Whether other members' candidates were better, so that none of this one's reached the end."""
+        stopped = any(c.state == "stopped" for c in self.candidates)
+        return self.search.scope == "ensemble" and self.is_over() and stopped and not self.winner()
+
+    # -- the record --------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """`search/<member>.json` for a later call, `search/<member>.csv` for people."""
+        name = f"search/{self.member.name}"
+        record = {
+            "key": self._key,
+            "seconds": round(self.seconds(), 3),
+            "exhausted": self._exhausted,
+            "left_out": self.is_left_out(),
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+        }
+        self.store.write_json(f"{name}.json", record)
+        content = io.StringIO()
+        pd.DataFrame(map(self._row, self.candidates)).to_csv(content, index=False)
+        self.store.write(f"{name}.csv", content.getvalue())
+
+    def _row(self, candidate: Candidate) -> dict[str, Any]:
+        outcome = {
+            "epochs": candidate.epochs,
+            self.search.metric: candidate.score,
+            "state": candidate.state,
+            "reason": candidate.reason,
+            "curve": json.dumps(candidate.curve),
+            "hash": candidate.hash,
+        }
+        settings = {
+            # `epochs` and `loss` may be settings and outcomes
+            f"recipe.{key}" if key in outcome else key: _cell(value)
+            for key, value in candidate.settings.items()
+        }
+        return {"candidate": candidate.number, **settings, **outcome}
+
+    def _recall(self) -> None:
+        """The candidates of an earlier call; the bracket gets their scores again.
+
+        That the epochs of unfinished ones are among them is what keeps a resumed search to its
+        decisions: a candidate that was let past a rung is past it, whatever came there since.
+        """
+        try:
+            record = self.store.read_json(f"search/{self.member.name}.json")
+        except FileNotFoundError:
+            return
+        if record["key"] != self._key:  # the space, the member or the data changed: a new search
+            return
+        self._seconds, self._exhausted = record["seconds"], record["exhausted"]
+        self.candidates = [Candidate(**row) for row in record["candidates"]]
+        for candidate in self.candidates:
+            for epoch in range(1, candidate.epochs + 1):
+                best = max(self._sign * value for value in candidate.curve[:epoch])
+                self._bracket.report(self._name(candidate), epoch, best)
+
+    def _name(self, candidate: Candidate) -> str:
+        return f"{self.member.name}/{candidate.number}"
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
+def _seed(seed: int, number: int, attempt: int) -> int:
+    """A seed of its own for each draw, so that a resumed search goes on as it would have."""
+    text = f"{seed}/{number}/{attempt}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
+def _key(member: Member, search: Search, photographs: Photographs) -> str:
+    """What a search's record belongs to: the member as written, the space, the data.
+
+    Not its limits: with higher ones it goes on.
+    """
+    base = of_member(member, photographs)[0].hash
+    limits = {"members", "candidates", "hours"}
+    # defaults left out: a key that a later version adds does not begin every search again
+    block = search.model_dump(mode="json", exclude=limits, exclude_defaults=True)
+    return hashlib.blake2b(f"{base}{json.dumps(block)}".encode(), digest_size=8).hexdigest()

@@ -1,0 +1,5 @@
+"""Spec files: parsed, merged, overridden, validated, every mistake with its line."""
+
+from orchestrator.spec.load import load
+
+__all__ = ["load"]

@@ -1,0 +1,219 @@
+"""What a spec holds: data, folds, members, search, vote, resources, as validated values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ensembles.voting.request import VoteRequest
+from members.recipe.recipe import Recipe
+from orchestrator.spec.search import Search, samples
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PhotoCopy(_Block):
+    """Folders with other pictures of the same photographs, by the same relative paths."""
+
+    train: str = Field(description="the folder with the copy of the training photographs")
+    test: str | None = Field(None, description="the same of those to predict")
+
+
+class Data(_Block):
+    """Where the photographs are, and how they are laid out."""
+
+    layout: Literal["profiles", "table", "folders"] = Field(
+        "profiles", description="how labels are found: folders of people, a table, class folders"
+    )
+    train: str = Field(description="labelled photographs: a folder, or the file of a table")
+    test: str | None = Field(
+        None, description="photographs to predict; null: OOF tables and their vote only"
+    )
+    root: str | None = Field(
+        None, description="what the paths of a table are relative to; null: the table's own folder"
+    )
+    corrections: str | None = Field(
+        None, description="a CSV of corrected labels, for the layout profiles"
+    )
+    copies: dict[Name, PhotoCopy] = Field(
+        {}, description="other pictures of the same photographs by name; a member takes one: photos"
+    )
+
+    @model_validator(mode="after")
+    def _profiles_only(self) -> Data:
+        if self.corrections and self.layout != "profiles":
+            raise ValueError(
+                "corrections are for the layout `profiles`, whose labels are names of folders; "
+                f"with layout {self.layout} correct the labels where they stand"
+            )
+        return self
+
+
+class Folds(_Block):
+    """Who validates what. `own`: a column of `file`, or of the file that lists the photos."""
+
+    scheme: Literal["kfold", "holdout", "balanced_holdout", "own", "all"] = Field(
+        "kfold", description="groups never straddle folds; all: nothing is held out"
+    )
+    k: int = Field(5, ge=2, description="number of folds (kfold)")
+    ratio: float = Field(0.2, gt=0, lt=1, description="share that is held out (holdout)")
+    n: int = Field(
+        50, ge=1, description="people held out of each of nine age groups (balanced_holdout)"
+    )
+    file: str | None = Field(
+        None, description="the file with the folds (own); null: the file that lists the photos"
+    )
+    column: str = Field("fold", description="its column of folds, 0 to k-1 (own)")
+    seed: int = Field(42, ge=0, description="of the shuffling of groups")
+
+
+class Member(_Block):
+    """One member: its name, what it predicts, its seeds, and the recipe it is trained with."""
+
+    name: Name = Field(description="names its folders and tables")
+    targets: tuple[str, ...] | None = Field(
+        None, description="what it predicts, of mask, gender, age; null: all classes"
+    )
+    age_bounds: tuple[int, int] | None = Field(
+        None,
+        description="years in which its training labels begin the second and the third age class; "
+        "scores keep 30 and 60, on the validation part too",
+    )
+    seeds: tuple[int, ...] | None = Field(
+        None, min_length=1, description="trained once for each, predictions averaged; null: one"
+    )
+    photos: str | None = Field(
+        None, description="which of data.copies it sees; null: the original photographs"
+    )
+    recipe: Recipe
+
+    @field_validator("age_bounds")
+    @classmethod
+    def _in_order(cls, bounds: tuple[int, int] | None) -> tuple[int, int] | None:
+        if bounds and not 0 < bounds[0] < bounds[1]:
+            raise ValueError(f"two rising ages in years, e.g. [29, 58]; got {list(bounds)}")
+        return bounds
+
+    def with_settings(self, settings: dict[str, Any]) -> Member:
+        """The same member with some recipe keys replaced (validated again)."""
+        recipe = Recipe(**{**self.recipe.model_dump(mode="json"), **settings})
+        return self.model_copy(update={"recipe": recipe})
+
+
+class Resources(_Block):
+    """What one training process takes, and how many train one unit together."""
+
+    cpus: int = Field(1, ge=1, description="of each training process")
+    gpus: Literal["auto"] | float = Field(
+        "auto", description="of each process; auto: 1 where the cluster has any, else 0"
+    )
+    loader_workers: int = Field(
+        0, ge=0, description="processes that load and augment photos, for each training process"
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        description="processes that divide each batch of a unit among them; batch_size stays that "
+        "of the unit. They train what one would, but for batch norm, whose statistics are those of "
+        "each process's own photos (as with smaller batches), and for dropout, which each draws for "
+        "itself. More units at once use a machine better than more processes a unit: set it where "
+        "a batch is too large for one GPU, or where there are fewer units than GPUs",
+    )
+
+    @model_validator(mode="after")
+    def _gpus(self) -> Resources:
+        if self.gpus != "auto" and self.gpus < 0:
+            raise ValueError(f"gpus must be 0 or more, or auto; got {self.gpus}")
+        if self.workers > 1 and self.gpus != "auto" and 0 < self.gpus < 1:
+            raise ValueError(
+                f"{self.workers} workers cannot share a GPU (NCCL wants one for each), got gpus: "
+                f"{self.gpus:g}; give 1, auto, or 0 for CPUs"
+            )
+        return self
+
+
+class Join(_Block):
+    """Members that predict different targets, multiplied into one that predicts all."""
+
+    name: Name = Field(description="of the joined member")
+    of: tuple[str, ...] = Field(
+        min_length=2, description="its members; each target is predicted by exactly one of them"
+    )
+
+
+# neither photographs nor networks can object to a value of these
+_JUDGED = frozenset(
+    ("lr", "min_lr", "weight_decay", "warmup_epochs", "schedule", "milestones", "gamma", "epochs",
+     "batch_size", "accumulate", "loss", "smoothing", "focal_gamma")
+)  # fmt: skip
+
+
+class Spec(_Block):
+    """A whole ensemble file."""
+
+    name: Name = Field(description="names the run folder: runs/NAME")
+    data: Data = Field(description="the photographs")
+    folds: Folds = Field(Folds(), description="what validates what")
+    members: tuple[Member, ...] = Field(min_length=1, description="the networks")
+    join: tuple[Join, ...] = Field(
+        (), description="members of different targets made into one; a mapping or a list of them"
+    )
+    search: Search | None = Field(None, description="settings that are searched")
+    vote: VoteRequest = Field(VoteRequest(), description="how the members are combined")
+    resources: Resources = Field(Resources(), description="what a training process takes")
+    tracking: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
+        ("tensorboard",), description="what gets the curves besides history.csv; []: nothing"
+    )
+
+    @field_validator("join", mode="before")
+    @classmethod
+    def _one_or_several(cls, joins: Any) -> Any:
+        return [joins] if isinstance(joins, dict) else joins
+
+    @field_validator("tracking", mode="before")
+    @classmethod
+    def _one_or_more(cls, trackers: Any) -> Any:
+        return [trackers] if isinstance(trackers, str) else trackers
+
+    def voters(self) -> tuple[str, ...]:
+        """Names of what may vote: members that predict all targets, and joins."""
+        whole = [member.name for member in self.members if member.targets is None]
+        return (*whole, *(join.name for join in self.join))
+
+    def member(self, name: str) -> Member:
+        return next(m for m in self.members if m.name == name)
+
+    def searched(self) -> tuple[str, ...]:
+        return self.search.members if self.search else ()
+
+    def recipes_of(self, member: Member) -> list[Recipe]:
+        """The member's recipe, and some that speak for all that its search may draw; each once.
+
+        Keys whose every value a recipe itself can judge do not vary in them.
+        """
+        found = [member.recipe]
+        if member.name in self.searched():
+            drawn = samples(self.search.space, fixed=_JUDGED)
+            found += [member.with_settings(settings).recipe for settings in drawn]
+        return [recipe for i, recipe in enumerate(found) if recipe not in found[:i]]
+
+    def to_yaml(self) -> str:
+        """The resolved spec, every default written out; `load` reads it back as the same spec."""
+        plain = self.model_dump(mode="json", exclude_none=True)
+        plain["members"] = [_flat(member) for member in self.members]
+        if not self.join:
+            del plain["join"]
+        if not self.data.copies:
+            del plain["data"]["copies"]
+        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _flat(member: Member) -> dict[str, Any]:
+    own = member.model_dump(mode="json", exclude_none=True, exclude={"recipe"})
+    return {**own, **member.recipe.model_dump(mode="json", exclude_none=True)}

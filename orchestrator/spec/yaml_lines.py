@@ -1,0 +1,141 @@
+"""YAML as plain data, with the line of every key, and `${NAME:-default}` filled in.
+
+Differs from PyYAML's defaults where those surprise: `1e-3` is a number, `on`, `off`, `yes` and
+`no` are texts (YAML 1.2), and a key that stands twice is a mistake.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from orchestrator.errors import WrongRequest
+
+Path = tuple[str | int, ...]
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict = {}  # noqa: RUF012 (PyYAML's own registry)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), None
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9_]*)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?$"
+        r"|^[-+]?[0-9]+[eE][-+]?[0-9]+$|^[-+]?\.(?:inf|nan)$"
+    ),
+    list("-+.0123456789"),
+)
+
+
+@dataclass
+class Document:
+    """`data`: plain lists, dicts and scalars. `lines`: path -> line, counted from 1."""
+
+    data: Any
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def forget(self, key: str, index: int) -> None:
+        """The entry `index` of the list at `key` is gone: those behind it move up."""
+        moved = {}
+        for path, line in self.lines.items():
+            if path[:1] == (key,) and len(path) > 1 and path[1] >= index:
+                if path[1] == index:
+                    continue
+                path = (key, path[1] - 1, *path[2:])
+            moved[path] = line
+        self.lines = moved
+
+    def line(self, path: Path) -> int | None:
+        """The line of `path`, or of the nearest thing above it that the file holds."""
+        while path not in self.lines and path:
+            path = path[:-1]
+        return self.lines.get(path)
+
+
+def parse(text: str, name: str) -> Document:
+    """Parse YAML `text`; `name` is the file's name in messages. Raises `WrongRequest`."""
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise WrongRequest(f"{name}{where}: not valid YAML: {error.problem}.") from None
+    except yaml.YAMLError as error:
+        raise WrongRequest(f"{name}: not valid YAML: {error}.") from None
+    document = Document(data=None)
+    if root is not None:
+        try:
+            document.data = _plain(root, (), document, name)
+        except RecursionError:
+            raise WrongRequest(
+                f"{name}: an alias (*name) stands for a block that contains itself."
+            ) from None
+    return document
+
+
+def parse_value(text: str) -> Any:
+    """The value of one `--set key=value`, read as YAML; raises `WrongRequest`."""
+    return parse(text, f"--set ...={text}").data
+
+
+def _plain(node: yaml.Node, path: Path, document: Document, name: str) -> Any:
+    document.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in result:
+                dotted = ".".join(map(str, (*path, key)))
+                document.problems.append(
+                    f"{name}, line {line}: {dotted} stands twice (first on line "
+                    f"{document.lines[(*path, key)]}). Keep one."
+                )
+                continue
+            document.lines[(*path, key)] = line
+            result[key] = _plain(value_node, (*path, key), document, name)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, (*path, i), document, name) for i, item in enumerate(node.value)]
+    return _scalar(node, path, document, name)
+
+
+def _scalar(node: yaml.ScalarNode, path: Path, document: Document, name: str) -> Any:
+    loader = _Loader("")
+    if "${" in node.value:
+        missing = []
+
+        def fill(match: re.Match) -> str:
+            value = os.environ.get(match[1]) or match[2]  # as in a shell, :- covers empty too
+            if value is None:
+                missing.append(match[1])
+            return value or ""
+
+        text = _VARIABLE.sub(fill, node.value)
+        document.problems += [
+            f"{name}, line {node.start_mark.line + 1}: {'.'.join(map(str, path))}: the environment "
+            f"variable {variable} is not set. Set it (export {variable}=...) or give a default: "
+            f"${{{variable}:-value}}."
+            for variable in missing
+        ]
+        tag = node.tag
+        if node.style is None:
+            tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+        node = yaml.ScalarNode(tag, text, node.start_mark, node.end_mark, node.style)
+    return loader.construct_object(node)

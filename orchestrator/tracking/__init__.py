@@ -1,0 +1,1 @@
+"""Curves and pictures for TensorBoard, Weights & Biases and MLflow."""

@@ -1,0 +1,130 @@
+"""Curves, settings and pictures of units, for TensorBoard, Weights & Biases and MLflow.
+
+    with follow(unit, store, ["tensorboard"], project) as curves:
+        curves.begin(history)            # the epochs of an interrupted unit, each once
+        curves.epoch(row)
+        curves.picture(png, epoch)
+
+A tracker that fails costs its curves, never the unit. Its package is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from members.errors import first_line
+from orchestrator.errors import WrongRequest
+from orchestrator.runs.store import Store
+from orchestrator.tracking.tracker import TRACKERS, Tracker, mlflow_client, mlflow_uri
+from orchestrator.units.unit import Unit
+
+_FAILED = "tracking-failed.txt"
+
+
+class Curves:
+    """Passes everything on to each tracker that still works; there may be none."""
+
+    def __init__(self, trackers: dict[str, Tracker], complain: Callable[[str, str], None]):
+        self._trackers, self._complain = trackers, complain
+
+    def begin(self, history: Sequence[dict[str, Any]]) -> None:
+        self._each(lambda tracker: tracker.begin(history))
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        self._each(lambda tracker: tracker.epoch(row))
+
+    def picture(self, png: bytes, epoch: int) -> None:
+        self._each(lambda tracker: tracker.picture(png, epoch))
+
+    def end(self, failed: bool) -> None:
+        self._each(lambda tracker: tracker.end(failed))
+
+    def _each(self, call: Callable[[Tracker], None]) -> None:
+        for name, tracker in list(self._trackers.items()):
+            try:
+                call(tracker)
+            except Exception:
+                del self._trackers[name]
+                self._complain(name, traceback.format_exc())
+
+
+@contextmanager
+def follow(unit: Unit, store: Store, names: Sequence[str], project: str) -> Iterator[Curves]:
+    """The trackers of these names, open while the unit is trained; there may be none."""
+    complaint = f"{unit.path}/{_FAILED}"
+    store.delete(complaint)
+    trackers = {name: TRACKERS[name](unit, store, project) for name in names}
+    curves = Curves(trackers, lambda name, why: store.write(complaint, f"{name}\n{why}"))
+    try:
+        yield curves
+    except Exception:
+        curves.end(failed=True)
+        raise
+    curves.end(failed=False)
+
+
+def complaints(units: Sequence[Unit], store: Store) -> list[str]:
+    """One line for each of `units` whose tracker failed."""
+    lines = []
+    for unit in units:
+        with suppress(FileNotFoundError):
+            name, _, why = store.read(f"{unit.path}/{_FAILED}").decode().partition("\n")
+            last = why.strip().rpartition("\n")[2] or "no reason was kept"
+            lines.append(f"{unit.title}: {name} lost some of its curves: {last}")
+    return lines
+
+
+# -- before training ---------------------------------------------------------------------------
+
+
+def problems(trackers: Sequence[str], store: Store) -> list[str]:
+    """Why a tracker could not work, one text each; empty where all can."""
+    missing = [name for name in trackers if not _installed(name)]
+    found = [
+        f"tracking: {name} is not installed here: pip install {name} (on every machine "
+        f"that trains), or leave it out: `tracking: []` is none at all"
+        for name in missing
+    ]
+    if "wandb" in trackers and "wandb" not in missing and _wandb_has_no_account():
+        found.append(
+            "tracking: wandb has no account here: `wandb login`, or WANDB_API_KEY, or "
+            "WANDB_MODE=offline, which keeps the curves in the run folder until `wandb sync`"
+        )
+    if "mlflow" in trackers and not store.local and "MLFLOW_TRACKING_URI" not in os.environ:
+        found.append(
+            f"tracking: mlflow needs MLFLOW_TRACKING_URI where the run folder is no folder of this "
+            f"machine ({store.root})"
+        )
+    return found
+
+
+def prepare(trackers: Sequence[str], store: Store, project: str) -> None:
+    """What must be there before several processes track at once. Raises `WrongRequest`."""
+    if "mlflow" not in trackers:
+        return
+    try:
+        mlflow_client(store, project)
+    except Exception as error:
+        raise WrongRequest(
+            f"tracking: mlflow at {mlflow_uri(store)} does not answer: {first_line(error)}. Set "
+            "MLFLOW_TRACKING_URI, or leave mlflow out of `tracking`."
+        ) from error
+
+
+def _installed(name: str) -> bool:
+    # a folder that happens to have the name (W&B makes one where it runs) has no origin
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None
+
+
+def _wandb_has_no_account() -> bool:
+    if os.environ.get("WANDB_MODE", "online") != "online":
+        return False
+    from wandb.apis import InternalApi
+
+    return not InternalApi().api_key

@@ -1,0 +1,130 @@
+"""Finished units -> one OOF and one test table a member.
+
+Where the recipe wants a common epoch, it is chosen here, since here all curves are known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ensembles.files import table as tables
+from orchestrator.runs.store import Store
+from orchestrator.spec.spec import Member
+from orchestrator.units.predictions import table_path, weights_path
+from orchestrator.units.record import read_record
+from orchestrator.units.selection import common_epoch, mean_curve
+from orchestrator.units.unit import Photographs, Unit, is_done, of_member
+
+
+def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
+    """Write `tables/<member>/`, or remove it where a unit is missing: no vote on stale tables.
+
+    The OOF table has each held-out row once, in the order of `images.parquet`; several seeds are
+    averaged. A test row is the mean over the folds' models (and seeds). True where the member is
+    complete.
+    """
+    folder = f"tables/{member.name}"
+    units = of_member(member, photographs)
+    test_hash = photographs.test_hash_of(member.photos)
+    if not all(is_done(unit, store, test_hash) for unit in units):
+        store.delete(folder)
+        return False
+    stamp = f"{units[0].hash} {test_hash} {member.seeds}"
+    if (
+        store.exists(f"{folder}/made_from.txt")
+        and store.read(f"{folder}/made_from.txt") == stamp.encode()
+    ):
+        return True
+    store.delete(folder)
+    store.write_json(f"{folder}/epochs.json", _choose_epochs(member, units, store))
+    cost = _milliseconds_per_photo(units, photographs, store)
+    if (photographs.train["fold"] >= 0).any():
+        _write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store), cost)
+    if photographs.test is not None:
+        parts = [tables.read(store.uri(f"{unit.path}/test.parquet")) for unit in units]
+        _write(store.uri(f"{folder}/test.parquet"), _mean(parts), cost)
+    store.write(f"{folder}/made_from.txt", stamp)
+    return True
+
+
+def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str, Any]:
+    """Which epoch of each unit the tables are made from, and by what it was chosen.
+
+    A common epoch's files are put where each unit's own would stand.
+    """
+    recipe = member.recipe
+    records = [read_record(unit.path, store) for unit in units]
+    histories = [record.history for record in records]
+    chosen = {"select": recipe.select, "metric": recipe.metric}
+    if recipe.select == "common_epoch":
+        epoch = common_epoch(histories, recipe.metric)
+        for unit in units:
+            _publish(unit, epoch, store)
+        epochs = [epoch] * len(units)
+        chosen["mean_curve"] = mean_curve(histories, recipe.metric)
+    elif recipe.select == "last":
+        epochs = list(map(len, histories))
+    else:
+        epochs = [record.best_epoch for record in records]
+    names = [unit.path.rsplit("/", 1)[1] for unit in units]
+    return {**chosen, "epochs": dict(zip(names, epochs, strict=True))}
+
+
+def _publish(unit: Unit, epoch: int, store: Store) -> None:
+    pairs = [(weights_path(unit, epoch), weights_path(unit))]
+    pairs += [(table_path(unit, kind, epoch), table_path(unit, kind)) for kind in ("oof", "test")]
+    for kept, published in pairs:
+        if store.exists(kept):
+            store.write(published, store.read(kept))
+
+
+def _write(place: str, table: tables.Table, cost: float | None) -> None:
+    if cost:
+        table.meta = {**table.meta, "milliseconds_per_photo": cost}
+    tables.write(place, table)
+
+
+def _milliseconds_per_photo(
+    units: list[Unit], photographs: Photographs, store: Store
+) -> float | None:
+    """What a new photograph takes: every fold's and seed's model predicts it. None where not known."""
+    n_test = 0 if photographs.test is None else len(photographs.test)
+    total = 0.0
+    for unit in units:
+        record = read_record(unit.path, store)
+        rows = record.rows.validation + n_test
+        if not rows or record.seconds.predict is None:
+            return None
+        total += 1000 * record.seconds.predict / rows
+    return round(total, 4)
+
+
+def _oof(units: list[Unit], photographs: Photographs, store: Store) -> tables.Table:
+    by_fold = []
+    for fold in sorted({unit.fold for unit in units}):
+        seeds = [unit for unit in units if unit.fold == fold]
+        by_fold.append(_mean([tables.read(store.uri(f"{u.path}/oof.parquet")) for u in seeds]))
+    ids = np.concatenate([part.ids for part in by_fold])
+    position = {image_id: i for i, image_id in enumerate(photographs.train["image_id"])}
+    rows = np.array([position[image_id] for image_id in ids])
+    order = np.argsort(rows, kind="stable")
+    return tables.Table(
+        ids=ids[order],
+        probabilities=np.concatenate([p.probabilities for p in by_fold])[order],
+        fold=np.concatenate([p.fold for p in by_fold])[order],
+        label=np.concatenate([p.label for p in by_fold])[order],
+        meta=by_fold[0].meta,
+        group=photographs.train["group"].astype(str).to_numpy(object)[rows[order]],
+    )
+
+
+def _mean(parts: list[tables.Table]) -> tables.Table:
+    """The mean of tables over the same rows in the same order, summed in float64."""
+    total = np.zeros(parts[0].probabilities.shape)
+    for part in parts:
+        total += part.probabilities
+    first = parts[0]
+    mean = (total / len(parts)).astype(np.float32)
+    return tables.Table(first.ids, mean, first.fold, first.label, first.meta)

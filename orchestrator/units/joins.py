@@ -1,0 +1,70 @@
+"""Tables of members that predict different targets -> one table that predicts all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ensembles.files import table as tables
+from members.data.codec import Codec
+from orchestrator.runs.store import Store
+from orchestrator.spec.spec import Join, Spec
+from orchestrator.units.predictions import table_meta
+from orchestrator.units.unit import Photographs, codec_of, labels_of
+
+
+def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store) -> bool:
+    """Write `tables/<join>/` from its parts' tables, or remove it where a part is missing.
+
+    True where the join is complete.
+    """
+    folder = f"tables/{join.name}"
+    stamps = [f"tables/{name}/made_from.txt" for name in join.of]
+    if not all(map(store.exists, stamps)):
+        store.delete(folder)
+        return False
+    stamp = b"\n".join(store.read(path) for path in stamps)
+    made_from = f"{folder}/made_from.txt"
+    if store.exists(made_from) and store.read(made_from) == stamp:
+        return True
+    store.delete(folder)
+    codecs = {name: codec_of(spec.member(name), photographs.codec) for name in join.of}
+    for kind, frame in (("oof", photographs.train), ("test", photographs.test)):
+        paths = {name: f"tables/{name}/{kind}.parquet" for name in join.of}
+        if frame is None or not all(map(store.exists, paths.values())):
+            continue
+        parts = {name: tables.read(store.uri(path)) for name, path in paths.items()}
+        first = parts[join.of[0]]
+        rows = frame.set_index("image_id").loc[first.ids]
+        labels = labels_of(rows, photographs.codec)
+        table = tables.Table(
+            ids=first.ids,
+            probabilities=joint(
+                {name: part.probabilities for name, part in parts.items()},
+                codecs,
+                photographs.codec,
+            ),
+            fold=first.fold,
+            label=labels if (labels >= 0).all() else None,
+            meta=table_meta(photographs, join.name, photographs.codec),
+        )
+        tables.write(store.uri(f"{folder}/{kind}.parquet"), table)
+    store.write(made_from, stamp)
+    return True
+
+
+def joint(parts: Mapping[str, np.ndarray], codecs: Mapping[str, Codec], codec: Codec) -> np.ndarray:
+    """Probabilities (N, K) float32 of the joint classes of `codec`: products of the marginals.
+
+    parts: name -> (N, k) of the joint classes of `codecs[name]`, whose targets together are those
+    of `codec`, each in one part. The product takes targets of different parts as independent given
+    the photo.
+    """
+    product = np.ones((1,) * (1 + len(codec.targets)))
+    for name, probabilities in parts.items():
+        own = codecs[name].targets
+        shape = [len(names) if target in own else 1 for target, names in codec.targets.items()]
+        product = product * probabilities.astype(np.float64).reshape(-1, *shape)
+    joined = product.reshape(len(product), -1)
+    return (joined / joined.sum(axis=1, keepdims=True)).astype(np.float32)

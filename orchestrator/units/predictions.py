@@ -1,0 +1,113 @@
+"""What a unit's networks predict: probability tables, submissions, and a picture of some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.runs.store import Store
+from orchestrator.units.unit import Photographs, Unit, codec_of, labels_of
+
+if TYPE_CHECKING:
+    from members.batches.photos import Photos
+    from members.data.codec import Codec
+
+_SHOWN = 24  # photographs on the picture
+
+
+@dataclass(frozen=True)
+class PhotoPart:
+    """Photographs to predict. frame: their rows; photos: their pixels and labels, in that order;
+    fold: the one that held them out, None for test photographs."""
+
+    frame: pd.DataFrame
+    photos: Photos
+    fold: int | None
+
+
+def table_path(unit: Unit, kind: str, epoch: int | None = None) -> str:
+    """Where a unit's `oof` or `test` table is: of the weights it kept, or of one of its epochs."""
+    return f"{unit.path}/epochs/{epoch}-{kind}.parquet" if epoch else f"{unit.path}/{kind}.parquet"
+
+
+def weights_path(unit: Unit, epoch: int | None = None) -> str:
+    return f"{unit.path}/epochs/{epoch}.safetensors" if epoch else f"{unit.path}/model.safetensors"
+
+
+def write_table(
+    unit: Unit,
+    store: Store,
+    photographs: Photographs,
+    part: PhotoPart,
+    probabilities: np.ndarray,
+    path: str,
+) -> None:
+    """The table of the `probabilities` (N, K) of `part`, at `path` in the run folder."""
+    from ensembles.files import table as tables
+
+    codec = codec_of(unit.member, photographs.codec)
+    labels = labels_of(part.frame, codec)
+    table = tables.Table(
+        ids=part.frame["image_id"].to_numpy(str),
+        probabilities=probabilities,
+        fold=None if part.fold is None else np.full(len(labels), part.fold, np.int16),
+        label=labels if (labels >= 0).all() else None,
+        meta=table_meta(photographs, unit.member.name, codec),
+    )
+    tables.write(store.uri(path), table)
+
+
+def scores_by_target(unit: Unit, store: Store, epoch: int | None) -> dict[str, Any]:
+    """Target -> macro_f1 and accuracy of its marginals, over the rows that were held out."""
+    from ensembles.files import table as tables
+    from ensembles.judging import evaluate
+    from ensembles.scores import by_part
+
+    oof = tables.read(store.uri(table_path(unit, "oof", epoch)))
+    targets = evaluate.target_indices(oof.meta, len(oof.classes))
+    return by_part.by_marginals(oof.label, oof.probabilities, targets)
+
+
+def write_submissions(unit: Unit, store: Store, epoch: int) -> None:
+    """The pair of one epoch, from its test table: `<n>-hard.csv` and `<n>-soft.csv`."""
+    from ensembles.files import soft_submission, submission
+    from ensembles.files import table as tables
+
+    table = tables.read(store.uri(table_path(unit, "test", epoch)))
+    predictions = np.array(table.answers)[table.probabilities.argmax(axis=1)]
+    base = f"{unit.path}/epochs/{epoch}"
+    submission.write_submission(store.uri(f"{base}-hard.csv"), table.ids, predictions)
+    soft_submission.write(store.uri(f"{base}-soft.csv"), table)
+
+
+def write_picture(unit: Unit, store: Store, part: PhotoPart, epoch: int | None) -> None:
+    """`predictions.png`: some held-out photographs, with their classes, true and predicted."""
+    from ensembles.files import table as tables
+    from orchestrator.units.pictures import prediction_grid
+
+    table = tables.read(store.uri(table_path(unit, "oof", epoch)))
+    rows = np.unique(np.linspace(0, len(table.ids) - 1, _SHOWN).astype(int))
+    table = table.take(rows)
+    picture = prediction_grid(
+        part.photos.read(rows), table.label, table.probabilities, table.classes
+    )
+    store.write(f"{unit.path}/predictions.png", picture)
+
+
+def table_meta(photographs: Photographs, name: str, codec: Codec) -> dict[str, Any]:
+    """Metadata of the probability tables of member or join `name`."""
+    classes = list(codec.classes)
+    return {
+        "member": name,
+        "classes": classes,
+        "targets": [[name, list(names)] for name, names in codec.targets.items()],
+        # a competition wants class numbers; people with labels of their own get those back
+        "answers": classes
+        if list(codec.targets) == ["label"]
+        else list(map(str, range(len(classes)))),
+        "data_hash": photographs.data_hash,
+        "folds_hash": photographs.folds_hash,
+    }

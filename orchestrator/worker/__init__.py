@@ -1,0 +1,1 @@
+"""What runs in a training process: a job's units, one after the other."""

@@ -1,0 +1,63 @@
+"""The photographs of a run in a training process: read once, decoded once, for all its units."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from orchestrator.photographs.files import read_photographs
+from orchestrator.runs.store import Store
+from orchestrator.units.predictions import PhotoPart
+from orchestrator.units.unit import Photographs, Unit, codec_of, column, in_fold, labels_of
+
+if TYPE_CHECKING:
+    from members.batches.photos import Photos
+
+
+class Inputs:
+    """cache: folder of decoded photographs that outlives the process; None: none is kept."""
+
+    def __init__(self, store: Store, cache: str | None):
+        self._store, self._cache = store, cache
+        self._pixels: dict[tuple, np.ndarray] = {}  # by part, size, crop and copy
+
+    @cached_property
+    def photographs(self) -> Photographs:
+        return read_photographs(self._store)
+
+    def photos(self, unit: Unit, part: Literal["train", "test"]) -> Photos:
+        """All photographs of a part, of the size that the unit's recipe wants, with its labels."""
+        from members.batches.photos import Photos
+        from members.data.columns import columns_of
+        from members.pixels import augment
+        from members.pixels import cache as images
+
+        recipe, copy, photographs = unit.member.recipe, unit.member.photos, self.photographs
+        frame = photographs.train if part == "train" else photographs.test
+        crop = augment.crop_of(recipe)
+        key = (part, recipe.image_size, crop, copy)
+        if key not in self._pixels:
+            self._pixels[key] = images.pixels(
+                frame[column("path", copy)].tolist(),
+                frame[column("digest", copy)].tolist(),
+                size=tuple(recipe.image_size),
+                crop=crop,
+                folder=self._cache,
+            )
+        labels = labels_of(frame, codec_of(unit.member, photographs.codec)).astype(np.int64)
+        columns = columns_of(frame, photographs.codec) if part == "train" else {}
+        return Photos(self._pixels[key], labels, columns=columns)
+
+    def to_predict(self, unit: Unit) -> dict[str, PhotoPart]:
+        """`oof`, where the unit's fold holds anything out, and `test`, where there is a test part."""
+        photographs = self.photographs
+        parts = {}
+        _, rows = in_fold(photographs.train, unit.fold)
+        if len(rows):
+            photos = self.photos(unit, "train").take(rows)
+            parts["oof"] = PhotoPart(photographs.train.iloc[rows], photos, unit.fold)
+        if photographs.test is not None:
+            parts["test"] = PhotoPart(photographs.test, self.photos(unit, "test"), None)
+        return parts

@@ -1,0 +1,61 @@
+"""The loop of a training process: units one after the other, each resumed where it stopped.
+
+All it needs stands in its job and in the run folder, so that a process that dies costs the epoch it
+was in: every epoch leaves `state.pt` beside the unit's other files, and `unit.json`, written last,
+says that the unit is complete.
+
+Where several processes train a unit, all run this loop and report alike, and the first writes the
+files. What a file holds is read by the first and sent to the others: one that waits for the others
+while those go on to something else would wait for ever.
+"""
+
+from __future__ import annotations
+
+import traceback
+from functools import partial
+from typing import Any
+
+from members.training.ranks import ALONE, LostContact, RaisedByAll, Ranks
+from orchestrator.runs.store import Store
+from orchestrator.units.files import read_failure, write_failure
+from orchestrator.worker.inputs import Inputs
+from orchestrator.worker.job import Job
+from orchestrator.worker.reports import Reporter, Send, describe
+from orchestrator.worker.train_unit import Process, train_unit
+
+
+def train_units(config: dict[str, Any]) -> None:
+    """Ray Train's loop: `config` as `Job.to_config` makes it."""
+    import ray.train
+
+    context = ray.train.get_context()
+    ranks = Ranks(context.get_world_rank(), context.get_world_size())
+    run_units(Job.from_config(config), ray.train.report, ranks)
+
+
+def run_units(job: Job, send: Send, ranks: Ranks = ALONE) -> None:
+    """Train what is left of the job's units, in order; one that fails does not stop the rest.
+
+    Of several ranks, one that fails alone cannot reach those that wait for it. It writes why and
+    raises, so that all are started again (tune_runs), and they pass the unit over.
+    """
+    store = Store(job.run)
+    process = Process(job, store, Inputs(store, job.cache), ranks)
+    for unit in job.units:
+        report = Reporter(unit, job.metric_of(unit), send)
+        report.started()
+        try:
+            if why := ranks.from_first(partial(read_failure, unit, store, job.attempt)):
+                report.failed(why)
+                continue
+            train_unit(unit, process, report)
+        except LostContact:  # not this unit's fault: all go on from its last epoch
+            raise
+        except Exception as error:  # this unit is lost, the others are not
+            alone = ranks.size > 1 and not isinstance(error, RaisedByAll)
+            if alone or ranks.first:
+                store.write(f"{unit.path}/failed.txt", traceback.format_exc())
+            if alone:
+                write_failure(unit, store, job.attempt, describe(error))
+                raise
+            report.failed(describe(error))

@@ -1,0 +1,237 @@
+"""One unit in a training process: trained from where it stands, its tables predicted, recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from members.training.ranks import Ranks
+from orchestrator.runs.store import Store
+from orchestrator.spec.member_metrics import of_history
+from orchestrator.tracking.follow import Curves, follow
+from orchestrator.units import predictions
+from orchestrator.units.files import read_state, write_state
+from orchestrator.units.record import Rows, Seconds, UnitRecord, find_record, write_record
+from orchestrator.units.selection import kept_epochs, submitted_epochs
+from orchestrator.units.unit import Unit, codec_of, in_fold, training_labels
+from orchestrator.worker.inputs import Inputs
+from orchestrator.worker.job import Job
+from orchestrator.worker.reports import Reporter
+
+if TYPE_CHECKING:
+    from members.batches.photos import Photos
+    from members.training.loop import Epoch
+
+
+@dataclass(frozen=True)
+class Process:
+    """What a training process has for all units of its job."""
+
+    job: Job
+    store: Store
+    inputs: Inputs
+    ranks: Ranks
+
+    @property
+    def device(self) -> str:
+        import torch
+
+        return "cuda" if torch.cuda.is_available() and self.job.gpus else "cpu"
+
+    def options(self) -> dict[str, Any]:
+        """What fitting and predicting have in common."""
+        workers = self.job.loader_workers
+        return {"device": self.device, "loader_workers": workers, "ranks": self.ranks}
+
+    def n_classes(self, unit: Unit) -> int:
+        return len(codec_of(unit.member, self.inputs.photographs.codec).classes)
+
+
+def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
+    """Train one unit from where it stands, predict, and leave its folder complete."""
+    job, store, ranks = process.job, process.store, process.ranks
+    photographs = process.inputs.photographs
+    record = ranks.from_first(lambda: find_record(unit.path, store))
+    if record and record.test_hash == photographs.test_hash_of(unit.member.photos):
+        report.epochs(record.history)
+        report.done()
+        return
+    import torch
+
+    torch.set_num_threads(job.cpus)
+    if process.device == "cpu":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    if record:  # only the test photographs are new
+        _predict(unit, process, None, record)
+    else:
+        names = job.tracking if ranks.first else ()
+        with follow(unit, store, names, job.project) as curves:
+            weights, record = _train(unit, process, report, curves)
+            _predict(unit, process, weights, record)
+            if ranks.first and store.exists(f"{unit.path}/predictions.png"):
+                curves.picture(store.read(f"{unit.path}/predictions.png"), len(record.history))
+    report.done()
+
+
+# -- training ------------------------------------------------------------------------------------
+
+
+def _train(
+    unit: Unit, process: Process, report: Reporter, curves: Curves
+) -> tuple[dict[str, Any], UnitRecord]:
+    """The weights that the unit keeps, and a record of how they came about."""
+    from members.batches.statistics import with_statistics
+    from members.training import fit
+
+    store, ranks, photographs = process.store, process.ranks, process.inputs.photographs
+    began, started = time.time(), time.perf_counter()
+    train, valid = _parts(unit, process.inputs)
+    recipe = with_statistics(unit.member.recipe, train)
+    state, epochs = _begin(unit, process, recipe, train, valid)
+    before = state["history"] if state else []
+    if ranks.first and not before:
+        store.delete(f"{unit.path}/epochs")
+    report.epochs(before)
+    curves.begin(before)
+    prepared = time.perf_counter()
+    for epoch in epochs:
+        state = epoch.state()
+        if ranks.first:
+            write_state(unit, store, state)
+        curves.epoch(epoch.metrics)
+        report.epoch(state["history"])
+    history = state["history"]
+    last = recipe.select == "last"
+    record = UnitRecord(
+        member=unit.member.model_dump(mode="json"),
+        fold=unit.fold,
+        seed=unit.seed,
+        hash=unit.hash,
+        rows=Rows(train=len(train), validation=0 if valid is None else len(valid)),
+        best_epoch=state["best_epoch"],
+        metrics=history[-1 if last else state["best_epoch"] - 1],
+        history=history,
+        normalize=recipe.model_dump(mode="json")["normalize"],
+        resumed_after_epoch=len(before),
+        seconds=Seconds(
+            prepare=round(prepared - started, 3),
+            train=round(sum(row["seconds"] for row in history), 3),
+        ),
+        began=began,
+        ended=time.time(),
+        device=process.device,
+        workers=ranks.size,
+        data_hash=photographs.data_hash,
+        folds_hash=photographs.folds_hash,
+        versions=_versions(),
+        test_hash=photographs.test_hash_of(unit.member.photos),
+    )
+    return fit.last_weights(state) if last else fit.best_weights(state), record
+
+
+def _parts(unit: Unit, inputs: Inputs) -> tuple[Photos, Photos | None]:
+    """The photographs of the training part, with the labels to learn, and of the validation part."""
+    photographs = inputs.photographs
+    photos = inputs.photos(unit, "train")
+    train_rows, valid_rows = in_fold(photographs.train, unit.fold)
+    codec = codec_of(unit.member, photographs.codec)
+    learned = training_labels(photographs.train, unit.member, codec).astype(np.int64)
+    valid = photos.take(valid_rows) if len(valid_rows) else None
+    return replace(photos, labels=learned).take(train_rows), valid
+
+
+def _begin(
+    unit: Unit, process: Process, recipe, train: Photos, valid: Photos | None
+) -> tuple[dict[str, Any] | None, Iterator[Epoch]]:
+    """The state that an interrupted training left, if it can be used, and the epochs that follow."""
+    from members.errors import BadInput
+    from members.training import fit
+
+    given = (recipe, train, valid, process.n_classes(unit))
+    options = {"seed": unit.seed or 0, "metrics": of_history(recipe.metric), **process.options()}
+    state = read_state(unit, process.store, process.ranks)
+    try:
+        return state, fit.fit(*given, **options, state=state)
+    except BadInput:  # a state that another version of the project left: begin again
+        if state is None:
+            raise
+        return None, fit.fit(*given, **options)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "timm", "albumentations", "numpy")}
+
+
+# -- predicting ----------------------------------------------------------------------------------
+
+
+def _predict(
+    unit: Unit, process: Process, weights: dict[str, Any] | None, record: UnitRecord
+) -> None:
+    """Probabilities for the held-out rows and the test photographs; `unit.json` last.
+
+    Of the weights that the unit keeps (None: they stand in its folder) and of each epoch that it
+    keeps. With a common epoch it keeps epochs only: `assemble` chooses among them.
+    """
+    from members.networks import models, saving
+    from members.recipe.blocks import Statistics
+    from members.training.predict import for_test, predict
+
+    store, ranks, photographs = process.store, process.ranks, process.inputs.photographs
+    recipe = unit.member.recipe
+    if recipe.normalize == "computed":
+        recipe = recipe.model_copy(update={"normalize": Statistics(**record.normalize)})
+    parts = process.inputs.to_predict(unit)
+    started = time.perf_counter()
+    model = models.build(recipe, process.n_classes(unit), pretrained=False).to(process.device)
+
+    def write_tables(epoch: int | None = None) -> None:
+        for kind, part in parts.items():
+            path = predictions.table_path(unit, kind, epoch)
+            # an OOF table that is there is right: only test photographs may have changed since
+            if kind == "oof" and ranks.from_first(partial(store.exists, path)):
+                continue
+            views = for_test(recipe) if kind == "test" else recipe
+            probabilities = predict(model, part.photos, views, **process.options())
+            if ranks.first:
+                predictions.write_table(unit, store, photographs, part, probabilities, path)
+
+    ranks.from_first(lambda: None)  # the first has written what the others read now
+    kept = kept_epochs(record.history, recipe)
+    for epoch in kept:
+        saving.load_bytes(model, store.read(predictions.weights_path(unit, epoch)))
+        write_tables(epoch)
+    own = recipe.select != "common_epoch"  # whether it has weights beside those of kept epochs
+    if own:
+        if weights is None:
+            saving.load_bytes(model, store.read(predictions.weights_path(unit)))
+        else:
+            model.load_state_dict(weights)
+        write_tables()
+    if not ranks.first:
+        return
+    # of one network: the epochs that are kept besides cost as much each
+    seconds = (time.perf_counter() - started) / (len(kept) + own)
+    if weights is not None and own:
+        store.write(predictions.weights_path(unit), saving.to_bytes(model))
+    for epoch in submitted_epochs(record.history, recipe):
+        predictions.write_submissions(unit, store, epoch)
+    changes = {
+        "seconds": record.seconds.model_copy(update={"predict": round(seconds, 3)}),
+        "test_hash": photographs.test_hash_of(unit.member.photos),
+    }
+    if "oof" in parts:
+        shown = None if own else record.best_epoch
+        changes["per_target"] = predictions.scores_by_target(unit, store, shown)
+        if not store.exists(f"{unit.path}/predictions.png"):
+            predictions.write_picture(unit, store, parts["oof"], shown)
+    write_record(unit.path, record.model_copy(update=changes), store)
+    for left in ("state.pt", "failed.txt", "failed.json"):
+        store.delete(f"{unit.path}/{left}")
