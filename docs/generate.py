@@ -9,12 +9,13 @@ in the file is for readers of the source.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,11 +31,11 @@ from members.recipe import Recipe
 from members.recipe_blocks import Balance, Mixing, Statistics
 from orchestrator.cli import app
 from orchestrator.search_space import Asha, Distribution, Search
-from orchestrator.spec import Data, Folds, Join, Member, PhotoCopy, Resources, Spec, Vote
+from orchestrator.spec import Data, Folds, Join, Member, PhotoCopy, Resources, Spec
 
 ROOT = Path(__file__).parent.parent
 # title of a section -> the model of its keys, in the order of the page
-BLOCKS: dict[str, type[BaseModel]] = {
+BLOCKS: dict[str, type] = {
     "The whole file": Spec,
     "data": Data,
     "data.copies.NAME": PhotoCopy,
@@ -48,7 +49,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "search.space.KEY": Distribution,
     "search.asha": Asha,
     "join": Join,
-    "vote": Vote,
+    "vote": Spec.model_fields["vote"].annotation,
     "resources": Resources,
 }
 # keys that are gone before a model is built, and one that a model has and no spec
@@ -103,9 +104,9 @@ def kind(annotation: Any) -> str:
         if inner[-1] is Ellipsis:
             return f"list of {kind(inner[0])}"
         return f"[{', '.join(map(kind, inner))}]"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return f"mapping of {kind(inner[0])} to {kind(inner[1])}"
-    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+    if is_block(annotation):
         return "mapping"
     words = {
         str: "text",
@@ -116,6 +117,29 @@ def kind(annotation: Any) -> str:
         Any: "any value",
     }
     return words.get(annotation, str(annotation))
+
+
+def is_block(annotation: Any) -> bool:
+    """Whether it is a class with keys of its own: a pydantic model or a dataclass."""
+    return inspect.isclass(annotation) and (
+        issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)
+    )
+
+
+def fields_of(model: type) -> dict[str, FieldInfo]:
+    """The keys of a block. Those of a dataclass are options of `vote`, whose help describes them."""
+    if issubclass(model, BaseModel):
+        return model.model_fields
+    hints = typing.get_type_hints(model)
+    helps = {re.split(r"[ /]", row[0])[0]: row[2] for row in parameters(callbacks()["vote"])}
+    return {
+        field.name: FieldInfo(
+            annotation=hints[field.name],
+            default=field.default,
+            description=helps.get(f"--{field.name}"),
+        )
+        for field in dataclasses.fields(model)
+    }
 
 
 def limits(field: FieldInfo) -> str:
@@ -158,10 +182,9 @@ def yaml_of(value: Any) -> str:
 
 def keys(title: str) -> list[tuple[str, str, str, str]]:
     """(key, type, default, meaning) of every key of one block."""
-    model = BLOCKS[title]
     rows = [
         (name, kind(f.annotation) + limits(f), default(f), f.description or "")
-        for name, f in model.model_fields.items()
+        for name, f in fields_of(BLOCKS[title]).items()
         if (title, name) not in HIDDEN
     ]
     return rows + [(n, k, code(d) if d != "none" else d, m) for n, k, d, m in ADDED.get(title, [])]
@@ -211,23 +234,16 @@ def kinds() -> str:
 
 
 def metrics() -> str:
-    """The registered metrics: name, direction, what it takes, other names."""
-    try:
-        from ensembles.metrics import REGISTRY
-    except ImportError:
-        rows = [
-            ("`macro_f1`", "more", "decisions", "mean of the classes' F1; a class that occurs "
-             "neither in truth nor in predictions counts as 0"),
-            ("`accuracy`", "more", "decisions", "share of right decisions"),
-            ("`log_loss`", "less", "probabilities", "mean negative logarithm of the true class's "
-             "probability; as `metric` of a member it is called `loss` and is the training loss"),
-        ]  # fmt: skip
-        return table(("metric", "better is", "takes", ""), rows)
+    """The known metrics: direction, what they take, other names."""
+    from ensembles.metrics import METRICS
+
+    if not isinstance(METRICS, dict):  # names alone, before there is a registry
+        better = {name: "less" if name == "log_loss" else "more" for name in METRICS}
+        return table(("metric", "better is"), [(code(name), better[name]) for name in METRICS])
     rows = [
-        (code(name), "more" if m.greater_is_better else "less",
-         "decisions" if m.takes == "decisions" else "probabilities",
+        (code(name), "more" if m.greater_is_better else "less", m.takes,
          ", ".join(map(code, m.aliases)))
-        for name, m in REGISTRY.items()
+        for name, m in METRICS.items()
     ]  # fmt: skip
     return table(("metric", "better is", "takes", "also called"), rows)
 
