@@ -19,6 +19,7 @@ html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
 myst_heading_anchors = 3
+smartquotes = False  # two dashes begin an option
 
 
 def fill(app, page, source):

@@ -9,12 +9,13 @@ in the file is for readers of the source.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +24,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docs import picture
+from ensembles.scores.metrics import METRICS
 from ensembles.voting.gate import KINDS
-from ensembles.voting.request import VoteRequest
 from members.pixels.augment import CHAINS
 from members.recipe.blocks import Balance, Mixing, Statistics
 from members.recipe.families import families, family
@@ -35,7 +36,7 @@ from orchestrator.spec.spec import Data, Folds, Join, Member, PhotoCopy, Resourc
 
 ROOT = Path(__file__).parent.parent
 # title of a section -> the model of its keys, in the order of the page
-BLOCKS: dict[str, type[BaseModel]] = {
+BLOCKS: dict[str, type] = {
     "The whole file": Spec,
     "data": Data,
     "data.copies.NAME": PhotoCopy,
@@ -49,7 +50,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "search.space.KEY": Distribution,
     "search.asha": Asha,
     "join": Join,
-    "vote": VoteRequest,
+    "vote": Spec.model_fields["vote"].annotation,
     "resources": Resources,
 }
 # keys that are gone before a model is built, and one that a model has and no spec
@@ -104,9 +105,9 @@ def kind(annotation: Any) -> str:
         if inner[-1] is Ellipsis:
             return f"list of {kind(inner[0])}"
         return f"[{', '.join(map(kind, inner))}]"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return f"mapping of {kind(inner[0])} to {kind(inner[1])}"
-    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+    if is_block(annotation):
         return "mapping"
     words = {
         str: "text",
@@ -117,6 +118,29 @@ def kind(annotation: Any) -> str:
         Any: "any value",
     }
     return words.get(annotation, str(annotation))
+
+
+def is_block(annotation: Any) -> bool:
+    """Whether it is a class with keys of its own: a pydantic model or a dataclass."""
+    return inspect.isclass(annotation) and (
+        issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)
+    )
+
+
+def fields_of(model: type) -> dict[str, FieldInfo]:
+    """The keys of a block. Those of a dataclass are options of `vote`, whose help describes them."""
+    if issubclass(model, BaseModel):
+        return model.model_fields
+    hints = typing.get_type_hints(model)
+    helps = {re.split(r"[ /]", row[0])[0]: row[2] for row in parameters(callbacks()["vote"])}
+    return {
+        field.name: FieldInfo(
+            annotation=hints[field.name],
+            default=field.default,
+            description=helps.get(f"--{field.name}"),
+        )
+        for field in dataclasses.fields(model)
+    }
 
 
 def limits(field: FieldInfo) -> str:
@@ -159,10 +183,9 @@ def yaml_of(value: Any) -> str:
 
 def keys(title: str) -> list[tuple[str, str, str, str]]:
     """(key, type, default, meaning) of every key of one block."""
-    model = BLOCKS[title]
     rows = [
         (name, kind(f.annotation) + limits(f), default(f), f.description or "")
-        for name, f in model.model_fields.items()
+        for name, f in fields_of(BLOCKS[title]).items()
         if (title, name) not in HIDDEN
     ]
     return rows + [(n, k, code(d) if d != "none" else d, m) for n, k, d, m in ADDED.get(title, [])]
@@ -212,23 +235,11 @@ def kinds() -> str:
 
 
 def metrics() -> str:
-    """The registered metrics: name, direction, what it takes, other names."""
-    try:
-        from ensembles.scores.metrics import REGISTRY
-    except ImportError:
-        rows = [
-            ("`macro_f1`", "more", "decisions", "mean of the classes' F1; a class that occurs "
-             "neither in truth nor in predictions counts as 0"),
-            ("`accuracy`", "more", "decisions", "share of right decisions"),
-            ("`log_loss`", "less", "probabilities", "mean negative logarithm of the true class's "
-             "probability; as `metric` of a member it is called `loss` and is the training loss"),
-        ]  # fmt: skip
-        return table(("metric", "better is", "takes", ""), rows)
+    """The registered metrics: direction, what they take, other names."""
     rows = [
-        (code(name), "more" if m.greater_is_better else "less",
-         "decisions" if m.takes == "decisions" else "probabilities",
+        (code(name), "more" if m.greater_is_better else "less", m.takes,
          ", ".join(map(code, m.aliases)))
-        for name, m in REGISTRY.items()
+        for name, m in METRICS.items()
     ]  # fmt: skip
     return table(("metric", "better is", "takes", "also called"), rows)
 

@@ -148,24 +148,19 @@ def test_every_key_of_a_spec_is_in_the_reference_with_its_meaning():
 
 def test_every_block_of_a_spec_has_a_section():
     """A model that another one's key holds is a section of its own."""
-    from pydantic import BaseModel
 
-    def models(annotation: object) -> set[type]:
+    def blocks_in(annotation: object) -> set[type]:
         inner = getattr(annotation, "__args__", ())
-        own = (
-            {annotation}
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel)
-            else set()
-        )
-        return own.union(*(models(part) for part in inner))
+        own = {annotation} if generate.is_block(annotation) else set()
+        return own.union(*(blocks_in(part) for part in inner))
 
     seen: set[type] = set()
     left = {Spec}
     while left:
-        model = left.pop()
-        seen.add(model)
-        for field in model.model_fields.values():
-            left |= models(field.annotation) - seen
+        block = left.pop()
+        seen.add(block)
+        for field in generate.fields_of(block).values():
+            left |= blocks_in(field.annotation) - seen
     assert seen == set(generate.BLOCKS.values())
 
 
@@ -180,8 +175,8 @@ def test_every_command_and_option_is_in_the_reference(prepared):
             section = text.partition(f"## `{name}`\n")[2].partition("\n## ")[0]
             options = set(re.findall(r"--[a-z-]+", command(name, "--help"))) - {"--help"}
             assert options
-            missing = {option for option in options if f"`{option}" not in section}
-            assert missing == set(), name
+            shown = set(re.findall(r"--[a-z-]+", section))
+            assert options <= shown, name
 
 
 def test_a_page_takes_its_generated_parts():
