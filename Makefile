@@ -33,7 +33,7 @@ demo: .venv/installed
 	  || echo "could not install $(TEST_PACKAGES): what needs them is skipped"
 	touch $@
 
-test: .venv/tested
+test: .venv/tested .venv/docs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy

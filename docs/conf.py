@@ -6,8 +6,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from docs import generate
+from orchestrator.version import __version__
 
 project = "An ensemble of image classifiers"
+release = __version__
 author = "the project's authors"
 extensions = ["myst_parser"]
 exclude_patterns = ["_build"]
