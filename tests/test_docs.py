@@ -20,7 +20,8 @@ from tests import fenced
 from tests.orchestrator.one_slot import commands
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SITE = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *SITE]
 BLOCKS = [block for page in PAGES for block in fenced.blocks(page)]
 RUN = ("sh", "console", "python")
 RUNNING = list(dict.fromkeys(b.page for b in BLOCKS if b.language in RUN and not b.not_run))
@@ -123,7 +124,7 @@ def test_links_lead_to_files_and_headings_that_are_there(page):
 
 def test_the_readme_links_every_page_and_fits_on_two_screens():
     readme = PAGES[0].read_text()
-    unlinked = [p.name for p in PAGES[1:] if p.stem != "index" and f"docs/{p.name}" not in readme]
+    unlinked = [p.name for p in SITE if p.stem != "index" and f"docs/{p.name}" not in readme]
     assert unlinked == []
     assert len(readme.splitlines()) <= 200
 
@@ -271,7 +272,7 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    for page in PAGES[1:]:
+    for page in SITE:
         requests = _Requests()
         requests.feed((tmp_path / f"site/{page.stem}.html").read_text())
         assert requests.found
