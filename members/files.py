@@ -17,7 +17,8 @@ from typing import IO, TypeVar
 from members.errors import BadInput
 
 Progress = Callable[[int, int], None]  # how many are done, of how many
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextmanager

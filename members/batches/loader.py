@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from members.batches.photos import Photos
-from members.pixels.augment import compiled
+from members.pixels.augment import augmenter
 from members.recipe.blocks import Statistics
 from members.recipe.chains import Chain
 
@@ -56,7 +56,7 @@ class _Reader(Dataset):
 
     def __init__(self, photos: Photos, chain: Chain | None, seed: int):
         self.photos, self.chain, self.seed = photos, chain, seed
-        self.vary = compiled(chain) if chain else None
+        self.vary = augmenter(chain) if chain else None
 
     def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         epoch, places, rows = batch

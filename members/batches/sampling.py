@@ -79,5 +79,6 @@ def order(recipe: Recipe, photos: Photos, seed: int) -> np.ndarray:
         return rng.permutation(len(photos))
     by = recipe.sampling.balance
     values = photos.labels if by == "class" else photos.columns[by]
+    assert values is not None, "fit takes no training photos without labels"
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     return rng.choice(len(photos), len(photos), p=1 / (counts[which] * len(counts)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +58,7 @@ def assign(
 def _kfold(labels: np.ndarray, groups: np.ndarray, *, k: int | None, seed: int, **_) -> np.ndarray:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    _require_k(k, labels, groups)
+    k = _require_k(k, labels, groups)
     fold = np.empty(len(labels), dtype=np.int16)
     splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # `absent` says by name which classes are too small
@@ -74,7 +74,8 @@ def _kfold(labels: np.ndarray, groups: np.ndarray, *, k: int | None, seed: int, 
     return fold
 
 
-def _require_k(k: int | None, labels: np.ndarray, groups: np.ndarray) -> None:
+def _require_k(k: int | None, labels: np.ndarray, groups: np.ndarray) -> int:
+    """k itself. Raises BadInput where these photos cannot be put into k folds."""
     number = int(groups.max()) + 1 if len(groups) else 0
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 2:
         raise BadInput(f"folds.k: {k!r}, but must be a whole number >= 2.")
@@ -88,6 +89,7 @@ def _require_k(k: int | None, labels: np.ndarray, groups: np.ndarray) -> None:
         raise BadInput(
             f"folds.k: {k}, but no class has more than {largest} photos. Choose k <= {largest}."
         )
+    return k
 
 
 def _holdout(labels: np.ndarray, groups: np.ndarray, *, seed: int, ratio: float, **_) -> np.ndarray:
@@ -100,7 +102,7 @@ def _holdout(labels: np.ndarray, groups: np.ndarray, *, seed: int, ratio: float,
     number = int(groups.max()) + 1 if len(groups) else 0
     if number < 2:
         raise BadInput(f"folds: the photos have {number} groups, but a hold-out needs at least 2.")
-    _, classes = np.unique(labels, return_inverse=True)
+    classes = np.unique(labels, return_inverse=True)[1]
     counts = np.zeros((number, classes.max() + 1))
     np.add.at(counts, (groups, classes), 1)
     total = counts.sum(axis=0)
@@ -150,7 +152,7 @@ def _all(labels: np.ndarray, groups: np.ndarray, **_) -> np.ndarray:
     return np.full(len(labels), -1)
 
 
-SCHEMES = {
+SCHEMES: dict[str, Callable[..., np.ndarray]] = {
     "kfold": _kfold,
     "holdout": _holdout,
     "balanced_holdout": _balanced_holdout,

@@ -210,14 +210,14 @@ def _folders_train(root: Path) -> TrainData:
     if not photos and not empty:
         problems.append(f"{root}: no class folders. Expected {root}/<label>/<photo>.")
     labels = [label for label, _ in photos]
-    names = _class_names(labels)
-    problems += _too_few(root, names) if photos else []
+    classes = _class_names(labels)
+    problems += _too_few(root, classes) if photos else []
     if problems:
         raise BadInput(problems)
     ids = [f"{label}/{name}" for label, name in photos]
-    codec = Codec({"label": names})
-    frame = build(codec, ids, [root / i for i in ids], ids, {"label": _numbers(labels, names)})
-    return TrainData(frame, codec, notes + _numbering(root, names))
+    codec = Codec({"label": classes})
+    frame = build(codec, ids, [root / i for i in ids], ids, {"label": _numbers(labels, classes)})
+    return TrainData(frame, codec, notes + _numbering(root, classes))
 
 
 def _folders_test(root: Path, codec: Codec) -> pd.DataFrame:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from members.data.codec import Codec
 from members.errors import BadInput, nearest
@@ -33,7 +35,7 @@ def build(
     image_id: Sequence[str],
     path: Sequence[str | os.PathLike],
     group: Sequence[str],
-    targets: dict[str, np.ndarray] | None = None,
+    targets: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
     """The table of the module's docstring. Without `targets` every label is unknown (-1)."""
     import pandas as pd
@@ -98,7 +100,8 @@ def photos_in(folder: Path) -> tuple[list[str], list[str]]:
 
     Hidden means a leading dot: macOS writes a `._mask1.jpg` beside each `mask1.jpg`.
     """
-    photos, others = [], []
+    photos: list[str] = []
+    others: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -131,8 +134,7 @@ def missing_photos(
 
 def repeated(file: Path, column: str, ids: Sequence[str]) -> list[str]:
     """At most one problem: ids that occur more than once."""
-    seen: set[str] = set()
-    again = sorted({i for i in ids if i in seen or seen.add(i)})
+    again = sorted(name for name, count in Counter(ids).items() if count > 1)
     if not again:
         return []
     return [
@@ -141,7 +143,7 @@ def repeated(file: Path, column: str, ids: Sequence[str]) -> list[str]:
     ]
 
 
-def some(names: Sequence[str], count: int = 3) -> str:
+def some(names: Sequence[object], count: int = 3) -> str:
     """`a, b, c and 12 more`."""
     shown = ", ".join(str(name) for name in names[:count])
     return shown + (f" and {len(names) - count} more" if len(names) > count else "")

@@ -39,7 +39,7 @@ def _multiply_accumulates(name: str, image_size: tuple[int, int], n_classes: int
 def _patch_problem(recipe: Recipe, model: nn.Module) -> str | None:
     """A network that cuts photos into patches drops the edge that is no whole patch, silently."""
     embed = getattr(model, "patch_embed", None)
-    if not isinstance(embed, timm.layers.PatchEmbed) or embed.dynamic_img_pad:
+    if not isinstance(embed, timm.layers.patch_embed.PatchEmbed) or embed.dynamic_img_pad:
         return None
     sizes = [*zip(recipe.image_size, embed.patch_size, strict=True)]
     if all(side % patch == 0 for side, patch in sizes):

@@ -5,6 +5,8 @@ model = build(recipe, n_classes=18)      # a torch.nn.Module: (B, 3, h, w) -> lo
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -76,7 +78,7 @@ def pretrained_config(recipe: Recipe):
 
 
 def _create(recipe: Recipe, n_classes: int, *, download: bool) -> nn.Module:
-    options = {"num_classes": n_classes}
+    options: dict[str, Any] = {"num_classes": n_classes}
     if recipe.dropout is not None:
         options["drop_rate"] = recipe.dropout
     if recipe.drop_path is not None:

@@ -59,8 +59,10 @@ def outline(photo: np.ndarray) -> np.ndarray:
     labels = _prior(small.shape[:2])
     sure = labels == cv2.GC_FGD
     cv2.setRNGSeed(0)  # of this thread: its colour clusters begin at random
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(np.ascontiguousarray(small), labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    behind, front = np.zeros((1, 65)), np.zeros((1, 65))  # colours; GrabCut fills them
+    no_rectangle = (0, 0, 0, 0)  # it begins from the labels
+    picture, mode = np.ascontiguousarray(small), cv2.GC_INIT_WITH_MASK
+    cv2.grabCut(picture, labels, no_rectangle, behind, front, ROUNDS, mode)
     person = _one_piece((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD), sure)
     soft = cv2.GaussianBlur(person.astype(np.float32), (5, 5), 1.0)
     return np.clip(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)

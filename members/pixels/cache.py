@@ -41,7 +41,7 @@ def pixels(
     folder = Path(folder)
     _require_request(paths, digests, size, crop)
     shape = (len(paths), int(size[0]), int(size[1]), 3)
-    crop = tuple(float(side) for side in crop) if crop is not None else None
+    crop = (float(crop[0]), float(crop[1])) if crop is not None else None
     key = json.dumps([VERSION, shape, crop, list(digests)])
     name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     file = folder / f"{shape[1]}x{shape[2]}-{name}.npy"

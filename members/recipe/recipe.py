@@ -203,12 +203,11 @@ class Recipe(Block):
     @field_validator("crop")
     @classmethod
     def _crop_sides(cls, crop: tuple[float, float] | None) -> tuple[float, float] | None:
-        for side in crop or ():
-            if side <= 0 or (side > 1 and side != int(side)):
-                raise ValueError(
-                    "[height, width], each a fraction of the photo (above 0, at most 1) or a whole "
-                    f"number of pixels; got {list(crop)}"
-                )
+        if crop and not all(0 < side <= 1 or (side > 1 and side == int(side)) for side in crop):
+            raise ValueError(
+                "[height, width], each a fraction of the photo (above 0, at most 1) or a whole "
+                f"number of pixels; got {list(crop)}"
+            )
         return crop
 
     @field_validator("augmentation", mode="before")

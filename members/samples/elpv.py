@@ -91,7 +91,7 @@ def _cells(file: Path) -> pd.DataFrame:
     import pandas as pd
 
     listed = pd.read_csv(file, sep=r"\s+", names=["path", "probability", "type"])
-    groups = []
+    groups: list[str] = []
     for kind, run in itertools.groupby(listed["type"]):
         length = len(list(run))
         blocks = max(1, round(length / MODULE))

@@ -87,7 +87,7 @@ class Feed:
             if self.chain.noise_std:
                 seed = derived_seed(self.seed, NOISE, epoch, number)
                 x = add_noise(x, self.chain.noise_std, seed, len(whole[number]), places)
-            shares = ()
+            partners, share = None, 1.0
             if mix:
-                x, labels, *shares = mixing.apply(mix, x, labels)
-            yield x, mixing.shares_of(labels, self.n_classes, *shares), mine[number]
+                x, labels, partners, share = mixing.apply(mix, x, labels)
+            yield x, mixing.shares_of(labels, self.n_classes, partners, share), mine[number]

@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from members.batches import mixing
 from members.batches.loader import NETWORK, WEIGHTS, Loader, derived_seed
+from members.batches.photos import Photos
 from members.networks import compiling, models
 from members.networks.ema import Average
 from members.networks.freezing import train_mode
@@ -90,9 +92,19 @@ class Training:
     """The live side of a training: network, optimiser, and what the best epoch was."""
 
     def __init__(
-        self, recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step,
-        ranks: Ranks, metrics: Sequence[Metric],
-    ):  # fmt: skip
+        self,
+        recipe: Recipe,
+        train: Photos,
+        valid: Photos | None,
+        n_classes: int,
+        weights: torch.Tensor | None,
+        seed: int,
+        device: str,
+        loader_workers: int,
+        on_step: Callable[[int, int], None] | None,
+        ranks: Ranks,
+        metrics: Sequence[Metric],
+    ):
         self.recipe, self.train, self.valid = recipe, train, valid
         self.n_classes, self.seed, self.device = n_classes, seed, device
         self.class_weights = None if weights is None else weights.to(device)
@@ -120,16 +132,15 @@ class Training:
                 self.best_weights = _copy(self.kept.state_dict())
             reason = self.reason()
             number = len(self.history)
-            yield Epoch(
-                number, row, best, bool(reason), reason, lambda number=number: self.state(number)
-            )
+            yield Epoch(number, row, best, bool(reason), reason, partial(self.state, number))
 
     def start(self, state: State | None) -> None:
         recipe, device = self.recipe, self.device
         torch.manual_seed(derived_seed(self.seed, WEIGHTS))
         model = models.build(recipe, self.n_classes, pretrained=state is None).to(device)
         if recipe.channels_last:
-            model = model.to(memory_format=torch.channels_last)
+            # documented by torch, and missing from its types
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
         self.forward = compiling.compiled(model) if recipe.compile else model
         self.optimizer = optim.create(model, recipe)
@@ -147,7 +158,6 @@ class Training:
             # batch norm has no statistics of one
             least=2 if any(isinstance(m, _BatchNorm) for m in model.modules()) else 1,
         )
-        self.valid_reader = Loader(self.valid) if self.valid is not None else None
         if state is not None:
             model.load_state_dict(state["model"])
             # a copy, since the optimiser goes on in the tensors that it is given
@@ -170,7 +180,7 @@ class Training:
         trained = time.perf_counter()
         row = {"epoch": index + 1, "train_loss": train_loss, "lr": lr}
         if self.valid is not None:
-            row |= self.validate()
+            row |= self.validate(self.valid)
             if not math.isfinite(row["loss"]):
                 raise Diverged(index + 1, lr, row["loss"])
         row["seconds"] = time.perf_counter() - started
@@ -234,27 +244,28 @@ class Training:
         if self.average:
             self.average.update(self.model)
 
-    def validate(self) -> dict[str, float]:
+    def validate(self, valid: Photos) -> dict[str, float]:
         """loss and all metrics; the loss is over the whole part at once."""
         outputs = logits(
             self.kept,
-            self.valid,
+            valid,
             self.recipe,
             device=self.device,
-            loader=self.valid_reader,
+            loader=Loader(valid),
             ranks=self.ranks,
         )
-        return self.ranks.from_first(lambda: self.scored(outputs))
+        labels = np.asarray(valid.labels, np.int64)
+        return self.ranks.from_first(lambda: self.scored(labels, outputs))
 
-    def scored(self, outputs: np.ndarray) -> dict[str, float]:
-        labels = np.asarray(self.valid.labels, np.int64)
+    def scored(self, labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+        """loss and all metrics of labels (N,) int64 and logits (N, K) float32."""
         truth = mixing.shares_of(torch.from_numpy(labels), self.n_classes)
         weights = None if self.class_weights is None else self.class_weights.cpu()
         loss = losses.loss_of(torch.from_numpy(outputs), truth, self.recipe, weights)
         # as exact as may be: what is rounded may tie
         probabilities = softmax(outputs, np.float64)
         return {"loss": float(loss)} | {
-            metric.name: metric.score(labels, probabilities) for metric in self.metrics
+            metric.name: metric.of(labels, probabilities) for metric in self.metrics
         }
 
     def is_best(self, row: dict[str, float]) -> bool:

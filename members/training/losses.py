@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -84,11 +85,14 @@ def loss_of(logits: Tensor, truth: Tensor, recipe: Recipe, weights: Tensor | Non
     """The recipe's loss: one of LOSSES, or a weighted sum of some."""
     parts = {recipe.loss: 1.0} if isinstance(recipe.loss, str) else recipe.loss
     return sum(
-        factor * LOSSES[name](logits, truth, recipe, weights) for name, factor in parts.items()
+        (factor * LOSSES[name](logits, truth, recipe, weights) for name, factor in parts.items()),
+        start=logits.new_zeros(()),
     )
 
 
-def class_weights(recipe: Recipe, labels: Sequence[int], n_classes: int) -> Tensor | None:
+def class_weights(
+    recipe: Recipe, labels: Sequence[int] | np.ndarray, n_classes: int
+) -> Tensor | None:
     """The recipe's class weights (K,) float32, or None.
 
     labels (N,): of the training part. `balanced`: N / (K' n_k) for class k with n_k photos, K' the

@@ -26,6 +26,12 @@ class Metric:
         """1 where greater is better, else -1."""
         return 1 if self.greater_is_better else -1
 
+    def of(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
+        """The score of labels (N,) and probabilities (N, K). Raises TypeError where there is none."""
+        if self.score is None:
+            raise TypeError(f"{self.name} has no score: it is no function of probabilities")
+        return self.score(labels, probabilities)
+
 
 def _macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Over all K classes; one that is neither true nor predicted counts as 0."""

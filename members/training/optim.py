@@ -16,7 +16,9 @@ from members.training.metric import Metric
 
 def names() -> list[str]:
     """Every optimiser that `recipe.optimizer` may name."""
-    return timm.optim.list_optimizers()
+    # exported without `__all__`, which its types then lack
+    listed = timm.optim.list_optimizers()  # type: ignore[attr-defined]
+    return [name for name in listed if isinstance(name, str)]
 
 
 def name_problem(name: str) -> str | None:
@@ -38,7 +40,7 @@ def create(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     if problem := name_problem(recipe.optimizer):
         raise BadInput(problem)
     try:
-        optimizer = timm.optim.create_optimizer_v2(
+        optimizer = timm.optim.create_optimizer_v2(  # type: ignore[attr-defined]  # as above
             model,
             opt=recipe.optimizer,
             lr=recipe.lr,

@@ -73,7 +73,7 @@ def predict(
         for view in recipe.views
         for look in VIEWS[view]
     ]
-    return np.mean(probabilities, axis=0, dtype=np.float64).astype(np.float32)
+    return np.stack(probabilities).mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def for_test(recipe: Recipe) -> Recipe:
@@ -116,7 +116,9 @@ def logits(
             x = pixels.to(device, non_blocking=True)
             x = to_input(x, statistics, channels_last=recipe.channels_last)
             parts.append(model(look(x)).float())
-    own = torch.cat(parts) if parts else torch.empty((0, model.num_classes), device=device)
+    # torch types every attribute of a module as a tensor or a module
+    n_classes: int = getattr(model, "num_classes")  # noqa: B009
+    own = torch.cat(parts) if parts else torch.empty((0, n_classes), device=device)
     (every,) = ranks.join(own, where=mine, n=len(photos))
     return every.cpu().numpy()
 

@@ -105,10 +105,12 @@ class Ranks:
         import torch
 
         learning = [weight for weight in network.parameters() if weight.requires_grad]
+        gradients = []
         for weight in learning:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-        self.add_up(weight.grad for weight in learning)
+            gradients.append(weight.grad)
+        self.add_up(gradients)
 
     def settle(self, *networks: nn.Module) -> None:
         """Batch norm's running statistics, each rank's of its own photos: their mean, for all."""

@@ -13,18 +13,26 @@ Colour = tuple[float, float, float]
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
     """Hue in degrees, the rest 0..1 -> RGB 0..255."""
-    part = lambda n: (n + hue / 60) % 6  # noqa: E731
-    return tuple(
+
+    def part(n: int) -> float:
+        return (n + hue / 60) % 6
+
+    red, green, blue = (
         255 * value * (1 - saturation * max(0, min(part(n), 4 - part(n), 1))) for n in (5, 3, 1)
     )
+    return red, green, blue
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    return tuple((1 - share) * a + share * b for a, b in zip(one, other, strict=True))
+    """`share` of `other`, the rest of `one`."""
+    red, green, blue = ((1 - share) * a + share * b for a, b in zip(one, other, strict=True))
+    return red, green, blue
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    return tuple(min(255.0, part * factor) for part in colour)
+    """Every part times `factor`, at most 255."""
+    red, green, blue = (min(255.0, part * factor) for part in colour)
+    return red, green, blue
 
 
 class Pen:

@@ -27,7 +27,7 @@ def test_compiled_it_learns_the_same_and_goes_on_with_the_same_bits():
 
 
 def test_where_no_compiler_is_there_the_problem_says_what_to_install():
-    code = "from members import compiling; print(compiling.problem())"
+    code = "from members.networks import compiling; print(compiling.problem())"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True,
         env={"CXX": "/no/such/compiler", "CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin:/bin"},

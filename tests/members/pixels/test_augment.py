@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from members.pixels.augment import chain_of, compiled, crop_of
+from members.pixels.augment import augmenter, chain_of, crop_of
 from members.recipe.chains import CHAINS, Chain
 from members.recipe.recipe import Recipe
 from tests.members.drawn import shapes
@@ -14,7 +14,7 @@ VARIED = [name for name, chain in CHAINS.items() if chain.transforms]
 
 
 def test_base_changes_nothing():
-    assert compiled(CHAINS["base"]) is None
+    assert augmenter(CHAINS["base"]) is None
     assert CHAINS["base"].noise_std == 0
     assert crop_of(Recipe(model="x", augmentation="base")) is None
 
@@ -49,7 +49,7 @@ def test_a_chain_of_one_s_own_does_what_albumentations_does():
     recipe = Recipe(model="x", augmentation=[{"VerticalFlip": {"p": 1}}, {"Transpose": {"p": 1}}])
     assert crop_of(recipe) is None
     photo = shapes(1, (12, 12)).pixels[0]
-    varied = compiled(chain_of(recipe))(photo, 0)
+    varied = augmenter(chain_of(recipe))(photo, 0)
     assert (varied == photo[::-1].transpose(1, 0, 2)).all()
 
 
@@ -60,7 +60,7 @@ def test_a_recipe_s_own_crop_comes_first():
 @pytest.mark.parametrize("name", VARIED)
 @pytest.mark.parametrize("size", [(8, 8), (33, 20), (96, 72)])
 def test_every_chain_keeps_size_and_type(name, size):
-    vary = compiled(CHAINS[name])
+    vary = augmenter(CHAINS[name])
     for seed, photo in enumerate(shapes(4, size).pixels):
         varied = vary(photo, seed)
         assert varied.shape == photo.shape
@@ -70,11 +70,11 @@ def test_every_chain_keeps_size_and_type(name, size):
 @pytest.mark.parametrize("name", VARIED)
 def test_what_a_photo_becomes_depends_on_its_seed_alone(name):
     photos = shapes(12).pixels
-    vary = compiled(CHAINS[name])
+    vary = augmenter(CHAINS[name])
     forwards = [vary(photo, seed) for seed, photo in enumerate(photos)]
     np.random.seed(0)  # other generators have no say
     backwards = [vary(photos[seed], seed) for seed in reversed(range(12))][::-1]
-    afresh = compiled(CHAINS[name])(photos[7], 7)
+    afresh = augmenter(CHAINS[name])(photos[7], 7)
     assert all((a == b).all() for a, b in zip(forwards, backwards, strict=True))
     assert (afresh == forwards[7]).all()
     assert len({vary(photos[0], seed).tobytes() for seed in range(20)}) > 1
@@ -82,7 +82,7 @@ def test_what_a_photo_becomes_depends_on_its_seed_alone(name):
 
 def test_flip_swaps_left_and_right_in_half_of_the_photos():
     photo = shapes(1).pixels[0]
-    vary = compiled(CHAINS["flip"])
+    vary = augmenter(CHAINS["flip"])
     flipped = 0
     for seed in range(400):
         varied = vary(photo, seed)
@@ -95,7 +95,7 @@ def test_flip_swaps_left_and_right_in_half_of_the_photos():
 def test_each_transform_of_a_chain_decides_for_itself():
     photo = shapes(1).pixels[0]
     flips = ("HorizontalFlip", {"p": 0.5}), ("VerticalFlip", {"p": 0.5})
-    vary = compiled(Chain(transforms=flips))
+    vary = augmenter(Chain(transforms=flips))
     outcomes = [photo, photo[:, ::-1], photo[::-1], photo[::-1, ::-1]]
     counts = np.zeros(4, int)
     for seed in range(400):
@@ -114,7 +114,7 @@ def test_brightness_alone_scales_the_pixels_within_its_limits():
             ),
         )
     )
-    values = np.array([compiled(chain)(photo, seed)[0, 0, 0] for seed in range(100)])
+    values = np.array([augmenter(chain)(photo, seed)[0, 0, 0] for seed in range(100)])
     assert values.min() >= 89
     assert values.max() <= 110
     assert np.ptp(values) > 15
@@ -122,7 +122,7 @@ def test_brightness_alone_scales_the_pixels_within_its_limits():
 
 def test_the_library_does_not_ask_the_network_for_its_newest_version():
     code = (
-        "from members.pixels.augment import CHAINS, compiled; compiled(CHAINS['flip']);"
+        "from members.pixels.augment import CHAINS, augmenter; augmenter(CHAINS['flip']);"
         "import os; print(os.environ['NO_ALBUMENTATIONS_UPDATE'])"
     )
     environment = {k: v for k, v in os.environ.items() if k != "NO_ALBUMENTATIONS_UPDATE"}

@@ -12,7 +12,7 @@ from members.errors import BadInput
 from members.samples import elpv
 from tests.members.data_fixtures import write_photo
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RUNS = (("mono", 60), ("poly", 118), ("mono", 50), ("poly", 72))  # 1 + 2 + 1 + 1 modules
 LEVELS = ("0.0", "0.3333333333333333", "0.6666666666666666", "1.0")
 

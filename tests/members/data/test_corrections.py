@@ -7,7 +7,7 @@ from members.data.layouts import read_train
 from members.errors import BadInput
 from tests.members.data_fixtures import write_profiles
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
