@@ -78,7 +78,7 @@ def make_folder(folder: Path) -> None:
 def remove_unfinished(folder: Path, name: str | None = None) -> None:
     """Delete what killed processes left of the file `name`, or of any, in `folder` and below.
 
-    Nobody else may be writing there: hold the lock of the writers.
+    No other process may be writing there: hold the lock of the writers.
     """
     name = "*" if name is None else glob.escape(name[:50])
     for left in folder.rglob(f".{name}.*-????????.part"):

@@ -1,4 +1,4 @@
-"""Which photo is in which fold. A group (a person, a module) never stands in two of them.
+"""Which photo is in which fold. A group (a person, a module) is never divided between two.
 
 `fold` is an int16 array (N,): a photograph with fold f is validated by the model of fold f and
 trained on by every other; -1 is trained on by all and validated by none.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def assign(
+def assign_folds(
     frame: pd.DataFrame,
     scheme: str,
     *,
@@ -61,7 +61,7 @@ def _kfold(labels: np.ndarray, groups: np.ndarray, *, k: int | None, seed: int, 
     k = _require_k(k, labels, groups)
     fold = np.empty(len(labels), dtype=np.int16)
     splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # `absent` says by name which classes are too small
+    with warnings.catch_warnings():  # `absent_classes` names those that are too small
         warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
         for number, (_, rows) in enumerate(splitter.split(labels, labels, groups)):
             fold[rows] = number
@@ -161,12 +161,12 @@ SCHEMES: dict[str, Callable[..., np.ndarray]] = {
 
 
 def n_folds(fold: np.ndarray) -> int:
-    """Models that one member trains: k, 1 for a hold-out, and 1 where nothing is held out."""
+    """Models that one member trains by `fold` (N,) int: k; 1 for a hold-out or no hold-out."""
     return max(1, int(np.max(fold, initial=-1)) + 1)
 
 
 def require_whole_groups(frame: pd.DataFrame, fold: np.ndarray) -> None:
-    """Raises BadInput if any group stands in two folds."""
+    """Raise BadInput where a group has two folds. fold: (N,) int, of the rows of `frame`."""
     pairs = frame[["group"]].assign(fold=fold).drop_duplicates()
     split = pairs["group"][pairs["group"].duplicated()].unique()
     if len(split):
@@ -176,8 +176,10 @@ def require_whole_groups(frame: pd.DataFrame, fold: np.ndarray) -> None:
         )
 
 
-def by_class(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> pd.DataFrame:
-    """Photos by class (rows, named) and fold (columns, int; -1 first where it occurs).
+def photos_by_class(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> pd.DataFrame:
+    """Number of photos by class (rows, named) and fold (columns, int; -1 first where it occurs).
+
+    fold: (N,) int, of the rows of `frame`.
 
     Rows without a label are counted in a last row "unknown" if there are any.
     """
@@ -193,9 +195,12 @@ def by_class(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> pd.DataFram
     return table if (labels < 0).any() else table.iloc[:-1]
 
 
-def absent(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> list[str]:
-    """A warning for each class that no photo has, and each that a fold would train without."""
-    table = by_class(frame, fold, codec).loc[list(codec.classes)]
+def absent_classes(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> list[str]:
+    """A warning for each class without photos, and each that a fold's training part lacks.
+
+    fold: (N,) int, of the rows of `frame`.
+    """
+    table = photos_by_class(frame, fold, codec).loc[list(codec.classes)]
     total = table.sum(axis=1)
     texts = [f"class {name} has no photos." for name in table.index[total == 0]]
     for number in range(int(np.max(fold, initial=-1)) + 1):
@@ -208,7 +213,9 @@ def absent(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> list[str]:
     return texts
 
 
-def leaks(frame: pd.DataFrame, digests: Sequence[str]) -> list[tuple[str, ...]]:
+def leaking_photos(
+    frame: pd.DataFrame, digests: Sequence[str] | np.ndarray
+) -> list[tuple[str, ...]]:
     """Image ids of photos with the same bytes that stand in different groups, a tuple a photo.
 
     `digests` (N,): of the files, in the order of `frame` (members/pixels/scan.py).

@@ -27,11 +27,11 @@ from members.data.listing import (
     READERS,
     SUFFIXES,
     TrainData,
-    build,
-    missing_photos,
+    missing_problems,
+    photo_table,
     photos_in,
     read_file,
-    repeated,
+    repeated_problems,
     require_folder,
     some,
 )
@@ -104,7 +104,9 @@ def _table_train(file: Path, root: str | os.PathLike | None) -> TrainData:
         raise BadInput(problems)
     targets = {"label": _numbers(texts, names)}
     codec = Codec({"label": names})
-    return TrainData(build(codec, ids, paths, groups, targets), codec, _numbering(file, names))
+    return TrainData(
+        photo_table(codec, ids, paths, groups, targets), codec, _numbering(file, names)
+    )
 
 
 def _table_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.DataFrame:
@@ -125,7 +127,7 @@ def _table_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.
         labels = _numbers(texts, codec.classes)
     if problems:
         raise BadInput(problems)
-    return build(codec, ids, paths, groups, codec.decode(labels))
+    return photo_table(codec, ids, paths, groups, codec.decode(labels))
 
 
 def _columns(found: pd.DataFrame, file: Path, root: str | os.PathLike | None):
@@ -140,8 +142,8 @@ def _columns(found: pd.DataFrame, file: Path, root: str | os.PathLike | None):
     problems = []
     if not len(found):
         problems.append(f"{file}: no rows below the header. Write one row a photo.")
-    problems += missing_photos(file, texts, paths, f"Paths are relative to {base.absolute()}")
-    problems += repeated(file, "image_id" if "image_id" in found else "path", ids)
+    problems += missing_problems(file, texts, paths, f"Paths are relative to {base.absolute()}")
+    problems += repeated_problems(file, "image_id" if "image_id" in found else "path", ids)
     return ids, paths, groups, problems
 
 
@@ -216,26 +218,28 @@ def _folders_train(root: Path) -> TrainData:
         raise BadInput(problems)
     ids = [f"{label}/{name}" for label, name in photos]
     codec = Codec({"label": classes})
-    frame = build(codec, ids, [root / i for i in ids], ids, {"label": _numbers(labels, classes)})
+    frame = photo_table(
+        codec, ids, [root / i for i in ids], ids, {"label": _numbers(labels, classes)}
+    )
     return TrainData(frame, codec, notes + _numbering(root, classes))
 
 
 def _folders_test(root: Path, codec: Codec) -> pd.DataFrame:
     names, _ = photos_in(root)
     if names:
-        return build(codec, names, [root / name for name in names], names)
+        return photo_table(codec, names, [root / name for name in names], names)
     folders = _class_folders(root)
-    strangers = [folder.name for folder in folders if folder.name not in codec.classes]
+    unknown = [folder.name for folder in folders if folder.name not in codec.classes]
     ids = [f"{folder.name}/{name}" for folder in folders for name in photos_in(folder)[0]]
-    if strangers:
+    if unknown:
         raise BadInput(
-            f"{root}: folders outside the classes: {some(strangers)}. Allowed: photos directly in "
+            f"{root}: folders outside the classes: {some(unknown)}. Allowed: photos directly in "
             f"the folder, or folders named {', '.join(codec.classes)}."
         )
     if not ids:
         raise BadInput(f"{root}: no photos. Allowed endings: {' '.join(SUFFIXES)}.")
     labels = np.array([codec.classes.index(i.split("/")[0]) for i in ids], dtype=np.int16)
-    return build(codec, ids, [root / i for i in ids], ids, codec.decode(labels))
+    return photo_table(codec, ids, [root / i for i in ids], ids, codec.decode(labels))
 
 
 def _list_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.DataFrame:
@@ -245,13 +249,13 @@ def _list_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.D
     names = [line for line in lines if line]
     base = Path(root) if root is not None else file.parent
     paths = [base / name for name in names]
-    problems = missing_photos(file, names, paths, f"Paths are relative to {base.absolute()}")
-    problems += repeated(file, "path", names)
+    problems = missing_problems(file, names, paths, f"Paths are relative to {base.absolute()}")
+    problems += repeated_problems(file, "path", names)
     if not names:
         problems.append(f"{file}: the list is empty. Write one path a line.")
     if problems:
         raise BadInput(problems)
-    return build(codec, names, paths, names)
+    return photo_table(codec, names, paths, names)
 
 
 def _as_text(column: pd.Series) -> list[str]:

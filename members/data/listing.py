@@ -23,21 +23,25 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class TrainData:
-    """Labelled photographs: the table, its codec, and warnings a person should see."""
+    """Labelled photographs: the table, its codec, and notes to be shown before training."""
 
     frame: pd.DataFrame
     codec: Codec
     notes: list[str] = field(default_factory=list)
 
 
-def build(
+def photo_table(
     codec: Codec,
     image_id: Sequence[str],
     path: Sequence[str | os.PathLike],
     group: Sequence[str],
     targets: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
-    """The table of the module's docstring. Without `targets` every label is unknown (-1)."""
+    """The table of members/data/layouts.py, one row a photo.
+
+    targets: class numbers (N,) of each target, -1 where unknown; None: all are unknown. Raises
+    BadInput for numbers outside the codec's classes.
+    """
     import pandas as pd
 
     unknown = np.full(len(image_id), -1, dtype=np.int16)
@@ -72,7 +76,10 @@ READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}
 
 
 def read_file(file: Path, required: Sequence[str]) -> pd.DataFrame:
-    """A CSV (every cell a text, as written) or Parquet file that has the columns `required`."""
+    """A CSV (every cell a text, as written) or Parquet file that has the columns `required`.
+
+    Raises BadInput where it is not there, cannot be read or lacks a column.
+    """
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "no such file"
         raise BadInput(f"{file}: {what}. Expected a file with the columns {', '.join(required)}.")
@@ -118,7 +125,7 @@ def require_folder(folder: Path, expected: str) -> None:
         raise BadInput(f"{folder}: {what}. Expected {expected}.")
 
 
-def missing_photos(
+def missing_problems(
     file: Path, names: Sequence[str], paths: Iterable[Path], hint: str = ""
 ) -> list[str]:
     """At most one problem: the rows whose photo is not on disk."""
@@ -132,7 +139,7 @@ def missing_photos(
     return [f"{file}: {len(lost)} of {len(names)} photos are missing: {some(lost)}. {hint}".strip()]
 
 
-def repeated(file: Path, column: str, ids: Sequence[str]) -> list[str]:
+def repeated_problems(file: Path, column: str, ids: Sequence[str]) -> list[str]:
     """At most one problem: ids that occur more than once."""
     again = sorted(name for name, count in Counter(ids).items() if count > 1)
     if not again:

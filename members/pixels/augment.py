@@ -1,4 +1,4 @@
-"""Augmentation chains at work: what a recipe asks for, and its transforms on training photos."""
+"""A recipe's augmentation chain, and its transforms as a function of photo and seed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _composed(transforms: tuple[Transform, ...]) -> Vary:
     return vary
 
 
-def problems(recipe: Recipe) -> list[str]:
+def augmentation_problems(recipe: Recipe) -> list[str]:
     """What is wrong with a recipe's own chain: names, arguments, or what they do to its photos.
 
     Imports albumentations; a chain by name has been checked without.
@@ -86,7 +86,9 @@ def _problem(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> str
     certain = {**arguments, "p": 1.0} if "p" in allowed else arguments
     try:
         varied = _composed(((name, certain),))(photo, 0)
-    except Exception as error:  # whatever a transform raises, the request is what it did not like
+    except (
+        Exception
+    ) as error:  # whatever a transform raises, its arguments or the size are the cause
         text = "; ".join(message_of(error).splitlines()[:3])
         return f"{name} with {arguments} does not work on a photo of {list(size)}: {text}"
     if varied.shape != photo.shape or varied.dtype != np.uint8:
@@ -98,7 +100,7 @@ def _problem(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> str
 
 
 def _library():
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import opens a connection
     import albumentations
 
     return albumentations

@@ -28,7 +28,7 @@ from members.data.listing import SUFFIXES, require_folder
 from members.errors import BadInput
 from members.files import Progress
 from members.pixels import background
-from members.pixels.contact_sheet import contact_sheet
+from members.pixels.contact_sheet import write_contact_sheet
 from members.pixels.decode import decode
 from members.recipe.blocks import Statistics
 
@@ -89,7 +89,7 @@ def remove_background(
     if not photos:
         raise BadInput(f"{source}: no photos. Allowed endings: {' '.join(SUFFIXES)}.")
     target.mkdir(parents=True, exist_ok=True)
-    with _journal(target) as (known, note):
+    with _journal(target) as (known, append):
         for path in others:
             _copy(source / path, target / path)
         todo = [path for path in photos if not _is_done(known.get(path), source, target, path)]
@@ -102,7 +102,7 @@ def remove_background(
                 problems.append(row)
             else:
                 known[row["path"]] = row
-                note(row)
+                append(row)
             if progress:
                 progress(number, len(todo))
         rows = [known[path] for path in photos if _is_done(known.get(path), source, target, path)]
@@ -199,7 +199,7 @@ def _cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
 
 
 def _is_done(row: dict[str, Any] | None, source: Path, target: Path, path: str) -> bool:
-    """The journal knows the photo as it is now, and what was made of it is still there."""
+    """Whether the journal has the photo as it is now, and the file made of it is unchanged."""
     if row is None or row["version"] != background.VERSION or row["stamp"] != _stamp(source / path):
         return False
     made = _stamp(target / path)
@@ -227,7 +227,7 @@ def _copy(file: Path, to: Path) -> None:
 
 @contextmanager
 def _journal(target: Path) -> Iterator[tuple[dict[str, dict], Callable[[dict], None]]]:
-    """What was done before, by path, and a function that notes one photo more.
+    """What was done before, by path, and a function that appends one row.
 
     Held by one process at a time; a line that a kill cut short is not counted.
     """
@@ -246,11 +246,11 @@ def _journal(target: Path) -> Iterator[tuple[dict[str, dict], Callable[[dict], N
         if text and not text.endswith("\n"):
             file.write("\n")
 
-        def note(row: dict) -> None:
+        def append(row: dict) -> None:
             file.write(json.dumps(row) + "\n")
             file.flush()
 
-        yield known, note
+        yield known, append
 
 
 def _statistics(rows: list[dict]) -> Statistics | None:
@@ -272,4 +272,4 @@ def _draw_sheet(copied: Copied, source: Path, target: Path) -> None:
     shown = odd + [rest[place] for place in places]
     pairs = [(decode(source / path), decode(target / path)) for path in shown]
     titles = [f"{path}  {copied.kept[path]:.0%}" for path in shown]
-    contact_sheet(pairs, target / SHEET, titles)
+    write_contact_sheet(pairs, target / SHEET, titles)

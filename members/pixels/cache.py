@@ -14,7 +14,7 @@ import numpy as np
 from members import files
 from members.errors import BadInput
 from members.files import Progress
-from members.pixels.crop import Pair, crop_and_resize, fits, too_small, value_problems
+from members.pixels.crop import Pair, crop_and_resize, crop_value_problems, fits, too_small_problems
 from members.pixels.decode import decode
 
 # raise it whenever decode.py or crop.py give other pixels of the same photo: it names the cache
@@ -55,7 +55,7 @@ def pixels(
 
 
 def _require_request(paths, digests, size, crop) -> None:
-    problems = value_problems(crop)
+    problems = crop_value_problems(crop)
     if len(size) != 2 or not all(int(side) == side and side >= 1 for side in size):
         problems.append(f"image_size: {size!r}, but must be [height, width] in whole pixels.")
     if len(paths) != len(digests):
@@ -96,5 +96,5 @@ def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
                 progress(done, len(paths))
         if problems or small:
             more = [f"... and {len(problems) - 10} more photos."] if len(problems) > 10 else []
-            raise BadInput(sorted(problems)[:10] + more + too_small(sorted(small), crop))
+            raise BadInput(sorted(problems)[:10] + more + too_small_problems(sorted(small), crop))
         out.flush()

@@ -3,7 +3,7 @@
     recipe = Recipe(model="efficientnet_b3", image_size=[300, 300], loss="focal")
 
 `Recipe` imports neither torch nor timm, so that a spec is read in a blink. It refuses what it can
-tell from the values alone; members/training/check.py finds what the libraries know.
+tell from the values alone; members/training/check.py finds what only the libraries can tell.
 """
 
 from __future__ import annotations

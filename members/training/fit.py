@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from members.batches import sampling
 from members.batches.photos import Photos
+from members.batches.sampling import require_columns
 from members.errors import BadInput, nearest
-from members.networks import models
+from members.networks.models import statistics_of
 from members.recipe.recipe import Recipe
 from members.training.loop import Diverged, Epoch, State, Training, identity
 from members.training.losses import class_weights
@@ -75,8 +75,8 @@ def fit(
     _require_metric(recipe, metrics)
     precision(recipe, device)
     if recipe.normalize == "computed":
-        models.statistics(recipe)  # says what to do
-    sampling.require_columns(recipe, train)
+        statistics_of(recipe)  # says what to do
+    require_columns(recipe, train)
     weights = class_weights(recipe, labels, n_classes)
     if state is not None:
         _require_own_state(state, recipe, n_classes, seed)

@@ -1,6 +1,6 @@
 """What a network is judged by on its validation part: a name, a direction, and a function.
 
-Whoever calls `fit` hands its metrics over, so that a score has one definition wherever it is used.
+The caller of `fit` passes its metrics, so that a score has one definition wherever it is used.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Metric:
-    """score: from labels (N,) int64 and probabilities (N, K) float64, rows sum to 1. None: the
-    validation loss, which the recipe says.
+    """A score of a validation part.
+
+    score: from labels (N,) int64 and probabilities (N, K) float64, rows sum to 1. None: the
+    validation loss, whose function is the recipe's.
     """
 
     name: str

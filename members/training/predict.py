@@ -12,7 +12,7 @@ from torch.nn import functional
 from members.batches.loader import Loader, in_batches, to_input
 from members.batches.photos import Photos
 from members.errors import BadInput
-from members.networks import models
+from members.networks.models import statistics_of
 from members.recipe.recipe import Recipe
 from members.training.precision import autocast
 from members.training.ranks import ALONE, Ranks
@@ -41,7 +41,7 @@ def cropped(across: float, down: float) -> Callable[[Tensor], Tensor]:
     return crop
 
 
-# how a network sees the photos that it predicts, by the names that `recipe.views` may list
+# transforms of a batch before it is predicted, by the names that `recipe.views` may list
 VIEWS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
     "plain": (plain,),
     "flip": (flipped,),
@@ -77,7 +77,7 @@ def predict(
 
 
 def for_test(recipe: Recipe) -> Recipe:
-    """The recipe for photos that nobody labelled, which may be normalised by other figures."""
+    """The recipe for unlabelled photos: `test_normalize`, where it is set, is its `normalize`."""
     if recipe.test_normalize is None:
         return recipe
     return recipe.model_copy(update={"normalize": recipe.test_normalize})
@@ -107,7 +107,7 @@ def logits(
     """
     require_size(photos, recipe, "photos to predict")
     model.eval()
-    statistics = models.statistics(recipe)
+    statistics = statistics_of(recipe)
     batch_size = recipe.validation_batch_size or 2 * recipe.batch_size
     mine = ranks.part(len(photos))
     parts = []

@@ -4,7 +4,7 @@ import torch
 
 from members.batches.loader import Loader, add_noise, derived_seed, in_batches, to_input
 from members.batches.photos import Photos
-from members.batches.statistics import measured, with_statistics
+from members.batches.statistics import pixel_statistics, with_statistics
 from members.recipe.blocks import Statistics
 from members.recipe.chains import CHAINS
 from members.recipe.recipe import Recipe
@@ -39,7 +39,7 @@ def test_photos_may_live_in_a_file(tmp_path):
         (6, 3, [3, 3]),
         (7, 4, [4, 3]),
         (7, 3, [3, 4]),  # the one left over joins the batch before it
-        (3, 1, [1, 1, 1]),  # as asked for
+        (3, 1, [1, 1, 1]),  # as given
         (1, 3, [1]),
         (0, 3, []),
     ],
@@ -82,7 +82,9 @@ def test_computed_statistics_are_numpy_s_over_every_pixel_of_the_training_part()
 
 
 def test_a_colour_that_never_changes_can_be_normalised():
-    assert measured(Photos(np.full((2, 4, 4, 3), 7, np.uint8))).std == pytest.approx([1 / 255] * 3)
+    assert pixel_statistics(Photos(np.full((2, 4, 4, 3), 7, np.uint8))).std == pytest.approx(
+        [1 / 255] * 3
+    )
 
 
 def test_noise_has_the_asked_spread_and_follows_its_seed():

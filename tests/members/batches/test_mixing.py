@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from members.batches import mixing
+from members.batches.mixing import Mix, apply_mix, draw_mix, rectangle, rows_to_read
 from members.recipe.blocks import Mixing
 
 X = torch.arange(2 * 3 * 4 * 5, dtype=torch.float32).reshape(2, 3, 4, 5)
@@ -11,13 +11,13 @@ SWAPPED = np.array([1, 0])
 
 
 def mixed(kind, share=0.5, centre=(0.5, 0.5), partners=SWAPPED, from_pool=False, x=X):
-    mix = mixing.Mix(kind, share, centre, partners, from_pool)
-    return mixing.apply(mix, x.clone(), LABELS if len(x) == 2 else torch.tensor([7, 8, 1, 2]))
+    mix = Mix(kind, share, centre, partners, from_pool)
+    return apply_mix(mix, x.clone(), LABELS if len(x) == 2 else torch.tensor([7, 8, 1, 2]))
 
 
 def draws(n, **settings):
     settings = Mixing(**{"kind": "mixup", **settings})
-    return [mixing.draw(settings, 0, 6, None, seed) for seed in range(n)]
+    return [draw_mix(settings, 0, 6, None, seed) for seed in range(n)]
 
 
 def test_mixup_is_the_weighted_mean():
@@ -48,16 +48,16 @@ def test_cutmix_s_share_is_the_part_of_the_pixels_that_stay(seed):
 
 
 def test_a_rectangle_in_the_middle_has_the_area_that_was_drawn():
-    top, bottom, left, right = mixing.rectangle(0.75, (0.5, 0.5), 100, 60)
+    top, bottom, left, right = rectangle(0.75, (0.5, 0.5), 100, 60)
     assert (bottom - top, right - left) == (50, 30)
-    assert mixing.rectangle(1.0, (0.3, 0.9), 100, 60)[1] == 30  # nothing replaced
-    assert mixing.rectangle(0.0, (0.5, 0.5), 100, 60) == (0, 100, 0, 60)
+    assert rectangle(1.0, (0.3, 0.9), 100, 60)[1] == 30  # nothing replaced
+    assert rectangle(0.0, (0.5, 0.5), 100, 60) == (0, 100, 0, 60)
 
 
 def test_partners_of_a_pool_are_read_after_the_batch():
     pool = np.array([40, 50])
-    mix = mixing.draw(Mixing(kind="mixup", partners={"age": ">=60"}), 0, 5, pool, seed=1)
-    rows = mixing.rows_to_read(np.arange(5), mix)
+    mix = draw_mix(Mixing(kind="mixup", partners={"age": ">=60"}), 0, 5, pool, seed=1)
+    rows = rows_to_read(np.arange(5), mix)
     assert rows[:5].tolist() == list(range(5))
     assert len(rows) == 10
     assert set(rows[5:]) == {40, 50}
@@ -70,7 +70,7 @@ def test_partners_of_a_pool_are_read_after_the_batch():
 def test_partners_at_random_are_those_of_the_batch_each_once():
     for mix in draws(5):
         assert sorted(mix.partners) == list(range(6))
-        assert (mixing.rows_to_read(np.arange(6), mix) == np.arange(6)).all()
+        assert (rows_to_read(np.arange(6), mix) == np.arange(6)).all()
     assert len({tuple(mix.partners) for mix in draws(20)}) > 10
 
 
@@ -78,13 +78,13 @@ def test_probability_and_last_epoch_are_kept():
     batches = draws(1000, probability=0.3)
     assert sum(mix is not None for mix in batches) == pytest.approx(300, abs=60)
     settings = Mixing(kind="mixup", last_epoch=2)
-    assert [mixing.draw(settings, e, 4, None, 0) is not None for e in range(4)] == [
+    assert [draw_mix(settings, e, 4, None, 0) is not None for e in range(4)] == [
         True,
         True,
         False,
         False,
     ]
-    assert mixing.draw(None, 0, 4, None, 0) is None
+    assert draw_mix(None, 0, 4, None, 0) is None
 
 
 def test_shares_follow_the_beta_distribution():
@@ -94,8 +94,6 @@ def test_shares_follow_the_beta_distribution():
 
 
 def test_the_seed_decides():
-    first, again, other = (
-        mixing.draw(Mixing(kind="cutmix"), 0, 6, None, seed) for seed in (3, 3, 4)
-    )
+    first, again, other = (draw_mix(Mixing(kind="cutmix"), 0, 6, None, seed) for seed in (3, 3, 4))
     assert (first.share, first.centre) == (again.share, again.centre) != (other.share, other.centre)
     assert (first.partners == again.partners).all()

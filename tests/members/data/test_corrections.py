@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from members.data import corrections
+from members.data.corrections import apply_corrections
 from members.data.layouts import read_train
 from members.errors import BadInput
 from tests.members.data_fixtures import write_profiles
@@ -19,7 +19,7 @@ def frame(tmp_path):
 def corrected(tmp_path, frame, *rows, header="id,photo,gender,age,mask"):
     file = tmp_path / "corrections.csv"
     file.write_text("\n".join([header, *rows]) + "\n")
-    return corrections.apply(frame, file)
+    return apply_corrections(frame, file)
 
 
 def of(frame, profile, *columns):
@@ -36,7 +36,7 @@ def test_a_profile_s_gender_changes_on_every_photo_and_the_class_with_it(tmp_pat
     assert labels["mask1"] == (0 * 6 + 1 * 3 + 1,)
     assert labels["normal"] == (2 * 6 + 1 * 3 + 1,)
     assert "7 photos have other labels" in note
-    assert (after["gender"] != frame["gender"]).sum() == 7  # and nobody else's
+    assert (after["gender"] != frame["gender"]).sum() == 7  # and no other photo's
     assert (frame["label"] != after["label"]).sum() == 7  # the table that was given is left alone
 
 
@@ -68,7 +68,7 @@ def test_what_is_unknown_is_refused_with_line_and_nearest(tmp_path, frame):
     assert [problem.split(":")[0].rpartition(", ")[2] for problem in problems] == [
         f"line {line}" for line in range(2, 8)
     ]
-    for problem, told in zip(
+    for problem, message in zip(
         problems,
         (
             "no profile has the id '000021'",
@@ -80,7 +80,7 @@ def test_what_is_unknown_is_refused_with_line_and_nearest(tmp_path, frame):
         ),
         strict=True,
     ):
-        assert told in problem
+        assert message in problem
     with pytest.raises(BadInput, match="Did you mean 'gender'"):
         corrected(tmp_path, frame, "000020,female", header="id,gendr")
 
@@ -91,6 +91,6 @@ def test_the_corrections_known_from_the_mission_fit_the_real_ids(tmp_path):
     genders = ["male", "male", *["female"] * 6, "male", "female", "male"]
     people = [(n, g, 30) for n, g in zip(numbers, genders, strict=True)]
     before = read_train("profiles", write_profiles(tmp_path / "train", people)).frame
-    after, (note,) = corrections.apply(before, ROOT / "ensembles/sources/corrections.csv")
+    after, (note,) = apply_corrections(before, ROOT / "ensembles/sources/corrections.csv")
     assert f"{8 * 7 + 3 * 2} photos" in note
     assert (before["gender"] != after["gender"]).sum() == 8 * 7

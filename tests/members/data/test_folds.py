@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
 
-from members.data import folds
 from members.data.codec import PROFILES, Codec
 from members.data.columns import age_groups
+from members.data.folds import (
+    absent_classes,
+    assign_folds,
+    leaking_photos,
+    n_folds,
+    photos_by_class,
+    require_whole_groups,
+)
 from members.errors import BadInput
 from tests.members.data_fixtures import made_up_frame
 
@@ -32,11 +39,11 @@ def test_groups_never_straddle_folds_and_every_photo_has_one(seed):
     owner = np.concatenate([np.arange(groups), rng.integers(0, groups, 5 * groups)])
     frame = made_up_frame(rng.integers(0, 2, len(owner)), owner)
     k = int(rng.integers(2, 5))
-    fold = folds.assign(frame, "kfold", k=k, seed=seed)
+    fold = assign_folds(frame, "kfold", k=k, seed=seed)
     assert fold.dtype == np.int16
     assert set(fold) == set(range(k))
     assert all(len(set(fold[owner == group])) == 1 for group in range(groups))
-    held = folds.assign(frame, "holdout", ratio=0.3, seed=seed)
+    held = assign_folds(frame, "holdout", ratio=0.3, seed=seed)
     assert set(held) == {-1, 0}
     assert all(len(set(held[owner == group])) == 1 for group in range(groups))
 
@@ -47,8 +54,8 @@ def test_each_folds_class_shares_stay_close_to_the_wholes(seed):
     labels = frame["label"].to_numpy()
     whole = np.bincount(labels, minlength=18) / len(labels)
     for scheme, named in (("kfold", {"k": 5}), ("holdout", {"ratio": 0.2})):
-        fold = folds.assign(frame, scheme, seed=seed, **named)
-        for number in range(folds.n_folds(fold)):
+        fold = assign_folds(frame, scheme, seed=seed, **named)
+        for number in range(n_folds(fold)):
             share = np.bincount(labels[fold == number], minlength=18) / (fold == number).sum()
             assert np.abs(share - whole).max() < 0.01
             assert abs((fold == number).mean() - 0.2) < 0.01
@@ -58,7 +65,7 @@ def test_each_folds_class_shares_stay_close_to_the_wholes(seed):
 def test_a_holdout_takes_its_ratio_of_every_large_class(ratio):
     frame = competition(600)
     labels = frame["label"].to_numpy()
-    held = folds.assign(frame, "holdout", ratio=ratio) == 0
+    held = assign_folds(frame, "holdout", ratio=ratio) == 0
     for label in range(18):
         of_class = labels == label
         people = frame["group"][of_class].nunique()
@@ -69,28 +76,28 @@ def test_a_holdout_takes_its_ratio_of_every_large_class(ratio):
 def test_same_seed_same_folds_in_whatever_order_the_rows_come(scheme):
     frame = competition(60)
     mixed = shuffled(frame, 1)
-    one = dict(zip(frame["image_id"], folds.assign(frame, scheme, k=3, seed=7), strict=True))
-    two = dict(zip(mixed["image_id"], folds.assign(mixed, scheme, k=3, seed=7), strict=True))
-    other = dict(zip(frame["image_id"], folds.assign(frame, scheme, k=3, seed=8), strict=True))
+    one = dict(zip(frame["image_id"], assign_folds(frame, scheme, k=3, seed=7), strict=True))
+    two = dict(zip(mixed["image_id"], assign_folds(mixed, scheme, k=3, seed=7), strict=True))
+    other = dict(zip(frame["image_id"], assign_folds(frame, scheme, k=3, seed=8), strict=True))
     assert one == two
     assert one != other
 
 
 def test_all_holds_nothing_out_and_trains_one_model():
     frame = competition(4)
-    fold = folds.assign(frame, "all")
+    fold = assign_folds(frame, "all")
     assert set(fold) == {-1}
-    assert folds.n_folds(fold) == 1
+    assert n_folds(fold) == 1
 
 
 def test_number_of_models_is_k_or_one():
     frame = competition(30)
-    assert folds.n_folds(folds.assign(frame, "kfold", k=4)) == 4
-    assert folds.n_folds(folds.assign(frame, "holdout")) == 1
+    assert n_folds(assign_folds(frame, "kfold", k=4)) == 4
+    assert n_folds(assign_folds(frame, "holdout")) == 1
 
 
 @pytest.mark.parametrize(
-    ("named", "said"),
+    ("named", "message"),
     [
         ({"scheme": "kfold", "k": 1}, "must be a whole number >= 2"),
         ({"scheme": "kfold"}, "None, but must be a whole number"),
@@ -101,27 +108,27 @@ def test_number_of_models_is_k_or_one():
         ({"scheme": "holdout", "ratio": "half"}, "between 0 and 1"),
     ],
 )
-def test_wrong_requests(named, said):
-    with pytest.raises(BadInput, match=said):
-        folds.assign(competition(4), **named)
+def test_wrong_requests(named, message):
+    with pytest.raises(BadInput, match=message):
+        assign_folds(competition(4), **named)
 
 
 def test_a_holdout_of_a_single_group_is_refused():
     with pytest.raises(BadInput, match="at least 2"):
-        folds.assign(competition(1), "holdout")
+        assign_folds(competition(1), "holdout")
 
 
 def test_more_folds_than_photos_of_any_class_is_refused_with_the_largest_k():
     frame = made_up_frame([0, 0, 1, 1, 2, 2], range(6))
     with pytest.raises(BadInput, match="Choose k <= 2"):
-        folds.assign(frame, "kfold", k=3)
+        assign_folds(frame, "kfold", k=3)
 
 
 def test_a_rare_class_warns_by_name_and_never_on_the_console(recwarn):
     frame = made_up_frame([0] * 8 + [1], range(9))
-    fold = folds.assign(frame, "kfold", k=4)
+    fold = assign_folds(frame, "kfold", k=4)
     assert not recwarn.list
-    texts = folds.absent(frame, fold, TWO)
+    texts = absent_classes(frame, fold, TWO)
     where = fold[8]
     assert texts == [
         f"class b is absent from the training part of fold {where}: "
@@ -131,22 +138,22 @@ def test_a_rare_class_warns_by_name_and_never_on_the_console(recwarn):
 
 def test_a_class_without_photos_is_told_once():
     frame = made_up_frame([0, 0, 0, 0], range(4))
-    assert folds.absent(frame, np.array([0, 0, 1, 1]), TWO) == ["class b has no photos."]
-    assert folds.absent(frame, np.full(4, -1), TWO) == ["class b has no photos."]
+    assert absent_classes(frame, np.array([0, 0, 1, 1]), TWO) == ["class b has no photos."]
+    assert absent_classes(frame, np.full(4, -1), TWO) == ["class b has no photos."]
 
 
 def test_a_group_in_two_folds_is_refused():
     frame = made_up_frame([0, 0, 1, 1], ["x", "x", "y", "y"])
-    folds.require_whole_groups(frame, np.array([0, 0, 1, 1]))
+    require_whole_groups(frame, np.array([0, 0, 1, 1]))
     with pytest.raises(BadInput, match="1 groups stand in more than one fold: x"):
-        folds.require_whole_groups(frame, np.array([0, 1, 1, 1]))
+        require_whole_groups(frame, np.array([0, 1, 1, 1]))
     with pytest.raises(BadInput, match="x"):
-        folds.require_whole_groups(frame, np.array([0, -1, 1, 1]))
+        require_whole_groups(frame, np.array([0, -1, 1, 1]))
 
 
 def test_counts_of_classes_by_fold():
     frame = made_up_frame([0, 1, 1, 0, -1], range(5))
-    table = folds.by_class(frame, np.array([0, 0, 1, -1, 1]), TWO)
+    table = photos_by_class(frame, np.array([0, 0, 1, -1, 1]), TWO)
     assert table.index.tolist() == ["a", "b", "unknown"]
     assert table.columns.tolist() == [-1, 0, 1]
     assert table.to_numpy().tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 1]]
@@ -155,8 +162,8 @@ def test_counts_of_classes_by_fold():
 def test_leaks_are_the_same_bytes_in_two_groups():
     frame = made_up_frame([0] * 6, ["x", "x", "y", "y", "z", "z"])
     digests = ["1", "1", "2", "3", "2", ""]
-    assert folds.leaks(frame, digests) == [("photo-00002", "photo-00004")]
-    assert folds.leaks(frame, ["1", "1", "2", "2", "", ""]) == []
+    assert leaking_photos(frame, digests) == [("photo-00002", "photo-00004")]
+    assert leaking_photos(frame, ["1", "1", "2", "2", "", ""]) == []
 
 
 def aged(years):
@@ -168,22 +175,22 @@ def aged(years):
 def test_a_balanced_holdout_takes_as_many_people_from_each_of_nine_age_groups():
     rng = np.random.default_rng(0)
     frame = aged(np.concatenate([rng.integers(18, 61, 500), [60] * 8]))
-    fold = folds.assign(frame, "balanced_holdout", n=5)
+    fold = assign_folds(frame, "balanced_holdout", n=5)
     held = frame[fold == 0].drop_duplicates("group")
     counts = np.bincount(age_groups(held["age_years"].to_numpy()))
     assert counts.tolist() == [5] * 9
     assert (fold == 0).sum() == 9 * 5 * 7  # whole people
     assert set(fold) == {-1, 0}
     other = shuffled(frame, 1)
-    again = folds.assign(other, "balanced_holdout", n=5)
+    again = assign_folds(other, "balanced_holdout", n=5)
     assert set(other["group"][again == 0]) == set(held["group"])
-    assert set(frame["group"][folds.assign(frame, "balanced_holdout", n=5, seed=1) == 0]) != set(
+    assert set(frame["group"][assign_folds(frame, "balanced_holdout", n=5, seed=1) == 0]) != set(
         held["group"]
     )
 
 
 def test_a_balanced_holdout_leaves_somebody_of_each_age_group_to_train_on():
     with pytest.raises(BadInput, match="25-29: 2, >=60: 1"):
-        folds.assign(aged([20] * 9 + [26] * 2 + [60]), "balanced_holdout", n=2)
+        assign_folds(aged([20] * 9 + [26] * 2 + [60]), "balanced_holdout", n=2)
     with pytest.raises(BadInput, match="needs ages in years"):
-        folds.assign(competition(5), "balanced_holdout")
+        assign_folds(competition(5), "balanced_holdout")

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from members.data import own_folds
+from members.data.own_folds import read_own_folds
 from members.errors import BadInput
 from tests.members.data_fixtures import made_up_frame
 
@@ -11,7 +11,7 @@ FRAME = made_up_frame([0, 1, 0, 1], ["a", "a", "b", "c"])
 def read(tmp_path, text, column="fold"):
     file = tmp_path / "folds.csv"
     file.write_text(text)
-    return own_folds.read(FRAME, file, column).tolist()
+    return read_own_folds(FRAME, file, column).tolist()
 
 
 def test_folds_by_group(tmp_path):
@@ -34,11 +34,11 @@ def test_folds_by_the_path_of_a_photo_or_of_a_profile_s_folder(tmp_path):
 def test_parquet_with_numbers_and_gaps_is_read_too(tmp_path):
     file = tmp_path / "folds.parquet"
     pd.DataFrame({"group": ["a", "b", "c"], "fold": [0.0, 1.0, None]}).to_parquet(file)
-    assert own_folds.read(FRAME, file).tolist() == [0, 0, 1, -1]
+    assert read_own_folds(FRAME, file).tolist() == [0, 0, 1, -1]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("group,fold\na,0\nb,1\n", "1 of 3 group values have no row: c"),
         ("group,fold\na,0\nb,x\nc,1\n", r"no fold \(group b\)"),
@@ -54,6 +54,6 @@ def test_parquet_with_numbers_and_gaps_is_read_too(tmp_path):
         ),
     ],
 )
-def test_what_makes_no_folds_is_refused(tmp_path, text, told):
-    with pytest.raises(BadInput, match=told):
+def test_what_makes_no_folds_is_refused(tmp_path, text, message):
+    with pytest.raises(BadInput, match=message):
         read(tmp_path, text)

@@ -1,15 +1,15 @@
 import pytest
 import torch
 
-from members.networks import models
 from members.networks.cost import multiply_accumulates
+from members.networks.models import build_model, model_names
 from members.recipe.recipe import Recipe
 from members.training.check import recipe_problems
 from tests.members.trained import recipe, states
 
 
 def test_it_is_known_by_its_name_like_any_network_of_timm():
-    assert "base_cnn" in models.names()
+    assert "base_cnn" in model_names()
     assert recipe_problems(Recipe(model="base_cnn", image_size=[128, 96])) == []
     (problem,) = recipe_problems(Recipe(model="base_cmn"))
     assert "Did you mean 'base_cnn'" in problem
@@ -17,7 +17,7 @@ def test_it_is_known_by_its_name_like_any_network_of_timm():
 
 
 def test_three_convolutions_and_a_linear_layer():
-    model = models.build(Recipe(model="base_cnn", image_size=[128, 96]), 18)
+    model = build_model(Recipe(model="base_cnn", image_size=[128, 96]), 18)
     # weights and biases of 7x7x3x32, 3x3x32x64, 3x3x64x128, 128x18
     assert sum(p.numel() for p in model.parameters()) == 4736 + 18_496 + 73_856 + 2322
     assert model(torch.zeros(2, 3, 128, 96)).shape == (2, 18)
@@ -31,7 +31,7 @@ def test_its_multiplications_are_those_of_its_layers():
 
 
 def test_dropout_is_the_recipe_s_and_drop_path_is_none_of_its():
-    assert models.build(Recipe(model="base_cnn", dropout=0.5), 3).drop2.p == 0.5
+    assert build_model(Recipe(model="base_cnn", dropout=0.5), 3).drop2.p == 0.5
     assert (
         "drop_path: base_cnn has none"
         in recipe_problems(Recipe(model="base_cnn", drop_path=0.1))[0]

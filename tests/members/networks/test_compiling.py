@@ -3,12 +3,12 @@ import sys
 
 import pytest
 
-from members.networks import compiling
+from members.networks.compiling import compiler_problem
 from members.training.fit import best_weights
 from tests.members.trained import TRAIN, recipe, same_weights, states, through_a_file
 
 NEEDS_A_COMPILER = pytest.mark.skipif(
-    compiling.problem() is not None, reason="torch.compile does not work here"
+    compiler_problem() is not None, reason="torch.compile does not work here"
 )
 
 
@@ -27,7 +27,7 @@ def test_compiled_it_learns_the_same_and_goes_on_with_the_same_bits():
 
 
 def test_where_no_compiler_is_there_the_problem_says_what_to_install():
-    code = "from members.networks import compiling; print(compiling.problem())"
+    code = "from members.networks.compiling import compiler_problem; print(compiler_problem())"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True,
         env={"CXX": "/no/such/compiler", "CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin:/bin"},

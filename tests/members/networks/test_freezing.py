@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from members.errors import BadInput
-from members.networks import models
-from members.networks.freezing import blocks, train_mode
+from members.networks.freezing import freezable_blocks, train_mode
+from members.networks.models import build_model
 from members.recipe.recipe import Recipe
 from tests.members.drawn import SHAPES
 from tests.members.trained import recipe, states
@@ -12,11 +12,11 @@ from tests.members.trained import recipe, states
 
 def learning(freeze, model="test_resnet"):
     settings = Recipe(model=model, image_size=32, freeze=freeze)
-    return {n for n, p in models.build(settings, 3).named_parameters() if p.requires_grad}
+    return {n for n, p in build_model(settings, 3).named_parameters() if p.requires_grad}
 
 
 def test_nothing_is_frozen_by_default():
-    network = models.build(Recipe(model="test_resnet", image_size=32), 3)
+    network = build_model(Recipe(model="test_resnet", image_size=32), 3)
     assert learning(None) == {name for name, _ in network.named_parameters()}
 
 
@@ -61,15 +61,15 @@ def test_what_is_frozen_as_a_whole_stays_as_at_test_time():
 
 
 def test_blocks_are_named_to_choose_from():
-    network = models.build(Recipe(model="test_resnet", image_size=32), SHAPES)
-    assert {"conv1", "layer1", "layer1.0", "layer4"} <= set(blocks(network))
-    assert not {"", "fc"} & set(blocks(network))
+    network = build_model(Recipe(model="test_resnet", image_size=32), SHAPES)
+    assert {"conv1", "layer1", "layer1.0", "layer4"} <= set(freezable_blocks(network))
+    assert not {"", "fc"} & set(freezable_blocks(network))
 
 
 @pytest.mark.parametrize(
-    ("freeze", "told"),
+    ("freeze", "message"),
     [("layer22", "Did you mean 'layer2'"), ("fc", "no block 'fc'"), ("bakbone", "'backbone'")],
 )
-def test_an_unknown_block_is_named_with_its_nearest(freeze, told):
-    with pytest.raises(BadInput, match=told):
+def test_an_unknown_block_is_named_with_its_nearest(freeze, message):
+    with pytest.raises(BadInput, match=message):
         learning(freeze)

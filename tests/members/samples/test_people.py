@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from members.data import folds
+from members.data.folds import absent_classes, assign_folds, photos_by_class
 from members.data.layouts import PROFILES, read_test, read_train
 from members.errors import BadInput
-from members.samples import people as sample
+from members.samples import people
+from members.samples.people import draw_people
 from tests.members.data_fixtures import SEVEN
 
 
@@ -22,7 +23,7 @@ def bytes_below(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("drawn") / "sample"
-    assert sample.draw(folder, profiles=18, eval=40, seed=3, size=(64, 48))
+    assert draw_people(folder, profiles=18, eval=40, seed=3, size=(64, 48))
     return folder
 
 
@@ -52,29 +53,29 @@ def test_the_truth_of_eval_stands_apart_in_the_order_of_info(drawn):
 
 def test_three_folds_by_person_train_and_validate_every_class(drawn):
     frame = read_train("profiles", drawn / "train").frame
-    fold = folds.assign(frame, "kfold", k=3)
-    assert folds.absent(frame, fold, PROFILES) == []
-    assert (folds.by_class(frame, fold, PROFILES) > 0).all(axis=None)
+    fold = assign_folds(frame, "kfold", k=3)
+    assert absent_classes(frame, fold, PROFILES) == []
+    assert (photos_by_class(frame, fold, PROFILES) > 0).all(axis=None)
 
 
 @pytest.mark.parametrize("count", [1, 5, 18, 40, 100, 1000])
 def test_people_are_as_uneven_as_the_competitions(count):
-    people = sample._people(count, seed=1, part=sample.TRAIN)
-    assert len(people) == count
-    assert all(18 <= age <= 60 for _, age in people)
-    old = [female for female, age in people if age >= 60]
+    found = people._people(count, seed=1, part=people.TRAIN)
+    assert len(found) == count
+    assert all(18 <= age <= 60 for _, age in found)
+    old = [female for female, age in found if age >= 60]
     if count >= 18:
         assert min(sum(old), len(old) - sum(old)) >= 3
     if count >= 100:
-        assert abs(np.mean([female for female, _ in people]) - 0.614) < 0.02
+        assert abs(np.mean([female for female, _ in found]) - 0.614) < 0.02
         assert abs(len(old) / count - 0.071) < 0.01
-        assert abs(np.mean([age < 30 for _, age in people]) - 0.474) < 0.02
+        assert abs(np.mean([age < 30 for _, age in found]) - 0.474) < 0.02
 
 
 def test_same_request_same_bytes_and_another_seed_other_people(tmp_path, drawn):
-    sample.draw(tmp_path / "again", profiles=18, eval=40, seed=3, size=(64, 48))
+    draw_people(tmp_path / "again", profiles=18, eval=40, seed=3, size=(64, 48))
     assert bytes_below(tmp_path / "again") == bytes_below(drawn)
-    sample.draw(tmp_path / "other", profiles=18, eval=40, seed=4, size=(64, 48))
+    draw_people(tmp_path / "other", profiles=18, eval=40, seed=4, size=(64, 48))
     same = set(bytes_below(tmp_path / "other").values()) & set(bytes_below(drawn).values())
     photos = {digest for name, digest in bytes_below(drawn).items() if name.endswith(".jpg")}
     assert not same & photos
@@ -98,25 +99,25 @@ def test_photos_of_one_person_are_more_alike_than_those_of_two(drawn):
 
 def test_the_same_request_again_touches_nothing(drawn):
     before = {file: file.stat().st_mtime_ns for file in drawn.rglob("*")}
-    assert sample.draw(drawn, profiles=18, eval=40, seed=3, size=(64, 48)) is False
+    assert draw_people(drawn, profiles=18, eval=40, seed=3, size=(64, 48)) is False
     assert {file: file.stat().st_mtime_ns for file in drawn.rglob("*")} == before
     assert [entry.name for entry in drawn.parent.iterdir()] == ["sample"]
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path, drawn):
     with pytest.raises(BadInput, match=r"another sample \(seed 3\)"):
-        sample.draw(drawn, profiles=18, eval=40, seed=5, size=(64, 48))
+        draw_people(drawn, profiles=18, eval=40, seed=5, size=(64, 48))
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(BadInput, match="not a sample"):
-        sample.draw(tmp_path)
+        draw_people(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
     with pytest.raises(BadInput, match="is a file"):
-        sample.draw(tmp_path / "thesis.txt")
+        draw_people(tmp_path / "thesis.txt")
 
 
 def test_an_empty_folder_is_filled(tmp_path):
     (tmp_path / "here").mkdir()
-    assert sample.draw(tmp_path / "here", profiles=1, eval=1, size=(32, 24))
+    assert draw_people(tmp_path / "here", profiles=1, eval=1, size=(32, 24))
     assert len(read_train("profiles", tmp_path / "here" / "train").frame) == 7
 
 
@@ -124,13 +125,13 @@ def test_an_interrupted_drawing_leaves_no_folder(tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sample, "_draw_eval", stop)
+    monkeypatch.setattr(people, "_draw_eval", stop)
     with pytest.raises(KeyboardInterrupt):
-        sample.draw(tmp_path / "sample", profiles=1, eval=1, size=(32, 24))
+        draw_people(tmp_path / "sample", profiles=1, eval=1, size=(32, 24))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_number_out_of_range_is_told_at_once(tmp_path):
     with pytest.raises(BadInput) as caught:
-        sample.draw(tmp_path / "sample", profiles=0, eval=-1, seed=-1, size=(256,))
+        draw_people(tmp_path / "sample", profiles=0, eval=-1, seed=-1, size=(256,))
     assert len(caught.value.problems) == 4

@@ -8,7 +8,7 @@ from torch import nn
 
 from members.batches.photos import Photos
 from members.errors import BadInput
-from members.networks import models
+from members.networks.models import build_model
 from members.recipe.recipe import LOSSES
 from members.training.fit import Diverged, best_weights, fit
 from members.training.metric import DEFAULT, Metric
@@ -31,10 +31,10 @@ def test_a_small_network_learns_to_tell_three_shapes_apart(loss):
 def test_the_best_weights_are_those_that_gave_the_best_epoch_its_score():
     epochs, after = states(recipe(epochs=6, lr=0.01))
     best = max(epochs, key=lambda epoch: epoch.metrics["macro_f1"])
-    model = models.build(recipe(), SHAPES)
+    model = build_model(recipe(), SHAPES)
     model.load_state_dict(best_weights(after[-1]))
-    answers = predict(model, VALID, recipe()).argmax(1)
-    expected = f1_score(VALID.labels, answers, average="macro", labels=range(3), zero_division=0)
+    predicted = predict(model, VALID, recipe()).argmax(1)
+    expected = f1_score(VALID.labels, predicted, average="macro", labels=range(3), zero_division=0)
     assert best.metrics["macro_f1"] == pytest.approx(expected)
     assert after[-1]["best_epoch"] == best.number
 
@@ -120,9 +120,9 @@ def test_without_a_validation_part_the_last_epoch_is_the_best_and_no_score_is_in
 
 
 def test_every_metric_is_a_finite_number_and_the_steps_are_told():
-    told = []
-    epochs, _ = states(recipe(epochs=2), on_step=lambda done, steps: told.append((done, steps)))
-    assert told == [(1, 3), (2, 3), (3, 3)] * 2  # 18 photos: 8 + 8 + 2
+    calls = []
+    epochs, _ = states(recipe(epochs=2), on_step=lambda done, steps: calls.append((done, steps)))
+    assert calls == [(1, 3), (2, 3), (3, 3)] * 2  # 18 photos: 8 + 8 + 2
     for epoch in epochs:
         assert {"loss", "macro_f1", "accuracy"} < set(epoch.metrics)
         assert all(np.isfinite(value) for value in epoch.metrics.values())
@@ -132,7 +132,7 @@ def test_every_metric_is_a_finite_number_and_the_steps_are_told():
 def test_validation_loss_is_the_loss_of_the_whole_part():
     settings = recipe(epochs=1, validation_batch_size=5)
     ((epoch,), (state,)) = states(settings)
-    model = models.build(settings, SHAPES)
+    model = build_model(settings, SHAPES)
     model.load_state_dict(state["model"])
     probabilities = predict(model, VALID, settings)
     expected = -np.log(probabilities[np.arange(12), VALID.labels]).mean()
@@ -143,10 +143,10 @@ def test_validation_loss_is_the_loss_of_the_whole_part():
 def test_scores_agree_with_scikit_learn(n_classes):
     rng = np.random.default_rng(n_classes)
     for n in (1, 10, 200):
-        labels, answers = rng.integers(0, n_classes, (2, n))
-        f1 = f1_score(labels, answers, average="macro", labels=range(n_classes), zero_division=0)
-        got = {m.name: m.score(labels, np.eye(n_classes)[answers]) for m in DEFAULT}
-        assert got == pytest.approx({"macro_f1": f1, "accuracy": accuracy_score(labels, answers)})
+        labels, predicted = rng.integers(0, n_classes, (2, n))
+        f1 = f1_score(labels, predicted, average="macro", labels=range(n_classes), zero_division=0)
+        got = {m.name: m.score(labels, np.eye(n_classes)[predicted]) for m in DEFAULT}
+        assert got == pytest.approx({"macro_f1": f1, "accuracy": accuracy_score(labels, predicted)})
 
 
 @pytest.mark.parametrize("greater_is_better", [True, False])
@@ -204,7 +204,7 @@ def test_a_divergence_travels_between_processes():
 
 
 @pytest.mark.parametrize(
-    ("train", "valid", "settings", "told"),
+    ("train", "valid", "settings", "message"),
     [
         (TRAIN.take([]), VALID, {}, "training part: no photographs"),
         (TRAIN, VALID.take([]), {}, "validation part: no photographs"),
@@ -227,8 +227,8 @@ def test_a_divergence_travels_between_processes():
         (TRAIN, None, {"schedule": "plateau"}, "plateau needs a validation part"),
     ],
 )
-def test_what_cannot_be_trained_is_refused_before_the_first_epoch(train, valid, settings, told):
-    with pytest.raises(BadInput, match=told):
+def test_what_cannot_be_trained_is_refused_before_the_first_epoch(train, valid, settings, message):
+    with pytest.raises(BadInput, match=message):
         fit(recipe(**settings), train, valid, SHAPES, seed=0)
 
 

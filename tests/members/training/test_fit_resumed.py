@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from members.errors import BadInput
-from members.networks import models, saving
+from members.networks import saving
+from members.networks.models import build_model
 from members.training import loop as epochs_module
 from members.training.fit import best_weights, fit
 from tests.members.drawn import SHAPES
@@ -104,7 +105,7 @@ def test_fp16_s_loss_scale_goes_on_where_it_stopped(monkeypatch):
 
 def test_pretrained_weights_are_read_once_and_not_again_on_resuming(tmp_path):
     file = tmp_path / "weights.safetensors"
-    saving.save(models.build(recipe(), SHAPES), file)
+    saving.save(build_model(recipe(), SHAPES), file)
     settings = recipe(pretrained=str(file), lr=1e-3)
     _, after = states(settings)
     file.unlink()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from members.batches import sampling
 from members.batches.loader import ORDER, WEIGHTS, derived_seed, to_input
 from members.batches.mixing import shares_of
-from members.networks import models
+from members.batches.sampling import epoch_order
+from members.networks.models import build_model, statistics_of
 from members.training.fit import best_weights
 from members.training.losses import loss_of
 from members.training.predict import predict
@@ -20,10 +20,10 @@ def test_with_a_running_mean_the_mean_is_what_is_validated_and_kept():
     epochs, after = states(settings)
     kept = best_weights(after[0])
     assert not same_weights(kept, after[0]["model"])
-    model = models.build(recipe("test_resnet"), SHAPES)
+    model = build_model(recipe("test_resnet"), SHAPES)
     model.load_state_dict(kept)
-    answers = predict(model, VALID, settings).argmax(1)
-    assert epochs[0].metrics["accuracy"] == pytest.approx((answers == VALID.labels).mean())
+    predicted = predict(model, VALID, settings).argmax(1)
+    assert epochs[0].metrics["accuracy"] == pytest.approx((predicted == VALID.labels).mean())
 
 
 def test_balanced_class_weights_lift_a_rare_class():
@@ -35,7 +35,7 @@ def test_balanced_class_weights_lift_a_rare_class():
             "test_vit", epochs=1, batch_size=32, augmentation="base", class_weights=weights
         )
         _, (state,) = states(settings, train)
-        model = models.build(settings, SHAPES)
+        model = build_model(settings, SHAPES)
         model.load_state_dict(state["model"])
         shares.append(predict(model, VALID, settings)[:, 2].mean())
     assert shares[1] > shares[0]
@@ -96,11 +96,9 @@ def test_accumulated_f1_is_the_mean_of_each_batch_s_own_f1():
     _, (state,) = states(settings, train)
 
     torch.manual_seed(derived_seed(0, WEIGHTS))
-    model = models.build(settings, SHAPES)
-    order = sampling.order(settings, train, derived_seed(0, ORDER, 0))
-    x = to_input(
-        torch.from_numpy(train.read(order)), models.statistics(settings), channels_last=False
-    )
+    model = build_model(settings, SHAPES)
+    order = epoch_order(settings, train, derived_seed(0, ORDER, 0))
+    x = to_input(torch.from_numpy(train.read(order)), statistics_of(settings), channels_last=False)
     truth = shares_of(torch.from_numpy(train.labels[order]), SHAPES)
     halves = [loss_of(model(x[part]), truth[part], settings) for part in (slice(0, 4), slice(4, 8))]
     (sum(halves) / 2).backward()

@@ -147,9 +147,9 @@ def test_without_their_parameter_they_are_cross_entropy(name, settings):
 def test_soft_f1_of_certain_answers_is_the_macro_f1_of_the_classes_that_occur():
     rng = np.random.default_rng(0)
     labels = rng.choice([0, 1, 3], 60)  # of four classes, class 2 never occurs
-    answers = rng.integers(0, 4, 60)
-    logits = torch.eye(4, dtype=torch.float64)[answers] * 1e3
-    expected = 1 - f1_score(labels, answers, labels=[0, 1, 3], average="macro")
+    predicted = rng.integers(0, 4, 60)
+    logits = torch.eye(4, dtype=torch.float64)[predicted] * 1e3
+    expected = 1 - f1_score(labels, predicted, labels=[0, 1, 3], average="macro")
     assert float(loss("f1", logits, torch.from_numpy(labels))) == pytest.approx(expected)
 
 

@@ -6,17 +6,23 @@ import torch
 from torch import nn
 
 from members.errors import BadInput
-from members.networks import models
+from members.networks.models import build_model
 from members.recipe.recipe import Recipe
-from members.training import optim
 from members.training.metric import Metric
+from members.training.optim import (
+    create_optimizer,
+    learning_rate,
+    optimizer_problem,
+    plateau_drops,
+    set_learning_rate,
+)
 
 
 def rates(recipe, steps=5):
     """(epochs, steps) learning rates."""
     return np.array(
         [
-            [optim.learning_rate(recipe, epoch, step, steps) for step in range(steps)]
+            [learning_rate(recipe, epoch, step, steps) for step in range(steps)]
             for epoch in range(recipe.epochs)
         ]
     )
@@ -77,8 +83,8 @@ def test_plateau_follows_torch(metric, mode, wait):
     for value in (
         np.random.default_rng(0).integers(0, 20, 40) / 20
     ):  # equal values count as no better
-        drops = optim.plateau_drops(recipe, history, Metric(metric, mode == "max"))
-        rate = optim.learning_rate(recipe, len(history), 3, 5, drops)
+        drops = plateau_drops(recipe, history, Metric(metric, mode == "max"))
+        rate = learning_rate(recipe, len(history), 3, 5, drops)
         assert rate == pytest.approx(optimizer.param_groups[0]["lr"])
         history.append({metric: value})
         schedule.step(value)
@@ -87,9 +93,9 @@ def test_plateau_follows_torch(metric, mode, wait):
 
 def test_layer_decay_slows_each_block_by_its_distance_from_the_head():
     recipe = Recipe(model="test_vit", image_size=32, lr=1.0, layer_decay=0.5)
-    model = models.build(recipe, 3)
-    optimizer = optim.create(model, recipe)
-    optim.set_learning_rate(optimizer, 1.0)
+    model = build_model(recipe, 3)
+    optimizer = create_optimizer(model, recipe)
+    set_learning_rate(optimizer, 1.0)
     rate = {id(p): g["lr"] for g in optimizer.param_groups for p in g["params"]}
     rate = {name: rate[id(p)] for name, p in model.named_parameters()}
     blocks = [rate[f"blocks.{i}.mlp.fc1.weight"] for i in range(len(model.blocks))]
@@ -114,8 +120,8 @@ def test_warm_up_rises_by_equal_steps_and_reaches_the_peak():
 
 def test_cosine_after_a_warm_up_of_part_of_an_epoch_starts_at_the_peak_and_ends_at_the_floor():
     recipe = Recipe(model="x", epochs=3, lr=1.0, min_lr=0.2, warmup_epochs=0.5)
-    assert optim.learning_rate(recipe, 0, 5, 10) == pytest.approx(1.0)
-    assert optim.learning_rate(recipe, 2, 99_999, 100_000) == pytest.approx(0.2, abs=1e-6)
+    assert learning_rate(recipe, 0, 5, 10) == pytest.approx(1.0)
+    assert learning_rate(recipe, 2, 99_999, 100_000) == pytest.approx(0.2, abs=1e-6)
 
 
 def test_a_warm_up_longer_than_the_training_only_rises():
@@ -127,7 +133,7 @@ def test_a_warm_up_longer_than_the_training_only_rises():
 
 def test_biases_and_norm_layers_do_not_decay():
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-    optimizer = optim.create(model, Recipe(model="x", weight_decay=0.3))
+    optimizer = create_optimizer(model, Recipe(model="x", weight_decay=0.3))
     decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     assert {n: decay[id(p)] for n, p in model.named_parameters()} == {
         "0.weight": 0.3,
@@ -148,7 +154,7 @@ def test_settings_reach_the_optimiser(name, arguments, reference):
     recipe = Recipe(model="x", optimizer=name, lr=0.1, optimizer_args=arguments)
     ours, theirs = (nn.Linear(3, 2, bias=False) for _ in range(2))
     theirs.load_state_dict(ours.state_dict())
-    pairs = [(ours, optim.create(ours, recipe)), (theirs, reference(theirs.parameters()))]
+    pairs = [(ours, create_optimizer(ours, recipe)), (theirs, reference(theirs.parameters()))]
     for model, optimizer in pairs:
         for _ in range(3):
             optimizer.zero_grad()
@@ -161,18 +167,18 @@ def test_a_group_with_a_scale_of_its_own_keeps_it():
     weights = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
     groups = [{"params": weights[:1], "lr_scale": 0.5}, {"params": weights[1:]}]
     optimizer = torch.optim.SGD(groups, lr=1)
-    optim.set_learning_rate(optimizer, 0.2)
+    set_learning_rate(optimizer, 0.2)
     assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.2]
 
 
 def test_the_mission_s_optimisers_exist():
     for name in ("adam", "adamw", "adamp", "sgd", "AdamW"):
-        assert optim.name_problem(name) is None
+        assert optimizer_problem(name) is None
 
 
 def test_what_cannot_be_made_is_refused_with_its_name():
     with pytest.raises(BadInput, match="Did you mean 'adamp'"):
-        optim.create(nn.Linear(1, 1), Recipe(model="x", optimizer="adampp"))
+        create_optimizer(nn.Linear(1, 1), Recipe(model="x", optimizer="adampp"))
     recipe = Recipe(model="x", optimizer="sgd", optimizer_args={"nestrov": True})
     with pytest.raises(BadInput, match=r"sgd with .*nestrov.* cannot be made"):
-        optim.create(nn.Linear(1, 1), recipe)
+        create_optimizer(nn.Linear(1, 1), recipe)

@@ -5,7 +5,7 @@ from scipy.special import softmax as scipy_softmax
 
 from members.batches.photos import Photos
 from members.errors import BadInput
-from members.networks import models
+from members.networks.models import build_model
 from members.recipe.recipe import Recipe
 from members.training.precision import precision
 from members.training.predict import VIEWS, for_test, predict, softmax
@@ -16,7 +16,7 @@ RECIPE = Recipe(model="test_resnet", image_size=32, batch_size=4)
 
 def network(recipe=RECIPE):
     torch.manual_seed(0)
-    return models.build(recipe, SHAPES)
+    return build_model(recipe, SHAPES)
 
 
 def test_probabilities_are_the_network_s_own():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from members.networks import models
+from members.networks.models import build_model
 from members.training import feed
 from members.training.fit import Diverged, best_weights, fit
 from members.training.predict import predict
@@ -66,11 +66,11 @@ def case(name):
     return recipe(**{"model": "test_vit", **PLAIN, **CASES[name]})
 
 
-def asked(n):
-    """A network with random weights, and what it is asked about."""
+def untrained(n):
+    """A network with random weights, and what it is to predict."""
     torch.manual_seed(0)
     settings = recipe("test_vit", views=["plain", "flip"], validation_batch_size=2)
-    return models.build(settings, SHAPES), shapes(7, seed=5).take(range(n)), settings
+    return build_model(settings, SHAPES), shapes(7, seed=5).take(range(n)), settings
 
 
 def work(ranks, alone_after):
@@ -87,7 +87,9 @@ def work(ranks, alone_after):
     ).state()
     found["gone on"] = states(case("f1"), ranks=ranks, state=alone_after)[1][-1]
 
-    found["predicted"] = {n: torch.from_numpy(predict(*asked(n), ranks=ranks)) for n in (0, 1, 7)}
+    found["predicted"] = {
+        n: torch.from_numpy(predict(*untrained(n), ranks=ranks)) for n in (0, 1, 7)
+    }
     found["diverged"] = [diverged(ranks, lr=1e30, schedule="constant")]
     if ranks.rank == 1:
         broken = torch.full((1, 3, 32, 32), math.nan)
@@ -157,7 +159,7 @@ def test_both_processes_have_the_same_bits_batch_norm_s_statistics_included(pair
 
 
 def test_dropout_and_augmentation_are_drawn_and_batch_norm_moves(pair):
-    start = models.build(recipe("test_efficientnet", **RICH), SHAPES).state_dict()
+    start = build_model(recipe("test_efficientnet", **RICH), SHAPES).state_dict()
     moved = pair[0]["rich"]["model"]
     assert not torch.equal(moved["bn1.running_mean"], start["bn1.running_mean"])
     assert all(weight.isfinite().all() for weight in moved.values())
@@ -176,7 +178,7 @@ def test_what_one_process_began_two_finish_and_the_other_way_round(pair, alone):
 
 @pytest.mark.parametrize("n", [0, 1, 7])
 def test_both_get_all_predictions_in_order(pair, n):
-    expected = predict(*asked(n))
+    expected = predict(*untrained(n))
     for rank in pair:
         assert np.allclose(rank["predicted"][n], expected, atol=1e-6)
         assert rank["predicted"][n].shape == (n, SHAPES)
