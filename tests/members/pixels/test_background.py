@@ -18,7 +18,8 @@ from PIL import Image
 from members.data.listing import SUFFIXES
 from members.errors import BadInput
 from members.pixels import background
-from members.pixels.background_copy import FORMATS, JOURNAL, SHEET, remove_background
+from members.pixels.background_copy import JOURNAL, SHEET, remove_background
+from members.pixels.background_file import FORMATS
 from members.pixels.contact_sheet import write_contact_sheet
 from members.pixels.decode import decode
 from members.samples.drawing import portrait
