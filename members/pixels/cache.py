@@ -50,11 +50,16 @@ def pixels(
         with files.locked(file.with_suffix(".lock")):
             if not file.exists():
                 files.remove_unfinished(folder, file.name)
-                _build(file, paths, shape, crop, progress)
+                _decode_all(file, paths, shape, crop, progress)
     return np.load(file, mmap_mode="r")
 
 
-def _require_request(paths, digests, size, crop) -> None:
+def _require_request(
+    paths: Sequence[str | os.PathLike],
+    digests: Sequence[str],
+    size: tuple[int, int],
+    crop: Pair | None,
+) -> None:
     problems = crop_value_problems(crop)
     if len(size) != 2 or not all(int(side) == side and side >= 1 for side in size):
         problems.append(f"image_size: {size!r}, but must be [height, width] in whole pixels.")
@@ -66,7 +71,14 @@ def _require_request(paths, digests, size, crop) -> None:
         raise BadInput(problems)
 
 
-def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
+def _decode_all(
+    file: Path,
+    paths: Sequence[str | os.PathLike],
+    shape: tuple[int, int, int, int],
+    crop: Pair | None,
+    progress: Progress | None,
+) -> None:
+    """Write the array of `pixels` to `file`."""
     needed = int(np.prod(shape)) + 4096
     free = shutil.disk_usage(file.parent).free
     if needed > free:
@@ -96,5 +108,6 @@ def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
                 progress(done, len(paths))
         if problems or small:
             more = [f"... and {len(problems) - 10} more photos."] if len(problems) > 10 else []
-            raise BadInput(sorted(problems)[:10] + more + too_small_problems(sorted(small), crop))
+            cropped = [] if crop is None else too_small_problems(sorted(small), crop)
+            raise BadInput(sorted(problems)[:10] + more + cropped)
         out.flush()

@@ -54,7 +54,7 @@ class Recipe(Block):
     crop: tuple[float, float] | None = Field(
         None,
         description="centre crop [height, width] before the resize: fractions of the photo where "
-        "<= 1, else pixels; null: what the augmentation chain asks for",
+        "<= 1, else pixels; null: that of the augmentation chain",
     )
     augmentation: str | tuple[dict[str, dict[str, Any]], ...] = Field(
         "base",
@@ -99,7 +99,7 @@ class Recipe(Block):
         description="batches per optimiser step. Without batch norm the same update as one large "
         "batch; the f1 part of a loss still counts over each batch of batch_size",
     )
-    optimizer: str = Field("adamw", description="any optimiser that timm knows by name")
+    optimizer: str = Field("adamw", description="any optimiser of timm, by its name")
     optimizer_args: dict[str, Any] = Field(
         {}, description="passed on to it, e.g. {momentum: 0.8} or {betas: [0.9, 0.95]}"
     )

@@ -116,6 +116,7 @@ def _write_tables(folder: Path, cells: pd.DataFrame) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command; its exit code: 0, or 2 where the request is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m members.samples.elpv",
         description="Write the elpv data set as a folder of photographs with tables.",

@@ -75,7 +75,7 @@ def fit(
     _require_metric(recipe, metrics)
     precision(recipe, device)
     if recipe.normalize == "computed":
-        statistics_of(recipe)  # says what to do
+        statistics_of(recipe)  # raises
     require_columns(recipe, train)
     weights = class_weights(recipe, labels, n_classes)
     if state is not None:

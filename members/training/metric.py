@@ -37,7 +37,7 @@ class Metric:
 
 def _macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Over all K classes; one that is neither true nor predicted counts as 0."""
-    from sklearn.metrics import f1_score  # half a second, for those alone who need it
+    from sklearn.metrics import f1_score  # half a second, paid only where it is used
 
     classes = range(probabilities.shape[1])
     guess = probabilities.argmax(axis=1)

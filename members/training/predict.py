@@ -21,10 +21,12 @@ CROP = 0.9  # of height and width
 
 
 def plain(x: Tensor) -> Tensor:
+    """The batch (B, 3, h, w) as it is."""
     return x
 
 
 def flipped(x: Tensor) -> Tensor:
+    """Left and right of (B, 3, h, w) swapped."""
     return x.flip(-1)
 
 

@@ -87,7 +87,7 @@ def test_a_colour_that_never_changes_can_be_normalised():
     )
 
 
-def test_noise_has_the_asked_spread_and_follows_its_seed():
+def test_noise_has_the_given_spread_and_follows_its_seed():
     zeros = [torch.zeros(4, 3, 50, 50) for _ in range(3)]
     a, b, c = (add_noise(x, 0.3, seed) for x, seed in zip(zeros, (5, 5, 6), strict=True))
     assert torch.equal(a, b)

@@ -85,7 +85,7 @@ def test_what_is_unknown_is_refused_with_line_and_nearest(tmp_path, frame):
         corrected(tmp_path, frame, "000020,female", header="id,gendr")
 
 
-def test_the_corrections_known_from_the_mission_fit_the_real_ids(tmp_path):
+def test_the_corrections_of_the_mission_fit_the_real_ids(tmp_path):
     numbers = ["001498-1", "004432", *(f"00{n}" for n in range(6359, 6365))]
     numbers += ["000020", "004418", "005227"]
     genders = ["male", "male", *["female"] * 6, "male", "female", "male"]

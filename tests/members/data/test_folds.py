@@ -136,7 +136,7 @@ def test_a_rare_class_warns_by_name_and_never_on_the_console(recwarn):
     ]
 
 
-def test_a_class_without_photos_is_told_once():
+def test_a_class_without_photos_is_reported_once():
     frame = made_up_frame([0, 0, 0, 0], range(4))
     assert absent_classes(frame, np.array([0, 0, 1, 1]), TWO) == ["class b has no photos."]
     assert absent_classes(frame, np.full(4, -1), TWO) == ["class b has no photos."]
@@ -189,7 +189,7 @@ def test_a_balanced_holdout_takes_as_many_people_from_each_of_nine_age_groups():
     )
 
 
-def test_a_balanced_holdout_leaves_somebody_of_each_age_group_to_train_on():
+def test_a_balanced_holdout_leaves_a_group_of_each_age_group_to_train_on():
     with pytest.raises(BadInput, match="25-29: 2, >=60: 1"):
         assign_folds(aged([20] * 9 + [26] * 2 + [60]), "balanced_holdout", n=2)
     with pytest.raises(BadInput, match="needs ages in years"):

@@ -27,7 +27,7 @@ def test_a_table_of_text_labels(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["photos.csv", "photos.parquet"])
-def test_integer_labels_are_ordered_by_value_and_their_numbering_is_told(tmp_path, name):
+def test_integer_labels_are_ordered_by_value_and_their_numbering_is_noted(tmp_path, name):
     rows = {"path": [f"{i}.jpg" for i in range(4)], "label": [10, 9, 2, 10]}
     rows |= {"group": [7, 7, 8, 8], "image_id": ["w", "x", "y", "z"]}
     found = read_train("table", write_table(tmp_path / name, rows))
@@ -61,7 +61,7 @@ def test_paths_are_relative_to_the_root_that_is_given(tmp_path):
     assert frame["path"].tolist() == [str(tmp_path / "photos/a.jpg"), str(tmp_path / "b.jpg")]
 
 
-def test_every_mistake_in_a_table_is_told_at_once(tmp_path):
+def test_every_mistake_in_a_table_is_reported_at_once(tmp_path):
     write_photo(tmp_path / "a.jpg")
     rows = "\n".join(
         ["path,label,image_id", "a.jpg,x,1", "b.jpg,,1", *(f"{i}.jpg,y,{i}" for i in "cdef")]

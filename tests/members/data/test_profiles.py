@@ -51,7 +51,7 @@ def test_a_row_that_stands_twice_is_read_once(tmp_path):
     assert "occurs 2 times" in found.notes[0]
 
 
-def test_what_a_person_should_know_is_in_the_notes(tmp_path):
+def test_irregularities_are_in_the_notes(tmp_path):
     write_profiles(tmp_path, [("000001", "male", 20), ("000002", "female", 30)])
     first = tmp_path / "images" / "000001_male_Asian_20"
     (first / "mask4.jpg").unlink()
@@ -66,7 +66,7 @@ def test_what_a_person_should_know_is_in_the_notes(tmp_path):
     assert "000002_female_Asian_30 says gender male" in notes
 
 
-def test_every_mistake_in_the_profiles_is_told_at_once(tmp_path):
+def test_every_mistake_in_the_profiles_is_reported_at_once(tmp_path):
     people = [("000001", "male", 20), ("000002", "femal", 30), ("000003", "male", 40)]
     write_profiles(tmp_path, people)
     rows = [

@@ -8,7 +8,7 @@ from members.training.check import recipe_problems
 from tests.members.trained import recipe, states
 
 
-def test_it_is_known_by_its_name_like_any_network_of_timm():
+def test_it_is_registered_like_any_network_of_timm():
     assert "base_cnn" in model_names()
     assert recipe_problems(Recipe(model="base_cnn", image_size=[128, 96])) == []
     (problem,) = recipe_problems(Recipe(model="base_cmn"))

@@ -76,7 +76,7 @@ def test_dropout_and_drop_path_reach_the_network():
     assert max(drops) == pytest.approx(0.2)
 
 
-def test_statistics_come_from_where_the_recipe_says():
+def test_statistics_come_from_the_source_that_the_recipe_names():
     assert statistics_of(recipe()).mean == (0.485, 0.456, 0.406)
     lite = statistics_of(recipe("tf_efficientnet_lite0", normalize="model"))
     assert lite.mean == lite.std == (0.5, 0.5, 0.5)
@@ -257,7 +257,7 @@ def test_a_package_s_weights_compute_in_our_network_what_they_compute_by_themsel
 
 
 @pytest.mark.parametrize(("name", "imagenet_class"), [("china.jpg", 698), ("flower.jpg", 985)])
-def test_a_package_s_weights_know_a_palace_and_a_daisy_when_they_see_one(name, imagenet_class):
+def test_a_package_s_weights_classify_a_palace_and_a_daisy(name, imagenet_class):
     whole = load_sample_image(name)
     photo = cv2.resize(whole[:, 106:533], (224, 224), interpolation=cv2.INTER_AREA)
     settings = recipe("tf_efficientnet_lite0", image_size=224, pretrained=LITE0, normalize="model")

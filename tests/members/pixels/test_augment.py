@@ -120,7 +120,7 @@ def test_brightness_alone_scales_the_pixels_within_its_limits():
     assert np.ptp(values) > 15
 
 
-def test_the_library_does_not_ask_the_network_for_its_newest_version():
+def test_the_library_does_not_look_for_its_newest_version_on_the_network():
     code = (
         "from members.pixels.augment import CHAINS, augmenter; augmenter(CHAINS['flip']);"
         "import os; print(os.environ['NO_ALBUMENTATIONS_UPDATE'])"

@@ -228,7 +228,7 @@ def test_endings_decide_how_photos_are_kept(tmp_path):
     assert (decode(tmp_path / "copy/2.png") == cut).all()
 
 
-def test_the_copy_is_upright_where_the_original_says_how_to_turn_it(people, tmp_path):
+def test_the_copy_is_upright_where_the_original_is_turned_by_its_tag(people, tmp_path):
     upright = decode(next(iter(sorted(people.rglob("*.jpg")))))
     tag = Image.Exif()
     tag[0x0112] = 6  # turn a quarter clockwise to look at it

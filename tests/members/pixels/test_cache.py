@@ -99,7 +99,7 @@ def test_an_interrupted_build_is_made_anew(tmp_path, monkeypatch):
     assert cached(tmp_path / "cache", paths)[2].any()
 
 
-def test_too_little_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
+def test_too_little_disk_is_reported_before_anything_is_written(tmp_path, monkeypatch):
     path = write_photo(tmp_path / "a.png")
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100}))
     with pytest.raises(BadInput, match="GiB are free"):
@@ -115,7 +115,7 @@ def _open_at_once(start, folder, paths, digests, lines):
     lines.put((len(decoded), int(found.sum(dtype=np.int64))))
 
 
-def test_processes_that_ask_at_once_build_it_once(tmp_path):
+def test_processes_that_start_at_once_build_it_once(tmp_path):
     paths = [write_photo(tmp_path / f"{i}.png", i) for i in range(40)]
     digests = scan(paths)["digest"].tolist()
     context = multiprocessing.get_context("fork")
@@ -131,7 +131,7 @@ def test_processes_that_ask_at_once_build_it_once(tmp_path):
     assert len({total for _, total in found}) == 1
 
 
-def test_wrong_requests_are_told_at_once(tmp_path):
+def test_wrong_requests_are_reported_at_once(tmp_path):
     with pytest.raises(BadInput) as caught:
         cache.pixels([], ["x"], size=(0, 9), crop=(1, 2, 3), folder=tmp_path)
     assert len(caught.value.problems) == 4

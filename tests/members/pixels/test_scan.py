@@ -7,7 +7,7 @@ from members.pixels.scan import COLUMNS, _inspect, scan, unreadable_problems
 from tests.members.data_fixtures import broken_files, write_photo
 
 
-def test_a_scan_says_what_every_file_is(tmp_path):
+def test_a_scan_reports_every_file(tmp_path):
     good = write_photo(tmp_path / "good.jpg", height=30, width=20)
     broken = broken_files(tmp_path)
     paths = [good, *(tmp_path / name for name in broken), good]

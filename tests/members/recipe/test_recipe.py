@@ -27,7 +27,7 @@ FINAL = [  # the user's own ensemble, at the sizes that its networks were publis
 
 def test_reading_a_recipe_does_not_load_the_big_libraries():
     code = (
-        "import sys, members.recipe as r; r.Recipe(model='x');"
+        "import sys; from members.recipe import Recipe; Recipe(model='x');"
         "print([m for m in ('torch', 'timm', 'albumentations', 'cv2') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -171,7 +171,7 @@ def test_check_finds_wrong_names_of_every_kind_at_once():
         ({"model": "darknet17", "pretrained": True}, "publishes no weights"),
     ],
 )
-def test_check_says_what_the_libraries_would_refuse(settings, message):
+def test_check_reports_what_the_libraries_would_refuse(settings, message):
     problems = recipe_problems(Recipe(**{"image_size": 64, **settings}))
     assert any(message in problem for problem in problems), problems
 

@@ -68,7 +68,7 @@ def test_whole_modules_of_about_60_cells_are_held_back(tmp_path, package):
     assert n_folds(assign_folds(data.frame, "kfold", k=3)) == 3
 
 
-def test_the_command_says_what_it_did_and_does_it_once(tmp_path, package):
+def test_the_command_reports_what_it_did_and_does_it_once(tmp_path, package):
     folder = tmp_path / "elpv"
     environment = {**os.environ, "PYTHONPATH": f"{package}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-m", "members.samples.elpv", str(folder)]
@@ -87,7 +87,7 @@ def test_the_command_says_what_it_did_and_does_it_once(tmp_path, package):
     ]
 
 
-def test_a_missing_package_is_told_with_the_command_to_run(tmp_path, monkeypatch, capsys):
+def test_a_missing_package_is_reported_with_the_command_to_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(elpv, "PACKAGE", "no_such_package")
     assert elpv.main([str(tmp_path / "elpv")]) == 2
     assert "-m pip install elpv-dataset" in capsys.readouterr().err

@@ -132,7 +132,7 @@ def test_an_interrupted_drawing_leaves_no_folder(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_number_out_of_range_is_told_at_once(tmp_path):
+def test_every_number_out_of_range_is_reported_at_once(tmp_path):
     with pytest.raises(BadInput) as caught:
         draw_people(tmp_path / "sample", profiles=0, eval=-1, seed=-1, size=(256,))
     assert len(caught.value.problems) == 4

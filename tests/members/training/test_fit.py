@@ -20,7 +20,7 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
 
 
 @pytest.mark.parametrize("loss", [*LOSSES, {"f1": 1, "cross_entropy": 1}])
-def test_a_small_network_learns_to_tell_three_shapes_apart(loss):
+def test_a_small_network_learns_to_classify_three_shapes(loss):
     settings = recipe("test_resnet", epochs=3, batch_size=16, lr=3e-3, loss=loss)
     train, unseen = shapes(180, seed=3), shapes(60, seed=4)
     (*_, last), _ = states(settings, train, unseen)
@@ -119,7 +119,7 @@ def test_without_a_validation_part_the_last_epoch_is_the_best_and_no_score_is_in
     assert set(epochs[0].metrics) == {"epoch", "train_loss", "lr", "seconds", "photos_per_second"}
 
 
-def test_every_metric_is_a_finite_number_and_the_steps_are_told():
+def test_every_metric_is_a_finite_number_and_the_steps_are_reported():
     calls = []
     epochs, _ = states(recipe(epochs=2), on_step=lambda done, steps: calls.append((done, steps)))
     assert calls == [(1, 3), (2, 3), (3, 3)] * 2  # 18 photos: 8 + 8 + 2
@@ -166,7 +166,7 @@ def test_a_metric_that_is_given_decides_the_best_epoch_by_its_direction(greater_
     assert named == ["loss", "macro_f1", "accuracy", "surest"]
 
 
-def test_a_metric_that_nobody_scores_is_refused():
+def test_a_metric_without_a_scorer_is_refused():
     with pytest.raises(BadInput, match=r"'mcc' is none of macro_f1, accuracy, loss.*fit\(metrics="):
         fit(recipe(metric="mcc"), TRAIN, VALID, SHAPES, seed=0)
 
@@ -232,7 +232,7 @@ def test_what_cannot_be_trained_is_refused_before_the_first_epoch(train, valid, 
         fit(recipe(**settings), train, valid, SHAPES, seed=0)
 
 
-def test_gradients_are_clipped_to_the_asked_norm(monkeypatch):
+def test_gradients_are_clipped_to_the_given_norm(monkeypatch):
     norms = []
     original = nn.utils.clip_grad_norm_
 

@@ -6,7 +6,7 @@ import torch
 from members.errors import BadInput
 from members.networks import saving
 from members.networks.models import build_model
-from members.training import loop as epochs_module
+from members.training import loop
 from members.training.fit import best_weights, fit
 from tests.members.drawn import SHAPES
 from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, through_a_file
@@ -92,9 +92,9 @@ def test_a_state_serves_twice_and_is_left_as_it_was():
 
 def test_fp16_s_loss_scale_goes_on_where_it_stopped(monkeypatch):
     # no CUDA device here: torch computes fp16 on a CPU, too, which takes the same path
-    monkeypatch.setattr(epochs_module, "precision", lambda recipe, device: torch.float16)
+    monkeypatch.setattr(loop, "precision", lambda recipe, device: torch.float16)
     monkeypatch.setattr(
-        epochs_module, "autocast", lambda recipe, device: torch.autocast("cpu", torch.float16)
+        loop, "autocast", lambda recipe, device: torch.autocast("cpu", torch.float16)
     )
     _, after = states(recipe("test_resnet", clip_grad_norm=1.0))
     assert 1 < after[1]["scaler"]["scale"] < 65536  # where it begins; an overflow halves it

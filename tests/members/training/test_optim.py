@@ -50,7 +50,7 @@ def test_step_follows_torch_between_epochs_and_stays_within_them():
         schedule.step()
 
 
-def test_milestones_follow_torch_and_divide_by_ten_where_asked():
+def test_milestones_follow_torch_and_divide_by_ten_where_configured():
     recipe = Recipe(
         model="x", epochs=30, lr=0.1, schedule="milestones", milestones=[10, 20, 25], gamma=0.1
     )

@@ -205,7 +205,7 @@ def test_parts_cover_every_row_once_in_order_and_evenly(size, least):
         assert sizes == busy + [0] * (size - len(busy))
 
 
-def test_one_process_alone_takes_all_and_asks_nobody():
+def test_one_process_alone_takes_all_and_sends_nothing():
     x = torch.ones(3, 2, requires_grad=True)
     assert ALONE.part(5) == slice(0, 5)
     assert ALONE.join(x, where=slice(0, 3), n=3)[0] is x
