@@ -28,7 +28,8 @@ def orchestrator(*arguments: str) -> None:
 
 def write_tables() -> None:
     """The sample people as tables of path, label, group and image_id."""
-    from members.data.layouts import PROFILES, read_test, read_train
+    from members.data.codec import PROFILES
+    from members.data.layouts import read_test, read_train
 
     STUDY.mkdir(parents=True, exist_ok=True)
     people = read_train("profiles", SAMPLE / "train").frame[["path", "label", "group", "image_id"]]

@@ -20,7 +20,7 @@ import torch
 from torch import distributed, multiprocessing
 
 from members.batches.photos import Photos
-from members.networks.models import build
+from members.networks.models import build_model
 from members.recipe.recipe import Recipe
 from members.training.fit import fit
 from members.training.ranks import Ranks
@@ -48,7 +48,7 @@ def _train(rank: int, workers: int, model: str, side: int, photos: int, folder: 
     recipe = Recipe(model=model, image_size=side, epochs=3, batch_size=32)
     run = fit(recipe, train, None, CLASSES, seed=0, ranks=ranks)
     seconds = [epoch.metrics["seconds"] for epoch in run]
-    network = build(recipe, CLASSES)
+    network = build_model(recipe, CLASSES)
     steps = len(range(0, photos, recipe.batch_size))
     spent = []
     for _ in range(10):

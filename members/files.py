@@ -17,7 +17,8 @@ from typing import IO, TypeVar
 from members.errors import BadInput
 
 Progress = Callable[[int, int], None]  # how many are done, of how many
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def make_folder(folder: Path) -> None:
 def remove_unfinished(folder: Path, name: str | None = None) -> None:
     """Delete what killed processes left of the file `name`, or of any, in `folder` and below.
 
-    Nobody else may be writing there: hold the lock of the writers.
+    No other process may be writing there: hold the lock of the writers.
     """
     name = "*" if name is None else glob.escape(name[:50])
     for left in folder.rglob(f".{name}.*-????????.part"):

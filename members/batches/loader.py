@@ -1,4 +1,4 @@
-"""The batches of an epoch, read and varied.
+"""The batches of an epoch, read and augmented.
 
 Every random number comes from (seed, purpose, epoch, place in the epoch), so an epoch is the same
 whatever ran before it in this process and however many loader workers prepare it.
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from members.batches.photos import Photos
-from members.pixels.augment import compiled
+from members.pixels.augment import augmenter
 from members.recipe.blocks import Statistics
 from members.recipe.chains import Chain
 
@@ -56,7 +56,7 @@ class _Reader(Dataset):
 
     def __init__(self, photos: Photos, chain: Chain | None, seed: int):
         self.photos, self.chain, self.seed = photos, chain, seed
-        self.vary = compiled(chain) if chain else None
+        self.vary = augmenter(chain) if chain else None
 
     def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         epoch, places, rows = batch
@@ -77,9 +77,9 @@ def _quiet_worker(worker: int) -> None:
 
 
 class Loader:
-    """Batches of `photos`, read and varied in this process or by `workers` others.
+    """Batches of `photos`, read and augmented in this process or by `workers` others.
 
-    chain: what to do to training photos; None: nothing (validation, prediction).
+    chain: the augmentation of training photos; None: nothing (validation, prediction).
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class Loader:
     def batches(
         self, pieces: list[np.ndarray], epoch: int = 0, parts: Sequence[Places] | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """One (pixels, labels) for each piece of `in_batches`, in order.
+        """(pixels (B, h, w, 3) uint8, labels (B,) int64) of each piece of `in_batches`, in order.
 
-        parts: places in each piece, where only some of it is to be read. A photo is varied by its
-        place in the epoch, whichever process reads it.
+        parts: places in each piece, where only some of it is to be read. A photo is augmented by
+        its place in the epoch, whichever process reads it.
         """
         starts = np.cumsum([0, *map(len, pieces)])
         self._plan[:] = [

@@ -33,7 +33,7 @@ class Mix:
     from_pool: bool
 
 
-def draw(
+def draw_mix(
     mixing: Mixing | None, epoch: int, n: int, pool: np.ndarray | None, seed: int
 ) -> Mix | None:
     """How a batch of n photos of `epoch` (from 0) is mixed, or None: not at all.
@@ -58,9 +58,9 @@ def rows_to_read(rows: np.ndarray, mix: Mix | None) -> np.ndarray:
 
 
 def part_of(mix: Mix | None, n: int, part: slice) -> tuple[np.ndarray | slice, Mix | None]:
-    """What a process that takes `part` of a batch of n photos reads, and how it mixes those.
+    """Of `part` of a batch of n photos: places in `rows_to_read`, and how those photos are mixed.
 
-    Places in `rows_to_read`: of its photos, and after them of their partners, wherever they are.
+    The places are of the part's photos, and after them of their partners.
     """
     if part == slice(0, n):
         return slice(None), mix
@@ -71,7 +71,7 @@ def part_of(mix: Mix | None, n: int, part: slice) -> tuple[np.ndarray | slice, M
     return places, replace(mix, partners=partners[part], from_pool=True)
 
 
-def apply(mix: Mix, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+def apply_mix(mix: Mix, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
     """(photos, labels, partners' labels, share of the photos' own labels).
 
     x: (B, 3, h, w) float, labels: (B,) int64; both 2B long where the partners come from a pool.
@@ -97,7 +97,7 @@ def apply(mix: Mix, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, 
 def rectangle(
     share: float, centre: tuple[float, float], height: int, width: int
 ) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) of about `1 - share` of the picture, cut off at its edges."""
+    """(top, bottom, left, right) in pixels: about `1 - share` of the picture, cut off at its edges."""
     side = (1 - share) ** 0.5
     edges = []
     for middle, length in zip(centre, (height, width), strict=True):

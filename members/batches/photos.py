@@ -15,7 +15,7 @@ class Photos:
     pixels: (M, h, w, 3) uint8; an array or a memory map, never copied as a whole.
     labels: (N,) int64, or None.
     rows: (N,) int64, which of the M pictures these are; None: all, N = M.
-    columns: name -> (N,) str, what sampling and mixing may ask for (members/data/columns.py).
+    columns: name -> (N,) str, attributes for sampling and mixing (members/data/columns.py).
     """
 
     pixels: np.ndarray

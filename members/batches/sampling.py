@@ -1,4 +1,4 @@
-"""Which training photos an epoch sees, in which order, and which are rare.
+"""Which training photos make up an epoch, in which order, and the pool of mixing partners.
 
 Columns are those of members/data/columns.py.
 """
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from members.batches.photos import Photos
 
 
-def problems(recipe: Recipe, columns: Mapping[str, np.ndarray]) -> list[str]:
-    """What of the recipe's sampling and mixing no photos of these columns can serve."""
+def sampling_problems(recipe: Recipe, columns: Mapping[str, np.ndarray]) -> list[str]:
+    """Columns and values of the recipe's sampling and mixing that the photos lack.
+
+    columns: name -> (N,) str, of all photos to train on.
+    """
     found = _column_problems(recipe, columns)
     if found or not recipe.mixing or recipe.mixing.partners == "random":
         return found
@@ -50,11 +53,11 @@ def require_columns(recipe: Recipe, photos: Photos) -> None:
     """Raise BadInput where a training part lacks a column, or its pool is empty."""
     if found := _column_problems(recipe, photos.columns):
         raise BadInput(found)
-    pool(recipe, photos.columns)
+    partner_pool(recipe, photos.columns)
 
 
-def pool(recipe: Recipe, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Rows of the photos that mixing takes its partners from; None: any of the batch.
+def partner_pool(recipe: Recipe, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Rows (P,) int64 of the photos that mixing draws partners from; None: any of the batch.
 
     Raises BadInput where the pool is empty.
     """
@@ -68,16 +71,17 @@ def pool(recipe: Recipe, columns: Mapping[str, np.ndarray]) -> np.ndarray | None
     return rows
 
 
-def order(recipe: Recipe, photos: Photos, seed: int) -> np.ndarray:
-    """Rows (N,) in the order in which an epoch sees them; `seed` is that of the epoch.
+def epoch_order(recipe: Recipe, photos: Photos, seed: int) -> np.ndarray:
+    """Rows (N,) int64 in the order of one epoch; `seed` is that of the epoch.
 
     `shuffle`: each once. `balance`: drawn with replacement, each value of the column as likely as
-    any other, so rare ones repeat and frequent ones are seen in part.
+    any other, so photos of rare ones repeat and some of frequent ones are left out.
     """
     rng = np.random.default_rng(seed)
     if recipe.sampling == "shuffle":
         return rng.permutation(len(photos))
     by = recipe.sampling.balance
     values = photos.labels if by == "class" else photos.columns[by]
+    assert values is not None, "fit takes no training photos without labels"
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     return rng.choice(len(photos), len(photos), p=1 / (counts[which] * len(counts)))

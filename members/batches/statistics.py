@@ -13,10 +13,10 @@ def with_statistics(recipe: Recipe, train: Photos) -> Recipe:
     """The recipe, `normalize: computed` replaced by the figures of `train`."""
     if recipe.normalize != "computed":
         return recipe
-    return recipe.model_copy(update={"normalize": measured(train)})
+    return recipe.model_copy(update={"normalize": pixel_statistics(train)})
 
 
-def measured(photos: Photos) -> Statistics:
+def pixel_statistics(photos: Photos) -> Statistics:
     """Mean and standard deviation of red, green, blue over all pixels of all photos.
 
     Sums of whole numbers, so the order of the photos does not matter. A colour that never changes

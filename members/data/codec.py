@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from members.errors import BadInput, nearest
 
@@ -43,7 +44,7 @@ class Codec:
         """Names of the joint classes in label order, e.g. "wear/male/<30"."""
         return tuple("/".join(names) for names in itertools.product(*self.targets.values()))
 
-    def encode(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    def encode(self, values: Mapping[str, ArrayLike]) -> np.ndarray:
         """One int array (N,) a target -> joint labels (N,) int16; -1 where any target is -1.
 
         Raises BadInput for a target that is missing or a number outside its classes.

@@ -1,7 +1,7 @@
-"""What a photo is, as columns that sampling, mixing and folds ask for.
+"""Attributes of the photos by column, for sampling, mixing and folds.
 
-For each target the name of its class, and where years of age are known `age_group`. They are those
-of the scoring, whatever boundaries a member trains with.
+For each target the name of its class, and where years of age are known `age_group`. The classes are
+those of the scoring, whatever boundaries a member trains with.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def age_groups(years: np.ndarray) -> np.ndarray:
 
 
 def columns_of(frame: pd.DataFrame, codec: Codec) -> dict[str, np.ndarray]:
-    """Names (N,) str of what each photo is, by column; "" where unknown."""
+    """Column -> class name of each photo (N,) str; "" where unknown.
+
+    frame: N rows of the table of members/data/layouts.py.
+    """
     columns = {
         target: np.array([*names, ""])[frame[target].to_numpy()]
         for target, names in codec.targets.items()
@@ -41,5 +44,5 @@ def columns_of(frame: pd.DataFrame, codec: Codec) -> dict[str, np.ndarray]:
 
 
 def age_class(years: int, bounds: tuple[int, int] = (30, 60)) -> int:
-    """0 below the first boundary, 1 below the second, 2 from there on."""
+    """Class of an age in years: 0 below the first boundary, 1 below the second, 2 from there on."""
     return sum(years >= bound for bound in bounds)

@@ -1,4 +1,4 @@
-"""Labels that somebody looked at again: a CSV that is applied before folds are made.
+"""Labels that were reviewed: a CSV of corrections, applied before folds are made.
 
     id,photo,gender,age,mask
     001498-1,,female,,
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 VALUES = ("gender", "age", "mask")
 
 
-def apply(frame: pd.DataFrame, file: str | os.PathLike) -> tuple[pd.DataFrame, list[str]]:
+def apply_corrections(
+    frame: pd.DataFrame, file: str | os.PathLike
+) -> tuple[pd.DataFrame, list[str]]:
     """The table of members/data/layouts.py with corrected labels, and a note on what changed.
 
-    Raises BadInput with every row that names an unknown profile, photo or value, or nothing at all.
+    The frame that was given stays as it is. Raises BadInput with every row that names an unknown
+    profile, photo or value, or nothing at all.
     """
     file = Path(file)
     corrected = read_file(file, required=("id",)).astype(str)

@@ -1,4 +1,4 @@
-"""Which photo is in which fold. A group (a person, a module) never stands in two of them.
+"""Which photo is in which fold. A group (a person, a module) is never divided between two.
 
 `fold` is an int16 array (N,): a photograph with fold f is validated by the model of fold f and
 trained on by every other; -1 is trained on by all and validated by none.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def assign(
+def assign_folds(
     frame: pd.DataFrame,
     scheme: str,
     *,
@@ -58,10 +58,10 @@ def assign(
 def _kfold(labels: np.ndarray, groups: np.ndarray, *, k: int | None, seed: int, **_) -> np.ndarray:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    _require_k(k, labels, groups)
+    k = _require_k(k, labels, groups)
     fold = np.empty(len(labels), dtype=np.int16)
     splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # `absent` says by name which classes are too small
+    with warnings.catch_warnings():  # `absent_classes` names those that are too small
         warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
         for number, (_, rows) in enumerate(splitter.split(labels, labels, groups)):
             fold[rows] = number
@@ -74,7 +74,8 @@ def _kfold(labels: np.ndarray, groups: np.ndarray, *, k: int | None, seed: int, 
     return fold
 
 
-def _require_k(k: int | None, labels: np.ndarray, groups: np.ndarray) -> None:
+def _require_k(k: int | None, labels: np.ndarray, groups: np.ndarray) -> int:
+    """k itself. Raises BadInput where these photos cannot be put into k folds."""
     number = int(groups.max()) + 1 if len(groups) else 0
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 2:
         raise BadInput(f"folds.k: {k!r}, but must be a whole number >= 2.")
@@ -88,6 +89,7 @@ def _require_k(k: int | None, labels: np.ndarray, groups: np.ndarray) -> None:
         raise BadInput(
             f"folds.k: {k}, but no class has more than {largest} photos. Choose k <= {largest}."
         )
+    return k
 
 
 def _holdout(labels: np.ndarray, groups: np.ndarray, *, seed: int, ratio: float, **_) -> np.ndarray:
@@ -100,7 +102,7 @@ def _holdout(labels: np.ndarray, groups: np.ndarray, *, seed: int, ratio: float,
     number = int(groups.max()) + 1 if len(groups) else 0
     if number < 2:
         raise BadInput(f"folds: the photos have {number} groups, but a hold-out needs at least 2.")
-    _, classes = np.unique(labels, return_inverse=True)
+    classes = np.unique(labels, return_inverse=True)[1]
     counts = np.zeros((number, classes.max() + 1))
     np.add.at(counts, (groups, classes), 1)
     total = counts.sum(axis=0)
@@ -150,7 +152,7 @@ def _all(labels: np.ndarray, groups: np.ndarray, **_) -> np.ndarray:
     return np.full(len(labels), -1)
 
 
-SCHEMES = {
+SCHEMES: dict[str, Callable[..., np.ndarray]] = {
     "kfold": _kfold,
     "holdout": _holdout,
     "balanced_holdout": _balanced_holdout,
@@ -159,12 +161,12 @@ SCHEMES = {
 
 
 def n_folds(fold: np.ndarray) -> int:
-    """Models that one member trains: k, 1 for a hold-out, and 1 where nothing is held out."""
+    """Models that one member trains by `fold` (N,) int: k; 1 for a hold-out or no hold-out."""
     return max(1, int(np.max(fold, initial=-1)) + 1)
 
 
 def require_whole_groups(frame: pd.DataFrame, fold: np.ndarray) -> None:
-    """Raises BadInput if any group stands in two folds."""
+    """Raise BadInput where a group has two folds. fold: (N,) int, of the rows of `frame`."""
     pairs = frame[["group"]].assign(fold=fold).drop_duplicates()
     split = pairs["group"][pairs["group"].duplicated()].unique()
     if len(split):
@@ -174,8 +176,10 @@ def require_whole_groups(frame: pd.DataFrame, fold: np.ndarray) -> None:
         )
 
 
-def by_class(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> pd.DataFrame:
-    """Photos by class (rows, named) and fold (columns, int; -1 first where it occurs).
+def photos_by_class(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> pd.DataFrame:
+    """Number of photos by class (rows, named) and fold (columns, int; -1 first where it occurs).
+
+    fold: (N,) int, of the rows of `frame`.
 
     Rows without a label are counted in a last row "unknown" if there are any.
     """
@@ -191,9 +195,12 @@ def by_class(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> pd.DataFram
     return table if (labels < 0).any() else table.iloc[:-1]
 
 
-def absent(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> list[str]:
-    """A warning for each class that no photo has, and each that a fold would train without."""
-    table = by_class(frame, fold, codec).loc[list(codec.classes)]
+def absent_classes(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> list[str]:
+    """A warning for each class without photos, and each that a fold's training part lacks.
+
+    fold: (N,) int, of the rows of `frame`.
+    """
+    table = photos_by_class(frame, fold, codec).loc[list(codec.classes)]
     total = table.sum(axis=1)
     texts = [f"class {name} has no photos." for name in table.index[total == 0]]
     for number in range(int(np.max(fold, initial=-1)) + 1):
@@ -206,7 +213,9 @@ def absent(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> list[str]:
     return texts
 
 
-def leaks(frame: pd.DataFrame, digests: Sequence[str]) -> list[tuple[str, ...]]:
+def leaking_photos(
+    frame: pd.DataFrame, digests: Sequence[str] | np.ndarray
+) -> list[tuple[str, ...]]:
     """Image ids of photos with the same bytes that stand in different groups, a tuple a photo.
 
     `digests` (N,): of the files, in the order of `frame` (members/pixels/scan.py).

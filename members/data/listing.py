@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from members.data.codec import Codec
 from members.errors import BadInput, nearest
@@ -21,21 +23,25 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class TrainData:
-    """Labelled photographs: the table, its codec, and warnings a person should see."""
+    """Labelled photographs: the table, its codec, and notes to be shown before training."""
 
     frame: pd.DataFrame
     codec: Codec
     notes: list[str] = field(default_factory=list)
 
 
-def build(
+def photo_table(
     codec: Codec,
     image_id: Sequence[str],
     path: Sequence[str | os.PathLike],
     group: Sequence[str],
-    targets: dict[str, np.ndarray] | None = None,
+    targets: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
-    """The table of the module's docstring. Without `targets` every label is unknown (-1)."""
+    """The table of members/data/layouts.py, one row a photo.
+
+    targets: class numbers (N,) of each target, -1 where unknown; None: all are unknown. Raises
+    BadInput for numbers outside the codec's classes.
+    """
     import pandas as pd
 
     unknown = np.full(len(image_id), -1, dtype=np.int16)
@@ -70,7 +76,10 @@ READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}
 
 
 def read_file(file: Path, required: Sequence[str]) -> pd.DataFrame:
-    """A CSV (every cell a text, as written) or Parquet file that has the columns `required`."""
+    """A CSV (every cell a text, as written) or Parquet file that has the columns `required`.
+
+    Raises BadInput where it is not there, cannot be read or lacks a column.
+    """
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "no such file"
         raise BadInput(f"{file}: {what}. Expected a file with the columns {', '.join(required)}.")
@@ -98,7 +107,8 @@ def photos_in(folder: Path) -> tuple[list[str], list[str]]:
 
     Hidden means a leading dot: macOS writes a `._mask1.jpg` beside each `mask1.jpg`.
     """
-    photos, others = [], []
+    photos: list[str] = []
+    others: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -115,7 +125,7 @@ def require_folder(folder: Path, expected: str) -> None:
         raise BadInput(f"{folder}: {what}. Expected {expected}.")
 
 
-def missing_photos(
+def missing_problems(
     file: Path, names: Sequence[str], paths: Iterable[Path], hint: str = ""
 ) -> list[str]:
     """At most one problem: the rows whose photo is not on disk."""
@@ -129,10 +139,9 @@ def missing_photos(
     return [f"{file}: {len(lost)} of {len(names)} photos are missing: {some(lost)}. {hint}".strip()]
 
 
-def repeated(file: Path, column: str, ids: Sequence[str]) -> list[str]:
+def repeated_problems(file: Path, column: str, ids: Sequence[str]) -> list[str]:
     """At most one problem: ids that occur more than once."""
-    seen: set[str] = set()
-    again = sorted({i for i in ids if i in seen or seen.add(i)})
+    again = sorted(name for name, count in Counter(ids).items() if count > 1)
     if not again:
         return []
     return [
@@ -141,7 +150,7 @@ def repeated(file: Path, column: str, ids: Sequence[str]) -> list[str]:
     ]
 
 
-def some(names: Sequence[str], count: int = 3) -> str:
+def some(names: Sequence[object], count: int = 3) -> str:
     """`a, b, c and 12 more`."""
     shown = ", ".join(str(name) for name in names[:count])
     return shown + (f" and {len(names) - count} more" if len(names) > count else "")

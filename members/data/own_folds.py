@@ -1,4 +1,4 @@
-"""Folds that somebody else chose: a column of a file."""
+"""Folds read from a column of a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 KEYS = ("image_id", "path", "group")  # what a row of the file may be about, the first that is there
 
 
-def read(frame: pd.DataFrame, file: str | os.PathLike, column: str = "fold") -> np.ndarray:
+def read_own_folds(
+    frame: pd.DataFrame, file: str | os.PathLike, column: str = "fold"
+) -> np.ndarray:
     """Folds (N,) int16 of the rows of `frame`, from the CSV or Parquet `file`.
 
     The file has `column`, and `image_id`, `path` (of the photo, or the profile's folder as in
@@ -30,7 +32,9 @@ def read(frame: pd.DataFrame, file: str | os.PathLike, column: str = "fold") -> 
     found = read_file(file, required=(column,))
     key = next((name for name in KEYS if name in found), None)
     if key is None:
-        raise BadInput(f"{file}: no column {', '.join(KEYS)} says whose fold it is.")
+        raise BadInput(
+            f"{file}: no column {', '.join(KEYS)}, one of which must say which photos a row is of."
+        )
     values = {
         str(name).strip(): _number(value)
         for name, value in zip(found[key], found[column], strict=True)
@@ -41,8 +45,8 @@ def read(frame: pd.DataFrame, file: str | os.PathLike, column: str = "fold") -> 
             f"{file}: {len(wrong)} values of {column} are no fold ({key} {some(wrong)}). "
             "Allowed: 0, 1, ..., and -1 or nothing for what is never held out."
         )
-    a_photo_s = not {*frame["image_id"]}.isdisjoint(values)
-    about_photos = key == "image_id" or (key == "path" and a_photo_s)
+    paths_are_of_photos = not {*frame["image_id"]}.isdisjoint(values)
+    about_photos = key == "image_id" or (key == "path" and paths_are_of_photos)
     names = frame["image_id" if about_photos else "group"].tolist()
     lost = [name for name in dict.fromkeys(names) if name not in values]
     if lost:

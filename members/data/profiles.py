@@ -5,7 +5,7 @@
     eval/info.csv                         ImageID,ans
     eval/images/<ImageID>
 
-The truth is in the names of folder and file; train.csv says which profiles there are. A group is
+The labels are in the names of folder and file; train.csv lists the profiles. A group is
 a profile folder. Where one id names two folders they may show one person, so they share a group:
 that costs nothing if they are two people, and hides a leak if they are not.
 """
@@ -20,10 +20,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from members.data import listing
 from members.data.codec import PROFILES, Codec
 from members.data.columns import age_class
-from members.data.listing import TrainData, some
+from members.data.listing import (
+    SUFFIXES,
+    TrainData,
+    missing_problems,
+    photo_table,
+    photos_in,
+    read_file,
+    repeated_problems,
+    require_folder,
+    some,
+)
 from members.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -38,17 +47,17 @@ def read_train(folder: str | os.PathLike) -> TrainData:
     """Every listed profile's photos; image_id is `<profile>/<file stem>`, and age_years a column.
 
     Raises BadInput with every problem found: no such folder or column, a profile without a
-    folder or photos, a name that does not tell gender and age, two photos of one name.
+    folder or photos, a name without gender or age, two photos of one name.
     """
     folder = Path(folder)
     images = folder / "images"
-    listing.require_folder(folder, "a folder with train.csv and images/")
+    require_folder(folder, "a folder with train.csv and images/")
     try:
-        listed = listing.read_file(folder / "train.csv", required=("id", "path"))
+        listed = read_file(folder / "train.csv", required=("id", "path"))
     except BadInput as error:
         missing = [] if images.is_dir() else [f"{images}: no such folder. Expected <profile>/."]
         raise BadInput(error.problems + missing) from None
-    listing.require_folder(images, "images/<profile>/<photo>")
+    require_folder(images, "images/<profile>/<photo>")
 
     problems: list[str] = []
     groups, notes = _groups(listed)
@@ -75,7 +84,7 @@ def read_train(folder: str | os.PathLike) -> TrainData:
     if empty:
         problems.append(
             f"{images}: {len(empty)} profiles have no photos: {some(empty)}. "
-            f"Expected {', '.join(MASKS)} with one of {' '.join(listing.SUFFIXES)}."
+            f"Expected {', '.join(MASKS)} with one of {' '.join(SUFFIXES)}."
         )
     if not groups:
         problems.append(f"{where}: no rows below the header. Expected one row a profile.")
@@ -84,29 +93,29 @@ def read_train(folder: str | os.PathLike) -> TrainData:
     notes += _disagreements(listed) + _unlisted(images, groups)
     ids, paths, owners, masks, genders, years = zip(*rows, strict=True)
     targets = {"mask": masks, "gender": genders, "age": [age_class(year) for year in years]}
-    frame = listing.build(PROFILES, ids, paths, owners, targets)
+    frame = photo_table(PROFILES, ids, paths, owners, targets)
     frame["age_years"] = np.array(years, np.int16)
     return TrainData(frame, PROFILES, notes)
 
 
 def read_test(folder: str | os.PathLike, codec: Codec) -> pd.DataFrame:
-    """The photos of info.csv in its order; `ans` is a place to write and never read.
+    """The photos of info.csv in its order; the column `ans` is never read.
 
     Raises BadInput: no such folder, file or column, photos that are missing or listed twice.
     """
     folder = Path(folder)
-    listing.require_folder(folder, "a folder with info.csv and images/")
+    require_folder(folder, "a folder with info.csv and images/")
     where = folder / "info.csv"
-    listed = listing.read_file(where, required=("ImageID",))
+    listed = read_file(where, required=("ImageID",))
     ids = [name.strip() for name in listed["ImageID"]]
     paths = [folder / "images" / name for name in ids]
-    problems = listing.missing_photos(where, ids, paths, f"Expected in {folder / 'images'}.")
-    problems += listing.repeated(where, "ImageID", ids)
+    problems = missing_problems(where, ids, paths, f"Expected in {folder / 'images'}.")
+    problems += repeated_problems(where, "ImageID", ids)
     if not ids:
         problems.append(f"{where}: no rows below the header. Expected one row a photo.")
     if problems:
         raise BadInput(problems)
-    return listing.build(codec, ids, paths, ids)
+    return photo_table(codec, ids, paths, ids)
 
 
 def _groups(listed: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
@@ -138,7 +147,7 @@ def _groups(listed: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
 
 
 def _truth(profile: str, problems: list[str]) -> tuple[int, int] | None:
-    """Gender and years of age from a folder's name; adds to `problems` where it does not tell."""
+    """Gender and years of age from a folder's name; adds to `problems` where it lacks one."""
     name = NAME.fullmatch(profile)
     if not name:
         problems.append(
@@ -161,22 +170,22 @@ def _truth(profile: str, problems: list[str]) -> tuple[int, int] | None:
 
 def _photos(place: Path, problems: list[str], notes: list[str]) -> dict[str, str]:
     """mask1..mask5, incorrect_mask, normal -> file name, for those that one profile has."""
-    names, _ = listing.photos_in(place)
+    names, _ = photos_in(place)
     found: dict[str, str] = {}
-    strangers = []
+    unknown = []
     for name in names:
         stem = Path(name).stem.lower()
         if stem not in MASKS:
-            strangers.append(name)
+            unknown.append(name)
         elif stem in found:
             problems.append(
                 f"{place}: {found[stem]} and {name} are both {stem!r}. Keep one of them."
             )
         else:
             found[stem] = name
-    if strangers:
+    if unknown:
         notes.append(
-            f"profile {place.name}: {some(strangers)} left out; "
+            f"profile {place.name}: {some(unknown)} left out; "
             f"the names that count are {', '.join(MASKS)}."
         )
     if found and len(found) != len(MASKS):

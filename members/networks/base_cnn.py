@@ -36,6 +36,7 @@ class BaseCnn(nn.Module):
         self.fc = nn.Linear(128, num_classes)
 
     def get_classifier(self) -> nn.Module:
+        """The last layer, under the name that timm calls it by."""
         return self.fc
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,4 +50,5 @@ class BaseCnn(nn.Module):
 
 @timm.models.register_model
 def base_cnn(pretrained: bool = False, **kwargs) -> BaseCnn:
+    """What timm calls for the name; `kwargs` go to BaseCnn."""
     return timm.models.build_model_with_cfg(BaseCnn, "base_cnn", pretrained, **kwargs)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from members.errors import first_line
 
 
-def compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
+def compiled_network(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """`model` as a compiled function of the same weights; the module itself stays as it is.
 
     Each batch size gets a program of its own: one program for all of them would depend on which
@@ -25,7 +25,7 @@ def compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 @functools.cache
-def problem() -> str | None:
+def compiler_problem() -> str | None:
     """Why nothing can be compiled on this machine, or None. Takes some seconds."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -9,21 +9,22 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from members.errors import BadInput, first_line
-from members.networks.models import build, pretrained_config
+from members.networks.models import build_model, pretrained_config
 from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
 
 
-def try_out(recipe: Recipe, n_classes: int = 2) -> float:
-    """Build without memory, compare weights, send one photo through; multiply-accumulates.
+def require_network(recipe: Recipe, n_classes: int = 2) -> float:
+    """Multiply-accumulates of one photo through the recipe's network, built without memory.
 
-    Raises BadInput.
+    The weights to start from are compared with the network's. Raises BadInput where it cannot be
+    built, the weights do not fit, or it does not take photos of this size.
     """
-    return _forward(recipe, build(recipe, n_classes, device="meta"), n_classes)
+    return _forward(recipe, build_model(recipe, n_classes, device="meta"), n_classes)
 
 
 def multiply_accumulates(recipe: Recipe, n_classes: int) -> float:
-    """Of one forward pass with one photo (ResNet-50 at 224: 4.1e9).
+    """Multiply-accumulates of one forward pass with one photo (ResNet-50 at 224: 4.1e9).
 
     Raises BadInput where the network cannot be built or does not take photos of this size.
     """
@@ -33,13 +34,13 @@ def multiply_accumulates(recipe: Recipe, n_classes: int) -> float:
 @functools.lru_cache(maxsize=256)
 def _multiply_accumulates(name: str, image_size: tuple[int, int], n_classes: int) -> float:
     recipe = Recipe(model=name, image_size=image_size)
-    return _forward(recipe, build(recipe, n_classes, device="meta"), n_classes)
+    return _forward(recipe, build_model(recipe, n_classes, device="meta"), n_classes)
 
 
 def _patch_problem(recipe: Recipe, model: nn.Module) -> str | None:
     """A network that cuts photos into patches drops the edge that is no whole patch, silently."""
     embed = getattr(model, "patch_embed", None)
-    if not isinstance(embed, timm.layers.PatchEmbed) or embed.dynamic_img_pad:
+    if not isinstance(embed, timm.layers.patch_embed.PatchEmbed) or embed.dynamic_img_pad:
         return None
     sizes = [*zip(recipe.image_size, embed.patch_size, strict=True)]
     if all(side % patch == 0 for side, patch in sizes):

@@ -34,8 +34,10 @@ class Average:
         self.updates += 1
 
     def state_dict(self) -> dict[str, Any]:
+        """The mean weights (not copied) and the number of updates."""
         return {"weights": self.network.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned; its tensors are copied."""
         self.network.load_state_dict(state["weights"])
         self.updates = state["updates"]

@@ -1,4 +1,4 @@
-"""Weights that stay as they are while the rest of a network learns."""
+"""Weights that stay fixed while the rest of a network is trained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from members.networks.pretrained import is_head
 def freeze(model: nn.Module, upto: str | None) -> None:
     """Stop learning in the whole network but its head (`backbone`), or in all that comes first.
 
-    upto: a block of `blocks`; with it everything that the network lists before it is frozen.
+    upto: a block of `freezable_blocks`; with it everything that the network lists before it is frozen.
     Raises BadInput for an unknown block, or where nothing would be left to learn.
     """
     if upto is None:
@@ -20,7 +20,7 @@ def freeze(model: nn.Module, upto: str | None) -> None:
     if upto == "backbone":
         frozen = [name for name in names if not is_head(model, name)]
     else:
-        allowed = blocks(model)
+        allowed = freezable_blocks(model)
         if upto not in allowed:
             raise BadInput(
                 f"freeze: this network has no block {upto!r}."
@@ -34,7 +34,7 @@ def freeze(model: nn.Module, upto: str | None) -> None:
         model.get_parameter(name).requires_grad_(False)
 
 
-def blocks(model: nn.Module) -> list[str]:
+def freezable_blocks(model: nn.Module) -> list[str]:
     """What `freeze` may name: modules with weights, one or two levels deep, the head left out."""
     return [
         name

@@ -5,6 +5,8 @@ model = build(recipe, n_classes=18)      # a torch.nn.Module: (B, 3, h, w) -> lo
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -17,18 +19,18 @@ from members.recipe.blocks import NAMED_STATISTICS, Statistics
 from members.recipe.recipe import Recipe
 
 
-def names() -> list[str]:
+def model_names() -> list[str]:
     """Every architecture that `recipe.model` may name (a tag may follow after a dot)."""
     return timm.list_models()
 
 
-def name_problem(name: str) -> str | None:
+def model_problem(name: str) -> str | None:
     """What is wrong with a model's name, or None."""
     architecture, _, tag = name.partition(".")
-    if architecture not in names():
+    if architecture not in model_names():
         return (
             f"model: {name!r} is no model of timm {timm.__version__}."
-            f"{nearest(architecture, names())} "
+            f"{nearest(architecture, model_names())} "
             "List them: python -c 'import timm; print(*timm.list_models(), sep=\"\\n\")'"
         )
     if tag:
@@ -41,18 +43,18 @@ def name_problem(name: str) -> str | None:
     return None
 
 
-def build(
+def build_model(
     recipe: Recipe, n_classes: int, *, device: str | None = None, pretrained: bool = True
 ) -> nn.Module:
     """The recipe's network with `n_classes` outputs, on `device` (default cpu), in train mode.
 
     `pretrained=False` leaves out the recipe's weights (they will be replaced anyway). On the meta
     device nothing is allocated, and weights from a file are only compared, not loaded. Random
-    weights are drawn from torch's global generator. What the recipe freezes asks for no gradient.
+    weights are drawn from torch's global generator. What the recipe freezes has requires_grad=False.
     Raises BadInput with what to change.
     """
     device = device or "cpu"
-    if problem := name_problem(recipe.model):
+    if problem := model_problem(recipe.model):
         raise BadInput(problem)
     source = recipe.pretrained if pretrained else False
     if source is True and not pretrained_config(recipe).has_weights:
@@ -71,12 +73,12 @@ def build(
 
 
 def pretrained_config(recipe: Recipe):
-    """What timm knows of the recipe's published weights: size, statistics, where they are."""
+    """timm's record of the recipe's published weights: input size, statistics, where they are."""
     return timm.get_pretrained_cfg(recipe.model)
 
 
 def _create(recipe: Recipe, n_classes: int, *, download: bool) -> nn.Module:
-    options = {"num_classes": n_classes}
+    options: dict[str, Any] = {"num_classes": n_classes}
     if recipe.dropout is not None:
         options["drop_rate"] = recipe.dropout
     if recipe.drop_path is not None:
@@ -107,7 +109,7 @@ def _build_problem(recipe: Recipe, error: Exception) -> str:
     return f"model: {recipe.model} cannot be built for image_size {list(recipe.image_size)}: {text}"
 
 
-def statistics(recipe: Recipe) -> Statistics:
+def statistics_of(recipe: Recipe) -> Statistics:
     """Mean and standard deviation to normalise with. Raises BadInput for `computed`.
 
     Those are not known from the recipe alone: members/batches/statistics.py writes them into it.

@@ -1,4 +1,4 @@
-"""Weights that others trained: find them, read them, lay them onto a network of ours.
+"""Published or given weights: found, read, and matched to the names of a network.
 
 A source is a path to a file, or `package:NAME` for an installed Python package that carries one.
 """
@@ -107,6 +107,7 @@ def _without_counters(weights: Mapping[str, torch.Tensor]) -> Weights:
 
 
 def is_head(model: nn.Module, name: str) -> bool:
+    """Whether the tensor `name` belongs to the last layer, by timm's record of the architecture."""
     heads = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
     return name.startswith(tuple(f"{h}." for h in ((heads,) if isinstance(heads, str) else heads)))
 
@@ -125,7 +126,7 @@ def _converted(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> Weights
     try:
         return convert(dict(weights), model)
     except (KeyError, RuntimeError, AttributeError, IndexError):
-        return dict(weights)  # not a format it knows: the comparison below says what differs
+        return dict(weights)  # not a format of timm's: the comparison below says what differs
 
 
 def _renamed_by_position(

@@ -16,7 +16,7 @@ Weights = Mapping[str, torch.Tensor]
 
 
 def to_bytes(weights: nn.Module | Weights) -> bytes:
-    """Weights in the safetensors format."""
+    """Weights in the safetensors format, every tensor contiguous."""
     return safetensors.torch.save(_plain(weights))
 
 
@@ -28,7 +28,7 @@ def save(weights: nn.Module | Weights, path: str | Path) -> None:
 
 def _plain(weights: nn.Module | Weights) -> dict[str, torch.Tensor]:
     weights = weights.state_dict() if isinstance(weights, nn.Module) else weights
-    # own memory for each tensor: the format knows no strides (channels last) and no sharing
+    # own memory for each tensor: the format has no strides (channels last) and no sharing
     return {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in weights.items()
@@ -36,12 +36,16 @@ def _plain(weights: nn.Module | Weights) -> dict[str, torch.Tensor]:
 
 
 def load(model: nn.Module, path: str | Path) -> nn.Module:
-    """Read what `save` wrote into `model`; every tensor must be there, none too many."""
+    """Read what `save` wrote into `model`; raises as `load_bytes` does."""
     return load_bytes(model, Path(path).read_bytes(), described=str(path))
 
 
 def load_bytes(model: nn.Module, content: bytes, described: str = "weights") -> nn.Module:
-    """Read what `to_bytes` made into `model`. Raises BadInput where it belongs to another one."""
+    """Read what `to_bytes` made into `model`, and return it.
+
+    described: of `content`, for the error. Raises BadInput where a tensor is missing, too many or
+    of another shape.
+    """
     try:
         model.load_state_dict(safetensors.torch.load(content))
     except (RuntimeError, safetensors.SafetensorError) as error:

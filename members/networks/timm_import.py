@@ -56,7 +56,8 @@ def not_found(package: str) -> Iterator[None]:
     if package in sys.modules:
         yield
         return
-    sys.modules[package] = None
+    # None is how Python marks a module that must not be found; its types lack it
+    sys.modules[package] = None  # type: ignore[assignment]
     try:
         yield
     finally:

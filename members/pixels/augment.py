@@ -1,21 +1,22 @@
-"""Augmentation chains at work: what a recipe asks for, and its transforms on training photos."""
+"""A recipe's augmentation chain, and its transforms as a function of photo and seed."""
 
 from __future__ import annotations
 
 import inspect
 import os
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from members.errors import message_of, nearest
-from members.recipe.chains import CHAINS, Chain
+from members.recipe.chains import CHAINS, Chain, Transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from members.recipe.recipe import Recipe
+
+Vary = Callable[[np.ndarray, int], np.ndarray]  # photo (h, w, 3) uint8, seed -> photo
 
 
 def chain_of(recipe: Recipe) -> Chain:
@@ -30,16 +31,18 @@ def crop_of(recipe: Recipe) -> tuple[float, float] | None:
     return recipe.crop if recipe.crop is not None else chain_of(recipe).crop
 
 
-def compiled(chain: Chain) -> Callable[[np.ndarray, int], np.ndarray] | None:
+def augmenter(chain: Chain) -> Vary | None:
     """`vary(photo, seed) -> photo`, (h, w, 3) uint8 in and out; None where nothing varies.
 
     All randomness comes from `seed`: neither earlier calls nor other generators matter.
     """
-    if not chain.transforms:
-        return None
+    return _composed(chain.transforms) if chain.transforms else None
+
+
+def _composed(transforms: tuple[Transform, ...]) -> Vary:
     albumentations = _library()
     compose = albumentations.Compose(
-        [getattr(albumentations, name)(**arguments) for name, arguments in chain.transforms]
+        [getattr(albumentations, name)(**arguments) for name, arguments in transforms]
     )
 
     def vary(photo: np.ndarray, seed: int) -> np.ndarray:
@@ -51,7 +54,7 @@ def compiled(chain: Chain) -> Callable[[np.ndarray, int], np.ndarray] | None:
     return vary
 
 
-def problems(recipe: Recipe) -> list[str]:
+def augmentation_problems(recipe: Recipe) -> list[str]:
     """What is wrong with a recipe's own chain: names, arguments, or what they do to its photos.
 
     Imports albumentations; a chain by name has been checked without.
@@ -82,8 +85,10 @@ def _problem(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> str
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     certain = {**arguments, "p": 1.0} if "p" in allowed else arguments
     try:
-        varied = compiled(Chain(transforms=((name, certain),)))(photo, 0)
-    except Exception as error:  # whatever a transform raises, the request is what it did not like
+        varied = _composed(((name, certain),))(photo, 0)
+    except (
+        Exception
+    ) as error:  # whatever a transform raises, its arguments or the size are the cause
         text = "; ".join(message_of(error).splitlines()[:3])
         return f"{name} with {arguments} does not work on a photo of {list(size)}: {text}"
     if varied.shape != photo.shape or varied.dtype != np.uint8:
@@ -95,7 +100,7 @@ def _problem(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> str
 
 
 def _library():
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import opens a connection
     import albumentations
 
     return albumentations

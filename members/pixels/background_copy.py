@@ -11,15 +11,12 @@ at. `contact_sheet.jpg` shows some photos before and after, those that look wron
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,21 +24,12 @@ from members import files
 from members.data.listing import SUFFIXES, require_folder
 from members.errors import BadInput
 from members.files import Progress
-from members.pixels import background
-from members.pixels.contact_sheet import contact_sheet
+from members.pixels.background_file import copy_file, cut_out, is_done
+from members.pixels.contact_sheet import write_contact_sheet
 from members.pixels.decode import decode
 from members.recipe.blocks import Statistics
 
 JOURNAL, SHEET = ".background.jsonl", "contact_sheet.jpg"
-FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),  # colour as sharp as the cut edge
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".png": ("PNG", {}),
-    ".bmp": ("BMP", {}),
-    ".webp": ("WEBP", {"quality": 95}),
-    ".tif": ("TIFF", {}),
-    ".tiff": ("TIFF", {}),
-}
 FEW, MOST = 0.05, 0.95  # a person who fills less, or more, of a photo was hardly found
 SHOWN = 24  # photos on the contact sheet
 
@@ -89,23 +77,23 @@ def remove_background(
     if not photos:
         raise BadInput(f"{source}: no photos. Allowed endings: {' '.join(SUFFIXES)}.")
     target.mkdir(parents=True, exist_ok=True)
-    with _journal(target) as (known, note):
+    with _journal(target) as (known, append):
         for path in others:
-            _copy(source / path, target / path)
-        todo = [path for path in photos if not _is_done(known.get(path), source, target, path)]
+            copy_file(source / path, target / path)
+        todo = [path for path in photos if not is_done(known.get(path), source, target, path)]
         problems = []
         jobs = jobs or len(os.sched_getaffinity(0))
         # threads do: decoder and GrabCut let go of Python's lock
-        made = files.in_threads(lambda path: _cut_out(source, target, path), todo, jobs)
+        made = files.in_threads(lambda path: cut_out(source, target, path), todo, jobs)
         for number, row in enumerate(made, start=1):
             if isinstance(row, str):
                 problems.append(row)
             else:
                 known[row["path"]] = row
-                note(row)
+                append(row)
             if progress:
                 progress(number, len(todo))
-        rows = [known[path] for path in photos if _is_done(known.get(path), source, target, path)]
+        rows = [known[path] for path in photos if is_done(known.get(path), source, target, path)]
         copied = Copied(
             kept={row["path"]: row["kept"] for row in rows},
             done=len(todo) - len(problems),
@@ -166,68 +154,9 @@ def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
             yield from _below(entry, above)
 
 
-# ---------------------------------------------------------------- one file
-
-
-def _cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
-    """Make one photo of the copy: its line for the journal, or what is wrong with the photo."""
-    from PIL import Image
-
-    stamp = _stamp(source / path)
-    try:
-        photo = decode(source / path)
-    except BadInput as error:
-        return error.problems[0]
-    try:
-        cut, kept = background.without_background(photo)
-    except BadInput as error:
-        return f"{source / path}: {error}"
-    kind, how = FORMATS[Path(path).suffix.lower()]
-    content = io.BytesIO()
-    Image.fromarray(cut).save(content, format=kind, **how)
-    files.write_bytes(target / path, content.getvalue())
-    levels = cut.reshape(-1, 3) / 255
-    return {
-        "path": path,
-        "version": background.VERSION,
-        "stamp": stamp,
-        "bytes": len(content.getvalue()),
-        "kept": round(kept, 6),
-        "mean": levels.mean(axis=0).tolist(),
-        "square": (levels * levels).mean(axis=0).tolist(),
-    }
-
-
-def _is_done(row: dict[str, Any] | None, source: Path, target: Path, path: str) -> bool:
-    """The journal knows the photo as it is now, and what was made of it is still there."""
-    if row is None or row["version"] != background.VERSION or row["stamp"] != _stamp(source / path):
-        return False
-    made = _stamp(target / path)
-    return made is not None and made[0] == row["bytes"]
-
-
-def _stamp(file: Path) -> list[int] | None:
-    """Size in bytes and time of the last change in nanoseconds, as JSON gives them back."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return [found.st_size, found.st_mtime_ns]
-
-
-def _copy(file: Path, to: Path) -> None:
-    if _stamp(file) == _stamp(to):
-        return
-    with files.replacing(to) as work:
-        shutil.copy2(file, work)
-
-
-# ---------------------------------------------------------------- all of them
-
-
 @contextmanager
 def _journal(target: Path) -> Iterator[tuple[dict[str, dict], Callable[[dict], None]]]:
-    """What was done before, by path, and a function that notes one photo more.
+    """What was done before, by path, and a function that appends one row.
 
     Held by one process at a time; a line that a kill cut short is not counted.
     """
@@ -246,11 +175,11 @@ def _journal(target: Path) -> Iterator[tuple[dict[str, dict], Callable[[dict], N
         if text and not text.endswith("\n"):
             file.write("\n")
 
-        def note(row: dict) -> None:
+        def append(row: dict) -> None:
             file.write(json.dumps(row) + "\n")
             file.flush()
 
-        yield known, note
+        yield known, append
 
 
 def _statistics(rows: list[dict]) -> Statistics | None:
@@ -272,4 +201,4 @@ def _draw_sheet(copied: Copied, source: Path, target: Path) -> None:
     shown = odd + [rest[place] for place in places]
     pairs = [(decode(source / path), decode(target / path)) for path in shown]
     titles = [f"{path}  {copied.kept[path]:.0%}" for path in shown]
-    contact_sheet(pairs, target / SHEET, titles)
+    write_contact_sheet(pairs, target / SHEET, titles)

@@ -14,7 +14,7 @@ import numpy as np
 from members import files
 from members.errors import BadInput
 from members.files import Progress
-from members.pixels.crop import Pair, crop_and_resize, fits, too_small, value_problems
+from members.pixels.crop import Pair, crop_and_resize, crop_value_problems, fits, too_small_problems
 from members.pixels.decode import decode
 
 # raise it whenever decode.py or crop.py give other pixels of the same photo: it names the cache
@@ -41,7 +41,7 @@ def pixels(
     folder = Path(folder)
     _require_request(paths, digests, size, crop)
     shape = (len(paths), int(size[0]), int(size[1]), 3)
-    crop = tuple(float(side) for side in crop) if crop is not None else None
+    crop = (float(crop[0]), float(crop[1])) if crop is not None else None
     key = json.dumps([VERSION, shape, crop, list(digests)])
     name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
     file = folder / f"{shape[1]}x{shape[2]}-{name}.npy"
@@ -50,12 +50,17 @@ def pixels(
         with files.locked(file.with_suffix(".lock")):
             if not file.exists():
                 files.remove_unfinished(folder, file.name)
-                _build(file, paths, shape, crop, progress)
+                _decode_all(file, paths, shape, crop, progress)
     return np.load(file, mmap_mode="r")
 
 
-def _require_request(paths, digests, size, crop) -> None:
-    problems = value_problems(crop)
+def _require_request(
+    paths: Sequence[str | os.PathLike],
+    digests: Sequence[str],
+    size: tuple[int, int],
+    crop: Pair | None,
+) -> None:
+    problems = crop_value_problems(crop)
     if len(size) != 2 or not all(int(side) == side and side >= 1 for side in size):
         problems.append(f"image_size: {size!r}, but must be [height, width] in whole pixels.")
     if len(paths) != len(digests):
@@ -66,7 +71,14 @@ def _require_request(paths, digests, size, crop) -> None:
         raise BadInput(problems)
 
 
-def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
+def _decode_all(
+    file: Path,
+    paths: Sequence[str | os.PathLike],
+    shape: tuple[int, int, int, int],
+    crop: Pair | None,
+    progress: Progress | None,
+) -> None:
+    """Write the array of `pixels` to `file`."""
     needed = int(np.prod(shape)) + 4096
     free = shutil.disk_usage(file.parent).free
     if needed > free:
@@ -96,5 +108,6 @@ def _build(file: Path, paths, shape, crop, progress: Progress | None) -> None:
                 progress(done, len(paths))
         if problems or small:
             more = [f"... and {len(problems) - 10} more photos."] if len(problems) > 10 else []
-            raise BadInput(sorted(problems)[:10] + more + too_small(sorted(small), crop))
+            cropped = [] if crop is None else too_small_problems(sorted(small), crop)
+            raise BadInput(sorted(problems)[:10] + more + cropped)
         out.flush()

@@ -12,7 +12,7 @@ from members import files
 LINE = 14  # pixels of a line of text
 
 
-def contact_sheet(
+def write_contact_sheet(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]],
     file: str | os.PathLike,
     titles: Sequence[str] = (),

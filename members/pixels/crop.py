@@ -1,4 +1,4 @@
-"""Which part of a photo is kept, and its way to the size that the network sees."""
+"""Centre crop of a photo, and its resize to the size of the network's input."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ Pair = tuple[float, float]
 
 def crop_problems(scanned: pd.DataFrame, crop: Pair | None) -> list[str]:
     """What is wrong with `crop` for photos of these sizes, before anything is decoded."""
-    problems = value_problems(crop)
+    problems = crop_value_problems(crop)
     if crop is None or problems:
         return problems
     shapes = zip(scanned["path"], scanned["height"], scanned["width"], strict=True)
-    return too_small([(p, h, w) for p, h, w in shapes if h and not fits((h, w), crop)], crop)
+    return too_small_problems(
+        [(p, h, w) for p, h, w in shapes if h and not fits((h, w), crop)], crop
+    )
 
 
-def value_problems(crop: Pair | None) -> list[str]:
+def crop_value_problems(crop: Pair | None) -> list[str]:
     """What is wrong with the numbers of a crop, whatever the photos."""
     if crop is None or (len(crop) == 2 and all(side > 0 for side in crop)):
         return []
@@ -33,7 +35,7 @@ def fits(shape: tuple[int, int], crop: Pair) -> bool:
     return all(part <= 1 or part <= side for part, side in zip(crop, shape, strict=True))
 
 
-def too_small(photos: list[tuple[str, int, int]], crop: Pair) -> list[str]:
+def too_small_problems(photos: list[tuple[str, int, int]], crop: Pair) -> list[str]:
     """The problem of `photos` (path, height, width) that are smaller than `crop`, if there are any."""
     if not photos:
         return []

@@ -1,4 +1,4 @@
-"""Are the photographs readable, how large are they, and what are their digests."""
+"""A scan of the photographs: whether each can be read, its size and its digest."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def scan(
     return pd.DataFrame([rows[name] for name in names], columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def unreadable(scanned: pd.DataFrame) -> list[str]:
-    """The problems of a scan as texts for BadInput: at most one, with three examples."""
+def unreadable_problems(scanned: pd.DataFrame) -> list[str]:
+    """The problems of a scan: at most one text, with three examples."""
     bad = scanned[scanned["problem"] != ""]
     if bad.empty:
         return []

@@ -91,7 +91,7 @@ CHAINS: dict[str, Chain] = {
     ),
     # Gaussian noise of a tenth of the pixels' standard deviation
     "gaussian": Chain(noise_std=0.1),
-    # 448 x 336 out of 512 x 384, then a little of everything: what three EfficientNet-b4 saw
+    # 448 x 336 out of 512 x 384, then a little of everything: the chain of three EfficientNet-b4
     "heads": Chain(
         crop=(448 / 512, 336 / 384),
         transforms=(

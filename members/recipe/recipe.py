@@ -3,7 +3,7 @@
     recipe = Recipe(model="efficientnet_b3", image_size=[300, 300], loss="focal")
 
 `Recipe` imports neither torch nor timm, so that a spec is read in a blink. It refuses what it can
-tell from the values alone; members/training/check.py finds what the libraries know.
+tell from the values alone; members/training/check.py finds what only the libraries can tell.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Recipe(Block):
     crop: tuple[float, float] | None = Field(
         None,
         description="centre crop [height, width] before the resize: fractions of the photo where "
-        "<= 1, else pixels; null: what the augmentation chain asks for",
+        "<= 1, else pixels; null: that of the augmentation chain",
     )
     augmentation: str | tuple[dict[str, dict[str, Any]], ...] = Field(
         "base",
@@ -99,7 +99,7 @@ class Recipe(Block):
         description="batches per optimiser step. Without batch norm the same update as one large "
         "batch; the f1 part of a loss still counts over each batch of batch_size",
     )
-    optimizer: str = Field("adamw", description="any optimiser that timm knows by name")
+    optimizer: str = Field("adamw", description="any optimiser of timm, by its name")
     optimizer_args: dict[str, Any] = Field(
         {}, description="passed on to it, e.g. {momentum: 0.8} or {betas: [0.9, 0.95]}"
     )
@@ -203,12 +203,11 @@ class Recipe(Block):
     @field_validator("crop")
     @classmethod
     def _crop_sides(cls, crop: tuple[float, float] | None) -> tuple[float, float] | None:
-        for side in crop or ():
-            if side <= 0 or (side > 1 and side != int(side)):
-                raise ValueError(
-                    "[height, width], each a fraction of the photo (above 0, at most 1) or a whole "
-                    f"number of pixels; got {list(crop)}"
-                )
+        if crop and not all(0 < side <= 1 or (side > 1 and side == int(side)) for side in crop):
+            raise ValueError(
+                "[height, width], each a fraction of the photo (above 0, at most 1) or a whole "
+                f"number of pixels; got {list(crop)}"
+            )
         return crop
 
     @field_validator("augmentation", mode="before")

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from members import files
-from members.data import folds
+from members.data.folds import assign_folds
 from members.data.layouts import read_train
 from members.errors import BadInput
 
@@ -48,8 +48,8 @@ LEVELS = {  # probability of a defect, from the counts of the experts' verdicts
 FILES = ("photos.csv", "test.csv", "truth.csv", "README.txt")
 
 
-def write(folder: str | os.PathLike) -> bool:
-    """Writes the folder described above; False where it is there already.
+def write_elpv(folder: str | os.PathLike) -> bool:
+    """Write the folder described above; False where it is there already.
 
     The folder appears only when it is complete. Raises BadInput where the package is missing or
     the folder holds anything else.
@@ -91,7 +91,7 @@ def _cells(file: Path) -> pd.DataFrame:
     import pandas as pd
 
     listed = pd.read_csv(file, sep=r"\s+", names=["path", "probability", "type"])
-    groups = []
+    groups: list[str] = []
     for kind, run in itertools.groupby(listed["type"]):
         length = len(list(run))
         blocks = max(1, round(length / MODULE))
@@ -106,7 +106,7 @@ def _write_tables(folder: Path, cells: pd.DataFrame) -> None:
     everything = folder / "photos.csv"
     cells.to_csv(everything, index=False)
     data = read_train("table", everything)
-    held = folds.assign(data.frame, "holdout", ratio=HELD_BACK, seed=SEED) == 0
+    held = assign_folds(data.frame, "holdout", ratio=HELD_BACK, seed=SEED) == 0
     cells[~held].to_csv(everything, index=False)
     cells.loc[held, ["path", "group"]].to_csv(folder / "test.csv", index=False)
     truth = data.frame.loc[held, ["image_id", "label"]]
@@ -116,6 +116,7 @@ def _write_tables(folder: Path, cells: pd.DataFrame) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command; its exit code: 0, or 2 where the request is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m members.samples.elpv",
         description="Write the elpv data set as a folder of photographs with tables.",
@@ -123,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", metavar="DIR", help="where to write; must not hold other files")
     folder = parser.parse_args(arguments).folder
     try:
-        written = write(folder)
+        written = write_elpv(folder)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2

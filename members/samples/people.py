@@ -39,14 +39,14 @@ eval/   info.csv and images/ to be predicted; truth.csv holds the right answers
 """
 
 
-def draw(
+def draw_people(
     folder: str | os.PathLike,
     profiles: int = 100,
     eval: int = 280,
     seed: int = 0,
     size: tuple[int, int] = (256, 192),
 ) -> bool:
-    """Draws `profiles` people of seven photos to train on and `eval` photos of others.
+    """Draw `profiles` people of seven photos to train on and `eval` photos of others.
 
     `size`: (height, width) of a photo in pixels. Returns False where `folder` holds this very
     sample already. The folder appears only when it is complete.

@@ -2,17 +2,19 @@
 
     problems = recipe_problems(recipe)            # [] where training can start
 
-It covers the names of models, optimisers and transforms, for the weights to start from, and for
-whether the network takes photos of this size.
+It covers the names of models, optimisers and transforms, the weights to start from, and whether
+the network takes photos of this size.
 """
 
 from __future__ import annotations
 
 from members.errors import BadInput
-from members.networks import compiling, cost, models
-from members.pixels import augment
+from members.networks.compiling import compiler_problem
+from members.networks.cost import require_network
+from members.networks.models import model_problem
+from members.pixels.augment import augmentation_problems
 from members.recipe.recipe import Recipe
-from members.training import optim
+from members.training.optim import optimizer_problem, require_optimizer
 
 
 def recipe_problems(recipe: Recipe) -> list[str]:
@@ -21,14 +23,14 @@ def recipe_problems(recipe: Recipe) -> list[str]:
     Builds the network without memory (meta device) and reads the headers of weights files; takes
     about a second for a large network.
     """
-    problems = [models.name_problem(recipe.model), optim.name_problem(recipe.optimizer)]
+    problems = [model_problem(recipe.model), optimizer_problem(recipe.optimizer)]
     if problems == [None, None]:
         problems = []
-        for attempt in (cost.try_out, optim.try_out):
+        for attempt in (require_network, require_optimizer):
             try:
                 attempt(recipe)
             except BadInput as error:
                 problems += error.problems
-    problems += augment.problems(recipe)
-    problems += [compiling.problem() if recipe.compile else None]
+    problems += augmentation_problems(recipe)
+    problems += [compiler_problem() if recipe.compile else None]
     return [problem for problem in problems if problem]

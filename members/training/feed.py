@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
-from members.batches import mixing, sampling
 from members.batches.loader import (
     MIX,
     NOISE,
@@ -18,15 +17,17 @@ from members.batches.loader import (
     in_steps,
     to_input,
 )
+from members.batches.mixing import apply_mix, draw_mix, part_of, rows_to_read, shares_of
 from members.batches.photos import Photos
-from members.networks import models
+from members.batches.sampling import epoch_order, partner_pool
+from members.networks.models import statistics_of
 from members.pixels.augment import chain_of
 from members.recipe.recipe import Recipe
 from members.training.ranks import Ranks
 
 
 class Feed:
-    """Of the training part `train`; of each batch what this rank computes, `least` photos or none.
+    """Batches of the training part `train`: of each the rows of this rank, at least `least` or none.
 
     A photo is drawn, varied and mixed by its place in the epoch, whichever rank reads it.
     """
@@ -47,23 +48,26 @@ class Feed:
         self.seed, self.device = seed, device
         self.ranks, self.least = ranks, least
         self.chain = chain_of(recipe)
-        self.statistics = models.statistics(recipe)
-        self.pool = sampling.pool(recipe, train.columns)
+        self.statistics = statistics_of(recipe)
+        self.pool = partner_pool(recipe, train.columns)
         self.reader = Loader(train, self.chain, seed=seed, workers=workers)
 
     def steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Rows of the batches of each optimiser step of `epoch` (from 0), whole."""
-        order = sampling.order(self.recipe, self.train, derived_seed(self.seed, ORDER, epoch))
+        order = epoch_order(self.recipe, self.train, derived_seed(self.seed, ORDER, epoch))
         return in_steps(order, self.recipe.batch_size, self.recipe.accumulate)
 
     def batches(
         self, pieces: list[np.ndarray], epoch: int
     ) -> Iterator[tuple[Tensor, Tensor, slice]]:
-        """This rank's part of each piece (B,): input (b, 3, h, w) on the device, truth (b, K), and
-        which b of the B photos those are."""
+        """For each piece of rows (B,) this rank's part of it: (input, truth, where).
+
+        input: (b, 3, h, w) float32, normalised. truth: (b, K) float32, rows sum to 1. Both on the
+        device. where: which b of the B photos they are.
+        """
         recipe, device = self.recipe, self.device
         mixes = [
-            mixing.draw(
+            draw_mix(
                 recipe.mixing,
                 epoch,
                 len(rows),
@@ -72,10 +76,10 @@ class Feed:
             )
             for number, rows in enumerate(pieces)
         ]
-        whole = list(map(mixing.rows_to_read, pieces, mixes))
+        whole = list(map(rows_to_read, pieces, mixes))
         mine = [self.ranks.part(len(rows), self.least) for rows in pieces]
         parts = [
-            mixing.part_of(mix, len(rows), part)
+            part_of(mix, len(rows), part)
             for mix, rows, part in zip(mixes, pieces, mine, strict=True)
         ]
         read = self.reader.batches(whole, epoch, [places for places, _ in parts])
@@ -87,7 +91,7 @@ class Feed:
             if self.chain.noise_std:
                 seed = derived_seed(self.seed, NOISE, epoch, number)
                 x = add_noise(x, self.chain.noise_std, seed, len(whole[number]), places)
-            shares = ()
+            partners, share = None, 1.0
             if mix:
-                x, labels, *shares = mixing.apply(mix, x, labels)
-            yield x, mixing.shares_of(labels, self.n_classes, *shares), mine[number]
+                x, labels, partners, share = apply_mix(mix, x, labels)
+            yield x, shares_of(labels, self.n_classes, partners, share), mine[number]

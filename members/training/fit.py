@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from members.batches import sampling
 from members.batches.photos import Photos
+from members.batches.sampling import require_columns
 from members.errors import BadInput, nearest
-from members.networks import models
+from members.networks.models import statistics_of
 from members.recipe.recipe import Recipe
 from members.training.loop import Diverged, Epoch, State, Training, identity
 from members.training.losses import class_weights
@@ -67,7 +67,7 @@ def fit(
     once for photos, labels, a metric or a state that do not fit, and Diverged from the epoch in
     which the loss is no number.
     """
-    _require_photos(recipe, train, "training part", n_classes)
+    labels = _require_photos(recipe, train, "training part", n_classes)
     if valid is not None:
         _require_photos(recipe, valid, "validation part", n_classes)
     elif recipe.schedule == "plateau":
@@ -75,9 +75,9 @@ def fit(
     _require_metric(recipe, metrics)
     precision(recipe, device)
     if recipe.normalize == "computed":
-        models.statistics(recipe)  # says what to do
-    sampling.require_columns(recipe, train)
-    weights = class_weights(recipe, train.labels, n_classes)
+        statistics_of(recipe)  # raises
+    require_columns(recipe, train)
+    weights = class_weights(recipe, labels, n_classes)
     if state is not None:
         _require_own_state(state, recipe, n_classes, seed)
     training = Training(
@@ -105,7 +105,8 @@ def _require_metric(recipe: Recipe, metrics: Sequence[Metric]) -> None:
         )
 
 
-def _require_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -> None:
+def _require_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -> np.ndarray:
+    """Their labels (N,). Raises BadInput for photos that `recipe` cannot be trained with."""
     if len(photos) == 0:
         raise BadInput(f"{what}: no photographs")
     require_size(photos, recipe, what)
@@ -116,6 +117,7 @@ def _require_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -
     low, high = int(np.min(labels)), int(np.max(labels))
     if low < 0 or high >= n_classes:
         raise BadInput(f"{what}: labels must be 0 to {n_classes - 1}, got {low} to {high}")
+    return labels
 
 
 def _require_own_state(state: State, recipe: Recipe, n_classes: int, seed: int) -> None:

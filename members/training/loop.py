@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,18 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from members.batches import mixing
 from members.batches.loader import NETWORK, WEIGHTS, Loader, derived_seed
-from members.networks import compiling, models
+from members.batches.mixing import shares_of
+from members.batches.photos import Photos
+from members.networks.compiling import compiled_network
 from members.networks.ema import Average
 from members.networks.freezing import train_mode
+from members.networks.models import build_model
 from members.recipe.recipe import Recipe
-from members.training import losses, optim
 from members.training.feed import Feed
+from members.training.losses import loss_of
 from members.training.metric import LOSS, Metric
+from members.training.optim import create_optimizer, learning_rate, plateau_drops, set_learning_rate
 from members.training.precision import autocast, precision
 from members.training.predict import logits, softmax
 from members.training.ranks import RaisedByAll, Ranks
@@ -52,7 +56,7 @@ class Diverged(RaisedByAll):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to.
+    """The figures of an epoch, and access to the state after it.
 
     number: from 1.
     metrics: epoch, train_loss, lr (of its last step), seconds (all of it), photos_per_second
@@ -78,7 +82,7 @@ class Epoch:
 
 
 def identity(recipe: Recipe, n_classes: int, seed: int) -> dict[str, Any]:
-    """What a state must agree with to be gone on from, as plain values.
+    """The settings that a state and the run which continues it must share, as plain values.
 
     Without defaults, so that a state outlives a recipe key that a later version adds.
     """
@@ -87,12 +91,22 @@ def identity(recipe: Recipe, n_classes: int, seed: int) -> dict[str, Any]:
 
 
 class Training:
-    """The live side of a training: network, optimiser, and what the best epoch was."""
+    """The live part of a training: network, optimiser, history, and weights of the best epoch."""
 
     def __init__(
-        self, recipe, train, valid, n_classes, weights, seed, device, loader_workers, on_step,
-        ranks: Ranks, metrics: Sequence[Metric],
-    ):  # fmt: skip
+        self,
+        recipe: Recipe,
+        train: Photos,
+        valid: Photos | None,
+        n_classes: int,
+        weights: torch.Tensor | None,
+        seed: int,
+        device: str,
+        loader_workers: int,
+        on_step: Callable[[int, int], None] | None,
+        ranks: Ranks,
+        metrics: Sequence[Metric],
+    ):
         self.recipe, self.train, self.valid = recipe, train, valid
         self.n_classes, self.seed, self.device = n_classes, seed, device
         self.class_weights = None if weights is None else weights.to(device)
@@ -106,33 +120,34 @@ class Training:
         self.best_weights: dict[str, torch.Tensor] = {}
 
     def epochs(self, state: State | None) -> Iterator[Epoch]:
+        """Each epoch after those of `state`, until `stop_reason` is not empty."""
         if state is not None:
             self.history = [dict(row) for row in state["history"]]
             self.best_epoch = state["best_epoch"]
-            if self.reason():
+            if self.stop_reason():
                 return
         self.start(state)
-        while not self.reason():
+        while not self.stop_reason():
             row = self.epoch(len(self.history))
             self.history.append(row)
             if best := self.is_best(row):
                 self.best_epoch = len(self.history)
                 self.best_weights = _copy(self.kept.state_dict())
-            reason = self.reason()
+            reason = self.stop_reason()
             number = len(self.history)
-            yield Epoch(
-                number, row, best, bool(reason), reason, lambda number=number: self.state(number)
-            )
+            yield Epoch(number, row, best, bool(reason), reason, partial(self.state, number))
 
     def start(self, state: State | None) -> None:
+        """Network, optimiser, scaler and average: new, or as in `state`."""
         recipe, device = self.recipe, self.device
         torch.manual_seed(derived_seed(self.seed, WEIGHTS))
-        model = models.build(recipe, self.n_classes, pretrained=state is None).to(device)
+        model = build_model(recipe, self.n_classes, pretrained=state is None).to(device)
         if recipe.channels_last:
-            model = model.to(memory_format=torch.channels_last)
+            # documented by torch, and missing from its types
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
-        self.forward = compiling.compiled(model) if recipe.compile else model
-        self.optimizer = optim.create(model, recipe)
+        self.forward = compiled_network(model) if recipe.compile else model
+        self.optimizer = create_optimizer(model, recipe)
         dtype = precision(recipe, device)
         kind = torch.device(device).type
         self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
@@ -147,7 +162,6 @@ class Training:
             # batch norm has no statistics of one
             least=2 if any(isinstance(m, _BatchNorm) for m in model.modules()) else 1,
         )
-        self.valid_reader = Loader(self.valid) if self.valid is not None else None
         if state is not None:
             model.load_state_dict(state["model"])
             # a copy, since the optimiser goes on in the tensors that it is given
@@ -170,7 +184,7 @@ class Training:
         trained = time.perf_counter()
         row = {"epoch": index + 1, "train_loss": train_loss, "lr": lr}
         if self.valid is not None:
-            row |= self.validate()
+            row |= self.validate(self.valid)
             if not math.isfinite(row["loss"]):
                 raise Diverged(index + 1, lr, row["loss"])
         row["seconds"] = time.perf_counter() - started
@@ -185,13 +199,13 @@ class Training:
         _seed_everything(derived_seed(self.seed, NETWORK, index, *others))
         steps = self.feed.steps(index)
         batches = self.feed.batches([rows for step in steps for rows in step], index)
-        drops = optim.plateau_drops(recipe, self.history, self.metric)
+        drops = plateau_drops(recipe, self.history, self.metric)
         total = torch.zeros((), device=device)
         look_every = _LOOK_EVERY if torch.device(device).type == "cuda" else 1
         train_mode(self.model)
         for step, parts in enumerate(steps):
-            lr = optim.learning_rate(recipe, index, step, len(steps), drops)
-            optim.set_learning_rate(self.optimizer, lr)
+            lr = learning_rate(recipe, index, step, len(steps), drops)
+            set_learning_rate(self.optimizer, lr)
             self.optimizer.zero_grad(set_to_none=True)
             photos = sum(map(len, parts))
             for rows, batch in zip(parts, batches, strict=False):
@@ -217,9 +231,10 @@ class Training:
         else:
             outputs = torch.zeros_like(truth)
         outputs, truth = self.ranks.join(outputs, truth, where=mine, n=photos)
-        return losses.loss_of(outputs, truth, self.recipe, self.class_weights)
+        return loss_of(outputs, truth, self.recipe, self.class_weights)
 
     def require_finite(self, total: torch.Tensor, index: int, lr: float) -> None:
+        """Raise Diverged where `total` is not finite."""
         if not math.isfinite(value := float(total)):
             raise Diverged(index + 1, lr, value)
 
@@ -234,36 +249,38 @@ class Training:
         if self.average:
             self.average.update(self.model)
 
-    def validate(self) -> dict[str, float]:
+    def validate(self, valid: Photos) -> dict[str, float]:
         """loss and all metrics; the loss is over the whole part at once."""
         outputs = logits(
             self.kept,
-            self.valid,
+            valid,
             self.recipe,
             device=self.device,
-            loader=self.valid_reader,
+            loader=Loader(valid),
             ranks=self.ranks,
         )
-        return self.ranks.from_first(lambda: self.scored(outputs))
+        labels = np.asarray(valid.labels, np.int64)
+        return self.ranks.from_first(lambda: self.scored(labels, outputs))
 
-    def scored(self, outputs: np.ndarray) -> dict[str, float]:
-        labels = np.asarray(self.valid.labels, np.int64)
-        truth = mixing.shares_of(torch.from_numpy(labels), self.n_classes)
+    def scored(self, labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+        """loss and all metrics of labels (N,) int64 and logits (N, K) float32."""
+        truth = shares_of(torch.from_numpy(labels), self.n_classes)
         weights = None if self.class_weights is None else self.class_weights.cpu()
-        loss = losses.loss_of(torch.from_numpy(outputs), truth, self.recipe, weights)
+        loss = loss_of(torch.from_numpy(outputs), truth, self.recipe, weights)
         # as exact as may be: what is rounded may tie
         probabilities = softmax(outputs, np.float64)
         return {"loss": float(loss)} | {
-            metric.name: metric.score(labels, probabilities) for metric in self.metrics
+            metric.name: metric.of(labels, probabilities) for metric in self.metrics
         }
 
     def is_best(self, row: dict[str, float]) -> bool:
+        """Whether no earlier epoch has as good a metric; without a validation part always."""
         if self.valid is None or self.best_epoch == 0:
             return True
         name, sign = self.metric.name, self.metric.sign
         return sign * row[name] > sign * self.history[self.best_epoch - 1][name]
 
-    def reason(self) -> str:
+    def stop_reason(self) -> str:
         """Why training is over; empty while it goes on."""
         done, patience = len(self.history), self.recipe.patience
         if done >= self.recipe.epochs:
@@ -273,6 +290,7 @@ class Training:
         return ""
 
     def state(self, number: int) -> State:
+        """See `Epoch.state`. Raises RuntimeError where epoch `number` is not the last one."""
         if number != len(self.history):
             raise RuntimeError(
                 f"the state after epoch {number} is gone, epoch {len(self.history)} has run; "

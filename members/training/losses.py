@@ -1,7 +1,7 @@
 """Losses by name: `LOSSES[name](logits, truth, recipe, weights) -> scalar`, smaller is better.
 
 logits: (B, K) float; truth: (B, K) float, rows sum to 1, what share of a photo is of which class
-(`mixing.shares_of`: a single 1 for a plain label, two shares for two mixed photos); weights: (K,) float,
+(`shares_of`: a single 1 for a plain label, two shares for two mixed photos); weights: (K,) float,
 how much a class counts, or None for all alike.
 
 cross_entropy, focal and label_smoothing are means over the photos, so the loss of a large batch is
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -81,14 +82,20 @@ LOSSES: dict[str, Loss] = {
 
 
 def loss_of(logits: Tensor, truth: Tensor, recipe: Recipe, weights: Tensor | None = None) -> Tensor:
-    """The recipe's loss: one of LOSSES, or a weighted sum of some."""
+    """The recipe's loss, a scalar: one of LOSSES, or a weighted sum of some.
+
+    logits, truth: (B, K) float; weights: (K,) float or None.
+    """
     parts = {recipe.loss: 1.0} if isinstance(recipe.loss, str) else recipe.loss
     return sum(
-        factor * LOSSES[name](logits, truth, recipe, weights) for name, factor in parts.items()
+        (factor * LOSSES[name](logits, truth, recipe, weights) for name, factor in parts.items()),
+        start=logits.new_zeros(()),
     )
 
 
-def class_weights(recipe: Recipe, labels: Sequence[int], n_classes: int) -> Tensor | None:
+def class_weights(
+    recipe: Recipe, labels: Sequence[int] | np.ndarray, n_classes: int
+) -> Tensor | None:
     """The recipe's class weights (K,) float32, or None.
 
     labels (N,): of the training part. `balanced`: N / (K' n_k) for class k with n_k photos, K' the

@@ -1,6 +1,6 @@
 """What a network is judged by on its validation part: a name, a direction, and a function.
 
-Whoever calls `fit` hands its metrics over, so that a score has one definition wherever it is used.
+The caller of `fit` passes its metrics, so that a score has one definition wherever it is used.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Metric:
-    """score: from labels (N,) int64 and probabilities (N, K) float64, rows sum to 1. None: the
-    validation loss, which the recipe says.
+    """A score of a validation part.
+
+    score: from labels (N,) int64 and probabilities (N, K) float64, rows sum to 1. None: the
+    validation loss, whose function is the recipe's.
     """
 
     name: str
@@ -26,10 +28,16 @@ class Metric:
         """1 where greater is better, else -1."""
         return 1 if self.greater_is_better else -1
 
+    def of(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
+        """The score of labels (N,) and probabilities (N, K). Raises TypeError where there is none."""
+        if self.score is None:
+            raise TypeError(f"{self.name} has no score: it is no function of probabilities")
+        return self.score(labels, probabilities)
+
 
 def _macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Over all K classes; one that is neither true nor predicted counts as 0."""
-    from sklearn.metrics import f1_score  # half a second, for those alone who need it
+    from sklearn.metrics import f1_score  # half a second, paid only where it is used
 
     classes = range(probabilities.shape[1])
     guess = probabilities.argmax(axis=1)

@@ -14,20 +14,22 @@ from members.recipe.recipe import Recipe
 from members.training.metric import Metric
 
 
-def names() -> list[str]:
+def optimizer_names() -> list[str]:
     """Every optimiser that `recipe.optimizer` may name."""
-    return timm.optim.list_optimizers()
+    # exported without `__all__`, which its types then lack
+    listed = timm.optim.list_optimizers()  # type: ignore[attr-defined]
+    return [name for name in listed if isinstance(name, str)]
 
 
-def name_problem(name: str) -> str | None:
+def optimizer_problem(name: str) -> str | None:
     """What is wrong with an optimiser's name, or None."""
     plain = name.lower().removeprefix("lookahead_")
-    if plain in names():
+    if plain in optimizer_names():
         return None
-    return f"optimizer: {name!r} is no optimiser of timm.{nearest(plain, names())}"
+    return f"optimizer: {name!r} is no optimiser of timm.{nearest(plain, optimizer_names())}"
 
 
-def create(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def create_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimiser over the model's weights; no weight decay on biases and norm layers.
 
     With layer_decay d, the block at depth i of n learns at lr * d^(n - i), the head at lr (timm's
@@ -35,10 +37,10 @@ def create(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
     Raises BadInput for an unknown name, arguments it does not take, or a package it needs.
     """
-    if problem := name_problem(recipe.optimizer):
+    if problem := optimizer_problem(recipe.optimizer):
         raise BadInput(problem)
     try:
-        optimizer = timm.optim.create_optimizer_v2(
+        optimizer = timm.optim.create_optimizer_v2(  # type: ignore[attr-defined]  # as above
             model,
             opt=recipe.optimizer,
             lr=recipe.lr,
@@ -57,9 +59,9 @@ def create(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return optimizer
 
 
-def try_out(recipe: Recipe) -> None:
-    """Make the optimiser for two small weights. Raises BadInput."""
-    create(nn.Linear(2, 2), recipe.model_copy(update={"layer_decay": None}))
+def require_optimizer(recipe: Recipe) -> None:
+    """Raise BadInput where `create_optimizer` would, whatever the network."""
+    create_optimizer(nn.Linear(2, 2), recipe.model_copy(update={"layer_decay": None}))
 
 
 def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int = 0) -> float:

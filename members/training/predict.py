@@ -12,7 +12,7 @@ from torch.nn import functional
 from members.batches.loader import Loader, in_batches, to_input
 from members.batches.photos import Photos
 from members.errors import BadInput
-from members.networks import models
+from members.networks.models import statistics_of
 from members.recipe.recipe import Recipe
 from members.training.precision import autocast
 from members.training.ranks import ALONE, Ranks
@@ -21,10 +21,12 @@ CROP = 0.9  # of height and width
 
 
 def plain(x: Tensor) -> Tensor:
+    """The batch (B, 3, h, w) as it is."""
     return x
 
 
 def flipped(x: Tensor) -> Tensor:
+    """Left and right of (B, 3, h, w) swapped."""
     return x.flip(-1)
 
 
@@ -41,7 +43,7 @@ def cropped(across: float, down: float) -> Callable[[Tensor], Tensor]:
     return crop
 
 
-# how a network sees the photos that it predicts, by the names that `recipe.views` may list
+# transforms of a batch before it is predicted, by the names that `recipe.views` may list
 VIEWS: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
     "plain": (plain,),
     "flip": (flipped,),
@@ -73,11 +75,11 @@ def predict(
         for view in recipe.views
         for look in VIEWS[view]
     ]
-    return np.mean(probabilities, axis=0, dtype=np.float64).astype(np.float32)
+    return np.stack(probabilities).mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def for_test(recipe: Recipe) -> Recipe:
-    """The recipe for photos that nobody labelled, which may be normalised by other figures."""
+    """The recipe for unlabelled photos: `test_normalize`, where it is set, is its `normalize`."""
     if recipe.test_normalize is None:
         return recipe
     return recipe.model_copy(update={"normalize": recipe.test_normalize})
@@ -107,7 +109,7 @@ def logits(
     """
     require_size(photos, recipe, "photos to predict")
     model.eval()
-    statistics = models.statistics(recipe)
+    statistics = statistics_of(recipe)
     batch_size = recipe.validation_batch_size or 2 * recipe.batch_size
     mine = ranks.part(len(photos))
     parts = []
@@ -116,7 +118,9 @@ def logits(
             x = pixels.to(device, non_blocking=True)
             x = to_input(x, statistics, channels_last=recipe.channels_last)
             parts.append(model(look(x)).float())
-    own = torch.cat(parts) if parts else torch.empty((0, model.num_classes), device=device)
+    # torch types every attribute of a module as a tensor or a module
+    n_classes: int = getattr(model, "num_classes")  # noqa: B009
+    own = torch.cat(parts) if parts else torch.empty((0, n_classes), device=device)
     (every,) = ranks.join(own, where=mine, n=len(photos))
     return every.cpu().numpy()
 

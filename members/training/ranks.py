@@ -41,7 +41,7 @@ class Ranks:
     """Process `rank` (from 0) of `size`; alone, every method returns at once.
 
     All ranks call the same methods in the same order. Those that talk raise LostContact where
-    another rank does not answer.
+    another rank cannot be reached.
     """
 
     rank: int = 0
@@ -105,10 +105,12 @@ class Ranks:
         import torch
 
         learning = [weight for weight in network.parameters() if weight.requires_grad]
+        gradients = []
         for weight in learning:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-        self.add_up(weight.grad for weight in learning)
+            gradients.append(weight.grad)
+        self.add_up(gradients)
 
     def settle(self, *networks: nn.Module) -> None:
         """Batch norm's running statistics, each rank's of its own photos: their mean, for all."""
@@ -154,7 +156,7 @@ def _in_buckets(tensors: Iterable[Tensor]) -> Iterator[list[Tensor]]:
 def _in_contact() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # torch.distributed has no kind of its own for all of them
+    except RuntimeError as error:  # torch.distributed has no exception type that covers all of them
         raise LostContact(
             f"another process of this training does not answer ({first_line(error)})"
         ) from error

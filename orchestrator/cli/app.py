@@ -76,9 +76,9 @@ def sample(
     seed: Annotated[int, typer.Option(help="another seed, other people")] = 0,
 ) -> None:
     """Draw sample people in the competition's layout, with the truth in DIR/eval/truth.csv."""
-    from members.samples.people import draw
+    from members.samples.people import draw_people
 
-    draw(folder, profiles=profiles, eval=eval, seed=seed)
+    draw_people(folder, profiles=profiles, eval=eval, seed=seed)
     print(f"{profiles} people to train on and {eval} photos to predict are in {folder}.")
     print("They are drawings: good for trying everything out, not for judging a network.")
 

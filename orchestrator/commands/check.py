@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembles.files import places
-from members.data import folds
+from members.data.folds import photos_by_class
 from members.errors import BadInput
 from orchestrator.commands.train_members import check_recipes, cost_of, resolve
 from orchestrator.errors import counted
@@ -36,7 +36,7 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
         raise BadInput(problems)
 
     photographs = prepared.photographs
-    counts = folds.by_class(
+    counts = photos_by_class(
         photographs.train, photographs.train["fold"].to_numpy(), photographs.codec
     )
     groups = photographs.train["group"].nunique()

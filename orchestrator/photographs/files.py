@@ -22,7 +22,7 @@ def write_photographs(photographs: Photographs, store: Store) -> None:
 
 
 def read_photographs(store: Store) -> Photographs:
-    from members.data.layouts import Codec
+    from members.data.codec import Codec
 
     def frame(name: str) -> pd.DataFrame:
         return pd.read_parquet(io.BytesIO(store.read(f"{name}.parquet")))

@@ -9,14 +9,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from members.batches import sampling
-from members.data import corrections, folds, layouts, own_folds
+from members.batches.sampling import partner_pool, sampling_problems
 from members.data.codec import Codec
 from members.data.columns import columns_of
+from members.data.corrections import apply_corrections
+from members.data.folds import (
+    absent_classes,
+    assign_folds,
+    leaking_photos,
+    n_folds,
+    require_whole_groups,
+)
+from members.data.layouts import read_test, read_train
+from members.data.own_folds import read_own_folds
 from members.errors import BadInput
-from members.pixels import augment
+from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
-from members.pixels.scan import scan, unreadable
+from members.pixels.scan import scan, unreadable_problems
 from members.recipe.recipe import Recipe
 from orchestrator.photographs import copies
 from orchestrator.spec.spec import Spec
@@ -47,15 +56,15 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     """
     data = spec.data
     problems: list[str] = []
-    train = layouts.read_train(data.layout, data.train, data.root)
+    train = read_train(data.layout, data.train, data.root)
     frame, codec, notes = train.frame, train.codec, list(train.notes)
     if data.corrections:
-        frame, corrected = corrections.apply(frame, data.corrections)
+        frame, corrected = apply_corrections(frame, data.corrections)
         notes += corrected
     test = None
     if data.test is not None:
         try:
-            test = layouts.read_test(data.layout, data.test, codec, data.root)
+            test = read_test(data.layout, data.test, codec, data.root)
         except BadInput as error:
             problems += error.problems
     for part, given in ((frame, "train"), (test, "test")):
@@ -71,9 +80,9 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     if problems:
         raise BadInput(problems)
     assigned = frame["fold"].to_numpy()
-    folds.require_whole_groups(frame, assigned)
-    notes += folds.absent(frame, assigned, codec)
-    leaks = folds.leaks(frame, frame["digest"].to_numpy())
+    require_whole_groups(frame, assigned)
+    notes += absent_classes(frame, assigned, codec)
+    leaks = leaking_photos(frame, frame["digest"].to_numpy())
     known = [name for name in (*codec.targets, "age_years") if name != "label" and name in frame]
     seen = [name for name in frame if "@" in name]  # the copies'
     frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest", *seen]]
@@ -88,10 +97,10 @@ def _scan(part: pd.DataFrame, spec: Spec, progress) -> list[str]:
             continue
         paths = part[column("path", copy)].tolist()
         scanned = scan(paths, Path(cache_folder()) / "scan.parquet", progress)
-        problems += unreadable(scanned)
+        problems += unreadable_problems(scanned)
         seeing = [member for member in spec.members if member.photos == copy]
         recipes = [recipe for member in seeing for recipe in spec.recipes_of(member)]
-        for crop in dict.fromkeys(map(augment.crop_of, recipes)):
+        for crop in dict.fromkeys(map(crop_of, recipes)):
             problems += crop_problems(scanned, crop)
         part[column("digest", copy)] = scanned["digest"].to_numpy()
     return problems
@@ -102,9 +111,9 @@ def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
     if settings.scheme == "own":
         train = Path(spec.data.train)
         listed = train / "train.csv" if spec.data.layout == "profiles" else train
-        return own_folds.read(frame, settings.file or listed, settings.column)
+        return read_own_folds(frame, settings.file or listed, settings.column)
     how = settings.model_dump(include={"k", "ratio", "seed", "n"})
-    return folds.assign(frame, settings.scheme, **how)
+    return assign_folds(frame, settings.scheme, **how)
 
 
 def _unserved(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
@@ -113,7 +122,7 @@ def _unserved(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
     found: dict[str, None] = {}
     for member in spec.members:
         for recipe in spec.recipes_of(member):
-            problems = sampling.problems(recipe, columns)
+            problems = sampling_problems(recipe, columns)
             problems += _class_weight_problems(recipe, len(codec_of(member, codec).classes))
             if "fold" in frame and not problems:  # else the folds are a mistake of their own
                 problems += _fold_problems(recipe, columns, frame)
@@ -125,10 +134,10 @@ def _fold_problems(
     recipe: Recipe, columns: dict[str, np.ndarray], frame: pd.DataFrame
 ) -> list[str]:
     problems = []
-    for fold in range(folds.n_folds(frame["fold"].to_numpy())):
+    for fold in range(n_folds(frame["fold"].to_numpy())):
         rows, _ = in_fold(frame, fold)
         try:
-            sampling.pool(recipe, {name: values[rows] for name, values in columns.items()})
+            partner_pool(recipe, {name: values[rows] for name, values in columns.items()})
         except BadInput as error:
             problems += [f"{text} in the training part of fold {fold}" for text in error.problems]
     if recipe.schedule == "plateau" and (frame["fold"] < 0).all():

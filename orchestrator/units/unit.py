@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from members.data import folds
+from members.data.codec import Codec
 from members.data.columns import age_class
-from members.data.layouts import Codec
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.record import find_record

@@ -31,15 +31,15 @@ class Inputs:
         """All photographs of a part, of the size that the unit's recipe wants, with its labels."""
         from members.batches.photos import Photos
         from members.data.columns import columns_of
-        from members.pixels import augment
-        from members.pixels import cache as images
+        from members.pixels.augment import crop_of
+        from members.pixels.cache import pixels
 
         recipe, copy, photographs = unit.member.recipe, unit.member.photos, self.photographs
         frame = photographs.train if part == "train" else photographs.test
-        crop = augment.crop_of(recipe)
+        crop = crop_of(recipe)
         key = (part, recipe.image_size, crop, copy)
         if key not in self._pixels:
-            self._pixels[key] = images.pixels(
+            self._pixels[key] = pixels(
                 frame[column("path", copy)].tolist(),
                 frame[column("digest", copy)].tolist(),
                 size=tuple(recipe.image_size),

@@ -180,7 +180,8 @@ def _predict(
     Of the weights that the unit keeps (None: they stand in its folder) and of each epoch that it
     keeps. With a common epoch it keeps epochs only: `assemble` chooses among them.
     """
-    from members.networks import models, saving
+    from members.networks import saving
+    from members.networks.models import build_model
     from members.recipe.blocks import Statistics
     from members.training.predict import for_test, predict
 
@@ -190,7 +191,7 @@ def _predict(
         recipe = recipe.model_copy(update={"normalize": Statistics(**record.normalize)})
     parts = process.inputs.to_predict(unit)
     started = time.perf_counter()
-    model = models.build(recipe, process.n_classes(unit), pretrained=False).to(process.device)
+    model = build_model(recipe, process.n_classes(unit), pretrained=False).to(process.device)
 
     def write_tables(epoch: int | None = None) -> None:
         for kind, part in parts.items():

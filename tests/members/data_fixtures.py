@@ -1,4 +1,4 @@
-"""Small real files for the tests of table, folds, images and sample."""
+"""Small real files for the tests of data, pixels and samples."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
+from members.errors import BadInput
+
 SEVEN = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")
+RED, BLUE = (200, 30, 20), (10, 40, 220)
 
 
 def picture(height: int = 24, width: int = 18, seed: int = 0) -> np.ndarray:
@@ -50,3 +54,45 @@ def made_up_frame(labels, groups) -> pd.DataFrame:
             "label": labels,
         }
     )
+
+
+def halves(height: int = 20, width: int = 40) -> Image.Image:
+    """Left half red, right half blue."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2], pixels[:, width // 2 :] = RED, BLUE
+    return Image.fromarray(pixels)
+
+
+def close(pixel, colour, by: int = 12) -> bool:
+    return bool(np.abs(np.asarray(pixel, int) - colour).max() <= by)
+
+
+def broken_files(folder):
+    """Name -> what its problem says."""
+    whole = write_photo(folder / "whole.jpg", height=200, width=200).read_bytes()
+    png = write_photo(folder / "whole.png", height=200, width=200).read_bytes()
+    (folder / "zero.jpg").write_bytes(b"")
+    (folder / "short.jpg").write_bytes(whole[: len(whole) * 2 // 3])
+    (folder / "short.png").write_bytes(png[: len(png) // 2])
+    (folder / "text.jpg").write_text("this is no photo")
+    (folder / "head.jpg").write_bytes(whole[:30])
+    damaged = bytearray(png)
+    damaged[len(png) // 2] ^= 0xFF
+    (folder / "damaged.png").write_bytes(bytes(damaged))
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(folder / "float.tiff")
+    return {
+        "zero.jpg": "zero bytes",
+        "short.jpg": "cut short",
+        "short.png": "cut short",
+        "text.jpg": "is not an image",
+        "head.jpg": "",
+        "damaged.png": "",
+        "float.tiff": "32 bits",
+        "none.jpg": "no such file",
+    }
+
+
+def problems_of(call, *arguments, **named) -> str:
+    with pytest.raises(BadInput) as caught:
+        call(*arguments, **named)
+    return "\n".join(caught.value.problems)

@@ -1,4 +1,4 @@
-"""Small pictures with a known answer, drawn in numpy: bars lying, bars standing, or a disc."""
+"""Small pictures of known classes, drawn in numpy: bars lying, bars standing, or a disc."""
 
 from __future__ import annotations
 

@@ -47,6 +47,6 @@ def meet(rank: int, place: Path | str) -> Ranks:
 def _one(rank: int, work: Callable[..., Any], folder: str, arguments: tuple) -> None:
     torch.set_num_threads(1)
     ranks = meet(rank, f"{folder}/meeting")
-    answer = work(ranks, *arguments)
-    torch.save(answer, f"{folder}/rank-{rank}.pt")
+    result = work(ranks, *arguments)
+    torch.save(result, f"{folder}/rank-{rank}.pt")
     distributed.destroy_process_group()

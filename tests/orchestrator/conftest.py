@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from members.samples import people
+from members.samples.people import draw_people
 from orchestrator.cli import app
 from tests.orchestrator.commands import SPEC, orchestrator
 
@@ -16,7 +16,7 @@ from tests.orchestrator.commands import SPEC, orchestrator
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("photos") / "photos"
-    people.draw(folder, profiles=44, eval=60, seed=5, size=(96, 72))
+    draw_people(folder, profiles=44, eval=60, seed=5, size=(96, 72))
     return folder
 
 
@@ -24,7 +24,7 @@ def photos(tmp_path_factory) -> Path:
 def eighteen_people(tmp_path_factory) -> Path:
     """A folder with small photographs of a few in `photos`, for members that train in seconds."""
     folder = tmp_path_factory.mktemp("eighteen")
-    people.draw(folder / "photos", profiles=18, eval=20, size=(64, 48))
+    draw_people(folder / "photos", profiles=18, eval=20, size=(64, 48))
     return folder
 
 

@@ -8,7 +8,7 @@ import json
 import pandas as pd
 import pytest
 
-from members.samples import people
+from members.samples.people import draw_people
 from orchestrator.spec.search import STOPPED
 from tests.orchestrator.one_slot import commands
 
@@ -35,7 +35,7 @@ search:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rivals")
-    people.draw(folder / "photos", profiles=24, eval=14, size=(64, 48))
+    draw_people(folder / "photos", profiles=24, eval=14, size=(64, 48))
     (folder / "spec.yaml").write_text(SPEC)
     return folder
 

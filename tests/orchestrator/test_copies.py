@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from members.pixels.decode import decode
-from members.samples import people
+from members.samples.people import draw_people
 from orchestrator.errors import WrongRequest
 from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
@@ -53,7 +53,7 @@ def darkened(source: Path, target: Path) -> None:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("people")
-    people.draw(folder / "photos", profiles=6, eval=8, seed=3, size=(64, 48))
+    draw_people(folder / "photos", profiles=6, eval=8, seed=3, size=(64, 48))
     for part in ("train", "eval"):
         darkened(folder / "photos" / part, folder / "dark" / part)
     return folder

@@ -10,7 +10,7 @@ import pytest
 
 from members.batches.photos import Photos
 from members.samples import elpv
-from members.samples import people as sample
+from members.samples.people import draw_people
 from members.training import fit
 from orchestrator.cli import app
 from orchestrator.spec import load
@@ -22,7 +22,7 @@ FILES = {path.stem: path for path in sorted((ROOT / "ensembles").glob("*.yaml"))
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
     folder = tmp_path_factory.mktemp("people")
-    sample.draw(folder / "sample", profiles=36, eval=20, size=(128, 96))
+    draw_people(folder / "sample", profiles=36, eval=20, size=(128, 96))
     return folder
 
 

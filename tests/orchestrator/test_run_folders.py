@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ensembles.files import table as tables
-from members.samples import people as sample
+from members.samples.people import draw_people
 from orchestrator.commands import train_members
 from orchestrator.runs import folders as run_folders
 from orchestrator.runs.store import Store
@@ -31,7 +31,7 @@ small: {defaults: {epochs: 1}}
 @pytest.fixture(scope="module")
 def people(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("people") / "photos"
-    sample.draw(folder, profiles=6, eval=8, size=(32, 24))
+    draw_people(folder, profiles=6, eval=8, size=(32, 24))
     return folder
 
 

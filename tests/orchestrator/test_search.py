@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from members.data.layouts import PROFILES
+from members.data.codec import PROFILES
 from orchestrator.runs.store import Store
 from orchestrator.search.candidates import MemberSearch, searches
 from orchestrator.spec.search import Search

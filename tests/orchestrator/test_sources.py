@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from members.networks import models
-from members.samples import people
+from members.networks.models import build_model
+from members.samples.people import draw_people
 from orchestrator.spec import load
 from tests.orchestrator.commands import ROOT
 from tests.orchestrator.one_slot import commands
@@ -23,7 +23,7 @@ def test_every_network_of_a_full_size_set_up_can_be_built(path, monkeypatch):
     spec = load(path)
     recipes = {recipe.model: recipe for m in spec.members for recipe in spec.recipes_of(m)}
     for recipe in recipes.values():
-        assert models.build(recipe, 18, device="meta").num_classes == 18
+        assert build_model(recipe, 18, device="meta").num_classes == 18
 
 
 def test_there_are_five():
@@ -35,7 +35,7 @@ def place(tmp_path_factory) -> Path:
     """A working folder in which the set-ups find sample people, and what they name beside them."""
     cwd = tmp_path_factory.mktemp("sources")
     (cwd / "ensembles").symlink_to(ROOT / "ensembles")
-    people.draw(cwd / "data/sample", profiles=44, eval=60, seed=5, size=(96, 72))
+    draw_people(cwd / "data/sample", profiles=44, eval=60, seed=5, size=(96, 72))
     return cwd
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from members.errors import BadInput
-from members.samples import people
+from members.samples.people import draw_people
 from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
 from orchestrator.runs.run import Run
@@ -29,7 +29,7 @@ members: [{name: net, model: test_resnet, image_size: [32, 32], epochs: 1}]
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("people")
-    people.draw(folder / "photos", profiles=36, eval=20, size=(64, 48))
+    draw_people(folder / "photos", profiles=36, eval=20, size=(64, 48))
     return folder
 
 

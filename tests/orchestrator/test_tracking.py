@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from members.samples import people
+from members.samples.people import draw_people
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
@@ -40,7 +40,7 @@ CURVES = {"train_loss", "loss", "macro_f1", "accuracy", "lr", "photos_per_second
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
-    people.draw(folder / "photos", profiles=14, eval=2, size=(64, 48))
+    draw_people(folder / "photos", profiles=14, eval=2, size=(64, 48))
     return folder
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from members.networks import models, saving
+from members.networks import saving
+from members.networks.models import build_model
 from members.pixels import cache
 from members.training import fit
 from orchestrator.photographs import prepare
@@ -80,7 +81,7 @@ def test_computed_statistics_are_those_of_the_fold_s_training_part_and_serve_for
     train_rows, valid_rows = units.in_fold(frame, 1)
     mean, std = record["normalize"]["mean"], record["normalize"]["std"]
     assert mean == pytest.approx(pixels[train_rows].reshape(-1, 3).mean(0) / 255)
-    model = models.build(unit.member.recipe, 18, pretrained=False)
+    model = build_model(unit.member.recipe, 18, pretrained=False)
     saving.load_bytes(model, one.store.read(f"{unit.path}/model.safetensors"))
     x = ((pixels[valid_rows] / 255 - mean) / std).transpose(0, 3, 1, 2).astype("float32")
     x = torch.from_numpy(x)

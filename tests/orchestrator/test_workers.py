@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from torch import distributed
 
-from members.samples import people
+from members.samples.people import draw_people
 from orchestrator.cluster.connect import Cluster
 from orchestrator.errors import WrongRequest
 from orchestrator.photographs import prepare
@@ -49,7 +49,7 @@ members:
 def here(tmp_path_factory):
     """A folder with photographs and a spec."""
     folder = tmp_path_factory.mktemp("workers")
-    people.draw(folder / "photos", profiles=20, eval=21, size=(64, 48))
+    draw_people(folder / "photos", profiles=20, eval=21, size=(64, 48))
     (folder / "spec.yaml").write_text(SPEC)
     return folder
 

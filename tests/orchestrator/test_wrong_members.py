@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from members.samples import people
+from members.samples.people import draw_people
 from orchestrator.cli import app
 from orchestrator.cluster import connect as cluster
 from orchestrator.cluster.connect import Cluster
@@ -25,7 +25,7 @@ members: [{name: a, model: test_resnet}]
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("people")
-    people.draw(folder / "photos", profiles=12, eval=1, size=(64, 48))
+    draw_people(folder / "photos", profiles=12, eval=1, size=(64, 48))
     return folder
 
 
@@ -183,7 +183,9 @@ def test_fp16_is_refused_once_a_cluster_without_gpus_is_joined(run, monkeypatch,
 
 
 def test_a_machine_without_a_compiler_is_told_before_training(run, monkeypatch):
-    monkeypatch.setattr("members.networks.compiling.problem", lambda: "compile: no compiler here")
+    monkeypatch.setattr(
+        "members.training.check.compiler_problem", lambda: "compile: no compiler here"
+    )
     assert run("check")[0] == 0
     code, _, err = run("check", ("test_resnet", "test_resnet, compile: true"))
     assert code == 2

@@ -6,6 +6,7 @@ import functools
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 SHEET = (512, 384)  # height, width
 Colour = tuple[float, float, float]
@@ -13,18 +14,26 @@ Colour = tuple[float, float, float]
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
     """Hue in degrees, the rest 0..1 -> RGB 0..255."""
-    part = lambda n: (n + hue / 60) % 6  # noqa: E731
-    return tuple(
+
+    def part(n: int) -> float:
+        return (n + hue / 60) % 6
+
+    red, green, blue = (
         255 * value * (1 - saturation * max(0, min(part(n), 4 - part(n), 1))) for n in (5, 3, 1)
     )
+    return red, green, blue
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    return tuple((1 - share) * a + share * b for a, b in zip(one, other, strict=True))
+    """`share` of `other`, the rest of `one`."""
+    red, green, blue = ((1 - share) * a + share * b for a, b in zip(one, other, strict=True))
+    return red, green, blue
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    return tuple(min(255.0, part * factor) for part in colour)
+    """Every part times `factor`, at most 255."""
+    red, green, blue = (min(255.0, part * factor) for part in colour)
+    return red, green, blue
 
 
 class Pen:
@@ -39,10 +48,12 @@ class Pen:
         self.place = np.array([192 + rng.normal(0, 7), 236 + rng.normal(0, 8)])
         self.scale = scale
 
-    def fill(self, points, colour: Colour, alpha: float = 1.0) -> None:
+    def fill(self, points: ArrayLike, colour: Colour, alpha: float = 1.0) -> None:
+        """Fill the polygon of points (N, 2), x and y; alpha 1 covers what is below, 0 nothing."""
         self._draw(cv2.fillPoly, points, colour, alpha)
 
-    def line(self, points, colour: Colour, width: float, alpha: float = 1.0) -> None:
+    def line(self, points: ArrayLike, colour: Colour, width: float, alpha: float = 1.0) -> None:
+        """A line through points (N, 2), `width` sheet units wide."""
         thick = max(1, round(width * self.scale))
 
         def draw(sheet, at, colour, kind, bits):
@@ -50,7 +61,10 @@ class Pen:
 
         self._draw(draw, points, colour, alpha, margin=thick)
 
-    def oval(self, x, y, rx, ry, colour: Colour, alpha: float = 1.0) -> None:
+    def oval(
+        self, x: float, y: float, rx: float, ry: float, colour: Colour, alpha: float = 1.0
+    ) -> None:
+        """Fill the ellipse around (x, y) with radii rx and ry."""
         self.fill(arc(x, y, rx, ry, 0, 360), colour, alpha)
 
     def _draw(self, draw, points, colour, alpha, margin=1) -> None:
@@ -70,7 +84,7 @@ class Pen:
         area[:] = drawn
 
 
-def arc(x, y, rx, ry, start, stop) -> np.ndarray:
+def arc(x: float, y: float, rx: float, ry: float, start: float, stop: float) -> np.ndarray:
     """Points (28, 2) along an ellipse, degrees clockwise from the right."""
     return _unit_arc(start, stop) * (rx, ry) + (x, y)
 

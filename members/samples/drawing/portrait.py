@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from members.samples.drawing.pen import SHEET, Pen, arc, mix, shade
+from members.samples.drawing.pen import SHEET, Colour, Pen, arc, mix, shade
 from members.samples.drawing.person import Person
 from members.samples.drawing.scene import expose, room
 
-MASKS = ((243, 243, 240), (150, 188, 222), (42, 42, 46), (232, 186, 190), (128, 130, 134))
+MASKS: tuple[Colour, ...] = (
+    (243, 243, 240),
+    (150, 188, 222),
+    (42, 42, 46),
+    (232, 186, 190),
+    (128, 130, 134),
+)
 
 
 def photo(who: Person, kind: str, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:

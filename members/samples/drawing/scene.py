@@ -10,6 +10,7 @@ from members.samples.drawing.person import Person
 
 
 def room(sheet: np.ndarray, who: Person, rng: np.random.Generator) -> None:
+    """Draw the person's wall and furniture over the whole sheet (512, 384, 3) uint8, in place."""
     height, width = SHEET
     light = np.linspace(1.06, 0.86, height)[:, None]
     column = np.clip(np.array(who.wall) * light, 0, 255).astype(np.uint8)[:, None]
@@ -42,7 +43,10 @@ def room(sheet: np.ndarray, who: Person, rng: np.random.Generator) -> None:
 
 
 def expose(sheet: np.ndarray, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Light from one side, white balance, softness and noise of a camera; then the photo's size."""
+    """Light from one side, white balance, softness and noise of a camera: (h, w, 3) uint8.
+
+    sheet: (512, 384, 3) uint8. size: (h, w) in pixels.
+    """
     height, width = size
     small = cv2.resize(sheet, (width, height), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.3:

@@ -1,0 +1,71 @@
+import hashlib
+import os
+
+import pandas as pd
+
+from members.pixels.scan import COLUMNS, _inspect, scan, unreadable_problems
+from tests.members.data_fixtures import broken_files, write_photo
+
+
+def test_a_scan_reports_every_file(tmp_path):
+    good = write_photo(tmp_path / "good.jpg", height=30, width=20)
+    broken = broken_files(tmp_path)
+    paths = [good, *(tmp_path / name for name in broken), good]
+    found = scan(paths)
+    assert found["path"].tolist() == [str(path) for path in paths]
+    assert (found.iloc[0] == found.iloc[-1]).all()
+    first = found.iloc[0]
+    assert first["problem"] == ""
+    assert (first["height"], first["width"], first["size"]) == (30, 20, good.stat().st_size)
+    digest = hashlib.blake2b(good.read_bytes(), digest_size=16).hexdigest()
+    assert first["digest"] == digest
+    for message, problem in zip(broken.values(), found["problem"][1:-1], strict=True):
+        assert problem
+        assert message in problem
+
+
+def test_unreadable_photos_are_one_problem_with_three_examples(tmp_path):
+    good = write_photo(tmp_path / "good.jpg")
+    assert unreadable_problems(scan([good])) == []
+    broken = [tmp_path / name for name in broken_files(tmp_path)]
+    (text,) = unreadable_problems(scan([good, *broken]))
+    assert "8 of 9 photos cannot be read" in text
+    assert "zero.jpg: has zero bytes" in text
+    assert "and 5 more" in text
+
+
+def test_a_memo_spares_the_second_scan_and_notices_changes(tmp_path, monkeypatch):
+    paths = [write_photo(tmp_path / f"{i}.jpg", i) for i in range(5)]
+    memo = tmp_path / "memo" / "scan.parquet"
+    seen = []
+    first = scan(paths, memo, lambda done, total: seen.append((done, total)))
+    assert seen == [(i, 5) for i in range(1, 6)]
+
+    read = []
+    monkeypatch.setattr(
+        "members.pixels.scan._inspect", lambda path: read.append(path) or _inspect(path)
+    )
+    pd.testing.assert_frame_equal(scan(paths, memo), first)
+    assert read == []
+
+    write_photo(paths[2], 99)
+    os.utime(paths[2], ns=(1, 1))
+    again = scan(paths, memo)
+    assert read == [str(paths[2])]
+    assert (again["digest"] != first["digest"]).tolist() == [False, False, True, False, False]
+
+    paths[3].unlink()
+    assert "no such file" in scan(paths, memo)["problem"][3]
+    assert [file.name for file in memo.parent.iterdir()] == ["scan.parquet"]
+
+
+def test_a_memo_that_cannot_be_read_is_made_anew(tmp_path):
+    path = write_photo(tmp_path / "a.jpg")
+    memo = tmp_path / "scan.parquet"
+    memo.write_text("not parquet")
+    assert scan([path], memo)["problem"].tolist() == [""]
+    assert len(pd.read_parquet(memo)) == 1
+
+
+def test_an_empty_scan_has_its_columns():
+    assert list(scan([]).columns) == list(COLUMNS)

@@ -1,0 +1,184 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from members.errors import BadInput
+from members.networks.models import build_model
+from members.recipe.recipe import Recipe
+from members.training.metric import Metric
+from members.training.optim import (
+    create_optimizer,
+    learning_rate,
+    optimizer_problem,
+    plateau_drops,
+    set_learning_rate,
+)
+
+
+def rates(recipe, steps=5):
+    """(epochs, steps) learning rates."""
+    return np.array(
+        [
+            [learning_rate(recipe, epoch, step, steps) for step in range(steps)]
+            for epoch in range(recipe.epochs)
+        ]
+    )
+
+
+def test_cosine_follows_torch():
+    recipe = Recipe(model="x", epochs=4, lr=0.1, min_lr=0.01, schedule="cosine")
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=0.01)
+    expected = []
+    for _ in range(20):
+        expected.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates(recipe).ravel() == pytest.approx(expected)
+
+
+def test_step_follows_torch_between_epochs_and_stays_within_them():
+    recipe = Recipe(model="x", epochs=7, lr=0.1, schedule="step", step_epochs=3, gamma=0.1)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.1)
+    for row in rates(recipe):
+        assert row == pytest.approx([schedule.get_last_lr()[0]] * 5)
+        optimizer.step()
+        schedule.step()
+
+
+def test_milestones_follow_torch_and_divide_by_ten_where_configured():
+    recipe = Recipe(
+        model="x", epochs=30, lr=0.1, schedule="milestones", milestones=[10, 20, 25], gamma=0.1
+    )
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [10, 20, 25], 0.1)
+    for row in rates(recipe):
+        assert row == pytest.approx([schedule.get_last_lr()[0]] * 5)
+        optimizer.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize(("metric", "mode"), [("loss", "min"), ("macro_f1", "max")])
+@pytest.mark.parametrize("wait", [1, 3])
+def test_plateau_follows_torch(metric, mode, wait):
+    recipe = Recipe(
+        model="x",
+        epochs=40,
+        lr=0.1,
+        min_lr=1e-3,
+        schedule="plateau",
+        plateau_epochs=wait,
+        gamma=0.5,
+        metric=metric,
+    )
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode, factor=0.5, patience=wait - 1, threshold=0, min_lr=1e-3
+    )
+    history = []
+    for value in (
+        np.random.default_rng(0).integers(0, 20, 40) / 20
+    ):  # equal values count as no better
+        drops = plateau_drops(recipe, history, Metric(metric, mode == "max"))
+        rate = learning_rate(recipe, len(history), 3, 5, drops)
+        assert rate == pytest.approx(optimizer.param_groups[0]["lr"])
+        history.append({metric: value})
+        schedule.step(value)
+    assert drops > 3
+
+
+def test_layer_decay_slows_each_block_by_its_distance_from_the_head():
+    recipe = Recipe(model="test_vit", image_size=32, lr=1.0, layer_decay=0.5)
+    model = build_model(recipe, 3)
+    optimizer = create_optimizer(model, recipe)
+    set_learning_rate(optimizer, 1.0)
+    rate = {id(p): g["lr"] for g in optimizer.param_groups for p in g["params"]}
+    rate = {name: rate[id(p)] for name, p in model.named_parameters()}
+    blocks = [rate[f"blocks.{i}.mlp.fc1.weight"] for i in range(len(model.blocks))]
+    assert rate["head.weight"] == 1.0
+    assert [b / a for a, b in itertools.pairwise(blocks)] == pytest.approx(
+        [2.0] * (len(blocks) - 1)
+    )
+    assert rate["patch_embed.proj.weight"] == blocks[0] / 2
+
+
+def test_step_does_not_fall_below_min_lr():
+    recipe = Recipe(model="x", epochs=9, lr=1, schedule="step", step_epochs=1, min_lr=0.1)
+    assert rates(recipe).min() == 0.1
+
+
+def test_warm_up_rises_by_equal_steps_and_reaches_the_peak():
+    recipe = Recipe(model="x", epochs=4, lr=1.0, schedule="constant", warmup_epochs=2)
+    flat = rates(recipe).ravel()
+    assert flat[:10] == pytest.approx([0.1 * i for i in range(1, 11)])
+    assert (flat[10:] == 1.0).all()
+
+
+def test_cosine_after_a_warm_up_of_part_of_an_epoch_starts_at_the_peak_and_ends_at_the_floor():
+    recipe = Recipe(model="x", epochs=3, lr=1.0, min_lr=0.2, warmup_epochs=0.5)
+    assert learning_rate(recipe, 0, 5, 10) == pytest.approx(1.0)
+    assert learning_rate(recipe, 2, 99_999, 100_000) == pytest.approx(0.2, abs=1e-6)
+
+
+def test_a_warm_up_longer_than_the_training_only_rises():
+    recipe = Recipe(model="x", epochs=2, lr=1.0, warmup_epochs=5)
+    flat = rates(recipe).ravel()
+    assert (np.diff(flat) > 0).all()
+    assert 0 < flat[0] < flat[-1] < 1
+
+
+def test_biases_and_norm_layers_do_not_decay():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    optimizer = create_optimizer(model, Recipe(model="x", weight_decay=0.3))
+    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert {n: decay[id(p)] for n, p in model.named_parameters()} == {
+        "0.weight": 0.3,
+        "0.bias": 0,
+        "1.weight": 0,
+        "1.bias": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reference"),
+    [
+        ("adamw", {"betas": [0.8, 0.9]}, lambda p: torch.optim.AdamW(p, 0.1, (0.8, 0.9))),
+        ("momentum", {"momentum": 0.7}, lambda p: torch.optim.SGD(p, 0.1, 0.7, weight_decay=0.01)),
+    ],
+)
+def test_settings_reach_the_optimiser(name, arguments, reference):
+    recipe = Recipe(model="x", optimizer=name, lr=0.1, optimizer_args=arguments)
+    ours, theirs = (nn.Linear(3, 2, bias=False) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    pairs = [(ours, create_optimizer(ours, recipe)), (theirs, reference(theirs.parameters()))]
+    for model, optimizer in pairs:
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.ones(4, 3)).pow(2).sum().backward()
+            optimizer.step()
+    assert torch.allclose(ours.weight, theirs.weight, atol=1e-7)
+
+
+def test_a_group_with_a_scale_of_its_own_keeps_it():
+    weights = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    groups = [{"params": weights[:1], "lr_scale": 0.5}, {"params": weights[1:]}]
+    optimizer = torch.optim.SGD(groups, lr=1)
+    set_learning_rate(optimizer, 0.2)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.2]
+
+
+def test_the_mission_s_optimisers_exist():
+    for name in ("adam", "adamw", "adamp", "sgd", "AdamW"):
+        assert optimizer_problem(name) is None
+
+
+def test_what_cannot_be_made_is_refused_with_its_name():
+    with pytest.raises(BadInput, match="Did you mean 'adamp'"):
+        create_optimizer(nn.Linear(1, 1), Recipe(model="x", optimizer="adampp"))
+    recipe = Recipe(model="x", optimizer="sgd", optimizer_args={"nestrov": True})
+    with pytest.raises(BadInput, match=r"sgd with .*nestrov.* cannot be made"):
+        create_optimizer(nn.Linear(1, 1), recipe)
