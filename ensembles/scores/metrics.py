@@ -2,7 +2,8 @@
 
 A metric of one target of several is named with it, `macro_f1:age`, and looks at the target's values
 in place of the classes. To add one: its formula in ensembles/scores/scorers.py, its derivative in
-ensembles/scores/influence.py, an entry in METRICS, and a line in tests/ensembles/test_metric_registry.py.
+ensembles/scores/influence.py, an entry in METRICS, and a line in the test file
+tests/ensembles/scores/test_metric_registry.py.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def test_a_file_address_is_written_as_a_path_is(tmp_path):
 
 def test_a_pipe_and_a_device_get_the_bytes_and_a_link_stays_one(tmp_path):
     code = (
-        "from ensembles import places\nprint('before', flush=True)\n"
+        "from ensembles.files import places\nprint('before', flush=True)\n"
         "places.write_json('/dev/stdout', {'x': 1})\n"
     )
     piped = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
