@@ -48,9 +48,9 @@ def in_peers_environment() -> bool:
 
 def gate_vote(members, labels, folds, groups=None):
     from ensembles.voting import gate
-    from ensembles.weights.stack import stack
+    from ensembles.weights.stack import stack_members
 
-    choice = gate.choose(stack(members, labels), folds, groups)
+    choice = gate.choose(stack_members(members, labels), folds, groups)
     return choice.rule, choice.name
 
 
@@ -69,9 +69,9 @@ def greedy_vote(size: int):
     def fit(members, labels, folds, groups=None):
         from ensembles.rules.pools import Rule
         from ensembles.weights.greedy import greedy_weights
-        from ensembles.weights.stack import stack
+        from ensembles.weights.stack import stack_members
 
-        return Rule(greedy_weights(stack(members, labels), "macro_f1", size)[0]), ""
+        return Rule(greedy_weights(stack_members(members, labels), "macro_f1", size)[0]), ""
 
     return fit
 
@@ -96,7 +96,8 @@ def slsqp_vote(with_gradient: bool):
         from scipy.optimize import minimize
 
         from ensembles.rules.pools import Rule
-        from ensembles.weights.simplex import certified_gap, true_class_probabilities
+        from ensembles.weights.simplex import certified_gap
+        from ensembles.weights.stack import true_class_probabilities
 
         true = true_class_probabilities(members, labels)
         n_members, n_rows = true.shape
@@ -153,9 +154,9 @@ def single_vote(members, labels, folds, groups=None):
 
     from ensembles.rules.pools import Rule
     from ensembles.weights.fit import best_member
-    from ensembles.weights.stack import stack
+    from ensembles.weights.stack import stack_members
 
-    return Rule(np.eye(len(members))[best_member(stack(members, labels), "macro_f1")]), ""
+    return Rule(np.eye(len(members))[best_member(stack_members(members, labels), "macro_f1")]), ""
 
 
 METHODS = {
@@ -191,8 +192,8 @@ def measure(name: str, draws: list, methods: list[str]) -> None:
             started = time.process_time()
             rule, note = METHODS[method](oof, labels, folds, groups)
             seconds = time.process_time() - started
-            inside = metrics.scores(labels, rule.apply(oof))
-            outside = metrics.scores(test_labels, rule.apply(test))
+            inside = metrics.score_all(labels, rule.apply(oof))
+            outside = metrics.score_all(test_labels, rule.apply(test))
             used = int((abs(rule.weights) > 1e-6).sum())
             rows.append(
                 (seconds, inside["macro_f1"], outside["macro_f1"], outside["log_loss"], used)
@@ -233,7 +234,8 @@ def log_loss_only(n_members: int, n_rows: int) -> None:
     from scipy.optimize import minimize
 
     from benchmarks.voting_tables import noisy_members
-    from ensembles.weights.simplex import certified_gap, log_loss_weights, true_class_probabilities
+    from ensembles.weights.simplex import certified_gap, log_loss_weights
+    from ensembles.weights.stack import true_class_probabilities
 
     true = np.empty((n_members, n_rows))
     for begin in range(0, n_rows, 20_000):

@@ -1,38 +1,62 @@
-"""Combine many probability tables: tables in, a vote out. Knows numpy and pyarrow only."""
+"""Combine many probability tables: tables in, a vote out. Needs numpy and pyarrow only."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 _HOME = {
     "BadInput": "errors",
+    "OofTable": "files.table",
     "Submission": "files.submission",
     "Table": "files.table",
     "Vote": "voting.result",
     "VoteClassifier": "classifier",
     "VoteRequest": "voting.request",
-    "align": "files.table",
+    "align": "files.align",
     "cast": "voting.cast",
     "cast_large": "large.cast",
     "cast_submissions": "voting.cast",
-    "compare": "files.submission",
+    "compare": "files.compare",
     "evaluate": "judging.evaluate",
     "explain": "judging.reasons",
     "fit_weights": "weights.fit",
     "pareto": "voting.pareto",
-    "read_members": "files.table",
+    "read_members": "files.parquet",
     "read_soft_submissions": "files.soft_submission",
     "read_submission": "files.submission",
-    "read_table": "files.table",
+    "read_table": "files.parquet",
     "write_submission": "files.submission",
-    "write_table": "files.table",
+    "write_table": "files.parquet",
 }
-_RENAMED = {"read_soft_submissions": "read_all", "read_table": "read", "write_table": "write"}
 
 __all__ = sorted(_HOME)
 
+if TYPE_CHECKING:
+    from ensembles.classifier import VoteClassifier as VoteClassifier
+    from ensembles.errors import BadInput as BadInput
+    from ensembles.files.align import align as align
+    from ensembles.files.compare import compare as compare
+    from ensembles.files.parquet import read_members as read_members
+    from ensembles.files.parquet import read_table as read_table
+    from ensembles.files.parquet import write_table as write_table
+    from ensembles.files.soft_submission import read_soft_submissions as read_soft_submissions
+    from ensembles.files.submission import Submission as Submission
+    from ensembles.files.submission import read_submission as read_submission
+    from ensembles.files.submission import write_submission as write_submission
+    from ensembles.files.table import OofTable as OofTable
+    from ensembles.files.table import Table as Table
+    from ensembles.judging.evaluate import evaluate as evaluate
+    from ensembles.judging.reasons import explain as explain
+    from ensembles.large.cast import cast_large as cast_large
+    from ensembles.voting.cast import cast as cast
+    from ensembles.voting.cast import cast_submissions as cast_submissions
+    from ensembles.voting.pareto import pareto as pareto
+    from ensembles.voting.request import VoteRequest as VoteRequest
+    from ensembles.voting.result import Vote as Vote
+    from ensembles.weights.fit import fit_weights as fit_weights
+else:
 
-def __getattr__(name: str):
-    """Import a public name's module when the name is first asked for: importing this is instant."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_HOME[name]}")
-    return getattr(module, _RENAMED.get(name, name))
+    def __getattr__(name):
+        """A public name, its module imported at its first use: importing this package is instant."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

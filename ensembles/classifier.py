@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ensembles.errors import BadInput
-from ensembles.files.table import ROW_SUM_TOLERANCE, Table
+from ensembles.files.table import ROW_SUM_TOLERANCE, OofTable
 from ensembles.judging.estimate import draw_folds
 from ensembles.voting.cast import cast
-from ensembles.voting.request import VoteRequest
+from ensembles.voting.request import Mode, Pool, VoteRequest
 
 Members = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
@@ -25,9 +25,9 @@ class VoteClassifier:
 
     def __init__(
         self,
-        mode: str = "weighted",
+        mode: Mode = "weighted",
         objective: str | None = None,
-        pool: str | None = None,
+        pool: Pool | None = None,
         offsets: bool = False,
         temperature: bool = False,
         ridge: float | None = None,
@@ -78,7 +78,7 @@ class VoteClassifier:
         )
         ids = np.array([str(i) for i in range(n_rows)], object)
         oof = {
-            name: Table(ids, own, folds.astype(np.int16), labels.astype(np.int16))
+            name: OofTable(ids, own, folds.astype(np.int16), labels.astype(np.int16))
             for name, own in members.items()
         }
         group_of = None if groups is None else dict(zip(ids, map(str, groups), strict=True))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
 
 
 class BadInput(ValueError):
@@ -18,7 +21,7 @@ class BadInput(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-def examples(values: Sequence) -> str:
+def examples(values: Sequence[Any] | np.ndarray) -> str:
     """The first three of the values, for a message."""
     return ", ".join(map(str, values[:3])) + (", ..." if len(values) > 3 else "")
 

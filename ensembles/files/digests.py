@@ -1,4 +1,4 @@
-"""What a table's content is known by, so that two votes can be told to be over the same ones."""
+"""Digests of tables: two votes over the same ones have the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def table_digest(table: Table) -> str:
     for values in (table.probabilities, table.fold, table.label):
         if values is not None:
             total.update(f"{values.dtype}{values.shape}".encode())
-            total.update(np.ascontiguousarray(values))
+            total.update(np.ascontiguousarray(values).data)
     return total.hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Soft submissions: a CSV with `ImageID` and one column of probabilities a class.
 
 The columns are named by what a submission shows for their classes, so the most probable column's
-name is the answer.
+name is the prediction.
 """
 
 from __future__ import annotations
@@ -14,17 +14,16 @@ import numpy as np
 
 from ensembles.errors import BadInput, examples
 from ensembles.files import places
-from ensembles.files import table as tables
 from ensembles.files.places import Place
 from ensembles.files.submission import file_names, read_text
-from ensembles.files.table import Table
+from ensembles.files.table import Table, table_problems
 
 ID = "ImageID"
-# files that were written with few digits; `tables` itself wants sums within 1e-4
+# files that were written with few digits; a table's own tolerance is 1e-4
 _ROUNDED = 0.02
 
 
-def write(place: Place, table: Table) -> None:
+def write_soft_submission(place: Place, table: Table) -> None:
     """Write the table's probabilities in its order, in one move."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
@@ -37,7 +36,7 @@ def write(place: Place, table: Table) -> None:
     places.write_bytes(place, text.getvalue().encode())
 
 
-def read(place: Place) -> Table:
+def read_soft_submission(place: Place) -> Table:
     """Read anyone's soft submission: every named column but `ImageID` is a class, in file order.
 
     Rows that sum to 1 within 0.02 are rounded ones and are scaled to 1. Raises BadInput with every
@@ -72,17 +71,17 @@ def read(place: Place) -> Table:
     probabilities = np.where(rounded, values / np.where(rounded, sums, 1), values)
     meta = {"classes": classes, "answers": classes}
     table = Table(ids, probabilities.astype(np.float32), meta=meta)
-    if problems := tables.check(table, str(place)):
+    if problems := table_problems(table, str(place)):
         raise BadInput(problems)
     return table
 
 
-def read_all(paths: Sequence[Place]) -> dict[str, Table]:
+def read_soft_submissions(paths: Sequence[Place]) -> dict[str, Table]:
     """Name -> table, named as `read_submissions` does. Raises BadInput with all problems."""
     found, problems = [], []
     for path in paths:
         try:
-            found.append(read(path))
+            found.append(read_soft_submission(path))
         except BadInput as error:
             problems += error.problems
     if problems:

@@ -19,7 +19,6 @@ from ensembles.files.places import Place
 from ensembles.files.table import Table
 
 HEADER = ("ImageID", "ans")
-MOST_SHOWN = 100
 
 
 @dataclass
@@ -30,7 +29,9 @@ class Submission:
     answers: np.ndarray
 
 
-def write_submission(place: Place, ids: Sequence[str], answers: Sequence[str]) -> None:
+def write_submission(
+    place: Place, ids: Sequence[str] | np.ndarray, answers: Sequence[str] | np.ndarray
+) -> None:
     """Write `ImageID,ans` in the given order, in one move."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
@@ -73,7 +74,7 @@ def read_submission(place: Place, allowed: Sequence[str] | None = None) -> Submi
             continue
         lines.append(reader.line_num)
         ids.append(row[columns[0]].strip())
-        answers.append(_plain(row[columns[1]]))
+        answers.append(plain_answer(row[columns[1]]))
     if not ids and not problems:
         problems.append(f"{place}: no rows after the header. Give a row for each photograph.")
     twice = {image_id for image_id, count in Counter(ids).items() if count > 1}
@@ -86,7 +87,7 @@ def read_submission(place: Place, allowed: Sequence[str] | None = None) -> Submi
     if empty:
         problems.append(f"{place}: `ans` is empty in lines {examples(np.array(empty))}. Fill it.")
     if allowed is not None:
-        problems += _unknown(place, lines, answers, {_plain(a) for a in allowed})
+        problems += _unknown(place, lines, answers, {plain_answer(a) for a in allowed})
     if problems:
         raise BadInput(problems)
     return Submission(np.array(ids, object), np.array(answers, object))
@@ -154,7 +155,7 @@ def answer_classes(
     Where some file answers in whole numbers only, others must too. Raises BadInput.
     """
     if allowed is not None:
-        return [_plain(answer) for answer in allowed]
+        return [plain_answer(answer) for answer in allowed]
     occurring = {name: set(s.answers) for name, s in submissions.items()}
     answers = set().union(*occurring.values())
     if not any(all(map(_is_whole, own)) for own in occurring.values()):
@@ -179,52 +180,7 @@ def class_numbers(submissions: dict[str, Submission], classes: Sequence[str]) ->
     return np.array([[number[a] for a in s.answers] for s in submissions.values()])
 
 
-def identical(names: Sequence[str], choices: np.ndarray) -> list[list[str]]:
-    """The names whose choices (M, N) are the same on every row, two or more a list."""
-    alike: dict[bytes, list[str]] = {}
-    for name, row in zip(names, choices, strict=True):
-        alike.setdefault(row.tobytes(), []).append(name)
-    return [same for same in alike.values() if len(same) > 1]
-
-
-def compare(paths: Sequence[Place]) -> dict:
-    """How far submissions agree.
-
-    Returns `files` (names), `rows`, `agreement` (M lists of M shares of equal answers), `identical`
-    (lists of names that answer alike on every row), `counts` (name -> answer -> rows), `different`
-    (pair `a | b` -> number of rows in which the two differ), `rows_that_differ` (pair -> [id,
-    answer of a, answer of b] of each; of more than two files the first MOST_SHOWN a pair). Raises
-    BadInput.
-    """
-    submissions = read_submissions(paths)
-    names = list(submissions)
-    classes = answer_classes(submissions)
-    choices = class_numbers(submissions, classes)
-    agreement = np.array([(choices == row).mean(axis=1) for row in choices])
-    ids, most = submissions[names[0]].ids, None if len(names) == 2 else MOST_SHOWN
-    differing = {}
-    for (i, a), (j, b) in itertools.combinations(enumerate(names), 2):
-        rows = np.flatnonzero(choices[i] != choices[j])
-        said = (submissions[a].answers, submissions[b].answers)
-        differing[f"{a} | {b}"] = (
-            len(rows),
-            [[str(ids[row]), *(str(answers[row]) for answers in said)] for row in rows[:most]],
-        )
-    return {
-        "files": names,
-        "rows": choices.shape[1],
-        "agreement": agreement.tolist(),
-        "identical": identical(names, choices),
-        "counts": {
-            name: dict(zip(classes, np.bincount(row, minlength=len(classes)).tolist(), strict=True))
-            for name, row in zip(names, choices, strict=True)
-        },
-        "different": {pair: count for pair, (count, _) in differing.items()},
-        "rows_that_differ": {pair: rows for pair, (_, rows) in differing.items()},
-    }
-
-
-def _plain(answer: str) -> str:
+def plain_answer(answer: str) -> str:
     answer = answer.strip()
     whole = re.fullmatch(r"([+-]?\d+)(\.0*)?", answer)
     return str(int(whole[1])) if whole else answer
@@ -269,24 +225,3 @@ def _common(parts: Sequence[list[str]]) -> int:
     """How many first parts all have in common."""
     alike = (len(set(column)) == 1 for column in zip(*parts, strict=False))
     return sum(1 for _ in itertools.takewhile(bool, alike))
-
-
-def same_submissions(
-    ids: np.ndarray, answers: Sequence[str], folder: Place, but: Place
-) -> list[str]:
-    """Paths `folder/<vote>/submission.csv`, except of the vote `but`, with these very answers."""
-    if not places.exists(folder):
-        return []
-    wanted = dict(zip(ids.tolist(), map(_plain, answers), strict=True))
-    found = []
-    for name in places.subfolders(folder):
-        path = places.join(folder, name, "submission.csv")
-        if places.join(folder, name) == str(but).rstrip("/") or not places.exists(path):
-            continue
-        try:
-            other = read_submission(path)
-        except BadInput:
-            continue
-        if dict(zip(other.ids.tolist(), other.answers.tolist(), strict=True)) == wanted:
-            found.append(path)
-    return found

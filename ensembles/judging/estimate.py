@@ -43,7 +43,7 @@ def estimate(
     groups: np.ndarray | None = None,
     views: metrics.Views | None = None,
 ) -> dict[str, float | dict[str, float]]:
-    """`metrics.scores` and the `standard_error` of each, of pooled held-out predictions.
+    """`metrics.score_all` and the `standard_error` of each, of pooled held-out predictions.
 
     The error is the delta method's over rows, or over `groups` (N,) where rows of one person err
     together (`influence.standard_error`): it needs no draws, and unlike the spread over a handful of
@@ -51,7 +51,7 @@ def estimate(
     would differ a little.
     """
     errors = metrics.standard_errors(labels, probabilities, groups, views)
-    return {**metrics.scores(labels, probabilities, views), "standard_error": errors}
+    return {**metrics.score_all(labels, probabilities, views), "standard_error": errors}
 
 
 def folds_for_weights(
@@ -76,9 +76,9 @@ def draw_folds(n_rows: int, groups: np.ndarray | None = None) -> np.ndarray:
     return (np.random.default_rng(0).permutation(n_units) % min(PSEUDO_FOLDS, n_units))[units]
 
 
-def group_array(oof: dict[str, Table], groups: Mapping[str, str] | None) -> np.ndarray | None:
-    """(N,) str, the group of each row of aligned tables; without `groups` (image id -> group) what
-    the first table with a group column says, or None. Raises BadInput.
+def group_array(oof: Mapping[str, Table], groups: Mapping[str, str] | None) -> np.ndarray | None:
+    """(N,) str, the group of each row of aligned tables; without `groups` (image id -> group) the
+    column `group` of the first table that has it, or None. Raises BadInput.
     """
     ids = next(iter(oof.values())).ids
     if groups is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,12 +9,13 @@ import numpy as np
 
 from ensembles.errors import BadInput, examples
 from ensembles.files import places
-from ensembles.files import table as tables
+from ensembles.files.parquet import read_table
 from ensembles.files.places import Place
 from ensembles.files.submission import Submission, answer_classes, class_numbers, read_submission
+from ensembles.files.table import PROBABILITIES, Table
+from ensembles.files.targets import target_indices
 from ensembles.scores import by_part, metrics, scorers
 from ensembles.scores.influence import standard_error
-from ensembles.voting.result import PROBABILITIES
 
 
 def evaluate(prediction: Place, truth: Place) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def evaluate(prediction: Place, truth: Place) -> dict[str, Any]:
     files, ids that differ, unknown answers.
     """
     if str(prediction).endswith(".parquet"):
-        table = tables.read(prediction)
+        table = read_table(prediction)
         actual = read_submission(truth, allowed=table.answers)
         labels = _labels_for(table.ids, actual, table.answers, prediction, truth)
         of_probabilities = {
@@ -53,22 +53,6 @@ def evaluate(prediction: Place, truth: Place) -> dict[str, Any]:
     decided = [name for name, metric in metrics.METRICS.items() if metric.takes == "decisions"]
     certain = np.eye(len(answers), dtype=np.float32)[predictions]
     return _report(labels, certain, meta, names, decided)
-
-
-def target_indices(meta: dict[str, Any], n_classes: int) -> dict[str, np.ndarray]:
-    """Target -> (K,) int, the target's class that joint class k means; {} where meta has none.
-
-    meta["targets"]: `[[name, [class, ...]], ...]`. The joint class is their mixed radix number, the
-    last target running fastest.
-    """
-    targets = meta.get("targets") or []
-    if not all(isinstance(t, list | tuple) and len(t) == 2 for t in targets):
-        return {}
-    sizes = [len(names) for _, names in targets]
-    if not targets or int(np.prod(sizes)) != n_classes:
-        return {}
-    digits = np.array(list(itertools.product(*map(range, sizes))))
-    return {name: digits[:, position] for position, (name, _) in enumerate(targets)}
 
 
 def _report(
@@ -114,7 +98,7 @@ def _labels_for(
     return np.array([number[actual[i]] for i in ids])
 
 
-def _table_beside(prediction: Place) -> tables.Table | None:
+def _table_beside(prediction: Place) -> Table | None:
     folder, slash, _ = str(prediction).rpartition("/")
     path = places.join(folder, PROBABILITIES) if slash else PROBABILITIES
-    return tables.read(path) if places.exists(path) else None
+    return read_table(path) if places.exists(path) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -64,21 +64,21 @@ def member_reasons(
     return found
 
 
-def explain(rule: Rule, tables: dict[str, Table], image_id: str) -> dict[str, Any] | None:
+def explain(rule: Rule, tables: Mapping[str, Table], image_id: str) -> dict[str, Any] | None:
     """How one photograph was decided, or None where no table has it.
 
     `members`: for each its weight and (K,) probabilities; `pooled`, `final`: (K,) before and after
     offsets and temperature; `decision`, `runner_up`: class names; `turned_by`: the members without
-    whom, each alone, the decision would be another; `offsets_decided`; `label` where known.
+    which, each alone, the decision would be another; `offsets_decided`; `label` where known.
     """
     names, first = list(tables), next(iter(tables.values()))
     rows = [np.flatnonzero(table.ids == image_id) for table in tables.values()]
     if not all(len(row) for row in rows):
         return None
-    said = np.stack(
+    probabilities = np.stack(
         [t.probabilities[row[:1]] for t, row in zip(tables.values(), rows, strict=True)]
     )
-    pooled = pools.mix(said, rule.weights, rule.pool)
+    pooled = pools.mix(probabilities, rule.weights, rule.pool)
     final = pools.adjust(pooled, rule.offsets, rule.temperature)
     order = np.argsort(-final[0], kind="stable")
     turned = []
@@ -86,7 +86,7 @@ def explain(rule: Rule, tables: dict[str, Table], image_id: str) -> dict[str, An
         weights = np.where(np.arange(len(names)) == j, 0, rule.weights)
         if weights.sum() <= 0 or not rule.weights[j]:
             continue
-        if replace(rule, weights=weights).apply(said)[0].argmax() != order[0]:
+        if replace(rule, weights=weights).apply(probabilities)[0].argmax() != order[0]:
             turned.append(name)
     label = None if first.label is None else first.classes[first.label[rows[0][0]]]
     return {
@@ -94,7 +94,7 @@ def explain(rule: Rule, tables: dict[str, Table], image_id: str) -> dict[str, An
         "classes": first.classes,
         "members": {
             name: {"weight": float(weight), "probabilities": own[0].tolist()}
-            for name, weight, own in zip(names, rule.weights, said, strict=True)
+            for name, weight, own in zip(names, rule.weights, probabilities, strict=True)
         },
         "pool": rule.pool,
         "pooled": pooled[0].tolist(),
@@ -103,7 +103,7 @@ def explain(rule: Rule, tables: dict[str, Table], image_id: str) -> dict[str, An
         "runner_up": first.classes[order[1]] if len(order) > 1 else None,
         "votes": {
             first.classes[k]: int(count)
-            for k, count in enumerate(np.bincount(said[:, 0].argmax(axis=1)))
+            for k, count in enumerate(np.bincount(probabilities[:, 0].argmax(axis=1)))
             if count
         },
         "offsets_decided": bool(pooled[0].argmax() != order[0]),
@@ -122,30 +122,32 @@ def _leave_each_out(
         [np.empty(shape, np.float32) for _ in range(stack.n_members)],
     )
     for rows, rule in rules:
-        said = np.take(stack.probabilities, rows, axis=1)
+        probabilities = np.take(stack.probabilities, rows, axis=1)
         if rule.pool == "hard":
-            whole[rows] = rule.apply(said)
+            whole[rows] = rule.apply(probabilities)
             for j, left in enumerate(without):
-                left[rows] = _without(rule, j).apply(said)
+                left[rows] = _without(rule, j).apply(probabilities)
             continue
         log_linear = rule.pool == "log_linear"
-        parts = pools.log(said) if log_linear else said
+        parts = pools.log(probabilities) if log_linear else probabilities
         total = np.tensordot(rule.weights, parts.astype(np.float64), axes=1)
 
-        def said_by(pooled: np.ndarray, rule: Rule = rule, by_log: bool = log_linear):
+        def finished(pooled: np.ndarray, rule: Rule = rule, by_log: bool = log_linear):
             mixed = pools.softmax(pooled) if by_log else _rows_to_1(pooled)
             return pools.adjust(mixed.astype(np.float32), rule.offsets, rule.temperature)
 
-        whole[rows] = said_by(total)
+        whole[rows] = finished(total)
         for j, left in enumerate(without):
             if not rule.weights[j]:
                 left[rows] = whole[rows]
             elif not np.delete(rule.weights, j).any():
                 left[rows] = (
-                    votes.soft(np.delete(said, j, axis=0)) if len(said) > 1 else whole[rows]
+                    votes.soft(np.delete(probabilities, j, axis=0))
+                    if len(probabilities) > 1
+                    else whole[rows]
                 )
             else:
-                left[rows] = said_by(total - rule.weights[j] * parts[j])
+                left[rows] = finished(total - rule.weights[j] * parts[j])
     return whole, without
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -24,39 +24,33 @@ from threadpoolctl import threadpool_limits
 from ensembles.errors import BadInput
 from ensembles.files import places
 from ensembles.files.places import Place
-from ensembles.judging.evaluate import target_indices
-from ensembles.judging.reasons import member_reasons
-from ensembles.large.derived import Derived, Run, derive
+from ensembles.files.table import PROBABILITIES, RECORD, SUBMISSION
+from ensembles.files.targets import target_indices
+from ensembles.large.derived import RunRanges, derive
+from ensembles.large.fit import fit_large, reasons_of_sample
 from ensembles.large.ranges import Tables, open_tables, read_range
-from ensembles.large.scores import scores
+from ensembles.large.scores import score_ranges
 from ensembles.rules.pools import Rule
-from ensembles.scores import metrics
-from ensembles.voting import gate
-from ensembles.voting.fitting import finish, fitter, fixed_rule
+from ensembles.voting.fitting import fixed_rule
 from ensembles.voting.record import VoteRecord, of_rule
-from ensembles.voting.request import VoteRequest
-from ensembles.voting.result import PROBABILITIES, RECORD, SUBMISSION
-from ensembles.weights.simplex import GAP, log_loss_weights, newton_step
-from ensembles.weights.stack import Stack, stack
-
-START_ROWS = 200_000
-RowScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
+from ensembles.voting.request import Mode, VoteRequest
+from ensembles.weights.stack import stack_members
 
 
 def cast_large(
     folder: Place,
     out: Place,
-    mode: str | VoteRequest = "weighted",
+    mode: Mode | VoteRequest = "weighted",
     objective: str | None = None,
     members: Sequence[str] | None = None,
-    run: Run = map,
+    run: RunRanges = map,
     cache: str | os.PathLike[str] | None = None,
     notes: Sequence[str] = (),
     **options: Any,
 ) -> VoteRecord:
     """Vote over `folder/<member>/{oof,test}.parquet` and write the three files to `out`.
 
-    mode, objective, options: as `casting.cast`. Log-loss weights are fitted to all rows; of any other
+    mode, objective, options: as `voting.cast.cast`. Log-loss weights are fitted to all rows; of any other
     fit the notes say to how many rows. The OOF tables may have a column `group`. cache: see
     `derived.derive`. notes: further ones of the record. Returns what vote.json holds. Raises BadInput.
     """
@@ -81,10 +75,12 @@ def cast_large(
         else:
             kept = derive(oof, run, cache)
             per_target = request.per_target(targets)
-            data = stack(kept.sample, kept.labels[kept.sample_rows], per_target.get(request.metric))
-            rule, by_fold, figures = _fit(request, oof, kept, data)
-            figures |= scores(oof, rule, by_fold, kept, request.metric, per_target, run)
-            figures["reasons"] = _reasons(request, oof, kept, data, rule, by_fold)
+            data = stack_members(
+                kept.sample, kept.labels[kept.sample_rows], per_target.get(request.metric)
+            )
+            rule, by_fold, figures = fit_large(request, oof, kept, data)
+            figures |= score_ranges(oof, rule, by_fold, kept, request.metric, per_target, run)
+            figures["reasons"] = reasons_of_sample(request, oof, kept, data, rule, by_fold)
         paths = _write(source, rule, out, test is not None, run)
     record = VoteRecord(
         mode=request.mode,
@@ -112,110 +108,13 @@ def too_large(folder: Place, members: Sequence[str] | None = None, limit: int = 
         try:
             found = open_tables(folder, kind, members)
         except (BadInput, pa.ArrowInvalid, OSError):
-            return False  # the reader of whole tables says it better
+            return False  # the reader of whole tables explains what is wrong
         if found:
             sizes.append(4 * len(found.paths) * found.n_rows * found.n_classes)
     return max(sizes) > limit
 
 
-def _fit(
-    request: VoteRequest, oof: Tables, kept: Derived, sample: Stack
-) -> tuple[Rule, dict[int, Rule], dict[str, Any]]:
-    """The rule for all rows, one for each fold fitted without it, and what to say of them."""
-    folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
-    objective = metrics.METRICS.get(request.objective or "")
-    log_loss = request.mode == "weighted" and objective is not None and objective.convex
-    sample_folds, groups = _of_sample(kept)
-    whole = "" if kept.groups is None else " of whole groups"
-    to_sample = f"to a stratified sample{whole}, {len(sample.labels):,} of {n_rows:,} rows."
-    if log_loss and request.pool != "log_linear" and request.top is None and not request.ridge:
-        weights, gap = _log_loss_weights(oof, kept, None)
-        rule, by_fold = finish(request, Rule(weights), sample), {}
-        for fold in folds:
-            own = Rule(_log_loss_weights(oof, kept, fold)[0])
-            by_fold[fold] = finish(request, own, sample.take(sample_folds != fold))
-        notes = [f"fitted to all {n_rows:,} rows."]
-        if request.offsets or request.temperature:
-            asked = {"offsets": request.offsets, "temperature": request.temperature}
-            notes = [
-                f"weights {notes[0]}",
-                f"{' and '.join(k for k in asked if asked[k])} {to_sample}",
-            ]
-        return rule, by_fold, {"gap": gap, "notes": notes}
-    if not request.needs_oof:
-        rule = fitter(request, oof.names)(sample)
-        return rule, dict.fromkeys(folds, rule), {"notes": ["nothing is fitted."]}
-    note = f"fitted {to_sample}"
-    if request.gated and sample.n_members > 1:
-        choice = gate.choose(sample, sample_folds, groups)
-        # the gate merges folds, so each has one rule
-        by_fold = {
-            fold: rule
-            for rows, rule in choice.rules
-            for fold in np.unique(sample_folds[rows]).tolist()
-        }
-        more = {"choice": choice.name, "candidates": choice.table}
-        return choice.rule, by_fold, {"notes": [note], **more}
-    fit = fitter(request, oof.names)
-    by_fold = {fold: fit(sample.take(sample_folds != fold)) for fold in folds}
-    return fit(sample), by_fold, {"notes": [note]}
-
-
-def _of_sample(kept: Derived) -> tuple[np.ndarray, np.ndarray | None]:
-    """Folds and groups (n,) of the sample's rows."""
-    groups = None if kept.groups is None else kept.groups[kept.sample_rows]
-    return kept.folds[kept.sample_rows], groups
-
-
-def _reasons(
-    request: VoteRequest,
-    oof: Tables,
-    kept: Derived,
-    sample: Stack,
-    rule: Rule,
-    by_fold: dict[int, Rule],
-) -> list[dict[str, Any]]:
-    """`member_reasons` on the sample."""
-    folds, groups = _of_sample(kept)
-    rules = [(np.flatnonzero(folds == fold), own) for fold, own in by_fold.items()]
-    weights = rule.to_sum_1().weights
-    return member_reasons(sample, oof.names, weights, rules, request.metric, groups)
-
-
-def _log_loss_weights(oof: Tables, kept: Derived, without: int | None) -> tuple[np.ndarray, float]:
-    """Weights of least log-loss on all rows (but those of a fold), and the certified gap.
-
-    Solved on every n-th row first; then Newton steps whose sums run over the ranges.
-    """
-    stride = max(1, oof.n_rows // START_ROWS)
-    inside = np.ones(oof.n_rows, bool) if without is None else kept.folds != without
-
-    def parts() -> Iterable[tuple[np.ndarray, np.ndarray]]:
-        for begin, end in oof.ranges:
-            yield kept.true(begin), inside[begin:end]
-
-    # every n-th of the rows that count: folds may themselves lie at a fixed step
-    some = [np.take(true, np.flatnonzero(own)[::stride], axis=1) for true, own in parts()]
-    weights = log_loss_weights(np.concatenate(some, axis=1), 1e-7).weights
-    best, n_rows = (weights, np.inf), int(inside.sum())
-    for _ in range(30):
-        gradient, hessian = 0.0, 0.0
-        for true, own in parts():
-            relative = true / (weights @ true)
-            relative *= own
-            gradient += relative.sum(axis=1)
-            hessian += relative @ relative.T
-        gap = max(float(gradient.max()) / n_rows - 1, 0.0)
-        if gap < best[1]:
-            best = weights, gap
-        if gap <= GAP:
-            break
-        weights = newton_step(weights, gradient / n_rows - 1, hessian / n_rows)
-        weights /= weights.sum()
-    return best
-
-
-def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: Run) -> dict[str, str]:
+def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: RunRanges) -> dict[str, str]:
     """probabilities.parquet and, of test rows, submission.csv, one range after the other."""
     paths = {name: places.join(out, name) for name in (SUBMISSION, PROBABILITIES, RECORD)}
     for path in paths.values():

@@ -1,4 +1,4 @@
-"""What a vote over large tables asks for again and again, kept on disk by the tables' digest.
+"""What every vote over the same large tables needs, kept on disk by the tables' digest.
 
 For each range of rows the members' probabilities of the true class; for all rows label, fold and
 group, which are small; and the rows of a sample, to which everything is fitted but log-loss weights.
@@ -25,7 +25,7 @@ from ensembles.large.ranges import Tables, read_range
 from ensembles.scores.scorers import EPSILON
 
 SAMPLE = 20_000
-Run = Callable[[Callable[[tuple[int, int]], Any], Sequence[tuple[int, int]]], Iterable[Any]]
+RunRanges = Callable[[Callable[[tuple[int, int]], Any], Sequence[tuple[int, int]]], Iterable[Any]]
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Derived:
         return np.load(self.folder / f"true-{begin}.npy").astype(np.float64)
 
 
-def derive(oof: Tables, run: Run, cache: str | os.PathLike[str] | None = None) -> Derived:
+def derive(oof: Tables, run: RunRanges, cache: str | os.PathLike[str] | None = None) -> Derived:
     """Read from `cache/<digest>`, or read all tables once and keep it there.
 
     cache: a local folder; default `$XDG_CACHE_HOME/ensemble-votes`. It takes 4 bytes a member and
@@ -64,7 +64,7 @@ def derive(oof: Tables, run: Run, cache: str | os.PathLike[str] | None = None) -
     return Derived(folder, **{**kept, "groups": kept["groups"] if kept["groups"].size else None})
 
 
-def _write(oof: Tables, run: Run, folder: Path) -> None:
+def _write(oof: Tables, run: RunRanges, folder: Path) -> None:
     labels, folds, groups = _small_columns(oof)
     _check_groups(folds, groups)
     # at least the three that the choice among kinds needs
@@ -86,7 +86,7 @@ def _write(oof: Tables, run: Run, folder: Path) -> None:
 def _small_columns(oof: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """labels, folds (N,) int16 and groups (N,) int32 of the first member's table."""
     first = next(iter(oof.paths.values()))
-    columns = [name for name in ("label", "fold", "group") if name in oof.columns]
+    columns = [name for name in oof.columns if name in ("label", "fold", "group")]
     parts = []
     for begin, end in oof.ranges:
         found = ranges.read_columns(first, begin, end, columns)
@@ -119,7 +119,7 @@ def _check_groups(folds: np.ndarray, groups: np.ndarray | None) -> None:
         row = int(np.flatnonzero(np.isin(groups, straddling))[0])
         raise BadInput(
             f"{straddling.size} of {len(fold_of)} groups stand in several folds, the first is that "
-            f"of row {row}. Whoever is in training must not be scored: split by group."
+            f"of row {row}. A group in training must not be scored: split by group."
         )
 
 
@@ -152,6 +152,7 @@ def _true_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(M, n) float32 of the true class, and the sample's rows of the range (M, s, K)."""
     part = read_range(oof, *rows)
+    assert part.label is not None  # `open_tables` refuses OOF tables without
     true = part.probabilities[:, np.arange(len(part.label)), part.label]
     return np.maximum(true, np.float32(EPSILON)), np.take(
         part.probabilities, wanted[rows[0]], axis=1

@@ -56,7 +56,7 @@ class Tables:
 
 
 @dataclass
-class Part:
+class RangeRows:
     """The rows of one range: ids (n,) Arrow strings, probabilities (M, n, K) float32, fold and
     label (n,) int16 or None.
     """
@@ -110,11 +110,11 @@ def digest(tables: Tables) -> str:
     return total.hexdigest()[:32]
 
 
-def read_range(tables: Tables, begin: int, end: int) -> Part:
+def read_range(tables: Tables, begin: int, end: int) -> RangeRows:
     """The rows of one range of all members. Raises BadInput where they do not fit or are no
     probabilities, with the member's name and three example ids.
     """
-    said = np.empty((len(tables.paths), end - begin, tables.n_classes), np.float32)
+    probabilities = np.empty((len(tables.paths), end - begin, tables.n_classes), np.float32)
     columns = [c for c in ("image_id", "fold", "label") if c in tables.columns]
     classes = [f"p{k}" for k in range(tables.n_classes)]
 
@@ -135,14 +135,14 @@ def read_range(tables: Tables, begin: int, end: int) -> Part:
                     f"{begin} to {end}: {examples(ids)}. Tables of this size are read in parts: "
                     "write them all in one order."
                 )
-        return problems + _check(to, name, own["image_id"])
+        return problems + _row_problems(to, name, own["image_id"])
 
     names = list(tables.paths)
-    first = read(names[0], said[0])
-    problems = _check(said[0], names[0], first["image_id"])
+    first = read(names[0], probabilities[0])
+    problems = _row_problems(probabilities[0], names[0], first["image_id"])
     # decoding and copying let other threads run
     with ThreadPoolExecutor(min(pa.cpu_count(), MEMBERS_AT_ONCE)) as threads:
-        for found in threads.map(read_and_check, names[1:], said[1:]):
+        for found in threads.map(read_and_check, names[1:], probabilities[1:]):
             problems += found
     if problems:
         raise BadInput(problems)
@@ -152,7 +152,7 @@ def read_range(tables: Tables, begin: int, end: int) -> Part:
     )
     if label is not None and not 0 <= label.min() <= label.max() < tables.n_classes:
         raise BadInput(f"rows {begin} to {end}: labels outside 0..{tables.n_classes - 1}.")
-    return Part(first["image_id"], said, fold, label)
+    return RangeRows(first["image_id"], probabilities, fold, label)
 
 
 def _differing(own: pa.Array, first: pa.Array) -> np.ndarray:
@@ -174,13 +174,16 @@ def read_columns(path: str, begin: int, end: int, columns: list[str]) -> pa.Tabl
     return found.slice(begin - before, end - begin)
 
 
-def _check(said: np.ndarray, name: str, ids: pa.Array) -> list[str]:
+def _row_problems(probabilities: np.ndarray, name: str, ids: pa.Array) -> list[str]:
     # one product and one minimum are fast; rows are looked at singly only where these are wrong
-    near = abs(said @ np.ones(said.shape[1], np.float32) - 1).max() <= ROW_SUM_TOLERANCE / 2
-    if near and said.min() >= 0:
+    near = (
+        abs(probabilities @ np.ones(probabilities.shape[1], np.float32) - 1).max()
+        <= ROW_SUM_TOLERANCE / 2
+    )
+    if near and probabilities.min() >= 0:
         return []
-    sums = said.sum(axis=1, dtype=np.float64)
-    bad = ~((abs(sums - 1) <= ROW_SUM_TOLERANCE) & (said.min(axis=1) >= 0))
+    sums = probabilities.sum(axis=1, dtype=np.float64)
+    bad = ~((abs(sums - 1) <= ROW_SUM_TOLERANCE) & (probabilities.min(axis=1) >= 0))
     if not bad.any():
         return []
     shown = ids.take(pa.array(np.flatnonzero(bad)[:3])).to_pylist()

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ensembles.large.derived import Derived, Run
+from ensembles.large.derived import Derived, RunRanges
 from ensembles.large.ranges import Tables, read_range
 from ensembles.rules import votes
 from ensembles.rules.pools import Rule
@@ -65,14 +65,14 @@ class Wanted:
         return [n for n, m in entries.items() if not m.of_counts and not m.row_scores]
 
 
-def scores(
+def score_ranges(
     oof: Tables,
     rule: Rule,
     by_fold: dict[int, Rule],
     kept: Derived,
     metric: str,
     views: metrics.Views,
-    run: Run,
+    run: RunRanges,
 ) -> dict[str, Any]:
     """`oof`, `estimate`, `best_single`, `uniform`, `solo` of a `VoteRecord`, over all rows.
 
@@ -156,6 +156,7 @@ class _Judge:
             elif name in means:
                 found[name] = means[name] / int(counts.sum())
             else:
+                assert mixed is not None  # kept for the metrics in `Wanted.whole`
                 found[name] = metric.score(labels.astype(np.intp), mixed, values)
         return found
 
@@ -184,6 +185,7 @@ class _Judge:
                 cells = metric.cell_moves(metrics.merged(counts, values))
                 cells = cells if values is None else cells[np.ix_(values, values)]
             elif name in self.wanted.whole:
+                assert mixed is not None  # as above
                 whole = metric.influence(self.kept.labels.astype(np.intp), mixed, values)
             for begin, end in self.oof.ranges:
                 if metric.cell_moves:
@@ -261,6 +263,7 @@ def _predict_range(
         for fold in np.unique(fold_of).tolist():
             inside = np.flatnonzero(fold_of == fold)
             held_out[inside] = by_fold[fold].apply(np.take(part.probabilities, inside, axis=1))
+    assert part.label is not None  # `open_tables` refuses OOF tables without
     label = part.label.astype(np.intp)
     every = [fitted, held_out, votes.soft(part.probabilities), *part.probabilities]
     guess = np.stack([mixed.argmax(axis=1).astype(np.int16) for mixed in every])
@@ -274,4 +277,5 @@ def _row_scores(
     label: np.ndarray, mixed: np.ndarray, name: str, values: np.ndarray | None
 ) -> np.ndarray:
     of = metrics.named(name).row_scores
+    assert of, f"{name} is no mean over rows"
     return of(label, mixed) if values is None else of(values[label], by_value(mixed, values))

@@ -2,7 +2,7 @@
 
 linear: sum over members of w_j p_j. log-linear: proportional to the product of p_j ** w_j, which is
 logistic regression on the members' log-probabilities (Genest and Zidek 1986), its weights of any
-sum and, where asked for, of any sign. hard: each member gives its weight to its first choice.
+sum and, on request, of any sign. hard: each member gives its weight to its first choice.
 Offsets are added to the log-probabilities of the classes, then all are divided by the temperature:
 neither needs more than the average.
 """

@@ -2,7 +2,8 @@
 
 A metric of one target of several is named with it, `macro_f1:age`, and looks at the target's values
 in place of the classes. To add one: its formula in ensembles/scores/scorers.py, its derivative in
-ensembles/scores/influence.py, an entry in METRICS, and a line in tests/ensembles/test_metric_registry.py.
+ensembles/scores/influence.py, an entry in METRICS, and a line in the test file
+tests/ensembles/scores/test_metric_registry.py.
 """
 
 from __future__ import annotations
@@ -80,17 +81,23 @@ class Metric:
 
         Decided is the first most probable class, or its value, whatever the others' values sum to.
         """
-        if not self.of_counts:
+        if self.of_probabilities:
             return self.of_probabilities(*_of_values(labels, probabilities, values))
         truth, guess, n_values = _decisions(labels, probabilities, values)
-        return self.of_counts(scorers.confusion(truth, guess, n_values))
+        return self.score_counts(scorers.confusion(truth, guess, n_values))
+
+    def score_counts(self, counts: np.ndarray) -> float:
+        """Of confusion counts (K, K), of a metric that takes decisions."""
+        assert self.of_counts, f"{self.name} takes probabilities"
+        return self.of_counts(counts)
 
     def influence(
         self, labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
     ) -> np.ndarray:
         """(N,) float64, how much one row moves `score`, times N; sums to 0."""
-        if not self.cell_moves:
+        if self.row_moves:
             return self.row_moves(*_of_values(labels, probabilities, values))
+        assert self.cell_moves, f"{self.name} has no influence function"
         truth, guess, n_values = _decisions(labels, probabilities, values)
         return self.cell_moves(scorers.confusion(truth, guess, n_values))[truth, guess]
 
@@ -112,10 +119,6 @@ def _of_values(
     if values is None:
         return labels, probabilities
     return values[labels], by_value(probabilities, values)
-
-
-def _by_sums(sums: Sums) -> dict[str, Callable | Sums]:
-    return {"sums": sums, "of_counts": sums.of_counts}
 
 
 def _along(true: np.ndarray, sums: np.ndarray) -> np.ndarray:
@@ -175,21 +178,24 @@ METRICS: dict[str, Metric] = {
             "balanced accuracy",
             aliases=("recall_macro",),
             cell_moves=influence.balanced_accuracy_moves,
-            **_by_sums(_BALANCED_ACCURACY),
+            of_counts=_BALANCED_ACCURACY.of_counts,
+            sums=_BALANCED_ACCURACY,
         ),
         Metric(
             "mcc",
             "MCC",
             aliases=("matthews_corrcoef",),
             cell_moves=influence.mcc_moves,
-            **_by_sums(_MCC),
+            of_counts=_MCC.of_counts,
+            sums=_MCC,
         ),
         Metric(  # classes are ordinal: their order is that of the labels
             "quadratic_kappa",
             "quadratic kappa",
             aliases=("quadratic_weighted_kappa",),
             cell_moves=influence.kappa_moves,
-            **_by_sums(_QUADRATIC_KAPPA),
+            of_counts=_QUADRATIC_KAPPA.of_counts,
+            sums=_QUADRATIC_KAPPA,
         ),
         Metric(
             "roc_auc",
@@ -227,7 +233,7 @@ def title(name: str) -> str:
     return named(name).title + (f" of {target}" if target else "")
 
 
-def scores(
+def score_all(
     labels: np.ndarray, probabilities: np.ndarray, views: Views | None = None
 ) -> dict[str, float]:
     """REPORTED and the metrics of `views`, by name."""
@@ -240,7 +246,7 @@ def scores(
 def influences(
     labels: np.ndarray, probabilities: np.ndarray, views: Views | None = None
 ) -> dict[str, np.ndarray]:
-    """For each metric of `scores` each row's influence (N,)."""
+    """For each metric of `score_all` each row's influence (N,)."""
     return {
         name: named(name).influence(labels, probabilities, (views or {}).get(name))
         for name in _names(views)
@@ -253,7 +259,7 @@ def standard_errors(
     groups: np.ndarray | None = None,
     views: Views | None = None,
 ) -> dict[str, float]:
-    """For each metric of `scores` its `influence.standard_error`."""
+    """For each metric of `score_all` its `influence.standard_error`."""
     return {
         name: influence.standard_error(moves, groups)
         for name, moves in influences(labels, probabilities, views).items()

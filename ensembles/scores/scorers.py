@@ -2,7 +2,7 @@
 
 labels, predictions: (N,) int in 0..K-1. probabilities: (N, K), rows sum to 1. counts: (K, K),
 [true class, predicted class]. The list of classes is fixed: a mean over classes is over all K, and
-each formula says what a class counts for which it is 0/0.
+each formula states what a class counts for which it is 0/0.
 """
 
 from __future__ import annotations

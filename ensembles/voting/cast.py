@@ -12,10 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput, examples
 from ensembles.files import places
+from ensembles.files.align import align, compare_classes
+from ensembles.files.compare import identical
 from ensembles.files.digests import table_digest
 from ensembles.files.places import Place
-from ensembles.files.submission import answer_classes, class_numbers, identical, read_submissions
-from ensembles.files.table import Table, align, compare_classes
+from ensembles.files.submission import answer_classes, class_numbers, read_submissions
+from ensembles.files.table import OofTable, Table
+from ensembles.files.targets import target_indices
 from ensembles.judging.estimate import (
     apply_held_out,
     estimate,
@@ -23,7 +26,6 @@ from ensembles.judging.estimate import (
     group_array,
     nested_rules,
 )
-from ensembles.judging.evaluate import target_indices
 from ensembles.judging.reasons import member_reasons
 from ensembles.rules import votes
 from ensembles.rules.pools import Rule
@@ -31,11 +33,11 @@ from ensembles.scores import metrics
 from ensembles.voting import gate
 from ensembles.voting.fitting import fitter, fixed_rule
 from ensembles.voting.record import of_rule
-from ensembles.voting.request import MODES, VoteRequest
+from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
 from ensembles.weights.fit import best_member
 from ensembles.weights.simplex import certified_gap
-from ensembles.weights.stack import Stack, stack
+from ensembles.weights.stack import Stack, stack_members
 
 __all__ = ["MODES", "cast", "cast_submissions"]
 
@@ -43,9 +45,9 @@ _HARD = VoteRequest("hard")
 
 
 def cast(
-    oof: dict[str, Table] | None,
-    test: dict[str, Table] | None,
-    mode: str | VoteRequest,
+    oof: Mapping[str, Table] | None,
+    test: Mapping[str, Table] | None,
+    mode: Mode | VoteRequest,
     objective: str | None = None,
     groups: Mapping[str, str] | None = None,
     digests: Mapping[str, str] | None = None,
@@ -53,8 +55,9 @@ def cast(
 ) -> Vote:
     """Vote over members' tables, which need not be aligned yet.
 
-    oof, test: member -> table. Either may be None or empty, but whatever is fitted needs `oof`. The
-    rows voted on are `test`'s, or `oof`'s where there is no test table.
+    oof, test: member -> table. Either may be None or empty, but whatever is fitted needs `oof`, in
+    which every table has fold and label (`OofTable`, or a `Table` with both). The rows voted on are
+    `test`'s, or `oof`'s where there is no test table.
     mode: a `VoteRequest`, or its mode beside its objective and other options by name.
     groups: image id -> group (a person, say) of every OOF row, for standard errors that know which
     rows err together; without it, the tables' own `group`.
@@ -65,25 +68,26 @@ def cast(
     request = VoteRequest.of(mode, objective, **options)
     # Products as small as these are slower on several threads, by far where cores are busy.
     with threadpool_limits(1, "blas"):
-        return _cast(oof, test, request, groups, digests)
+        return _cast(oof or {}, test or {}, request, groups, digests)
 
 
 def _cast(
-    oof: dict[str, Table] | None,
-    test: dict[str, Table] | None,
+    given_oof: Mapping[str, Table],
+    given_test: Mapping[str, Table],
     request: VoteRequest,
     groups: Mapping[str, str] | None,
     digests: Mapping[str, str] | None,
 ) -> Vote:
     started, mode = time.perf_counter(), request.mode
-    targets = _targets(oof or test or {})
-    if problems := request.problems(list(oof or test or {}), list(targets)):
+    either = given_oof or given_test
+    targets = _targets(either)
+    if problems := request.problems(list(either), list(targets)):
         raise BadInput(problems)
-    given = {"oof": oof or {}, "test": test or {}}
     if digests is None:
-        digests = {f"{k} {name}": table_digest(t) for k in given for name, t in given[k].items()}
-    oof, test = _aligned(given["oof"], given["test"], request)
-    source = test or oof
+        given = (("oof", given_oof), ("test", given_test))
+        digests = {f"{k} {name}": table_digest(t) for k, own in given for name, t in own.items()}
+    oof, test = _aligned(given_oof, given_test, request)
+    source: Mapping[str, Table] = test or oof
     names = list(source)
     scores: dict[str, Any] = {}
     notes = [] if len(names) > 1 else [_one_member(names[0])]
@@ -164,14 +168,14 @@ def cast_submissions(
 
 
 def _scored(
-    oof: dict[str, Table],
+    oof: Mapping[str, OofTable],
     request: VoteRequest,
     groups: Mapping[str, str] | None,
     per_target: metrics.Views,
 ) -> tuple[dict[str, Any], list[str]]:
     """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
     names, first = list(oof), next(iter(oof.values()))
-    data = stack(_stack(oof), first.label, per_target.get(request.metric))
+    data = stack_members(_stack(oof), first.label, per_target.get(request.metric))
     group_of = group_array(oof, groups)
     folds = folds_for_weights(first.fold, group_of)
     _check_folds(folds, group_of, first, request)
@@ -182,7 +186,7 @@ def _scored(
         return estimate(data.labels, mixed, group_of, per_target)
 
     def inside(mixed: np.ndarray) -> dict[str, float]:
-        return metrics.scores(data.labels, mixed, per_target)
+        return metrics.score_all(data.labels, mixed, per_target)
 
     if request.gated and data.n_members > 1:
         choice = gate.choose(data, folds, group_of)
@@ -222,7 +226,7 @@ def _scored(
 
 
 def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
-    """As `evaluation.target_indices`, of the first table; members must agree in their classes."""
+    """As `targets.target_indices`, of the first table; members must agree in their classes."""
     first = next(iter(tables.values()), None)
     return {} if first is None else target_indices(first.meta, first.n_classes)
 
@@ -246,12 +250,14 @@ def _check_folds(
         straddling = np.unique(groups)[names[count > 1]]
         raise BadInput(
             f"{len(straddling)} of {n_groups} groups stand in several of the {n_folds} folds: "
-            f"{examples(straddling)}. Whoever is in training must not be scored: split by group, "
+            f"{examples(straddling)}. A group in training must not be scored: split by group, "
             "into no more folds than there are groups."
         )
 
 
-def _notes(first: Table, oof: dict[str, Table], data: Stack, folds: np.ndarray) -> list[str]:
+def _notes(
+    first: OofTable, oof: Mapping[str, OofTable], data: Stack, folds: np.ndarray
+) -> list[str]:
     notes = []
     if folds is not first.fold:
         notes.append(
@@ -282,33 +288,39 @@ def _notes(first: Table, oof: dict[str, Table], data: Stack, folds: np.ndarray) 
 
 
 def _aligned(
-    oof: dict[str, Table], test: dict[str, Table], request: VoteRequest
-) -> tuple[dict[str, Table], dict[str, Table]]:
+    given_oof: Mapping[str, Table], given_test: Mapping[str, Table], request: VoteRequest
+) -> tuple[dict[str, OofTable], dict[str, Table]]:
     """Both sets of tables checked and aligned, with the same members in the same order."""
     problems = []
-    if not oof and not test:
+    if not given_oof and not given_test:
         problems.append("no tables to vote on: give <member>/oof.parquet or <member>/test.parquet.")
-    elif request.needs_oof and not oof:
+    elif request.needs_oof and not given_oof:
         what = "a weighted vote" if request.mode == "weighted" else "what is fitted here"
         problems.append(
             f"{what} needs OOF tables to fit to, and there are none. Add <member>/oof.parquet with "
             "fold and label, or vote with --mode soft alone."
         )
-    if oof and test:
-        for having, lacking, kind in ((oof, test, "test"), (test, oof, "OOF")):
+    if given_oof and given_test:
+        for having, lacking, kind in (
+            (given_oof, given_test, "test"),
+            (given_test, given_oof, "OOF"),
+        ):
             if without := [name for name in having if name not in lacking]:
                 problems.append(
                     f"no {kind} table of members: {', '.join(without)}. Add it, or leave them out."
                 )
-    aligned = []
-    for tables, kind in ((oof, "oof"), (test, "test")):
-        try:
-            aligned.append(align(tables, kind) if tables else {})
-        except BadInput as error:
-            problems += [f"{kind} tables: {problem}" for problem in error.problems]
+    oof: dict[str, OofTable] = {}
+    test: dict[str, Table] = {}
+    try:
+        oof = align(given_oof, "oof") if given_oof else {}
+    except BadInput as error:
+        problems += [f"oof tables: {problem}" for problem in error.problems]
+    try:
+        test = align(given_test) if given_test else {}
+    except BadInput as error:
+        problems += [f"test tables: {problem}" for problem in error.problems]
     if problems:
         raise BadInput(problems)
-    oof, test = aligned
     if oof and test:
         name = next(iter(oof))
         whose = f"member {name}'s test table"
@@ -318,7 +330,7 @@ def _aligned(
     return oof, test
 
 
-def _stack(tables: dict[str, Table]) -> np.ndarray:
+def _stack(tables: Mapping[str, Table]) -> np.ndarray:
     return np.stack([table.probabilities for table in tables.values()])
 
 

@@ -50,7 +50,7 @@ def _fit(request: VoteRequest, names: Sequence[str], stack: Stack) -> Rule:
         chosen = np.sort(order[: request.top])
     part = stack if len(chosen) == stack.n_members else stack.members(chosen)
     weights = np.zeros(stack.n_members)
-    weights[chosen] = _weights(request, part, [names[j] for j in chosen])
+    weights[chosen] = _weights(request, part, [names[j] for j in chosen.tolist()])
     return finish(request, Rule(weights, _pool(request)), stack)
 
 

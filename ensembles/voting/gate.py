@@ -32,7 +32,7 @@ from ensembles.weights.stack import Stack
 
 # Of those as good in the first, those as good in the second.
 OBJECTIVE, SECOND = "macro_f1", "log_loss"
-# All candidates are fitted folds x (folds + 1) / 2 times; two thirds of many rows say enough.
+# All candidates are fitted folds x (folds + 1) / 2 times; two thirds of many rows are enough.
 FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 1_000
 TEMPERATURE_ROWS = 4096
 # Fits side by side, each with its own rows of the tables: as many as are in so many bytes.
@@ -104,8 +104,8 @@ def choose(stack: Stack, folds: np.ndarray, groups: np.ndarray | None = None) ->
     folds: (N,) of the tables; merged into few where there are many, drawn by group where there are
     fewer than three. groups: (N,), for standard errors.
 
-    Each rule's temperature is fitted to what was said of rows that its weights were not fitted to:
-    of their own rows weights are surer than they should be. Raises BadInput for two groups.
+    Each rule's temperature is fitted to predictions of rows that its weights were not fitted to:
+    on their own rows weights are surer than they should be. Raises BadInput for two groups.
     """
     folds = gate_folds(folds, groups)
     names = np.unique(folds).tolist()
@@ -114,17 +114,20 @@ def choose(stack: Stack, folds: np.ndarray, groups: np.ndarray | None = None) ->
             f"{len(names)} groups of OOF rows: to choose among kinds of votes takes 3 or more. Name "
             "an --objective, or vote with --mode soft."
         )
-    left_out = [(fold,) for fold in names] + list(itertools.combinations(names, 2))
+    left_out: list[tuple[int, ...]] = [(fold,) for fold in names]
+    left_out += itertools.combinations(names, 2)
     fitted = _fit_without_each(stack, folds, left_out)
     alone = {fold: fitted[fold,] for fold in names}
 
     def scored(parts: dict[int, _Fitted]) -> _Scored:
         rows = np.flatnonzero(np.isin(folds, list(parts)))
-        said = {
-            name: _in_place(folds[rows], {f: part.said[f, name] for f, part in parts.items()})
+        predictions = {
+            name: _in_place(
+                folds[rows], {f: part.predictions[f, name] for f, part in parts.items()}
+            )
             for name in alone[names[0]].rules
         }
-        return _Scored(said, stack.labels[rows], None if groups is None else groups[rows])
+        return _Scored(predictions, stack.labels[rows], None if groups is None else groups[rows])
 
     rules = []
     for fold in names:
@@ -184,7 +187,7 @@ def _fit_without_each(
 
 
 class _Fitted:
-    """All candidates fitted without some folds, and what they say of those folds' rows."""
+    """All candidates fitted without some folds, and what they predict for those folds' rows."""
 
     def __init__(self, stack: Stack, folds: np.ndarray, left_out: tuple[int, ...]):
         inside = stack.take(~np.isin(folds, left_out))
@@ -195,39 +198,43 @@ class _Fitted:
         mixed = [_mix(inside, rule) for rule in plain.values()]
         offsets = bagged_offsets_each(mixed, inside.labels)
         self.rules: dict[str, Rule] = {}
-        self.said: dict[tuple[int, str], np.ndarray] = {}
+        self.predictions: dict[tuple[int, str], np.ndarray] = {}
         for (kind, rule), own in zip(plain.items(), offsets, strict=True):
             self.rules |= {kind: rule, kind + WITH_OFFSETS: replace(rule, offsets=own)}
             for fold, held_out in there.items():
-                said = _mix(held_out, rule)
-                self.said[fold, kind] = said
-                self.said[fold, kind + WITH_OFFSETS] = pools.adjust(said, own)
+                mixed_out = _mix(held_out, rule)
+                self.predictions[fold, kind] = mixed_out
+                self.predictions[fold, kind + WITH_OFFSETS] = pools.adjust(mixed_out, own)
 
 
 class _Scored:
     """Scores of all candidates on rows held out from their fits, and the choice among them.
 
-    said: name -> (n, K), simplest first.
+    predictions: name -> (n, K), simplest first.
     """
 
-    def __init__(self, said: dict[str, np.ndarray], labels: np.ndarray, groups: np.ndarray | None):
-        self._said, self._labels, self._groups = said, labels, groups
+    def __init__(
+        self, predictions: dict[str, np.ndarray], labels: np.ndarray, groups: np.ndarray | None
+    ):
+        self._predictions, self._labels, self._groups = predictions, labels, groups
         self._temperatures: dict[str, float] = {}
         self._moves: dict[tuple[str, str], tuple[float, np.ndarray]] = {}
 
     def temperature(self, name: str) -> float:
         if name not in self._temperatures:
             rows = np.random.default_rng(0).permutation(len(self._labels))[:TEMPERATURE_ROWS]
-            self._temperatures[name] = fit_temperature(self._said[name][rows], self._labels[rows])
+            self._temperatures[name] = fit_temperature(
+                self._predictions[name][rows], self._labels[rows]
+            )
         return self._temperatures[name]
 
     def score(self, name: str, metric: str) -> tuple[float, np.ndarray]:
         """A metric, of probabilities with the temperature, and each row's influence on it."""
         if (name, metric) not in self._moves:
-            said, labels, of = self._said[name], self._labels, metrics.named(metric)
+            mixed, labels, of = self._predictions[name], self._labels, metrics.named(metric)
             if of.takes == "probabilities":
-                said = pools.adjust(said, None, self.temperature(name))
-            self._moves[name, metric] = of.score(labels, said), of.influence(labels, said)
+                mixed = pools.adjust(mixed, None, self.temperature(name))
+            self._moves[name, metric] = of.score(labels, mixed), of.influence(labels, mixed)
         return self._moves[name, metric]
 
     def behind(self, name: str, best: str, metric: str) -> tuple[float, float]:
@@ -247,22 +254,23 @@ class _Scored:
         return [name for name, (gap, error) in gaps.items() if gap <= error]
 
     def chosen(self) -> str:
-        return self.as_good(self.as_good(list(self._said), OBJECTIVE), SECOND)[0]
+        return self.as_good(self.as_good(list(self._predictions), OBJECTIVE), SECOND)[0]
 
     def table(self) -> list[dict[str, Any]]:
         """A dict a candidate; how far behind in log-loss only where macro F1 is as good."""
-        names, chosen = list(self._said), self.chosen()
+        names, chosen = list(self._predictions), self.chosen()
         good = self.as_good(names, OBJECTIVE)
         best, surest = self.best(names, OBJECTIVE), self.best(good, SECOND)
         rows = []
         for name in names:
-            guess = self._said[name].argmax(axis=1)
+            guess = self._predictions[name].argmax(axis=1)
             gap, error = self.behind(name, best, OBJECTIVE)
-            row = {"name": name, OBJECTIVE: self.score(name, OBJECTIVE)[0]}
+            row: dict[str, Any] = {"name": name, OBJECTIVE: self.score(name, OBJECTIVE)[0]}
             row |= {"accuracy": scorers.accuracy(self._labels, guess)}
             row |= {SECOND: self.score(name, SECOND)[0]}
             row |= {"behind": gap, "standard_error": error, "as_good": name in good}
-            gap, error = self.behind(name, surest, SECOND) if name in good else (None, None)
-            row |= {"loss_behind": gap, "loss_standard_error": error, "chosen": name == chosen}
+            in_loss = self.behind(name, surest, SECOND) if name in good else (None, None)
+            row |= {"loss_behind": in_loss[0], "loss_standard_error": in_loss[1]}
+            row |= {"chosen": name == chosen}
             rows.append(row)
         return rows

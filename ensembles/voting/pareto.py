@@ -2,55 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ensembles.errors import BadInput
-from ensembles.files.table import Table, align
+from ensembles.files.align import align
+from ensembles.files.table import Table
+from ensembles.files.targets import target_indices
 from ensembles.judging.estimate import apply_held_out, folds_for_weights, group_array, nested_rules
-from ensembles.judging.evaluate import target_indices
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.scores.influence import standard_error
 from ensembles.voting.request import VoteRequest
 from ensembles.weights.simplex import log_loss_weights
-from ensembles.weights.stack import Stack, stack
+from ensembles.weights.stack import Stack, stack_members
 
 COST = "milliseconds_per_photo"
 
 
 def pareto(
-    oof: dict[str, Table], metric: str = "macro_f1", groups: Mapping[str, str] | None = None
+    oof: Mapping[str, Table], metric: str = "macro_f1", groups: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The front of score against cost over sub-ensembles.
 
-    The tables' metadata hold COST. Looked at are every member alone and the sub-ensembles on the
-    way from all members to one, where the next to go is the member that adds least log-loss for
-    each millisecond it saves. Weights are those of least log-loss, refitted inside the folds for
-    the score.
+    oof: member -> table, with COST in its metadata. Looked at are every member alone and the
+    sub-ensembles on the way from all members to one, where the next to go is the member that adds
+    least log-loss for each millisecond it saves. Weights are those of least
+    log-loss, refitted inside the folds for the score.
 
     Returns `metric`, `points` (dicts of `members`, `milliseconds`, the three scores,
     `standard_error`, `front`), cheapest first; `best` and `cheapest`: the best point, and the
     cheapest within one standard error of it (of their difference). Raises BadInput.
     """
     costs = _costs(oof)
-    oof = align(oof, "oof")
-    names, first = list(oof), next(iter(oof.values()))
+    aligned = align(oof, "oof")
+    names, first = list(aligned), next(iter(aligned.values()))
     request, targets = VoteRequest("weighted", metric), target_indices(first.meta, first.n_classes)
     if problems := request.problems(names, list(targets)):
         raise BadInput(problems)
     metric = request.metric
     of_metric, per_target = metrics.named(metric), request.per_target(targets)
     sign = of_metric.sign
-    said = np.stack([table.probabilities for table in oof.values()])
-    data = stack(said, first.label, per_target.get(metric))
-    of = group_array(oof, groups)
+    probabilities = np.stack([table.probabilities for table in aligned.values()])
+    data = stack_members(probabilities, first.label, per_target.get(metric))
+    of = group_array(aligned, groups)
     folds = folds_for_weights(first.fold, of)
     cost = np.array([costs[name] for name in names])
     alone = [np.array([j]) for j in range(len(names))]
-    points, moves = [], []
+    points: list[dict[str, Any]] = []
+    moves: list[np.ndarray] = []
     for chosen in alone + _on_the_way_down(data, cost):
         part = data.members(chosen)
         rules = nested_rules(part, folds, lambda rows: Rule(log_loss_weights(rows.true).weights))
@@ -60,7 +62,7 @@ def pareto(
             {
                 "members": [names[j] for j in chosen],
                 "milliseconds": float(cost[chosen].sum()),
-                **metrics.scores(data.labels, held_out, per_target),
+                **metrics.score_all(data.labels, held_out, per_target),
                 "standard_error": standard_error(moves[-1], of),
             }
         )
@@ -87,14 +89,15 @@ def pareto(
     }
 
 
-def _costs(oof: dict[str, Table]) -> dict[str, float]:
-    costs = {name: table.meta.get(COST) for name, table in oof.items()}
-    without = [
-        name
-        for name, cost in costs.items()
-        if not isinstance(cost, int | float) or not 0 < cost < np.inf
-    ]
-    if not oof or without:
+def _costs(tables: Mapping[str, Table]) -> dict[str, float]:
+    given = {name: table.meta.get(COST) for name, table in tables.items()}
+    costs = {
+        name: float(cost)
+        for name, cost in given.items()
+        if isinstance(cost, int | float) and 0 < cost < np.inf
+    }
+    without = [name for name in given if name not in costs]
+    if not tables or without:
         raise BadInput(
             f"no cost is known of: {', '.join(without) or 'any member'}. Write what was measured, "
             f"above 0, as `{COST}` into the metadata `ensemble` of their OOF tables; tables of "
@@ -103,7 +106,7 @@ def _costs(oof: dict[str, Table]) -> dict[str, float]:
     return costs
 
 
-def _on_the_way_down(data: Stack, cost: Sequence[float]) -> list[np.ndarray]:
+def _on_the_way_down(data: Stack, cost: np.ndarray) -> list[np.ndarray]:
     """Index arrays of the members in use, from all that get weight to two."""
     found, chosen = [], np.arange(data.n_members)
     while len(chosen) > 1:
@@ -120,6 +123,6 @@ def _on_the_way_down(data: Stack, cost: Sequence[float]) -> list[np.ndarray]:
             np.log(np.maximum(mixture - w * own, 1e-300) / (1 - w)).mean()
             for w, own in zip(weights, true, strict=True)
         ]
-        worth = (loss - np.array(left)) / np.asarray(cost)[chosen]
+        worth = (loss - np.array(left)) / cost[chosen]
         chosen = np.delete(chosen, worth.argmin())
     return found

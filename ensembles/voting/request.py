@@ -59,7 +59,7 @@ class VoteRequest:
 
     @classmethod
     def of(
-        cls, mode: str | VoteRequest, objective: str | None = None, **options: Any
+        cls, mode: Mode | VoteRequest, objective: str | None = None, **options: Any
     ) -> VoteRequest:
         """From a mode and options, or a request as it is. Raises BadInput for both at once."""
         if not isinstance(mode, VoteRequest):
@@ -112,7 +112,7 @@ class VoteRequest:
         """The metric where it is not reported anyway, with the values that classes mean of its
         target, or None where all classes count (`metrics.Views`).
 
-        targets: as `evaluation.target_indices`.
+        targets: as `targets.target_indices`.
         """
         target = self.metric.partition(":")[2]
         known = self.metric in metrics.REPORTED
@@ -146,9 +146,7 @@ class VoteRequest:
         if not found:
             found += self._misfits()
         n_members = np.inf if members is None else len(members)
-        if self.top is not None and not (
-            isinstance(self.top, Integral) and 1 <= self.top <= n_members
-        ):
+        if self.top is not None and not (_is_whole(self.top) and 1 <= self.top <= n_members):
             most = "" if members is None else f" to {n_members}, the members there are"
             found.append((("top",), f"{self.top}, but must be 1{most or ' or more'}."))
         if self.ridge is not None and not 0 <= self.ridge < np.inf:
@@ -220,6 +218,10 @@ class VoteRequest:
             text = "a weighted vote fits its own. Give them to a soft or hard one (mode)."
             found.append((("weights",), text))
         return found
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral)
 
 
 def _weight_mistakes(weights: Mapping[str, float], members: Sequence[str] | None) -> list[Mistake]:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ensembles.files import places
-from ensembles.files import table as tables
+from ensembles.files.parquet import write_table
 from ensembles.files.places import Place
 from ensembles.files.submission import write_submission
-from ensembles.files.table import Table
+from ensembles.files.table import PROBABILITIES, RECORD, SUBMISSION, Table
 from ensembles.rules.pools import Rule
 from ensembles.voting.record import VoteRecord
-
-SUBMISSION, PROBABILITIES, RECORD = "submission.csv", "probabilities.parquet", "vote.json"
 
 
 @dataclass(kw_only=True)
@@ -35,7 +33,7 @@ class Vote(VoteRecord):
 
     @property
     def probabilities(self) -> np.ndarray:
-        """(N, K) float32. For hard votes the shares of the votes, `vote.vote_shares`."""
+        """(N, K) float32. For hard votes the shares of the votes, `votes.vote_shares`."""
         return self.table.probabilities
 
     @property
@@ -61,7 +59,7 @@ class Vote(VoteRecord):
             write_submission(paths[SUBMISSION], self.ids, self.answers)
         else:
             places.remove(paths.pop(SUBMISSION))
-        tables.write(paths[PROBABILITIES], self.table)
+        write_table(paths[PROBABILITIES], self.table)
         self.files = {n: places.file_digest(path) for n, path in paths.items() if n != RECORD}
         places.write_bytes(paths[RECORD], self.to_json())
         return paths

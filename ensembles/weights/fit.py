@@ -1,4 +1,4 @@
-"""Weights of the members, fitted to out-of-fold predictions for the score that is asked for."""
+"""Weights of the members, fitted to out-of-fold predictions for a given metric."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ensembles.weights.compass import compass_weights
 from ensembles.weights.greedy import greedy_weights
 from ensembles.weights.line_search import line_search_weights
 from ensembles.weights.simplex import log_loss_weights
-from ensembles.weights.stack import Stack, stack
+from ensembles.weights.stack import Stack, stack_members
 
 
 @dataclass
@@ -38,7 +38,7 @@ def fit_weights(probabilities: np.ndarray, labels: np.ndarray, objective: str) -
             f"objective: {objective!r}, but must be one of {', '.join(metrics.METRICS)}."
             f"{nearest(objective, metrics.METRICS)}"
         )
-    return fit_stack(stack(probabilities, labels), objective)
+    return fit_stack(stack_members(probabilities, labels), objective)
 
 
 def fit_stack(stack: Stack, objective: str, ridge: float = 0.0) -> Fit:
@@ -61,7 +61,7 @@ def solo_scores(stack: Stack, objective: str) -> np.ndarray:
     if metric.takes == "decisions":
         truth, guesses = stack.meaning(stack.labels), stack.meaning(stack.favourites)
         counts = (scorers.confusion(truth, guess, stack.n_values) for guess in guesses)
-        return metric.sign * np.array([metric.of_counts(own) for own in counts])
+        return metric.sign * np.array([metric.score_counts(own) for own in counts])
     own = (metric.score(stack.labels, p, stack.values) for p in stack.probabilities)
     return metric.sign * np.array(list(own))
 

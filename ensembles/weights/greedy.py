@@ -40,7 +40,7 @@ def greedy_weights(
         if s:
             mean *= (s - 1) / s
             mean += stack.probabilities[order[-1]] / s
-            # Only who favours another class takes off a lead, at most 1: few rows need a second look.
+            # Only a member that favours another class takes off a lead, at most 1: few rows are unsure.
             lead -= stack.favourites[order[-1]] != top
             unsure = np.flatnonzero(lead <= 1 + 1e-9)
             top[unsure], ahead = _leads(mean[unsure])
@@ -52,7 +52,7 @@ def greedy_weights(
         if len(best) > 1 and order:
             best = best[np.isin(best, order)] if np.isin(best, order).any() else best
         if len(best) > 1:
-            losses = [_loss_with(stack, mean, s, member) for member in best]
+            losses = [_loss_with(stack, mean, s, member) for member in best.tolist()]
             best = best[np.isclose(losses, np.min(losses), atol=0, rtol=1e-12)]
         chosen = int(rng.choice(best))
         order.append(chosen)
@@ -133,7 +133,7 @@ def _leads(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _score(stack: Stack, predictions: np.ndarray, objective: str) -> float:
     truth, guess = stack.meaning(stack.labels), stack.meaning(predictions)
     counts = scorers.confusion(truth, guess, stack.n_values)
-    return metrics.named(objective).of_counts(counts)
+    return metrics.named(objective).score_counts(counts)
 
 
 def _loss_with(stack: Stack, mean: np.ndarray, s: int, member: int) -> float:

@@ -41,7 +41,7 @@ class Breakpoints:
 
 
 @dataclass
-class Search:
+class LineSearch:
     """What stays the same during a search: the rows whose prediction can change, and the rest.
 
     all: every row. varying: the R rows on which some members disagree. fixed: (V, V) confusion
@@ -53,13 +53,23 @@ class Search:
     varying: Stack
     fixed: np.ndarray
 
+    @classmethod
+    def of(cls, stack: Stack, objective: str) -> LineSearch:
+        """Set the rows aside on which all members agree: no weights change their prediction."""
+        metric = metrics.named(objective)
+        varying = (stack.favourites != stack.favourites[0]).any(axis=0)
+        if varying.mean() > WORTH_COPYING:
+            return cls(metric, stack, stack, np.zeros((stack.n_values, stack.n_values), np.intp))
+        same = stack.take(~varying)
+        return cls(metric, stack, stack.take(varying), _counts(same, same.favourites[0]))
+
     def counts(self, predictions: np.ndarray) -> np.ndarray:
         """(V, V) confusion counts of all rows, the varying ones predicted so."""
         return self.fixed + _counts(self.varying, predictions)
 
     def score(self, predictions: np.ndarray) -> float:
         """The metric of all rows, the varying ones predicted so."""
-        return self.metric.of_counts(self.counts(predictions))
+        return self.metric.score_counts(self.counts(predictions))
 
 
 @dataclass
@@ -86,25 +96,13 @@ def line_search_weights(stack: Stack, objective: str, starts: Iterable[np.ndarra
     objective: a metric that takes decisions. Deterministic: equal scores go to the lower log-loss,
     then to the middle of the widest interval, then to the earlier start.
     """
-    search = prepare(stack, objective)
+    search = LineSearch.of(stack, objective)
     reached = [_ascend(search, start) for start in starts]
     best = min(reached, key=lambda state: (-round(state.score, 12), round(state.loss, 12)))
     return best.weights / best.weights.sum()
 
 
-def prepare(stack: Stack, objective: str) -> Search:
-    """Set the rows aside on which all members agree: no weights change their prediction."""
-    varying = (stack.favourites != stack.favourites[0]).any(axis=0)
-    if varying.mean() > WORTH_COPYING:
-        nothing = np.zeros((stack.n_values, stack.n_values), np.intp)
-        return Search(metrics.named(objective), stack, stack, nothing)
-    same = stack.take(~varying)
-    return Search(
-        metrics.named(objective), stack, stack.take(varying), _counts(same, same.favourites[0])
-    )
-
-
-def state_at(search: Search, weights: np.ndarray) -> State:
+def state_at(search: LineSearch, weights: np.ndarray) -> State:
     mixture = np.zeros(search.varying.probabilities.shape[1:])
     for weight, member in zip(weights, search.varying.probabilities, strict=True):
         if weight:
@@ -115,7 +113,7 @@ def state_at(search: Search, weights: np.ndarray) -> State:
     return State(weights, mixture, predictions, lead, true, search.score(predictions), loss)
 
 
-def best_on_line(search: Search, state: State, member: int) -> tuple[float, float]:
+def best_on_line(search: LineSearch, state: State, member: int) -> tuple[float, float]:
     """The highest score over all weights of one member, the others' in proportion; the weight.
 
     Of equal scores the one with the lower log-loss, each interval taken at its middle; of equal
@@ -153,11 +151,11 @@ def best_on_line(search: Search, state: State, member: int) -> tuple[float, floa
 
 
 def _least_loss(
-    search: Search, state: State, member: int, low: np.ndarray, high: np.ndarray
+    search: LineSearch, state: State, member: int, low: np.ndarray, high: np.ndarray
 ) -> float:
     """Of the intervals' middles (sorted), the weight of `member` with the lowest log-loss.
 
-    The loss is convex along the line, so its slope says on which side of a middle the best lies.
+    The loss is convex along the line, so its slope tells on which side of a middle the best lies.
     """
     middles = (low + high) / 2
     weight, end = state.weights[member], search.all.true[member]
@@ -192,7 +190,7 @@ def breakpoints(
     row = np.flatnonzero(first != last)
     left, right = first[row], last[row]
     low, high = np.zeros(len(row)), np.ones(len(row))
-    found = []
+    found: list[tuple[np.ndarray, ...]] = []
     while len(row):
         at_start, at_end = start, end
         if found or len(row) < len(start):
@@ -220,7 +218,7 @@ def breakpoints(
     return Breakpoints(t[order], row[order], left[order], right[order])
 
 
-def scores_along(search: Search, predictions: np.ndarray, points: Breakpoints) -> np.ndarray:
+def scores_along(search: LineSearch, predictions: np.ndarray, points: Breakpoints) -> np.ndarray:
     """(E + 1,) score before the first breakpoint and after each, from the predictions at t = 0."""
     counts, varying = search.counts(predictions), search.varying
     truth = varying.meaning(varying.labels)[points.row]
@@ -228,7 +226,7 @@ def scores_along(search: Search, predictions: np.ndarray, points: Breakpoints) -
     if search.metric.sums:
         return _by_sums(search.metric.sums, counts, truth, left, right)
     changes = _accuracy_changes if search.metric.name == "accuracy" else _f1_changes
-    begin = search.metric.of_counts(counts)
+    begin = search.metric.score_counts(counts)
     return begin + np.concatenate([[0.0], np.cumsum(changes(counts, truth, left, right))])
 
 
@@ -275,7 +273,7 @@ def _f1_changes(
     return change.reshape(-1, 2).sum(axis=1)
 
 
-def _ascend(search: Search, start: np.ndarray) -> State:
+def _ascend(search: LineSearch, start: np.ndarray) -> State:
     """Where no single member's weight can be bettered."""
     state = state_at(search, start / start.sum())
     n_rows, n_members = len(search.all.labels), search.all.n_members
@@ -284,9 +282,9 @@ def _ascend(search: Search, start: np.ndarray) -> State:
         for member in range(n_members):
             if state.weights[member] > 1 - 1e-9:
                 continue
-            hoped, weight = best_on_line(search, state, member)
-            if hoped >= state.score - SAME:
-                state = _moved(search, state, member, weight, hoped)
+            promised, weight = best_on_line(search, state, member)
+            if promised >= state.score - SAME:
+                state = _moved(search, state, member, weight, promised)
         # A whole pass that gains less than one row, or half a standard error, gains noise.
         spread = max(before * (1 - before), 0.0)  # of a correlation below 0 there is none to take
         if state.score < before + max(1 / n_rows, math.sqrt(spread / n_rows) / 2):
@@ -296,7 +294,7 @@ def _ascend(search: Search, start: np.ndarray) -> State:
     return state
 
 
-def _moved(search: Search, state: State, member: int, weight: float, hoped: float) -> State:
+def _moved(search: LineSearch, state: State, member: int, weight: float, promised: float) -> State:
     """The state with the member at that weight if it is better in truth, else as it was.
 
     A new state takes the mixture of the old one over.
@@ -305,7 +303,7 @@ def _moved(search: Search, state: State, member: int, weight: float, hoped: floa
     added = weight - others * state.weights[member]
     true = np.maximum(others * state.true + added * search.all.true[member], TINY)
     loss = float(-np.log(true).mean())
-    if not _better(hoped, loss, state.score, state.loss):
+    if not _better(promised, loss, state.score, state.loss):
         return state
     mixture, own = state.mixture, search.varying.probabilities[member]
     # One member takes at most `added` off a lead, and nothing where it favours the same class.

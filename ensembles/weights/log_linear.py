@@ -46,7 +46,8 @@ def log_linear_weights(
         gradient = (flat @ chances.ravel()).astype(np.float64) / n_rows - true + pull * away
         return loss, gradient, chances
 
-    (loss, gradient, chances), hessian, promised = at(weights), None, np.inf
+    (loss, gradient, chances), promised = at(weights), np.inf
+    hessian = np.empty((0, 0))
     for _ in range(50):
         if promised > NEAR:
             hessian = _hessian(stack.logs[:, ::step], chances[::step])

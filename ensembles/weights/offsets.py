@@ -93,9 +93,9 @@ def _draw(pools: Sequence[np.ndarray], labels: np.ndarray, bags: int) -> _Bags:
     width = int(np.max(moving))
     rows = [np.take_along_axis(drawn, own[:, :width], axis=1) for own in order]
     tiny = np.finfo(np.float32).tiny
-    said = [mixed[own] for mixed, own in zip(pools, rows, strict=True)]
+    moving_rows = [mixed[own] for mixed, own in zip(pools, rows, strict=True)]
     return _Bags(
-        np.log(np.maximum(np.concatenate(said), tiny)).astype(np.float64),
+        np.log(np.maximum(np.concatenate(moving_rows), tiny)).astype(np.float64),
         labels[np.concatenate(rows)],
         np.arange(width) < np.concatenate(moving)[:, None],
         np.concatenate(hits),

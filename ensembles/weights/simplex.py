@@ -9,11 +9,9 @@ and Anitescu 2020, "mixsqp"), so that only w >= 0 is left to hold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-
-from ensembles.scores.scorers import EPSILON
 
 GAP = 1e-8
 ENTER_AT_ONCE = 32
@@ -42,7 +40,7 @@ class LogLossFit:
 
 
 @dataclass
-class Part:
+class WeightedRows:
     """Some of the rows, standing for all of them.
 
     true: (M, n). counts: (n,) for how many rows each stands. hessian: (k, k) of the members used
@@ -51,16 +49,9 @@ class Part:
 
     true: np.ndarray
     counts: np.ndarray
-    used: np.ndarray | None = None
-    hessian: np.ndarray | None = None
+    used: np.ndarray = field(default_factory=lambda: np.empty(0, np.intp))
+    hessian: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     far: float = np.inf
-
-
-def true_class_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(M, N) float64 of the true class, from (M, N, K); no less than 1e-15, as in `log_loss`."""
-    at = np.arange(len(labels)) * probabilities.shape[2] + labels
-    true = np.stack([np.take(member, at) for member in probabilities]).astype(np.float64)
-    return np.maximum(true, EPSILON, out=true)
 
 
 def log_loss_weights(true: np.ndarray, gap: float = GAP, ridge: float = 0.0) -> LogLossFit:
@@ -72,7 +63,7 @@ def log_loss_weights(true: np.ndarray, gap: float = GAP, ridge: float = 0.0) -> 
     part of the rows: one that holds every row that the vote finds hard, and whose gradient is set
     right by that of all rows, which one pass after each step measures.
     ridge: pull towards equal weights, as strong as that many more photographs, of which each
-    member alone knows an equal share (a Dirichlet prior: the problem keeps its form and its
+    member alone has an equal share (a Dirichlet prior: the problem keeps its form and its
     certificate, which is then that of the penalised loss).
     """
     n_members, n_rows = true.shape
@@ -82,7 +73,7 @@ def log_loss_weights(true: np.ndarray, gap: float = GAP, ridge: float = 0.0) -> 
         true = np.concatenate([true, np.eye(n_members)], axis=1)
         counts = np.append(counts, np.full(n_members, ridge / n_members))
     if len(counts) <= FEW_ROWS:
-        return _newton(Part(true, counts), start, gap)
+        return _newton(WeightedRows(true, counts), start, gap)
     return _newton_on_a_part(true, counts, start, gap)
 
 
@@ -92,13 +83,13 @@ def certified_gap(weights: np.ndarray, true: np.ndarray) -> float:
 
 
 def _start(true: np.ndarray) -> np.ndarray:
-    """The weights for every n-th row, as exact as so few tell; of very few rows equal weights."""
+    """The weights for every n-th row, as exact as so few rows allow; of very few rows equal weights."""
     n_members, n_rows = true.shape
     step = min(n_rows // max(FIRST_ROWS, 8 * n_members), 64)
     if step < 2:
         return np.full(n_members, 1 / n_members)
     some = _every(true, step)
-    part = Part(some, np.ones(some.shape[1]))
+    part = WeightedRows(some, np.ones(some.shape[1]))
     return _newton(part, _start(some), some.shape[1] ** -0.5).weights
 
 
@@ -127,14 +118,14 @@ def _newton_on_a_part(
         pull, mixture = _gradient(true, counts, weights)
         found = max(float(pull.max()) - 1, 0.0)
         if found > best.gap / 2:
-            return _newton(Part(true, counts), best.weights, gap)
+            return _newton(WeightedRows(true, counts), best.weights, gap)
         best = LogLossFit(weights, found)
     return best
 
 
 def _telling_part(
     true: np.ndarray, counts: np.ndarray, mixture: np.ndarray
-) -> tuple[np.ndarray, Part]:
+) -> tuple[np.ndarray, WeightedRows]:
     """(n,) indices of rows, and these rows: all that the vote finds hard, which bend the loss most,
     those of a ridge, and some of the others, which stand for the rest of those.
     """
@@ -143,7 +134,7 @@ def _telling_part(
     runs = taken[: len(taken) // (RUN * ONE_IN) * RUN * ONE_IN].reshape(-1, ONE_IN, RUN)
     runs[:, ONE_IN // 2] = True
     rows = np.flatnonzero(taken)
-    part = Part(np.empty((len(true), len(rows))), counts[rows])
+    part = WeightedRows(np.empty((len(true), len(rows))), counts[rows])
     for member, kept in zip(true, part.true, strict=True):
         np.take(member, rows, out=kept, mode="clip")
     easy = ~hard[rows]
@@ -164,7 +155,7 @@ def _gradient(
 
 
 def _newton(
-    part: Part, weights: np.ndarray, gap: float, over_all: np.ndarray | None = None
+    part: WeightedRows, weights: np.ndarray, gap: float, over_all: np.ndarray | None = None
 ) -> LogLossFit:
     """Weights (M,) of least log-loss over the rows of a part, from a feasible start.
 
@@ -174,7 +165,7 @@ def _newton(
     shares = part.counts / part.counts.sum()
     before, point, length, allowed = weights, weights, 1.0, np.inf
     for _ in range(MOST_STEPS):
-        # the loss of a row that nobody with weight knows is infinite, and the step a bit too long
+        # a row that every member with weight rules out has infinite loss: the step is too long
         with np.errstate(divide="ignore", invalid="ignore"):
             pull, mixture = _gradient(part.true, part.counts, weights)
             loss = -(shares @ np.log(mixture)) - shift @ weights
@@ -207,7 +198,7 @@ def _newton(
 
 
 def _newton_point(
-    part: Part, weights: np.ndarray, pull: np.ndarray, mixture: np.ndarray
+    part: WeightedRows, weights: np.ndarray, pull: np.ndarray, mixture: np.ndarray
 ) -> np.ndarray:
     """(M,) where a Newton step leads of the members in use and those that would help most."""
     excess = pull - weights @ pull
@@ -222,7 +213,7 @@ def _newton_point(
     return point / point.sum()
 
 
-def _hessian(part: Part, mixture: np.ndarray, used: np.ndarray) -> np.ndarray:
+def _hessian(part: WeightedRows, mixture: np.ndarray, used: np.ndarray) -> np.ndarray:
     """(k, k) mean over rows of the outer products of A / (w A), of the k members in use."""
     total, space = np.zeros((len(used), len(used))), np.empty((len(used), BLOCK))
     scale = np.sqrt(part.counts) / mixture

@@ -9,7 +9,7 @@ import numpy as np
 
 from ensembles.rules import pools
 from ensembles.scores.by_part import by_value
-from ensembles.weights.simplex import true_class_probabilities
+from ensembles.scores.scorers import EPSILON
 
 
 @dataclass
@@ -74,7 +74,9 @@ class Stack:
         return part
 
 
-def stack(probabilities: np.ndarray, labels: np.ndarray, values: np.ndarray | None = None) -> Stack:
+def stack_members(
+    probabilities: np.ndarray, labels: np.ndarray, values: np.ndarray | None = None
+) -> Stack:
     """From (M, N, K) probabilities and (N,) labels; values: see `Stack`."""
     # rows chosen as p[:, rows] lie member beside member: every pass over one of them would be slow
     probabilities = np.ascontiguousarray(probabilities)
@@ -85,3 +87,10 @@ def stack(probabilities: np.ndarray, labels: np.ndarray, values: np.ndarray | No
         sums = np.stack([by_value(member, values) for member in probabilities])
         true = true_class_probabilities(sums, values[labels])
     return Stack(probabilities, labels, true, values)
+
+
+def true_class_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(M, N) float64 of the true class, from (M, N, K); no less than 1e-15, as in `log_loss`."""
+    at = np.arange(len(labels)) * probabilities.shape[2] + labels
+    true = np.stack([np.take(member, at) for member in probabilities]).astype(np.float64)
+    return np.maximum(true, EPSILON, out=true)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 import ensembles
 from ensembles.errors import nearest
-from ensembles.files.submission import same_submissions
+from ensembles.files.compare import same_submissions
 from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
 from orchestrator.errors import WrongRequest

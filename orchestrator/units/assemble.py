@@ -5,17 +5,22 @@ Where the recipe wants a common epoch, it is chosen here, since here all curves 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ensembles.files import table as tables
+from ensembles.files.parquet import read_oof_table, read_table, write_table
+from ensembles.files.table import OofTable, Table
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
 from orchestrator.units.predictions import table_path, weights_path
 from orchestrator.units.record import read_record
 from orchestrator.units.selection import common_epoch, mean_curve
 from orchestrator.units.unit import Photographs, Unit, is_done, of_member
+
+T = TypeVar("T", bound=Table)
 
 
 def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
@@ -43,7 +48,7 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     if (photographs.train["fold"] >= 0).any():
         _write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store), cost)
     if photographs.test is not None:
-        parts = [tables.read(store.uri(f"{unit.path}/test.parquet")) for unit in units]
+        parts = [read_table(store.uri(f"{unit.path}/test.parquet")) for unit in units]
         _write(store.uri(f"{folder}/test.parquet"), _mean(parts), cost)
     store.write(f"{folder}/made_from.txt", stamp)
     return True
@@ -80,10 +85,10 @@ def _publish(unit: Unit, epoch: int, store: Store) -> None:
             store.write(published, store.read(kept))
 
 
-def _write(place: str, table: tables.Table, cost: float | None) -> None:
+def _write(place: str, table: Table, cost: float | None) -> None:
     if cost:
         table.meta = {**table.meta, "milliseconds_per_photo": cost}
-    tables.write(place, table)
+    write_table(place, table)
 
 
 def _milliseconds_per_photo(
@@ -101,16 +106,16 @@ def _milliseconds_per_photo(
     return round(total, 4)
 
 
-def _oof(units: list[Unit], photographs: Photographs, store: Store) -> tables.Table:
+def _oof(units: list[Unit], photographs: Photographs, store: Store) -> OofTable:
     by_fold = []
     for fold in sorted({unit.fold for unit in units}):
         seeds = [unit for unit in units if unit.fold == fold]
-        by_fold.append(_mean([tables.read(store.uri(f"{u.path}/oof.parquet")) for u in seeds]))
+        by_fold.append(_mean([read_oof_table(store.uri(f"{u.path}/oof.parquet")) for u in seeds]))
     ids = np.concatenate([part.ids for part in by_fold])
     position = {image_id: i for i, image_id in enumerate(photographs.train["image_id"])}
     rows = np.array([position[image_id] for image_id in ids])
     order = np.argsort(rows, kind="stable")
-    return tables.Table(
+    return OofTable(
         ids=ids[order],
         probabilities=np.concatenate([p.probabilities for p in by_fold])[order],
         fold=np.concatenate([p.fold for p in by_fold])[order],
@@ -120,11 +125,11 @@ def _oof(units: list[Unit], photographs: Photographs, store: Store) -> tables.Ta
     )
 
 
-def _mean(parts: list[tables.Table]) -> tables.Table:
+def _mean(parts: Sequence[T]) -> T:
     """The mean of tables over the same rows in the same order, summed in float64."""
     total = np.zeros(parts[0].probabilities.shape)
     for part in parts:
         total += part.probabilities
     first = parts[0]
     mean = (total / len(parts)).astype(np.float32)
-    return tables.Table(first.ids, mean, first.fold, first.label, first.meta)
+    return replace(first, probabilities=mean, group=None)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ensembles.files import table as tables
+from ensembles.files.parquet import read_table, write_table
+from ensembles.files.table import Table
 from members.data.codec import Codec
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Join, Spec
@@ -34,11 +35,11 @@ def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store
         paths = {name: f"tables/{name}/{kind}.parquet" for name in join.of}
         if frame is None or not all(map(store.exists, paths.values())):
             continue
-        parts = {name: tables.read(store.uri(path)) for name, path in paths.items()}
+        parts = {name: read_table(store.uri(path)) for name, path in paths.items()}
         first = parts[join.of[0]]
         rows = frame.set_index("image_id").loc[first.ids]
         labels = labels_of(rows, photographs.codec)
-        table = tables.Table(
+        table = Table(
             ids=first.ids,
             probabilities=joint(
                 {name: part.probabilities for name, part in parts.items()},
@@ -49,7 +50,7 @@ def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store
             label=labels if (labels >= 0).all() else None,
             meta=table_meta(photographs, join.name, photographs.codec),
         )
-        tables.write(store.uri(f"{folder}/{kind}.parquet"), table)
+        write_table(store.uri(f"{folder}/{kind}.parquet"), table)
     store.write(made_from, stamp)
     return True
 

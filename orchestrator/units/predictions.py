@@ -46,49 +46,51 @@ def write_table(
     path: str,
 ) -> None:
     """The table of the `probabilities` (N, K) of `part`, at `path` in the run folder."""
-    from ensembles.files import table as tables
+    from ensembles.files.parquet import write_table as write_parquet
+    from ensembles.files.table import Table
 
     codec = codec_of(unit.member, photographs.codec)
     labels = labels_of(part.frame, codec)
-    table = tables.Table(
+    table = Table(
         ids=part.frame["image_id"].to_numpy(str),
         probabilities=probabilities,
         fold=None if part.fold is None else np.full(len(labels), part.fold, np.int16),
         label=labels if (labels >= 0).all() else None,
         meta=table_meta(photographs, unit.member.name, codec),
     )
-    tables.write(store.uri(path), table)
+    write_parquet(store.uri(path), table)
 
 
 def scores_by_target(unit: Unit, store: Store, epoch: int | None) -> dict[str, Any]:
     """Target -> macro_f1 and accuracy of its marginals, over the rows that were held out."""
-    from ensembles.files import table as tables
-    from ensembles.judging import evaluate
+    from ensembles.files.parquet import read_oof_table
+    from ensembles.files.targets import target_indices
     from ensembles.scores import by_part
 
-    oof = tables.read(store.uri(table_path(unit, "oof", epoch)))
-    targets = evaluate.target_indices(oof.meta, len(oof.classes))
+    oof = read_oof_table(store.uri(table_path(unit, "oof", epoch)))
+    targets = target_indices(oof.meta, len(oof.classes))
     return by_part.by_marginals(oof.label, oof.probabilities, targets)
 
 
 def write_submissions(unit: Unit, store: Store, epoch: int) -> None:
     """The pair of one epoch, from its test table: `<n>-hard.csv` and `<n>-soft.csv`."""
-    from ensembles.files import soft_submission, submission
-    from ensembles.files import table as tables
+    from ensembles.files.parquet import read_table
+    from ensembles.files.soft_submission import write_soft_submission
+    from ensembles.files.submission import write_submission
 
-    table = tables.read(store.uri(table_path(unit, "test", epoch)))
+    table = read_table(store.uri(table_path(unit, "test", epoch)))
     predictions = np.array(table.answers)[table.probabilities.argmax(axis=1)]
     base = f"{unit.path}/epochs/{epoch}"
-    submission.write_submission(store.uri(f"{base}-hard.csv"), table.ids, predictions)
-    soft_submission.write(store.uri(f"{base}-soft.csv"), table)
+    write_submission(store.uri(f"{base}-hard.csv"), table.ids, predictions)
+    write_soft_submission(store.uri(f"{base}-soft.csv"), table)
 
 
 def write_picture(unit: Unit, store: Store, part: PhotoPart, epoch: int | None) -> None:
     """`predictions.png`: some held-out photographs, with their classes, true and predicted."""
-    from ensembles.files import table as tables
+    from ensembles.files.parquet import read_oof_table
     from orchestrator.units.pictures import prediction_grid
 
-    table = tables.read(store.uri(table_path(unit, "oof", epoch)))
+    table = read_oof_table(store.uri(table_path(unit, "oof", epoch)))
     rows = np.unique(np.linspace(0, len(table.ids) - 1, _SHOWN).astype(int))
     table = table.take(rows)
     picture = prediction_grid(

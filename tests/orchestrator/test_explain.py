@@ -119,7 +119,8 @@ def test_any_number_of_submissions_is_laid_side_by_side(tmp_path):
 
 
 def test_an_equal_submission_of_the_same_run_is_noticed(tmp_path):
-    from ensembles.files.submission import same_submissions, write_submission
+    from ensembles.files.compare import same_submissions
+    from ensembles.files.submission import write_submission
 
     ids = np.array(["a", "b"], object)
     write_submission(tmp_path / "votes/soft/submission.csv", ids, ["1", "0"])

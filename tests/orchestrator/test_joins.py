@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ensembles.files import table as tables
+from ensembles import Table, read_table, write_table
 from members.data.codec import PROFILES
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.run import Run
@@ -83,9 +83,9 @@ def run(tmp_path):
         k = len(codec.classes)
         for kind, part in (("oof", frame), ("test", test)):
             known = unit.labels_of(part, codec)
-            tables.write(
+            write_table(
                 store.uri(f"tables/{member.name}/{kind}.parquet"),
-                tables.Table(
+                Table(
                     ids=part["image_id"].to_numpy(str),
                     probabilities=random_probabilities(len(part), k, seed),
                     fold=part["fold"].to_numpy() if kind == "oof" else None,
@@ -98,7 +98,7 @@ def run(tmp_path):
 
 
 def table(run, name, kind):
-    return tables.read(run.store.uri(f"tables/{name}/{kind}.parquet"))
+    return read_table(run.store.uri(f"tables/{name}/{kind}.parquet"))
 
 
 def test_a_join_has_an_oof_and_a_test_table_with_the_joint_labels(run):

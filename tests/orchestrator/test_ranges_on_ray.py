@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from ensembles import Table, cast_large, write_table
-from ensembles.files import table as tables
+from ensembles.files import parquet
 from orchestrator.cluster.connect import mapped
 
 
 @pytest.mark.ray
 def test_a_vote_over_a_cluster_is_the_same_bit_for_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "ROW_GROUP", 500)
+    monkeypatch.setattr(parquet, "ROW_GROUP", 500)
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 2000)
     for name in ("one", "two"):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ensembles.files import table as tables
+from ensembles import Table, write_table
 from members.samples.people import draw_people
 from orchestrator.commands import train_members
 from orchestrator.runs import folders as run_folders
@@ -166,14 +166,14 @@ def make_run(folder: Path, seed: int = 0) -> Path:
     rng = np.random.default_rng(seed)
     for member in ("one", "two"):
         for kind, n in (("oof", 40), ("test", 20)):
-            table = tables.Table(
+            table = Table(
                 ids=np.array([f"{kind}{i}" for i in range(n)], object),
                 probabilities=rng.dirichlet(np.ones(18), n).astype(np.float32),
                 fold=(np.arange(n) % 2).astype(np.int16) if kind == "oof" else None,
                 label=(np.arange(n) % 18).astype(np.int16) if kind == "oof" else None,
                 meta={"member": member},
             )
-            tables.write(store.uri(f"tables/{member}/{kind}.parquet"), table)
+            write_table(store.uri(f"tables/{member}/{kind}.parquet"), table)
         store.write(f"tables/{member}/made_from.txt", "no units")
     return folder
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ensembles import BadInput, cast, cast_large, read_members, read_table, write_table
-from ensembles.files import table as tables
+from ensembles.files import parquet as tables
 from ensembles.large.cast import too_large
 from ensembles.large.derived import stratified_rows
 
@@ -143,7 +143,7 @@ def test_wherever_the_ranges_ran_the_vote_is_the_same_bit_for_bit(folder, tmp_pa
 
 def test_folds_at_the_step_of_the_first_solve_do_no_harm(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "ensembles.large.cast.START_ROWS", 100
+        "ensembles.large.fit.START_ROWS", 100
     )  # every third row; three folds in turn
     record = cast_large(folder, tmp_path / "out", objective="log_loss", cache=tmp_path / "cache")
     assert record.gap <= 1e-8

@@ -75,11 +75,3 @@ def test_importing_brings_no_heavy_library_along():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_every_public_name_is_there():
-    import ensembles
-
-    assert all(callable(getattr(ensembles, name)) for name in ensembles.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = ensembles.nothing

@@ -7,7 +7,7 @@ from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.scores.metrics import METRICS
 from ensembles.weights.fit import best_member, fit_stack, fit_weights
-from ensembles.weights.stack import stack
+from ensembles.weights.stack import stack_members
 
 
 def nested(data, folds, fit):
@@ -18,7 +18,9 @@ def test_each_fold_is_mixed_with_weights_fitted_without_it(draw):
     probabilities, labels = draw(3, 120, 4)
     folds = np.arange(120) % 4
     found = nested(
-        stack(probabilities, labels), folds, lambda part: Rule(fit_stack(part, "log_loss").weights)
+        stack_members(probabilities, labels),
+        folds,
+        lambda part: Rule(fit_stack(part, "log_loss").weights),
     )
     for fold in range(4):
         train = folds != fold
@@ -33,7 +35,9 @@ def test_labels_of_a_fold_cannot_move_its_own_predictions(draw):
     changed = np.where(folds == 1, (labels + 1) % 4, labels)
     first, second = (
         nested(
-            stack(probabilities, y), folds, lambda part: Rule(fit_stack(part, "macro_f1").weights)
+            stack_members(probabilities, y),
+            folds,
+            lambda part: Rule(fit_stack(part, "macro_f1").weights),
         )
         for y in (labels, changed)
     )
@@ -52,9 +56,9 @@ def test_the_estimate_is_near_the_score_on_fresh_rows_where_the_fitted_score_is_
         def fit(part):
             return Rule(fit_stack(part, "accuracy").weights)
 
-        data = stack(probabilities, labels)
+        data = stack_members(probabilities, labels)
         mixed = fit(data).apply(probabilities)
-        fitted.append(metrics.scores(labels, mixed)["accuracy"])
+        fitted.append(metrics.score_all(labels, mixed)["accuracy"])
         held_out = nested(data, folds, fit)
         refitted.append(estimate.estimate(labels, held_out)["accuracy"])
     assert np.mean(fitted) > 0.4
@@ -81,4 +85,4 @@ def test_the_best_single_member_is_the_best_by_the_objective(draw, objective):
     of = METRICS[objective]
     scores = [of.score(labels, member) for member in probabilities]
     best = scores.index(max(scores) if of.greater_is_better else min(scores))
-    assert best_member(stack(probabilities, labels), objective) == best
+    assert best_member(stack_members(probabilities, labels), objective) == best

@@ -17,7 +17,7 @@ from ensembles import (
     read_table,
     write_table,
 )
-from ensembles.files import table as table_files
+from ensembles.files import parquet
 from ensembles.files.digests import file_digests
 from ensembles.files.table import Table
 from ensembles.voting.record import VoteRecord
@@ -50,7 +50,7 @@ TARGETS = {"targets": [["cover", ["off", "on"]], ["age", ["young", "old"]]]}
 @pytest.fixture
 def folder(tmp_path, make_tables, monkeypatch):
     """Three members, one twice, in several row groups; four classes that mean two targets."""
-    monkeypatch.setattr(table_files, "ROW_GROUP", 64)
+    monkeypatch.setattr(parquet, "ROW_GROUP", 64)
     for kind, n_rows in (("oof", 300), ("test", 100)):
         made = make_tables(kind=kind, n_rows=n_rows, meta=TARGETS)
         for name, table in {**made, "twin": made["b"]}.items():

@@ -3,7 +3,8 @@ import pytest
 from scipy.optimize import minimize, nnls
 
 from ensembles.weights import simplex
-from ensembles.weights.simplex import FEW_ROWS, log_loss_weights, true_class_probabilities
+from ensembles.weights.simplex import FEW_ROWS, log_loss_weights
+from ensembles.weights.stack import true_class_probabilities
 
 
 def loss(weights, true):
@@ -83,7 +84,7 @@ def test_a_part_that_leads_nowhere_is_given_up(many_rows, monkeypatch):
     monkeypatch.setattr(simplex, "_newton", counting)
     check(many_rows)
     assert max(rows) < many_rows.shape[1]
-    alike = simplex.Part(np.ones((len(many_rows), 5000)), np.ones(5000))
+    alike = simplex.WeightedRows(np.ones((len(many_rows), 5000)), np.ones(5000))
     telling_part = simplex._telling_part
     monkeypatch.setattr(simplex, "_telling_part", lambda *all: (telling_part(*all)[0], alike))
     check(many_rows)

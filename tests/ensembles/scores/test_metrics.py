@@ -20,7 +20,7 @@ def predicted(request, draw):
 
 def test_scores_equal_scikit_learns(predicted):
     labels, probabilities = predicted
-    found = metrics.scores(labels, probabilities)
+    found = metrics.score_all(labels, probabilities)
     guess = probabilities.argmax(axis=1)
     exact = probabilities.astype(float)
     exact /= exact.sum(axis=1, keepdims=True)
@@ -93,7 +93,7 @@ def test_a_marginal_s_winner_may_lie_outside_the_most_probable_joint_class():
 def test_the_scores_of_a_target_are_scikit_learns(predicted):
     labels, probabilities = predicted
     names = [f"{name}:age" for name in metrics.REPORTED]
-    found = metrics.scores(labels, probabilities, dict.fromkeys(names, VALUES))
+    found = metrics.score_all(labels, probabilities, dict.fromkeys(names, VALUES))
     truth, guess = VALUES[labels], VALUES[probabilities.argmax(axis=1)]
     sums = np.stack([probabilities[:, v == VALUES].sum(axis=1, dtype=float) for v in range(3)], 1)
     expected = {

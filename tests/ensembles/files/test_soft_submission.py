@@ -15,11 +15,11 @@ def table(seed: int) -> Table:
 
 
 def test_written_bit_for_bit_with_a_column_a_class_and_read_back(tmp_path):
-    soft_submission.write(tmp_path / "s.csv", table(0))
+    soft_submission.write_soft_submission(tmp_path / "s.csv", table(0))
     frame = pd.read_csv(tmp_path / "s.csv")
     assert list(frame.columns) == ["ImageID", "0", "1", "2"]
     assert list(frame["ImageID"]) == list(IDS)
-    found = soft_submission.read(tmp_path / "s.csv")
+    found = soft_submission.read_soft_submission(tmp_path / "s.csv")
     assert (found.probabilities == table(0).probabilities).all()
     assert found.ids.tolist() == IDS.tolist()
     assert found.answers == ["0", "1", "2"]
@@ -36,15 +36,15 @@ def test_written_bit_for_bit_with_a_column_a_class_and_read_back(tmp_path):
     ids=["plain", "BOM, CRLF", "index column", "rounded, ids last"],
 )
 def test_files_of_other_people_are_read(file, content):
-    found = soft_submission.read(file("s.csv", content))
+    found = soft_submission.read_soft_submission(file("s.csv", content))
     assert (found.ids.tolist(), found.classes) == (["a", "b"], ["cat", "dog"])
     assert found.probabilities == pytest.approx(np.array([[0.25, 0.75], [1, 0]]), abs=1e-6)
 
 
 def test_a_soft_vote_over_files_is_the_mean_aligned_by_id(tmp_path):
     first, second = table(1), table(2)
-    soft_submission.write(tmp_path / "one.csv", first)
-    soft_submission.write(tmp_path / "two.csv", second.take(np.array([2, 0, 1])))
+    soft_submission.write_soft_submission(tmp_path / "one.csv", first)
+    soft_submission.write_soft_submission(tmp_path / "two.csv", second.take(np.array([2, 0, 1])))
     found = read_soft_submissions([tmp_path / "one.csv", tmp_path / "two.csv"])
     assert list(found) == ["one", "two"]
     vote = cast(None, found, "soft")
@@ -71,7 +71,7 @@ def test_a_soft_vote_over_files_is_the_mean_aligned_by_id(tmp_path):
 )
 def test_what_cannot_be_read_is_refused(file, content, text):
     with pytest.raises(BadInput) as error:
-        soft_submission.read(file("s.csv", content))
+        soft_submission.read_soft_submission(file("s.csv", content))
     assert text in "\n".join(error.value.problems)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from ensembles.rules import votes as vote
 from ensembles.weights.fit import best_member, fit_stack
-from ensembles.weights.stack import stack
+from ensembles.weights.stack import stack_members
 
 
 def one_hot(choices, n_classes):
@@ -89,7 +89,7 @@ def test_rows_of_a_mixture_sum_to_1_where_the_members_rows_nearly_do(draw):
 def test_fitted_on_one_half_the_vote_beats_the_plurality_on_the_other(cifar):
     """Thirty published networks: every one of 20 random halves, and no worse than the best alone."""
     choices, labels = cifar
-    data = stack(one_hot(choices, 10), labels)
+    data = stack_members(one_hot(choices, 10), labels)
     against_best = []
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(len(labels))

@@ -7,13 +7,13 @@ from ensembles.rules import votes
 from ensembles.scores.metrics import METRICS
 from ensembles.weights.fit import fit_weights
 from ensembles.weights.line_search import (
+    LineSearch,
     best_on_line,
     breakpoints,
     line_search_weights,
-    prepare,
     state_at,
 )
-from ensembles.weights.stack import stack
+from ensembles.weights.stack import stack_members
 
 OF_LABELS = [name for name, metric in METRICS.items() if metric.takes == "decisions"]
 
@@ -67,7 +67,7 @@ def test_the_best_on_a_line_is_the_best_between_all_crossings(objective, of_a_ta
             guess = ((1 - t) * start + t * end).argmax(axis=1)
             return score(objective, values[labels], values[guess], values.max() + 1)
 
-        search = prepare(stack(np.stack([start, end]), labels, values), objective)
+        search = LineSearch.of(stack_members(np.stack([start, end]), labels, values), objective)
         if not len(search.varying.labels):
             continue
         edges = pairwise_crossings(start, end)
@@ -100,7 +100,7 @@ def test_of_equal_intervals_the_one_with_less_log_loss_is_taken_at_its_middle():
     """
     start = np.array([[0.6, 0.4], [0.7, 0.3]])
     end = np.array([[0.2, 0.8], [0.1, 0.9]])
-    search = prepare(stack(np.stack([start, end]), np.array([0, 1])), "accuracy")
+    search = LineSearch.of(stack_members(np.stack([start, end]), np.array([0, 1])), "accuracy")
     best, t = best_on_line(search, state_at(search, np.array([1.0, 0.0])), 1)
     assert best == 0.5
     assert t == pytest.approx(2 / 3)
@@ -126,7 +126,7 @@ def test_no_start_is_left_worse_than_it_was(draw, objective):
         np.eye(6)[5],
         fit_weights(probabilities, labels, "log_loss").weights,
     ]
-    weights = line_search_weights(stack(probabilities, labels), objective, starts)
+    weights = line_search_weights(stack_members(probabilities, labels), objective, starts)
     assert weights.min() >= 0
     assert weights.sum() == pytest.approx(1)
     found, *before = (

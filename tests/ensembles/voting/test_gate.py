@@ -4,12 +4,12 @@ import pytest
 from ensembles import BadInput, cast
 from ensembles.scores import scorers
 from ensembles.voting import gate
-from ensembles.weights.stack import stack
+from ensembles.weights.stack import stack_members
 
 
 @pytest.fixture
 def data(draw):
-    return stack(*draw(5, 300, 4))
+    return stack_members(*draw(5, 300, 4))
 
 
 def test_every_kind_is_scored_with_and_without_offsets_and_one_is_chosen(data):
@@ -45,7 +45,8 @@ def test_labels_of_a_fold_move_neither_its_rules_nor_the_choice_among_them(data)
     folds = np.arange(300) % 4
     labels = np.where(folds == 2, (data.labels + 1) % 4, data.labels)
     first, second = (
-        gate.choose(stack(data.probabilities, y), folds).held_out for y in (data.labels, labels)
+        gate.choose(stack_members(data.probabilities, y), folds).held_out
+        for y in (data.labels, labels)
     )
     np.testing.assert_array_equal(first[folds == 2], second[folds == 2])
 
@@ -56,14 +57,14 @@ def test_of_one_member_that_knows_and_three_that_guess_the_one_decides():
     probabilities = rng.dirichlet(np.ones(4), (4, 400)).astype(np.float32)
     seen = np.where(rng.random(400) < 0.2, rng.integers(0, 4, 400), labels)
     probabilities[2] = 0.2 * probabilities[2] + 0.8 * np.eye(4)[seen]
-    choice = gate.choose(stack(probabilities, labels), np.arange(400) % 5)
+    choice = gate.choose(stack_members(probabilities, labels), np.arange(400) % 5)
     decided = choice.rule.apply(probabilities).argmax(axis=1)
     assert np.mean(decided == probabilities[2].argmax(axis=1)) > 0.99
     assert choice.rule.weights[2] > 0.7 * choice.rule.weights.sum()
 
 
 def test_many_rows_are_fitted_side_by_side_with_the_same_choice(draw, monkeypatch):
-    many, found, at_once = stack(*draw(4, 1200, 3)), [], []
+    many, found, at_once = stack_members(*draw(4, 1200, 3)), [], []
     executor = gate.ThreadPoolExecutor
 
     def counted(n):

@@ -125,7 +125,7 @@ def test_of_a_target_it_is_the_score_of_its_values(name):
     sums = np.stack([p[:, v == VALUES].sum(axis=1, dtype=float) for v in range(3)], 1)
     truth, guess = VALUES[labels], VALUES[p.argmax(1)]
     expected = PEERS[name](truth, guess, sums, range(3))
-    found = metrics.scores(labels, p, {f"{name}:age": VALUES})[f"{name}:age"]
+    found = metrics.score_all(labels, p, {f"{name}:age": VALUES})[f"{name}:age"]
     # float32 sums of a target's classes are rounded, and may tie
     assert found == pytest.approx(expected, abs=1e-12 if name in DECIDED else 1e-4)
 

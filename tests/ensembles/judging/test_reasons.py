@@ -5,7 +5,7 @@ from ensembles import BadInput, cast, explain, pareto
 from ensembles.judging.reasons import member_reasons
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
-from ensembles.weights.stack import stack
+from ensembles.weights.stack import stack_members
 
 
 @pytest.mark.parametrize("pool", ["linear", "log_linear", "hard"])
@@ -14,16 +14,16 @@ def test_what_is_lost_without_a_member_is_the_vote_taken_again(draw, pool):
     weights = np.array([0.4, 0.1, 0.0, 0.5])
     rule = Rule(weights, pool, temperature=1.3)
     found = member_reasons(
-        stack(probabilities, labels), "abcd", weights, [(np.arange(300), rule)], "macro_f1"
+        stack_members(probabilities, labels), "abcd", weights, [(np.arange(300), rule)], "macro_f1"
     )
-    whole = metrics.scores(labels, rule.apply(probabilities))["macro_f1"]
+    whole = metrics.score_all(labels, rule.apply(probabilities))["macro_f1"]
     for j, entry in enumerate(found):
         left = np.where(np.arange(4) == j, 0, weights)
         mixed = Rule(left, pool, temperature=1.3).apply(probabilities)
-        lost = whole - metrics.scores(labels, mixed)["macro_f1"]
+        lost = whole - metrics.score_all(labels, mixed)["macro_f1"]
         assert entry["loss_without"] == pytest.approx(lost, abs=1e-9)
         assert entry["member"] == "abcd"[j]
-        assert entry["solo"] == metrics.scores(labels, probabilities[j])["macro_f1"]
+        assert entry["solo"] == metrics.score_all(labels, probabilities[j])["macro_f1"]
     assert found[2]["loss_without"] == 0
     assert found[2]["text"].startswith("weight 0")
 

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ensembles import BadInput
-from ensembles.files import table as tables
-from ensembles.files.table import Table, align, read, read_members, write
+from ensembles.files.align import align
+from ensembles.files.parquet import read_members, read_table, write_table
+from ensembles.files.table import OofTable, Table, table_problems
 
 
 def equal(a, b):
@@ -29,13 +30,13 @@ def test_what_is_written_is_read_back(tmp_path, make_tables, kind, scheme):
     place = f"{scheme}{tmp_path}/new/{kind}.parquet"
     if scheme:
         (tmp_path / "new").mkdir()
-    write(place, table)
-    assert equal(read(place), table)
+    write_table(place, table)
+    assert equal(read_table(place), table)
     assert [p.name for p in (tmp_path / "new").iterdir()] == [f"{kind}.parquet"]
 
 
 def test_the_file_has_the_contracts_columns_and_encoding(tmp_path, make_tables):
-    write(tmp_path / "t.parquet", make_tables()["a"])
+    write_table(tmp_path / "t.parquet", make_tables()["a"])
     file = pq.ParquetFile(tmp_path / "t.parquet")
     types = {field.name: str(field.type) for field in file.schema_arrow}
     assert types == {"image_id": "string", "fold": "int16", "label": "int16"} | {
@@ -53,7 +54,7 @@ def test_a_table_made_by_pandas_without_metadata_is_welcome(tmp_path):
     pd.DataFrame(
         {"p1": [0.25, 1.0], "p0": [0.75, 0.0], "image_id": [7, 8], "label": [0, 1], "note": "x"}
     ).to_parquet(tmp_path / "t.parquet")
-    table = read(tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
     assert table.ids.tolist() == ["7", "8"]
     assert table.probabilities.tolist() == [[0.75, 0.25], [0.0, 1.0]]
     assert table.probabilities.dtype == np.float32
@@ -64,7 +65,7 @@ def test_a_table_made_by_pandas_without_metadata_is_welcome(tmp_path):
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, make_tables, monkeypatch):
     path = tmp_path / "t.parquet"
-    write(path, make_tables()["a"])
+    write_table(path, make_tables()["a"])
     before = path.read_bytes()
 
     def fail(self, target):
@@ -72,7 +73,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, make_tabl
 
     monkeypatch.setattr("pathlib.Path.replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write(path, make_tables()["b"])
+        write_table(path, make_tables()["b"])
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -107,7 +108,7 @@ def test_values_that_no_vote_could_use_are_refused_on_writing_and_on_voting(
     found = make_tables()
     found["b"] = broken(found["b"], column, row, value)
     with pytest.raises(BadInput, match=text):
-        write(tmp_path / "t.parquet", found["b"])
+        write_table(tmp_path / "t.parquet", found["b"])
     assert not list(tmp_path.iterdir())
     with pytest.raises(BadInput, match="member b") as refused:
         align(found)
@@ -117,7 +118,7 @@ def test_values_that_no_vote_could_use_are_refused_on_writing_and_on_voting(
 @pytest.mark.parametrize("given", [["w", "x", "y"], ["w", "x", "y", "y"]])
 def test_class_names_must_fit_the_columns(tmp_path, make_tables, given):
     with pytest.raises(BadInput, match="`classes`"):
-        write(tmp_path / "t.parquet", make_tables(meta={"classes": given})["a"])
+        write_table(tmp_path / "t.parquet", make_tables(meta={"classes": given})["a"])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_class_names_must_fit_the_columns(tmp_path, make_tables, given):
 def test_files_of_others_are_refused_with_every_problem(tmp_path, columns, texts):
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     with pytest.raises(BadInput) as refused:
-        read(tmp_path / "t.parquet")
+        read_table(tmp_path / "t.parquet")
     assert len(refused.value.problems) == len(texts)
     for problem, text in zip(refused.value.problems, texts, strict=True):
         assert re.search(text, problem)
@@ -144,15 +145,15 @@ def test_files_of_others_are_refused_with_every_problem(tmp_path, columns, texts
 def test_a_file_that_is_none_or_no_parquet_is_refused(tmp_path):
     (tmp_path / "t.parquet").write_text("image_id,p0,p1")
     with pytest.raises(BadInput, match="Parquet"):
-        read(tmp_path / "t.parquet")
+        read_table(tmp_path / "t.parquet")
     with pytest.raises(BadInput, match="no such file"):
-        read(tmp_path / "u.parquet")
+        read_table(tmp_path / "u.parquet")
 
 
 def test_members_are_read_in_order_and_only_those_named(tmp_path, make_tables):
     for kind in ("oof", "test"):
         for name, table in make_tables(("b", "a", "c"), kind=kind).items():
-            write(tmp_path / name / f"{kind}.parquet", table)
+            write_table(tmp_path / name / f"{kind}.parquet", table)
     (tmp_path / "notes").mkdir()
     assert list(read_members(tmp_path, "oof")) == ["a", "b", "c"]
     assert list(read_members(tmp_path, "test", ["c", "a"])) == ["c", "a"]
@@ -160,15 +161,15 @@ def test_members_are_read_in_order_and_only_those_named(tmp_path, make_tables):
 
 
 def test_a_folder_without_test_tables_has_none(tmp_path, make_tables):
-    write(tmp_path / "a" / "oof.parquet", make_tables()["a"])
+    write_table(tmp_path / "a" / "oof.parquet", make_tables()["a"])
     assert read_members(tmp_path, "test") == {}
 
 
 def test_reading_members_reports_the_problems_of_all(tmp_path, make_tables):
     for name, table in make_tables().items():
-        write(tmp_path / name / "test.parquet", table)
+        write_table(tmp_path / name / "test.parquet", table)
     (tmp_path / "a" / "test.parquet").write_text("x")
-    write(tmp_path / "d" / "oof.parquet", table)
+    write_table(tmp_path / "d" / "oof.parquet", table)
     with pytest.raises(BadInput, match=r"member a.*\n.*member d: no test.parquet"):
         read_members(tmp_path, "test")
 
@@ -224,10 +225,20 @@ def test_rows_may_miss_1_by_what_float32_loses(make_tables):
     found = make_tables()
     found["a"].probabilities *= np.float32(1 + 9e-5)
     found["a"].probabilities.clip(0, 1, out=found["a"].probabilities)
-    assert tables.check(found["a"], "a") == []
+    assert table_problems(found["a"], "a") == []
 
 
 def test_the_answers_default_to_the_class_numbers():
     p = np.array([[0.5, 0.5]], np.float32)
     assert Table(np.array(["x"], object), p).answers == ["0", "1"]
     assert Table(np.array(["x"], object), p, meta={"answers": ["no", "yes"]}).answers[1] == "yes"
+
+
+def test_oof_tables_name_the_columns_that_they_lack(make_tables):
+    table = make_tables()["a"]
+    assert isinstance(OofTable.of(table, "a"), OofTable)
+    with pytest.raises(BadInput, match=r"a: its OOF table has no `label` column"):
+        OofTable.of(replace(table, label=None), "a")
+    with pytest.raises(BadInput) as caught:
+        align({"a": replace(table, fold=None), "b": replace(table, fold=None, label=None)}, "oof")
+    assert len(caught.value.problems) == 3

@@ -10,7 +10,7 @@ from ensembles.scores import scorers
 from ensembles.weights import offsets
 from ensembles.weights.log_linear import log_linear_weights
 from ensembles.weights.simplex import log_loss_weights
-from ensembles.weights.stack import stack
+from ensembles.weights.stack import stack_members
 
 
 def pooled_loss(weights, logs, labels, ridge):
@@ -32,7 +32,7 @@ def test_log_linear_weights_are_a_general_optimisers(draw, negative):
     probabilities, labels = draw(5, 400, 4)
     probabilities[4] = softmax(-0.6 * np.log(probabilities[0]) + np.log(probabilities[4]), axis=1)
     logs = np.log(probabilities.astype(float))
-    weights = log_linear_weights(stack(probabilities, labels), 2.0, negative)
+    weights = log_linear_weights(stack_members(probabilities, labels), 2.0, negative)
     best = minimize(
         pooled_loss,
         np.full(5, 0.2),
@@ -44,21 +44,23 @@ def test_log_linear_weights_are_a_general_optimisers(draw, negative):
     assert pooled_loss(weights, logs, labels, 2.0) <= best.fun + 1e-7
     np.testing.assert_allclose(weights, best.x, atol=2e-3)
     assert negative or weights.min() >= 0
-    again = log_linear_weights(stack(probabilities, labels), 2.0, negative, start=np.full(5, 0.6))
+    again = log_linear_weights(
+        stack_members(probabilities, labels), 2.0, negative, start=np.full(5, 0.6)
+    )
     np.testing.assert_allclose(again, best.x, atol=2e-3)
 
 
 def test_a_member_that_says_the_opposite_gets_a_negative_weight(draw):
     probabilities, labels = draw(3, 500, 4)
     probabilities[2] = softmax(-np.log(probabilities[2]), axis=1)
-    data = stack(probabilities, labels)
+    data = stack_members(probabilities, labels)
     assert log_linear_weights(data, negative=True)[2] < -0.1
     assert log_linear_weights(data)[2] == pytest.approx(0, abs=1e-3)
 
 
 def test_a_strong_ridge_gives_equal_weights_and_a_weak_one_the_optimum(draw):
     probabilities, labels = draw(6, 500, 4)
-    data = stack(probabilities, labels)
+    data = stack_members(probabilities, labels)
     np.testing.assert_allclose(log_loss_weights(data.true, ridge=1e9).weights, 1 / 6, atol=1e-4)
     np.testing.assert_allclose(log_linear_weights(data, ridge=1e9), 1 / 6, atol=1e-4)
     free, weak = (log_loss_weights(data.true, ridge=r).weights for r in (0, 1e-6))
@@ -68,7 +70,7 @@ def test_a_strong_ridge_gives_equal_weights_and_a_weak_one_the_optimum(draw):
 def test_ridged_weights_are_the_penalised_optimum(draw):
     """f(w) = -(sum of log (w A) + ridge * mean of log w) / (N + ridge), by softmax coordinates."""
     probabilities, labels = draw(4, 200, 3)
-    true = stack(probabilities, labels).true
+    true = stack_members(probabilities, labels).true
     fit = log_loss_weights(true, ridge=30.0)
 
     def penalised(logits):

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from ensembles.weights.greedy import greedy_weights
-from ensembles.weights.stack import stack
+from ensembles.weights.stack import stack_members
 
 
 def autogluon(members, labels, metric, size):
@@ -62,7 +62,7 @@ def macro_f1(labels, predictions):
 )
 def test_the_weights_are_autogluons_to_the_digit(draw, objective, metric, seed):
     probabilities, labels = draw(7, 250, 5, seed=seed)
-    weights, score = greedy_weights(stack(probabilities, labels), objective, 15)
+    weights, score = greedy_weights(stack_members(probabilities, labels), objective, 15)
     expected, expected_score = autogluon(list(probabilities), labels, metric, 15)
     np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-15)
     assert score == expected_score
@@ -75,7 +75,7 @@ def test_a_class_that_does_not_occur_counts_as_0(draw):
     def over_all(truth, guess):
         return f1_score(truth, guess, average="macro", labels=range(5), zero_division=0)
 
-    weights, score = greedy_weights(stack(probabilities, labels), "macro_f1", 15)
+    weights, score = greedy_weights(stack_members(probabilities, labels), "macro_f1", 15)
     expected, expected_score = autogluon(list(probabilities), labels, over_all, 15)
     np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-15)
     assert score == expected_score
@@ -84,7 +84,7 @@ def test_a_class_that_does_not_occur_counts_as_0(draw):
 def test_votes_as_one_hot_tables_full_of_ties(draw):
     probabilities, labels = draw(6, 200, 4)
     votes = np.eye(4, dtype=np.float32)[probabilities.argmax(axis=2)]
-    weights, score = greedy_weights(stack(votes, labels), "accuracy", 12)
+    weights, score = greedy_weights(stack_members(votes, labels), "accuracy", 12)
     expected, expected_score = autogluon(list(votes), labels, accuracy_score, 12)
     np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-15)
     assert score == expected_score
@@ -92,14 +92,14 @@ def test_votes_as_one_hot_tables_full_of_ties(draw):
 
 def test_one_member_is_all_there_is(draw):
     probabilities, labels = draw(1, 50, 3)
-    assert greedy_weights(stack(probabilities, labels))[0].tolist() == [1.0]
+    assert greedy_weights(stack_members(probabilities, labels))[0].tolist() == [1.0]
 
 
 def test_of_one_target_it_is_the_choice_among_all_means(draw):
     """Every addition scores best among all members, by the target's values of the classes."""
     probabilities, labels = draw(5, 300, 6)
     values = np.array([0, 1, 2, 0, 1, 2])
-    weights, score = greedy_weights(stack(probabilities, labels, values), "macro_f1", 6)
+    weights, score = greedy_weights(stack_members(probabilities, labels, values), "macro_f1", 6)
     total, best = np.zeros(probabilities.shape[1:]), []
     chosen = []
     for _ in range(6):

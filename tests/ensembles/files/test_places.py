@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ensembles.files import places, table
+from ensembles.files import places
+from ensembles.files.parquet import read_table, write_table
 
 
 @pytest.fixture(params=["a local disk", "a bucket"])
@@ -34,8 +35,8 @@ def test_bytes_go_in_and_out_and_are_removed(folder):
 def test_a_table_comes_back_as_it_was_written(folder, make_tables):
     written = make_tables(names=("one",))["one"]
     place = places.join(folder, "tables", "one", "oof.parquet")
-    table.write(place, written)
-    read = table.read(place)
+    write_table(place, written)
+    read = read_table(place)
     assert list(read.ids) == list(written.ids)
     for name in ("probabilities", "fold", "label"):
         assert (getattr(read, name) == getattr(written, name)).all()
@@ -60,7 +61,7 @@ def test_a_file_address_is_written_as_a_path_is(tmp_path):
 
 def test_a_pipe_and_a_device_get_the_bytes_and_a_link_stays_one(tmp_path):
     code = (
-        "from ensembles import places\nprint('before', flush=True)\n"
+        "from ensembles.files import places\nprint('before', flush=True)\n"
         "places.write_json('/dev/stdout', {'x': 1})\n"
     )
     piped = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout

@@ -96,7 +96,7 @@ def test_without_test_tables_the_oof_rows_are_written_and_no_submission(tmp_path
     table = read_table(tmp_path / "probabilities.parquet")
     np.testing.assert_array_equal(table.ids, oof["a"].ids)
     np.testing.assert_array_equal(table.fold, oof["a"].fold)
-    assert metrics.scores(table.label, table.probabilities) == pytest.approx(vote.oof, abs=1e-6)
+    assert metrics.score_all(table.label, table.probabilities) == pytest.approx(vote.oof, abs=1e-6)
     assert json.loads((tmp_path / "vote.json").read_text())["rows"] == "oof"
 
 
@@ -215,7 +215,7 @@ def test_a_vote_json_appears_only_after_the_files_it_speaks_of(tmp_path, both, m
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("ensembles.files.table.write", fail)
+    monkeypatch.setattr("ensembles.voting.result.write_table", fail)
     with pytest.raises(OSError, match="disk full"):
         cast(*both, "hard").write(tmp_path)
     assert not (tmp_path / "vote.json").exists()
@@ -259,7 +259,7 @@ def test_weights_for_one_target_are_best_in_it_and_evaluate_agrees(
     values = np.array([0, 0, 1, 1] if "cover" in objective else [0, 1, 0, 1])
     sign = -1 if "loss" in objective else 1
     for other in others:
-        score = metrics.scores(oof["a"].label, other, {objective: values})[objective]
+        score = metrics.score_all(oof["a"].label, other, {objective: values})[objective]
         assert sign * vote.oof[objective] >= sign * score - 1e-6
     for figures in (record["estimate"], record["best_single"], record["uniform"]):
         assert figures["standard_error"][objective] > 0
