@@ -84,7 +84,8 @@ def mapped(address: str | None) -> Iterator[Callable[[Callable, Sequence], Itera
             return function(part)
 
         def run(function: Callable, parts: Sequence) -> Iterator:
-            shared, left, waiting = ray.put(function), iter(parts), deque()
+            shared, left = ray.put(function), iter(parts)
+            waiting: deque[ray.ObjectRef] = deque()
             for part in itertools.islice(left, max(2, 2 * int(cluster.cpus))):
                 waiting.append(call.remote(shared, part))
             while waiting:

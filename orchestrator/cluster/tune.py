@@ -49,7 +49,9 @@ class _Trials(Searcher):
         super().__init__()
         self._schedule = schedule
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(  # type: ignore[override]  # Ray's annotation lacks its own `FINISHED`, a text
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
         job = self._schedule.start(trial_id)
         if job is not None:
             return job.to_config()
@@ -120,7 +122,8 @@ def run_trial(config: dict[str, Any]) -> None:
             storage_path=Store(job.run).uri("ray"),
             callbacks=[parts.report_to_tune()],
             failure_config=ray.train.FailureConfig(
-                max_failures=restarts, controller_failure_limit=_WORKER_RESTARTS
+                max_failures=restarts,
+                controller_failure_limit=_WORKER_RESTARTS,  # type: ignore[call-arg]  # of Train v2
             ),
         ),
     )

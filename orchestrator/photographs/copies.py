@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from members.data.listing import some
+from orchestrator.photographs.table import column
 from orchestrator.spec.spec import Data, Spec
-from orchestrator.units.unit import column
 
 
 def seen(spec: Spec) -> list[str]:

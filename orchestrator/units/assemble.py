@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ensembles.files import table as tables
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
 from orchestrator.units.predictions import table_path, weights_path
 from orchestrator.units.record import read_record
 from orchestrator.units.selection import common_epoch, mean_curve
-from orchestrator.units.unit import Photographs, Unit, is_done, of_member
+from orchestrator.units.unit import Unit, is_done, of_member
 
 
 def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
@@ -57,7 +58,7 @@ def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str,
     recipe = member.recipe
     records = [read_record(unit.path, store) for unit in units]
     histories = [record.history for record in records]
-    chosen = {"select": recipe.select, "metric": recipe.metric}
+    chosen: dict[str, Any] = {"select": recipe.select, "metric": recipe.metric}
     if recipe.select == "common_epoch":
         epoch = common_epoch(histories, recipe.metric)
         for unit in units:

@@ -8,10 +8,10 @@ import numpy as np
 
 from ensembles.files import table as tables
 from members.data.codec import Codec
+from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Join, Spec
 from orchestrator.units.predictions import table_meta
-from orchestrator.units.unit import Photographs, codec_of, labels_of
 
 
 def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store) -> bool:

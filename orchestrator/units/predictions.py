@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.store import Store
-from orchestrator.units.unit import Photographs, Unit, codec_of, labels_of
+from orchestrator.units.unit import Unit
 
 if TYPE_CHECKING:
     from members.batches.photos import Photos
@@ -68,6 +69,7 @@ def scores_by_target(unit: Unit, store: Store, epoch: int | None) -> dict[str, A
 
     oof = tables.read(store.uri(table_path(unit, "oof", epoch)))
     targets = evaluate.target_indices(oof.meta, len(oof.classes))
+    assert oof.label is not None  # a photo is held out with its label
     return by_part.by_marginals(oof.label, oof.probabilities, targets)
 
 
@@ -77,9 +79,9 @@ def write_submissions(unit: Unit, store: Store, epoch: int) -> None:
     from ensembles.files import table as tables
 
     table = tables.read(store.uri(table_path(unit, "test", epoch)))
-    predictions = np.array(table.answers)[table.probabilities.argmax(axis=1)]
+    predictions = [table.answers[i] for i in table.probabilities.argmax(axis=1)]
     base = f"{unit.path}/epochs/{epoch}"
-    submission.write_submission(store.uri(f"{base}-hard.csv"), table.ids, predictions)
+    submission.write_submission(store.uri(f"{base}-hard.csv"), table.ids.tolist(), predictions)
     soft_submission.write(store.uri(f"{base}-soft.csv"), table)
 
 
@@ -91,6 +93,7 @@ def write_picture(unit: Unit, store: Store, part: PhotoPart, epoch: int | None) 
     table = tables.read(store.uri(table_path(unit, "oof", epoch)))
     rows = np.unique(np.linspace(0, len(table.ids) - 1, _SHOWN).astype(int))
     table = table.take(rows)
+    assert table.label is not None  # a photo is held out with its label
     picture = prediction_grid(
         part.photos.read(rows), table.label, table.probabilities, table.classes
     )

@@ -14,8 +14,8 @@ from PIL import Image
 from members.pixels.decode import decode
 from members.samples import people
 from orchestrator.errors import WrongRequest
-from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.spec.spec import Spec
@@ -73,7 +73,7 @@ def spec(text: str = SPEC) -> Spec:
 
 
 def photographs(text: str = SPEC) -> units.Photographs:
-    return prepare.prepare(spec(text)).photographs
+    return prepare_photographs(spec(text)).photographs
 
 
 def problems(text: str) -> list[str]:

@@ -9,12 +9,12 @@ import pytest
 from ensembles.files import table as tables
 from members.data.codec import PROFILES
 from orchestrator.errors import WrongRequest
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.run import Run
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit
 from orchestrator.units.joins import assemble_join, joint
-from orchestrator.units.unit import Photographs
 from tests.orchestrator.in_process import vote_on
 
 SPEC = """\

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from members.data.layouts import PROFILES
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.search.candidates import MemberSearch, searches
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
-from orchestrator.units.unit import Photographs
 
 EPOCHS = 8
 SEARCH = {

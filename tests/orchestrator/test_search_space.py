@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.spec.search import Distribution, Search, draw, grid, grid_size, samples
+from orchestrator.search.draws import draw, grid
+from orchestrator.spec.search import Distribution, Search, grid_size, samples
 
 
 def space(**distributions: dict) -> dict[str, Distribution]:

@@ -13,13 +13,13 @@ from sklearn.metrics import f1_score
 from members.errors import BadInput
 from members.recipe.recipe import Recipe
 from members.training import fit
-from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.prepare import prepare_photographs
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs import run as voting
 from orchestrator.spec import load
 from orchestrator.units.assemble import assemble
 from orchestrator.units.selection import common_epoch, kept_epochs, mean_curve, submitted_epochs
-from orchestrator.units.unit import Photographs
 from tests.orchestrator.in_process import assert_same, runs, vote_on
 
 SPEC = """\
@@ -259,7 +259,7 @@ def test_a_choice_without_anything_to_choose_by_is_refused(
         f"members: [{{name: net, model: test_resnet, {key}}}]\n"
     )
     with pytest.raises(BadInput) as error:
-        prepare.prepare(load(eighteen_people / "wrong.yaml"))
+        prepare_photographs(load(eighteen_people / "wrong.yaml"))
     (problem,) = error.value.problems
     for part in ("net", *said):
         assert part in problem

@@ -81,7 +81,7 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_or_the_new_content(tmp_pat
 
 def test_what_a_killed_trainer_left_half_written_is_gone_when_the_next_begins(tmp_path):
     code = (
-        "import os\nfrom ensembles import places\n"
+        "import os\nfrom ensembles.files import places\n"
         f"with places.writing({str(tmp_path / 'units/a/state.pt')!r}) as stream:\n"
         "    stream.write(bytes(1000))\n    stream.flush()\n    os.kill(os.getpid(), 9)\n"
     )

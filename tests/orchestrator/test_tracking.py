@@ -20,7 +20,9 @@ from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.tracking import event_file, follow
-from orchestrator.tracking import tracker as trackers
+from orchestrator.tracking.mlflow import mlflow_client
+from orchestrator.tracking.tensorboard import TensorBoard
+from orchestrator.tracking.tracker import identity
 from orchestrator.units import unit as units
 from orchestrator.units.pictures import prediction_grid
 from tests.orchestrator.in_process import runs
@@ -130,10 +132,10 @@ def test_a_run_folder_that_is_not_local_has_the_same_curves(run, tmp_path, bucke
     store = Store(f"{bucket}/remote")
     assert not store.local
     rows = [{"epoch": e, "train_loss": 1 / e, "seconds": 1.0} for e in (1, 2, 3)]
-    first = trackers.TensorBoard(unit, store, "p")
+    first = TensorBoard(unit, store, "p")
     first.begin([])
     first.epoch(rows[0])
-    second = trackers.TensorBoard(unit, store, "p")
+    second = TensorBoard(unit, store, "p")
     second.begin(rows[:2])
     second.epoch(rows[2])
     file = f"tracking/tensorboard/{unit.path}/events.out.tfevents.unit"
@@ -185,7 +187,7 @@ def test_wandb_offline_goes_on_under_the_same_id_and_the_last_run_is_complete(ru
     assert len(folders) == 2  # one from each process
     last = offline_records(max(folders, key=lambda f: f.stat().st_mtime))
     started = [record.run for record in last if record.HasField("run")]
-    assert {s.run_id for s in started} == {trackers.identity(unit, r.store)}
+    assert {s.run_id for s in started} == {identity(unit, r.store)}
     assert started[0].run_id.startswith(f"{unit.hash}-fold-1-seed-7")
     assert {s.project for s in started} == {"followed"}
     config = {u.key: json.loads(u.value_json) for s in started for u in s.config.update}
@@ -212,7 +214,7 @@ def test_wandb_offline_goes_on_under_the_same_id_and_the_last_run_is_complete(ru
 def test_mlflow_in_its_sqlite_file_continues_the_run_of_a_resumed_unit(run, monkeypatch):
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     r, unit, history = killed_and_resumed(run, "mlflow")
-    client, experiment = trackers.mlflow_client(r.store, "followed")
+    client, experiment = mlflow_client(r.store, "followed")
     assert r.store.exists("tracking/mlflow.db")
     (found,) = client.search_runs([experiment])
     assert (found.info.status, found.info.run_name) == ("FINISHED", unit.title)
@@ -232,7 +234,7 @@ def test_mlflow_that_cannot_be_reached_is_said_before_training(run, monkeypatch,
     (tmp_path / "file").write_text("not a database" * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file")
     with pytest.raises(WrongRequest, match=r"mlflow at sqlite.*does not answer.*TRACKING_URI"):
-        follow.prepare(["mlflow"], run("r").store, "followed")
+        follow.create_experiment(["mlflow"], run("r").store, "followed")
 
 
 # -- a tracker is never the unit's trouble -------------------------------------------------------
@@ -247,12 +249,12 @@ class Broken:
 
 
 def test_a_tracker_that_fails_is_left_alone_and_said(run, monkeypatch):
-    monkeypatch.setitem(trackers.TRACKERS, "wandb", Broken)
+    monkeypatch.setitem(follow.TRACKERS, "wandb", Broken)
     r = run("r", ["wandb", "tensorboard"])
     unit = r.units("net")[0]
     r.train([unit])
     assert units.is_done(unit, r.store, r.photographs.test_hash)
-    (line,) = follow.complaints([unit], r.store)
+    (line,) = follow.lost_curves([unit], r.store)
     for part in ("net fold 0", "wandb", "ConnectionError: nobody listens"):
         assert part in line
     folder = r.store.uri(f"tracking/tensorboard/{unit.path}")
@@ -269,7 +271,7 @@ def test_a_unit_that_fails_tells_its_trackers(run, monkeypatch):
         def end(self, failed):
             ends.append(failed)
 
-    monkeypatch.setitem(trackers.TRACKERS, "mlflow", Listening)
+    monkeypatch.setitem(follow.TRACKERS, "mlflow", Listening)
     r = run("r", ["mlflow"])
     r.train([r.units("wild")[0]])
     assert ends == [True]
@@ -288,7 +290,7 @@ def test_a_tracker_that_failed_is_named_with_the_last_line_of_why(run, kept, sho
     r = run("r")
     unit = r.units("net")[0]
     r.store.write(f"{unit.path}/tracking-failed.txt", kept)
-    (line,) = follow.complaints(r.units("net"), r.store)
+    (line,) = follow.lost_curves(r.units("net"), r.store)
     assert line.endswith(shown)
     assert unit.title in line
 
@@ -302,16 +304,16 @@ def test_a_missing_package_names_the_command_that_installs_it(run, monkeypatch, 
         importlib.util, "find_spec",
         lambda name: importlib.machinery.ModuleSpec(name, None, is_package=True),
     )  # fmt: skip
-    (problem,) = follow.problems(["wandb"], Store(tmp_path))
+    (problem,) = follow.tracking_problems(["wandb"], Store(tmp_path))
     for part in ("wandb is not installed", "pip install wandb", "tracking: []"):
         assert part in problem
-    assert follow.problems([], Store(tmp_path)) == []
+    assert follow.tracking_problems([], Store(tmp_path)) == []
 
 
 def test_mlflow_beside_a_run_on_s3_needs_a_server(monkeypatch, bucket):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(follow, "_installed", lambda name: True)
-    (problem,) = follow.problems(["mlflow"], Store(f"{bucket}/run"))
+    (problem,) = follow.tracking_problems(["mlflow"], Store(f"{bucket}/run"))
     assert "MLFLOW_TRACKING_URI" in problem
 
 

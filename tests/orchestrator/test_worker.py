@@ -12,7 +12,8 @@ from sklearn.metrics import f1_score
 from members.networks import models, saving
 from members.pixels import cache
 from members.training import fit
-from orchestrator.photographs import prepare
+from orchestrator.photographs.prepare import cache_folder
+from orchestrator.photographs.table import in_fold
 from orchestrator.spec.spec import Member
 from orchestrator.units import unit as units
 from orchestrator.worker.job import Job
@@ -75,9 +76,9 @@ def test_computed_statistics_are_those_of_the_fold_s_training_part_and_serve_for
         frame["digest"].tolist(),
         size=(32, 32),
         crop=None,
-        folder=prepare.cache_folder(),
+        folder=cache_folder(),
     )
-    train_rows, valid_rows = units.in_fold(frame, 1)
+    train_rows, valid_rows = in_fold(frame, 1)
     mean, std = record["normalize"]["mean"], record["normalize"]["std"]
     assert mean == pytest.approx(pixels[train_rows].reshape(-1, 3).mean(0) / 255)
     model = models.build(unit.member.recipe, 18, pretrained=False)
@@ -126,7 +127,7 @@ def test_moved_age_boundaries_are_learned_and_the_official_ones_validated(run, m
 
     monkeypatch.setattr(fit, "fit", watch)
     one.train([moved])
-    train_rows, valid_rows = units.in_fold(one.photographs.train, 1)
+    train_rows, valid_rows = in_fold(one.photographs.train, 1)
     frame = one.photographs.train
     train, valid = seen["parts"]
     years = frame["age_years"].to_numpy()[train_rows]

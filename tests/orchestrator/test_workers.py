@@ -14,8 +14,8 @@ from torch import distributed
 from members.samples import people
 from orchestrator.cluster.connect import Cluster
 from orchestrator.errors import WrongRequest
-from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.spec.spec import Resources
@@ -58,7 +58,7 @@ def run_of(folder: Path, name: str):
     """A run folder with its photographs written, and the units by member and fold."""
     spec = load(folder / "spec.yaml")
     store = Store(folder / name)
-    photographs = prepare.prepare(spec).photographs
+    photographs = prepare_photographs(spec).photographs
     write_photographs(photographs, store)
     return store, {(u.member.name, u.fold): u for u in units.of_spec(spec, photographs)}
 
