@@ -1,4 +1,4 @@
-"""What can be known of the work before Ray is there: what could not be trained, what each unit costs."""
+"""Before Ray is started: what could not be trained, and what each unit costs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def device_problems(spec: Spec, members: Iterable[Member]) -> list[str]:
 
 
 def cost_of(photographs: Photographs) -> Callable[[Member], float]:
-    """Multiply-accumulates of training one unit: what decides who goes first. Imports torch."""
+    """Multiply-accumulates of training one unit: what the order of units is by. Imports torch."""
     from members.networks.cost import multiply_accumulates
 
     known: dict[tuple, float] = {}

@@ -1,6 +1,6 @@
 """What is trained when: candidates of searches and cross-fit units in one pool of slots.
 
-A *run* is one worker group (one process, or as many as `resources.workers` says) that trains one or
+A *run* is one worker group (one process, or `resources.workers` of them) that trains one or
 more units of one member, one after the other. Whenever a slot is free, `Schedule` gives the next.
 Candidates go first, because the other folds of their member wait for them; the remaining slots are
 filled with units, the costliest first, so that one big network does not decide the wall time.
@@ -185,7 +185,7 @@ class Schedule:
         self.seconds["ending"] += now - last
 
     def _close_search(self, name: str) -> None:
-        """Where all candidates of a search are behind us, queue what is left of its member."""
+        """Where all candidates of a search have ended, queue what is left of its member."""
         search = self.searches[name]
         if not search.is_over():
             return

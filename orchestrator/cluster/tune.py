@@ -24,8 +24,8 @@ def run_all(schedule: Schedule, store: Store) -> None:
     """Run the schedule to its end. Ray's own files go below `ray/`, which is removed after."""
     name = f"run-{uuid.uuid4().hex[:8]}"
     tuner = tune.Tuner(
-        # The Train worker holds the slot. A trial must ask for something, and any share of a CPU
-        # would be missing where the workers want them all: so, a byte of memory.
+        # The Train worker holds the slot. A trial must request something, and any share of a CPU
+        # would be missing where the workers need them all: so, a byte of memory.
         tune.with_resources(run_trial, {"memory": 1}),
         tune_config=tune.TuneConfig(
             search_alg=_Trials(schedule),
@@ -43,7 +43,7 @@ def run_all(schedule: Schedule, store: Store) -> None:
 
 
 class _Trials(Searcher):
-    """Takes a trial's config from the schedule, and says when a trial is over."""
+    """Takes a trial's config from the schedule, and reports when a trial is over."""
 
     def __init__(self, schedule: Schedule):
         super().__init__()

@@ -1,6 +1,6 @@
 """Candidates for the settings of members: drawn by Optuna, stopped by ASHA, remembered on disk.
 
-Candidates of one member compete with each other and, unless the spec says `scope: ensemble`, with
+Candidates of one member compete with each other and, unless the spec has `scope: ensemble`, with
 no others: a weak but different member may still help a vote. A candidate is an ordinary unit of
 the member with some settings replaced, on one fold; the winner's unit therefore is already trained
 when the member's other folds are.
@@ -93,7 +93,7 @@ def with_winners(spec: Spec, winners: Mapping[str, dict[str, Any]]) -> Spec:
 
 
 class MemberSearch:
-    """Ask for candidates, report their epochs, learn which must stop, and in the end who won."""
+    """One member's search: gives out candidates, takes their epochs, stops some, and has a winner."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class MemberSearch:
 
     @property
     def begun(self) -> int:
-        """How many candidates are under way or behind us."""
+        """How many candidates have started, ended ones included."""
         return len(self.candidates) - len(self._waiting)
 
     def unit(self, settings: dict[str, Any]) -> Unit:
@@ -160,7 +160,7 @@ class MemberSearch:
         )
 
     def _scored(self) -> list[tuple[dict[str, Any], float]]:
-        """Settings and scores (greater is better) of the candidates that are behind us."""
+        """Settings and scores (greater is better) of the candidates that ended."""
         return [
             (c.settings, self._sign * c.score)
             for c in self.candidates
@@ -239,7 +239,7 @@ class MemberSearch:
     # -- the record --------------------------------------------------------------------------
 
     def save(self) -> None:
-        """`search/<member>.json` for a later call, `search/<member>.csv` for people."""
+        """`search/<member>.json` for a later call, `search/<member>.csv` to read and plot."""
         name = f"search/{self.member.name}"
         record = {
             "key": self._key,

@@ -113,7 +113,7 @@ def tracking_problems(trackers: Sequence[str], store: Store) -> list[str]:
 
 
 def create_experiment(trackers: Sequence[str], store: Store, project: str) -> None:
-    """MLflow's, before several processes want to create it at once. Raises `WrongRequest`."""
+    """MLflow's, before several processes would create it at once. Raises `WrongRequest`."""
     if "mlflow" not in trackers:
         return
     try:

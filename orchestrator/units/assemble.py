@@ -1,6 +1,6 @@
 """Finished units -> one OOF and one test table a member.
 
-Where the recipe wants a common epoch, it is chosen here, since here all curves are known.
+Where the recipe selects a common epoch, it is chosen here, since here all curves are known.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from members.samples import people
 from orchestrator.errors import WrongRequest
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.spec.spec import Spec
@@ -72,7 +73,7 @@ def spec(text: str = SPEC) -> Spec:
     return load("spec.yaml")
 
 
-def photographs(text: str = SPEC) -> units.Photographs:
+def photographs(text: str = SPEC) -> Photographs:
     return prepare_photographs(spec(text)).photographs
 
 
@@ -128,7 +129,7 @@ def test_members_of_the_originals_and_of_a_copy_share_a_worker_and_not_their_pic
 # -- hashes ------------------------------------------------------------------------------------
 
 
-def hashes(found: units.Photographs) -> dict[str, str]:
+def hashes(found: Photographs) -> dict[str, str]:
     return {member.name: units.member_hash(member, found) for member in spec().members}
 
 

@@ -9,11 +9,10 @@ import pytest
 from ensembles.files import table as tables
 from members.data.codec import PROFILES
 from orchestrator.errors import WrongRequest
-from orchestrator.photographs.table import Photographs
+from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.run import Run
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
-from orchestrator.units import unit
 from orchestrator.units.joins import assemble_join, joint
 from tests.orchestrator.in_process import vote_on
 
@@ -79,10 +78,10 @@ def run(tmp_path):
     frame.to_parquet(tmp_path / "images.parquet")
     store.write("images.parquet", (tmp_path / "images.parquet").read_bytes())
     for seed, member in enumerate(spec.members):
-        codec = unit.codec_of(member, PROFILES)
+        codec = codec_of(member, PROFILES)
         k = len(codec.classes)
         for kind, part in (("oof", frame), ("test", test)):
-            known = unit.labels_of(part, codec)
+            known = labels_of(part, codec)
             tables.write(
                 store.uri(f"tables/{member.name}/{kind}.parquet"),
                 tables.Table(

@@ -13,7 +13,7 @@ from members.networks import models, saving
 from members.pixels import cache
 from members.training import fit
 from orchestrator.photographs.prepare import cache_folder
-from orchestrator.photographs.table import in_fold
+from orchestrator.photographs.table import Photographs, in_fold
 from orchestrator.spec.spec import Member
 from orchestrator.units import unit as units
 from orchestrator.worker.job import Job
@@ -191,12 +191,12 @@ def test_what_decides_a_result_decides_the_hash_and_nothing_else(run):
     assert {hash_of(m) for m in same} == {hash_of()}
     assert hash_of() not in {hash_of(m) for m in other}
 
-    def changed(**columns) -> units.Photographs:
+    def changed(**columns) -> Photographs:
         train = photographs.train.assign(**columns)
-        return units.Photographs(train, photographs.test, photographs.codec)
+        return Photographs(train, photographs.test, photographs.codec)
 
     train = photographs.train
-    shuffled = units.Photographs(train.sample(frac=1, random_state=0), None, photographs.codec)
+    shuffled = Photographs(train.sample(frac=1, random_state=0), None, photographs.codec)
     moved = changed(path="/elsewhere/" + train["path"])
     assert hash_of(photographs=shuffled) == hash_of(photographs=moved) == hash_of()
     for columns in (
