@@ -24,7 +24,7 @@ from orchestrator.worker import loop
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Job
 from tests.members.pair import meet, together
-from tests.orchestrator.commands import orchestrator
+from tests.orchestrator.command_line import orchestrator
 from tests.orchestrator.in_process import job
 
 # nothing that each process draws or counts for itself: no dropout, no batch norm

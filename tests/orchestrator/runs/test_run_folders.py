@@ -302,7 +302,7 @@ def test_a_truth_that_could_be_one_of_several_is_not_guessed(judged, command, fi
 
 @pytest.mark.parametrize("name", ["demo", "final"])
 def test_the_shipped_specs_take_their_photographs_from_the_variables(name, monkeypatch):
-    file = Path(__file__).parents[2] / f"ensembles/{name}.yaml"
+    file = Path(__file__).parents[3] / f"ensembles/{name}.yaml"
     monkeypatch.delenv("SM_CHANNEL_TRAIN", raising=False)
     monkeypatch.delenv("SM_CHANNEL_EVAL", raising=False)
     assert load(file).data.train == "data/sample/train"
