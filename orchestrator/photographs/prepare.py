@@ -36,7 +36,7 @@ def cache_folder() -> str:
     return os.environ.get("ENSEMBLE_CACHE") or str(Path(home).expanduser() / "photo-ensembles")
 
 
-def prepare_photographs(spec: Spec, progress=None) -> Prepared:
+def prepare_photographs(spec: Spec) -> Prepared:
     """Read the spec's photographs, decode each once to prove it, and put them into folds.
 
     Raises `BadInput` with every mistake of the data.
@@ -57,7 +57,7 @@ def prepare_photographs(spec: Spec, progress=None) -> Prepared:
     for part, given in ((frame, "train"), (test, "test")):
         if part is not None:
             problems += copies.match(part, spec, given)
-            problems += _scan(part, spec, progress)
+            problems += _scan(part, spec)
     try:
         frame["fold"] = _folds(spec, frame)
         problems += epoch_choice_problems(spec, frame)
@@ -76,14 +76,14 @@ def prepare_photographs(spec: Spec, progress=None) -> Prepared:
     return Prepared(Photographs(frame, test, codec), notes, leaks)
 
 
-def _scan(part: pd.DataFrame, spec: Spec, progress) -> list[str]:
+def _scan(part: pd.DataFrame, spec: Spec) -> list[str]:
     """Decode every picture that a member sees, originals and copies, and add their digests."""
     problems = []
     for copy in (None, *copies.seen(spec)):
         if column("path", copy) not in part:  # the copy is not complete: that is reported already
             continue
         paths = part[column("path", copy)].tolist()
-        scanned = scan(paths, Path(cache_folder()) / "scan.parquet", progress)
+        scanned = scan(paths, Path(cache_folder()) / "scan.parquet")
         problems += unreadable(scanned)
         seeing = [member for member in spec.members if member.photos == copy]
         recipes = [recipe for member in seeing for recipe in spec.recipes_of(member)]

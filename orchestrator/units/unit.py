@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
-from orchestrator.spec.spec import Member, Spec
+from orchestrator.spec.spec import Member
 from orchestrator.units.record import find_record
 
 
@@ -100,10 +100,6 @@ def of_member(member: Member, photographs: Photographs) -> list[Unit]:
     ]
 
 
-def of_spec(spec: Spec, photographs: Photographs) -> list[Unit]:
-    return [unit for member in spec.members for unit in of_member(member, photographs)]
-
-
 def is_done(unit: Unit, store: Store, test_hash: str) -> bool:
     """Complete, its predictions for today's test photographs included.
 
@@ -114,4 +110,5 @@ def is_done(unit: Unit, store: Store, test_hash: str) -> bool:
 
 
 def left(units: Iterable[Unit], store: Store, test_hash: str) -> list[Unit]:
+    """Those of `units` that are not done."""
     return [unit for unit in units if not is_done(unit, store, test_hash)]

@@ -252,7 +252,7 @@ def test_a_crop_must_fit_the_copy_that_the_member_sees(work, command):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "problem"),
     [
         ("photos: dark", "photos: drak", "unknown copy 'drak'. Did you mean 'dark'?"),
         (", test: dark/eval", "", "data has a `test`, and it has none"),
@@ -261,9 +261,9 @@ def test_a_crop_must_fit_the_copy_that_the_member_sees(work, command):
         ("dark: {", "../dark: {", "letters, digits"),
     ],
 )
-def test_wrong_copies_are_refused_with_their_line(work, old, new, told):
+def test_wrong_copies_are_refused_with_their_line(work, old, new, problem):
     found = problems(SPEC.replace(old, new, 1))
-    assert any(told in text and "spec.yaml, line" in text for text in found), found
+    assert any(problem in text and "spec.yaml, line" in text for text in found), found
 
 
 def test_a_copy_without_data_copies_says_how_to_write_them(work):

@@ -45,7 +45,8 @@ def trained(photos, tmp_path, monkeypatch):
         spec, store = load(tmp_path / "spec.yaml"), Store(tmp_path / "run")
         photographs = prepare_photographs(spec).photographs
         write_photographs(photographs, store)
-        every, reports = unit.of_spec(spec, photographs), []
+        every = [u for m in spec.members for u in unit.of_member(m, photographs)]
+        reports = []
         loop.run_units(job(store, every, photos / "cache"), reports.append)
         assert not [r["message"] for r in reports if r["event"] == "failed"]
         assert assemble(spec.members[0], photographs, store)

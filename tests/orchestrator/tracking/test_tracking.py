@@ -1,4 +1,4 @@
-"""Trackers are told of every epoch once, whatever happens to the unit, and never cost it anything."""
+"""Trackers get every epoch once, whatever happens to the unit, and never cost it anything."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def board(folder: str | Path) -> EventAccumulator:
     return found.Reload()
 
 
-def assert_told_once(found: EventAccumulator, history: list[dict]) -> None:
+def assert_logged_once(found: EventAccumulator, history: list[dict]) -> None:
     assert set(found.Tags()["scalars"]) == CURVES
     for name in CURVES:
-        told = found.Scalars(name)
-        assert [event.step for event in told] == [row["epoch"] for row in history]
-        assert [e.value for e in told] == pytest.approx([row[name] for row in history])
+        logged = found.Scalars(name)
+        assert [event.step for event in logged] == [row["epoch"] for row in history]
+        assert [e.value for e in logged] == pytest.approx([row[name] for row in history])
 
 
 def test_tensorboard_has_curves_settings_and_picture_of_a_resumed_unit(run):
@@ -94,7 +94,7 @@ def test_tensorboard_has_curves_settings_and_picture_of_a_resumed_unit(run):
     folder = r.store.uri(f"tracking/tensorboard/{unit.path}")
     assert len(list(Path(folder).iterdir())) == 1
     found = board(folder)
-    assert_told_once(found, history)
+    assert_logged_once(found, history)
     (picture,) = found.Images("predictions")
     assert (picture.step, picture.encoded_image_string) == (
         3, r.store.read(f"{unit.path}/predictions.png"),
@@ -112,7 +112,7 @@ def test_a_record_that_a_dying_process_left_half_written_is_cut_off(run):
     file = Path(r.store.uri(f"tracking/tensorboard/{unit.path}/events.out.tfevents.unit"))
     file.write_bytes(file.read_bytes()[:-5])
     r.train([unit])
-    assert_told_once(board(file.parent), r.store.read_json(f"{unit.path}/unit.json")["history"])
+    assert_logged_once(board(file.parent), r.store.read_json(f"{unit.path}/unit.json")["history"])
 
 
 def test_a_unit_that_lost_its_state_begins_its_curves_again(run):
@@ -123,7 +123,7 @@ def test_a_unit_that_lost_its_state_begins_its_curves_again(run):
     r.store.delete(f"{unit.path}/state.pt")
     r.train([unit])
     folder = r.store.uri(f"tracking/tensorboard/{unit.path}")
-    assert_told_once(board(folder), r.store.read_json(f"{unit.path}/unit.json")["history"])
+    assert_logged_once(board(folder), r.store.read_json(f"{unit.path}/unit.json")["history"])
 
 
 def test_a_run_folder_that_is_not_local_has_the_same_curves(run, tmp_path, bucket):
@@ -192,7 +192,7 @@ def test_wandb_offline_goes_on_under_the_same_id_and_the_last_run_is_complete(ru
     assert {s.project for s in started} == {"followed"}
     config = {u.key: json.loads(u.value_json) for s in started for u in s.config.update}
     assert (config["model"], config["fold"]) == ("test_resnet", 1)
-    told = [
+    logged = [
         {
             item.key or item.nested_key[0]: json.loads(item.value_json)
             for item in record.history.item
@@ -200,11 +200,11 @@ def test_wandb_offline_goes_on_under_the_same_id_and_the_last_run_is_complete(ru
         for record in last
         if record.HasField("history")
     ]
-    rows = [row for row in told if "train_loss" in row]
+    rows = [row for row in logged if "train_loss" in row]
     assert [row["_step"] for row in rows] == [1, 2, 3]
     for name in CURVES:
         assert [row[name] for row in rows] == pytest.approx([h[name] for h in history])
-    assert any("predictions" in row for row in told)
+    assert any("predictions" in row for row in logged)
 
 
 # -- MLflow --------------------------------------------------------------------------------------
@@ -221,9 +221,9 @@ def test_mlflow_in_its_sqlite_file_continues_the_run_of_a_resumed_unit(run, monk
     assert found.data.params["model"] == "test_resnet"
     assert set(found.data.metrics) == CURVES
     for name in CURVES:
-        told = client.get_metric_history(found.info.run_id, name)
-        assert [metric.step for metric in told] == [1, 2, 3]
-        assert [metric.value for metric in told] == pytest.approx([h[name] for h in history])
+        logged = client.get_metric_history(found.info.run_id, name)
+        assert [metric.step for metric in logged] == [1, 2, 3]
+        assert [metric.value for metric in logged] == pytest.approx([h[name] for h in history])
     assert [a.path for a in client.list_artifacts(found.info.run_id)] == ["predictions.png"]
     assert list(Path(r.store.uri("tracking/mlflow-artifacts")).rglob("predictions.png"))
 
@@ -248,7 +248,7 @@ class Broken:
         raise ConnectionError("nobody listens")
 
 
-def test_a_tracker_that_fails_is_left_alone_and_said(run, monkeypatch):
+def test_a_tracker_that_fails_is_left_alone_and_reported(run, monkeypatch):
     monkeypatch.setitem(follow.TRACKERS, "wandb", Broken)
     r = run("r", ["wandb", "tensorboard"])
     unit = r.units("net")[0]
@@ -258,10 +258,10 @@ def test_a_tracker_that_fails_is_left_alone_and_said(run, monkeypatch):
     for part in ("net fold 0", "wandb", "ConnectionError: nobody listens"):
         assert part in line
     folder = r.store.uri(f"tracking/tensorboard/{unit.path}")
-    assert_told_once(board(folder), r.store.read_json(f"{unit.path}/unit.json")["history"])
+    assert_logged_once(board(folder), r.store.read_json(f"{unit.path}/unit.json")["history"])
 
 
-def test_a_unit_that_fails_tells_its_trackers(run, monkeypatch):
+def test_a_unit_that_fails_ends_its_trackers_as_failed(run, monkeypatch):
     ends = []
 
     class Listening(Broken):

@@ -145,7 +145,7 @@ def test_a_join_follows_its_parts(run):
 
 
 @pytest.mark.parametrize(
-    ("join", "told"),
+    ("join", "problem"),
     [
         ("{name: both, of: [two, on]}", "Did you mean 'one'"),
         ("{name: both, of: [one, whole]}", "must predict 'mask', but one and whole do"),
@@ -154,11 +154,11 @@ def test_a_join_follows_its_parts(run):
         ("{nam: both, of: [two, one]}", "Did you mean 'name'"),
     ],
 )
-def test_wrong_joins_are_refused(tmp_path, join, told):
+def test_wrong_joins_are_refused(tmp_path, join, problem):
     (tmp_path / "spec.yaml").write_text(SPEC.replace("{name: both, of: [two, one]}", join))
     with pytest.raises(WrongRequest) as caught:
         load(tmp_path / "spec.yaml")
-    assert told in "\n".join(caught.value.problems)
+    assert problem in "\n".join(caught.value.problems)
 
 
 def test_a_join_that_leaves_a_target_out_is_refused(tmp_path):
