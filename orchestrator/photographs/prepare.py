@@ -56,8 +56,8 @@ def prepare_photographs(spec: Spec) -> Prepared:
             problems += error.problems
     for part, given in ((frame, "train"), (test, "test")):
         if part is not None:
-            problems += copies.match(part, spec, given)
-            problems += _scan(part, spec)
+            problems += copies.add_paths(part, spec, given)
+            problems += _add_digests(part, spec)
     try:
         frame["fold"] = _folds(spec, frame)
         problems += epoch_choice_problems(spec, frame)
@@ -76,7 +76,7 @@ def prepare_photographs(spec: Spec) -> Prepared:
     return Prepared(Photographs(frame, test, codec), notes, leaks)
 
 
-def _scan(part: pd.DataFrame, spec: Spec) -> list[str]:
+def _add_digests(part: pd.DataFrame, spec: Spec) -> list[str]:
     """Decode every picture that a member sees, originals and copies, and add their digests."""
     problems = []
     for copy in (None, *copies.seen(spec)):
