@@ -22,7 +22,7 @@ from orchestrator.spec.spec import Resources
 
 PROJECT = Path(orchestrator.__file__).resolve().parent.parent
 
-# How often Train's controller asks for news; its default, 2 s, is an epoch of a small network.
+# How often Train's controller polls its workers; its default, 2 s, is an epoch of a small network.
 _POLL_SECONDS = "0.2"
 
 
@@ -84,7 +84,8 @@ def mapped(address: str | None) -> Iterator[Callable[[Callable, Sequence], Itera
             return function(part)
 
         def run(function: Callable, parts: Sequence) -> Iterator:
-            shared, left, waiting = ray.put(function), iter(parts), deque()
+            shared, left = ray.put(function), iter(parts)
+            waiting: deque[ray.ObjectRef] = deque()
             for part in itertools.islice(left, max(2, 2 * int(cluster.cpus))):
                 waiting.append(call.remote(shared, part))
             while waiting:
@@ -121,8 +122,8 @@ def show_token() -> None:
 def _environment(address: str) -> dict[str, str]:
     """What every process of this job finds in its environment.
 
-    RAY_ADDRESS: Train's clean-up of a stopped trial asks the State API, which dials whatever
-    cluster last ran on the machine unless it is told; it then never frees the trial's slot.
+    RAY_ADDRESS: Train's clean-up of a stopped trial calls the State API, which connects to
+    whatever cluster last ran on the machine where this is not set, and never frees the trial's slot.
     """
     passed_on = {k: v for k, v in os.environ.items() if k.startswith("RAY_TRAIN_")}
     return {
@@ -184,16 +185,16 @@ def _try_out(address: str) -> None:
     code = f"import ray; ray.init(address={address!r}, log_to_driver=False)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if "Error" in line or "Failed" in line]
+        errors = [line for line in done.stderr.splitlines() if "Error" in line or "Failed" in line]
         raise ConnectionError(
-            f"{said[-1].strip() if said else 'it does not answer'} (only a machine of the cluster "
+            f"{errors[-1].strip() if errors else 'it does not answer'} (only a machine of the cluster "
             "can join it; from elsewhere: ray job submit --address http://HEAD:8265 --working-dir . "
             "-- python -m orchestrator train-members SPEC)"
         )
 
 
 def _preflight(ray, address: str) -> None:
-    """Ask the State API once: without it the slot of a stopped trial would never come free."""
+    """Call the State API once: without it the slot of a stopped trial would never come free."""
     from ray.util.state import list_nodes
 
     before = os.environ.get("RAY_ADDRESS")

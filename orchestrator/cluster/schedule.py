@@ -1,6 +1,6 @@
 """What is trained when: candidates of searches and cross-fit units in one pool of slots.
 
-A *run* is one worker group (one process, or as many as `resources.workers` says) that trains one or
+A *run* is one worker group (one process, or `resources.workers` of them) that trains one or
 more units of one member, one after the other. Whenever a slot is free, `Schedule` gives the next.
 Candidates go first, because the other folds of their member wait for them; the remaining slots are
 filled with units, the costliest first, so that one big network does not decide the wall time.
@@ -12,9 +12,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
-from orchestrator.screens.progress import Progress
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec.spec import Member
 from orchestrator.units.unit import Unit
@@ -46,6 +45,24 @@ class WorkerRun:
 
     def title(self, unit: Unit) -> str:
         return f"{unit.member.name} candidate {self.candidate[1]}" if self.candidate else unit.title
+
+
+class Progress(Protocol):
+    """What is shown of a schedule's work gets this, while it happens."""
+
+    def expect(self, units: Sequence[Unit]) -> None:
+        """Units that will have to be trained."""
+
+    def started(self, titles: dict[str, str], units: Sequence[Unit]) -> None:
+        """A run begins with these units; titles: unit's path -> what to call it."""
+
+    def reported(self, result: dict[str, Any]) -> None:
+        """One report of a worker (reports.py)."""
+
+    def ended(self, outcome: dict[str, str]) -> None:
+        """A run is over; outcome: unit's path -> `done`, `stopped` or why it failed."""
+
+    def note(self, text: str) -> None: ...
 
 
 class Schedule:
@@ -150,7 +167,12 @@ class Schedule:
         outcome = {u.path: run.ended.get(u.path, lost) for u in run.units}
         self.trained += sum(why == "done" for why in outcome.values())
         if run.candidate:
-            self._candidate_ended(run, outcome[run.units[0].path])
+            path = run.units[0].path
+            name, number = run.candidate
+            search, how = self.searches[name], outcome[path]
+            search.ended(number, *(("done", "") if how == "done" else ("failed", how)))
+            self._progress.ended({path: search.candidates[number].state})
+            self._close_search(name)
             return
         self.failures |= {u.title: outcome[u.path] for u in run.units if outcome[u.path] != "done"}
         self._progress.ended(outcome)
@@ -162,15 +184,8 @@ class Schedule:
         self.seconds["working"] += last - first
         self.seconds["ending"] += now - last
 
-    def _candidate_ended(self, run: WorkerRun, outcome: str) -> None:
-        name, number = run.candidate
-        search = self.searches[name]
-        search.ended(number, *(("done", "") if outcome == "done" else ("failed", outcome)))
-        self._progress.ended({run.units[0].path: search.candidates[number].state})
-        self._close_search(name)
-
     def _close_search(self, name: str) -> None:
-        """Where all candidates of a search are behind us, queue what is left of its member."""
+        """Where all candidates of a search have ended, queue what is left of its member."""
         search = self.searches[name]
         if not search.is_over():
             return

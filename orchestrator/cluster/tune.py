@@ -24,8 +24,8 @@ def run_all(schedule: Schedule, store: Store) -> None:
     """Run the schedule to its end. Ray's own files go below `ray/`, which is removed after."""
     name = f"run-{uuid.uuid4().hex[:8]}"
     tuner = tune.Tuner(
-        # The Train worker holds the slot. A trial must ask for something, and any share of a CPU
-        # would be missing where the workers want them all: so, a byte of memory.
+        # The Train worker holds the slot. A trial must request something, and any share of a CPU
+        # would be missing where the workers need them all: so, a byte of memory.
         tune.with_resources(run_trial, {"memory": 1}),
         tune_config=tune.TuneConfig(
             search_alg=_Trials(schedule),
@@ -43,13 +43,15 @@ def run_all(schedule: Schedule, store: Store) -> None:
 
 
 class _Trials(Searcher):
-    """Takes a trial's config from the schedule, and says when a trial is over."""
+    """Takes a trial's config from the schedule, and reports when a trial is over."""
 
     def __init__(self, schedule: Schedule):
         super().__init__()
         self._schedule = schedule
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(  # type: ignore[override]  # Ray's annotation lacks its own `FINISHED`, a text
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
         job = self._schedule.start(trial_id)
         if job is not None:
             return job.to_config()
@@ -120,7 +122,8 @@ def run_trial(config: dict[str, Any]) -> None:
             storage_path=Store(job.run).uri("ray"),
             callbacks=[parts.report_to_tune()],
             failure_config=ray.train.FailureConfig(
-                max_failures=restarts, controller_failure_limit=_WORKER_RESTARTS
+                max_failures=restarts,
+                controller_failure_limit=_WORKER_RESTARTS,  # type: ignore[call-arg]  # of Train v2
             ),
         ),
     )

@@ -11,13 +11,14 @@ from rich.table import Table
 from ensembles.files import places
 from members.data.folds import photos_by_class
 from members.errors import BadInput
-from orchestrator.commands.train_members import check_recipes, cost_of, resolve
+from orchestrator.cluster.preflight import cost_of, training_problems
 from orchestrator.errors import counted
-from orchestrator.photographs import prepare
+from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.runs.store import Store
+from orchestrator.search.candidates import resolve
 from orchestrator.spec.search import STOPPED, Search
 from orchestrator.spec.spec import Spec
-from orchestrator.tracking import follow
+from orchestrator.tracking.follow import tracking_problems
 from orchestrator.units import unit
 
 
@@ -28,10 +29,10 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
     """
     problems: list[str] = []
     try:
-        prepared = prepare.prepare(spec)
+        prepared = prepare_photographs(spec)
     except BadInput as error:
         prepared, problems = None, list(error.problems)
-    problems += check_recipes(spec) + follow.problems(spec.tracking, store)
+    problems += training_problems(spec) + tracking_problems(spec.tracking, store)
     if problems or prepared is None:
         raise BadInput(problems)
 
@@ -46,7 +47,7 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
         f"{len(photographs.codec.classes)} classes; {asked} to predict"
     )
     console.print(_fold_table(counts))
-    for line in prepare.report_lines(prepared):
+    for line in report_lines(prepared):
         console.print(line, markup=False)
     if not prepared.leaks:
         console.print("No leaks: no group in two folds, no photograph in two groups.")

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
 
 from members.errors import BadInput
 from orchestrator.cluster.connect import show_token
+from orchestrator.cluster.preflight import cost_of, device_problems, training_problems
 from orchestrator.errors import WrongRequest, counted, unknown
-from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.prepare import cache_folder, prepare_photographs, report_lines
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs import folders
 from orchestrator.runs.store import Store
+from orchestrator.search.candidates import resolve, with_winners
 from orchestrator.spec.spec import Member, Spec
-from orchestrator.tracking import follow
+from orchestrator.tracking.follow import create_experiment, lost_curves, tracking_problems
 from orchestrator.units import unit as units
 from orchestrator.units.assemble import assemble
 from orchestrator.units.joins import assemble_join
-from orchestrator.units.unit import Photographs, Unit
+from orchestrator.units.unit import Unit
 
 
 @dataclass
@@ -56,8 +59,8 @@ def train_members(
         show_token()
     chosen = _chosen(spec, only)
     with store.lock():
-        prepared = prepare.prepare(spec)
-        for text in prepare.report_lines(prepared):
+        prepared = prepare_photographs(spec)
+        for text in report_lines(prepared):
             console.print(text, highlight=False, markup=False)
         photographs = prepared.photographs
         write_photographs(photographs, store)
@@ -74,7 +77,7 @@ def train_members(
             winners = _train(
                 resolved, photographs, store, console, todo, searching, address, outcome
             )
-            resolved = _with_winners(resolved, winners)
+            resolved = with_winners(resolved, winners)
             store.write("spec.yaml", resolved.to_yaml())
         for member in resolved.members:
             if member.name in outcome.left_out:  # it may have been trained before it had to compete
@@ -92,71 +95,13 @@ def train_members(
     return outcome
 
 
-def resolve(spec: Spec, photographs: Photographs, store: Store):
-    """The spec with the winners of finished searches, the searches that are still open, and the
-    names of members that a finished search left out."""
-    if spec.search is None:
-        return spec, {}, []
-    from orchestrator.search.candidates import searches
-
-    searching, winners, left_out = {}, {}, []
-    for name, search in searches(spec, photographs, store).items():
-        if search.is_left_out():
-            left_out.append(name)
-        elif search.is_over() and search.winner():
-            winners[name] = search.winner().settings
-        else:
-            searching[name] = search
-    return _with_winners(spec, winners), searching, left_out
-
-
-def check_recipes(spec: Spec) -> list[str]:
-    """Every recipe that could not be trained, those a search may draw included. Imports torch."""
-    from members.training.check import recipe_problems
-
-    problems: dict[str, None] = {}
-    if spec.resources.gpus == 0:
-        problems |= dict.fromkeys(device_problems(spec, spec.members))
-    for member in spec.members:
-        for recipe in spec.recipes_of(member):
-            problems |= dict.fromkeys(f"{member.name}: {text}" for text in recipe_problems(recipe))
-    return list(problems)
-
-
-def device_problems(spec: Spec, members: Iterable[Member]) -> list[str]:
-    """What of `members` cannot be trained in processes without a GPU."""
-    return [
-        f"{member.name}: mixed_precision: fp16 needs a GPU, and this run's training processes get "
-        "none; use auto, bf16 or off, or join a cluster with GPUs by --address"
-        for member in members
-        if any(recipe.mixed_precision == "fp16" for recipe in spec.recipes_of(member))
-    ]
-
-
-def cost_of(photographs: Photographs) -> Callable[[Member], float]:
-    """Multiply-accumulates of training one unit: what decides who goes first. Imports torch."""
-    from members.networks.cost import multiply_accumulates
-
-    known: dict[tuple, float] = {}
-
-    def cost(member: Member) -> float:
-        recipe = member.recipe
-        key = (recipe.model, recipe.image_size)
-        if key not in known:
-            n_classes = len(units.codec_of(member, photographs.codec).classes)
-            known[key] = multiply_accumulates(recipe, n_classes)
-        return 3 * known[key] * recipe.epochs * len(photographs.train)
-
-    return cost
-
-
 def _train(spec, photographs, store, console, todo, searching, address, outcome: Outcome):
     """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
     clock = _Clock(outcome.timing)
-    problems = check_recipes(spec) + follow.problems(spec.tracking, store)
+    problems = training_problems(spec) + tracking_problems(spec.tracking, store)
     if problems:
         raise BadInput(problems)
-    follow.prepare(spec.tracking, store, spec.name)
+    create_experiment(spec.tracking, store, spec.name)
     from orchestrator.cluster import tune
     from orchestrator.cluster.connect import connect
     from orchestrator.cluster.schedule import Schedule
@@ -187,7 +132,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
                 units_left=lambda member: _left(member, photographs, store),
                 cost=cost,
                 slots=slots,
-                job=job_of(spec, store, cluster.gpus_each(spec.resources), prepare.cache_folder()),
+                job=job_of(spec, store, cluster.gpus_each(spec.resources), cache_folder()),
                 progress=progress,
             )
             tune.run_all(schedule, store)
@@ -201,7 +146,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
             for unit in units.of_member(spec.member(name).with_settings(settings), photographs)
         ),
     ]
-    for line in follow.complaints(tracked, store):
+    for line in lost_curves(tracked, store):
         console.print(f"note: {line}", highlight=False, markup=False)
     outcome.timing |= {"slots": slots, **schedule.seconds}
     outcome.failures = schedule.failures
@@ -224,13 +169,6 @@ class _Clock:
 def _left(member: Member, photographs: Photographs, store: Store) -> list[Unit]:
     of_member = units.of_member(member, photographs)
     return units.left(of_member, store, photographs.test_hash_of(member.photos))
-
-
-def _with_winners(spec: Spec, winners: dict[str, dict]) -> Spec:
-    members = tuple(
-        m.with_settings(winners[m.name]) if m.name in winners else m for m in spec.members
-    )
-    return spec.model_copy(update={"members": members})
 
 
 def _chosen(spec: Spec, only: Sequence[str]) -> set[str]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from members.data.listing import some
+from orchestrator.photographs.table import column
 from orchestrator.spec.spec import Data, Spec
-from orchestrator.units.unit import column
 
 
 def seen(spec: Spec) -> list[str]:
@@ -21,7 +21,7 @@ def seen(spec: Spec) -> list[str]:
     return [name for name in spec.data.copies if name in {m.photos for m in spec.members}]
 
 
-def match(frame: pd.DataFrame, spec: Spec, part: str) -> list[str]:
+def add_paths(frame: pd.DataFrame, spec: Spec, part: str) -> list[str]:
     """Add `path@NAME` for each copy that is seen; texts about the copies that lack photos.
 
     part: "train" or "test", whose photographs `frame` lists.

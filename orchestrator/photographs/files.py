@@ -6,8 +6,8 @@ import io
 
 import pandas as pd
 
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
-from orchestrator.units.unit import Photographs
 
 
 def write_photographs(photographs: Photographs, store: Store) -> None:

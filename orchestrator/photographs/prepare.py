@@ -9,15 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from members.batches.sampling import partner_pool, sampling_problems
-from members.data.codec import Codec
-from members.data.columns import columns_of
 from members.data.corrections import apply_corrections
 from members.data.folds import (
     absent_classes,
     assign_folds,
     leaking_photos,
-    n_folds,
     require_whole_groups,
 )
 from members.data.layouts import read_test, read_train
@@ -26,21 +22,20 @@ from members.errors import BadInput
 from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
 from members.pixels.scan import scan, unreadable_problems
-from members.recipe.recipe import Recipe
 from orchestrator.photographs import copies
+from orchestrator.photographs.problems import epoch_choice_problems, member_problems
+from orchestrator.photographs.table import Photographs, column
 from orchestrator.spec.spec import Spec
-from orchestrator.units.unit import Photographs, codec_of, column, in_fold
 
 
 @dataclass
 class Prepared:
-    """Photographs in their folds, and what people should know about them."""
+    """Photographs in their folds, and what is worth knowing about them."""
 
     photographs: Photographs
     notes: list[str] = field(default_factory=list)
-    leaks: list[tuple[str, ...]] = field(
-        default_factory=list
-    )  # ids of the same bytes in two groups
+    # ids of the same bytes in two groups
+    leaks: list[tuple[str, ...]] = field(default_factory=list)
 
 
 def cache_folder() -> str:
@@ -49,7 +44,7 @@ def cache_folder() -> str:
     return os.environ.get("ENSEMBLE_CACHE") or str(Path(home).expanduser() / "photo-ensembles")
 
 
-def prepare(spec: Spec, progress=None) -> Prepared:
+def prepare_photographs(spec: Spec) -> Prepared:
     """Read the spec's photographs, decode each once to prove it, and put them into folds.
 
     Raises `BadInput` with every mistake of the data.
@@ -69,34 +64,34 @@ def prepare(spec: Spec, progress=None) -> Prepared:
             problems += error.problems
     for part, given in ((frame, "train"), (test, "test")):
         if part is not None:
-            problems += copies.match(part, spec, given)
-            problems += _scan(part, spec, progress)
+            problems += copies.add_paths(part, spec, given)
+            problems += _add_digests(part, spec)
     try:
         frame["fold"] = _folds(spec, frame)
-        problems += _without_effect(spec, frame)
+        problems += epoch_choice_problems(spec, frame)
     except BadInput as error:
         problems += error.problems
-    problems += _unserved(spec, frame, codec)
+    problems += member_problems(spec, frame, codec)
     if problems:
         raise BadInput(problems)
     assigned = frame["fold"].to_numpy()
     require_whole_groups(frame, assigned)
     notes += absent_classes(frame, assigned, codec)
-    leaks = leaking_photos(frame, frame["digest"].to_numpy())
+    leaks = leaking_photos(frame, frame["digest"].tolist())
     known = [name for name in (*codec.targets, "age_years") if name != "label" and name in frame]
-    seen = [name for name in frame if "@" in name]  # the copies'
+    seen = [name for name in map(str, frame.columns) if "@" in name]  # the copies'
     frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest", *seen]]
     return Prepared(Photographs(frame, test, codec), notes, leaks)
 
 
-def _scan(part: pd.DataFrame, spec: Spec, progress) -> list[str]:
+def _add_digests(part: pd.DataFrame, spec: Spec) -> list[str]:
     """Decode every picture that a member sees, originals and copies, and add their digests."""
     problems = []
     for copy in (None, *copies.seen(spec)):
-        if column("path", copy) not in part:  # the copy is not complete: that is said already
+        if column("path", copy) not in part:  # the copy is not complete: that is reported already
             continue
         paths = part[column("path", copy)].tolist()
-        scanned = scan(paths, Path(cache_folder()) / "scan.parquet", progress)
+        scanned = scan(paths, Path(cache_folder()) / "scan.parquet")
         problems += unreadable_problems(scanned)
         seeing = [member for member in spec.members if member.photos == copy]
         recipes = [recipe for member in seeing for recipe in spec.recipes_of(member)]
@@ -116,68 +111,8 @@ def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
     return assign_folds(frame, settings.scheme, **how)
 
 
-def _unserved(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
-    """What members ask for that the photos, or the training part of a fold, do not have."""
-    columns = columns_of(frame, codec)
-    found: dict[str, None] = {}
-    for member in spec.members:
-        for recipe in spec.recipes_of(member):
-            problems = sampling_problems(recipe, columns)
-            problems += _class_weight_problems(recipe, len(codec_of(member, codec).classes))
-            if "fold" in frame and not problems:  # else the folds are a mistake of their own
-                problems += _fold_problems(recipe, columns, frame)
-            found |= dict.fromkeys(f"{member.name}: {text}" for text in problems)
-    return list(found)
-
-
-def _fold_problems(
-    recipe: Recipe, columns: dict[str, np.ndarray], frame: pd.DataFrame
-) -> list[str]:
-    problems = []
-    for fold in range(n_folds(frame["fold"].to_numpy())):
-        rows, _ = in_fold(frame, fold)
-        try:
-            partner_pool(recipe, {name: values[rows] for name, values in columns.items()})
-        except BadInput as error:
-            problems += [f"{text} in the training part of fold {fold}" for text in error.problems]
-    if recipe.schedule == "plateau" and (frame["fold"] < 0).all():
-        problems.append(
-            "schedule: plateau needs a validation part to watch, and no photo is held out; use "
-            "step or cosine"
-        )
-    return problems
-
-
-def _class_weight_problems(recipe: Recipe, n_classes: int) -> list[str]:
-    if not isinstance(recipe.class_weights, tuple):
-        return []
-    from members.training.losses import class_weights  # imports torch
-
-    try:
-        class_weights(recipe, (), n_classes)
-    except BadInput as error:
-        return error.problems
-    return []
-
-
-def _without_effect(spec: Spec, frame: pd.DataFrame) -> list[str]:
-    """Choices among epochs that nothing can be chosen by, or written of."""
-    problems, nothing_held_out = [], (frame["fold"] < 0).all()
-    for member in spec.members:
-        recipe, watches = member.recipe, "needs a validation part, and no photo is held out"
-        if recipe.select == "common_epoch" and nothing_held_out:
-            problems.append(f"{member.name}: select: common_epoch {watches}; use last")
-        if recipe.submissions_above is not None and nothing_held_out:
-            problems.append(f"{member.name}: submissions_above {watches}; leave it out")
-        if recipe.submissions_above is not None and spec.data.test is None:
-            problems.append(
-                f"{member.name}: submissions_above needs photos to predict: give data.test"
-            )
-    return problems
-
-
 def report_lines(prepared: Prepared) -> list[str]:
-    """What people should know before they train, one line each."""
+    """The notes and the leaks, one line each."""
     lines = [f"note: {note}" for note in prepared.notes]
     for ids in prepared.leaks[:3]:
         lines.append(f"leak: the same photograph stands in several groups: {', '.join(ids[:4])}")

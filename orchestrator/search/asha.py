@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,8 @@ class Bracket:
     def __init__(self, asha: Asha, epochs: int):
         from ray.tune.schedulers import AsyncHyperBandScheduler
 
-        self._asha = AsyncHyperBandScheduler(
+        # Any: it reads the id of a trial and nothing of a controller, and there is neither here
+        self._asha: Any = AsyncHyperBandScheduler(
             time_attr="epoch",
             metric="score",
             mode="max",

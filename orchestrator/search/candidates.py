@@ -1,6 +1,6 @@
 """Candidates for the settings of members: drawn by Optuna, stopped by ASHA, remembered on disk.
 
-Candidates of one member compete with each other and, unless the spec says `scope: ensemble`, with
+Candidates of one member compete with each other and, unless the spec has `scope: ensemble`, with
 no others: a weak but different member may still help a vote. A candidate is an ordinary unit of
 the member with some settings replaced, on one fold; the winner's unit therefore is already trained
 when the member's other folds are.
@@ -12,18 +12,20 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.search.asha import Bracket, Stop
+from orchestrator.search.draws import draw, grid
 from orchestrator.spec import member_metrics
-from orchestrator.spec.search import Search, draw, grid
+from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
-from orchestrator.units.unit import Photographs, Unit, of_member
+from orchestrator.units.unit import Unit, of_member
 
 _DRAWS = 50  # attempts to draw settings that no earlier candidate has
 
@@ -50,18 +52,48 @@ class Candidate:
 
 def searches(spec: Spec, photographs: Photographs, store: Store) -> dict[str, MemberSearch]:
     """One search for each searched member; with `scope: ensemble` they share a bracket."""
-    shared = None
-    if spec.search and spec.search.scope == "ensemble":
+    search, shared = spec.search, None
+    if search is None:
+        return {}
+    if search.scope == "ensemble":
         longest = max(spec.member(name).recipe.epochs for name in spec.searched())
-        shared = Bracket(spec.search.asha, longest)
+        shared = Bracket(search.asha, longest)
     return {
-        name: MemberSearch(spec.member(name), spec.search, photographs, store, shared)
+        name: MemberSearch(spec.member(name), search, photographs, store, shared)
         for name in spec.searched()
     }
 
 
+def resolve(
+    spec: Spec, photographs: Photographs, store: Store
+) -> tuple[Spec, dict[str, MemberSearch], list[str]]:
+    """The spec with the winners of finished searches, the searches that are still open, and the
+    names of members that a finished search left out."""
+    if spec.search is None:
+        return spec, {}, []
+    searching: dict[str, MemberSearch] = {}
+    winners: dict[str, dict[str, Any]] = {}
+    left_out: list[str] = []
+    for name, search in searches(spec, photographs, store).items():
+        if search.is_left_out():
+            left_out.append(name)
+        elif search.is_over() and (winner := search.winner()):
+            winners[name] = winner.settings
+        else:
+            searching[name] = search
+    return with_winners(spec, winners), searching, left_out
+
+
+def with_winners(spec: Spec, winners: Mapping[str, dict[str, Any]]) -> Spec:
+    """The spec with the settings of the winners, by member, in place of those that were searched."""
+    members = tuple(
+        m.with_settings(winners[m.name]) if m.name in winners else m for m in spec.members
+    )
+    return spec.model_copy(update={"members": members})
+
+
 class MemberSearch:
-    """Ask for candidates, report their epochs, learn which must stop, and in the end who won."""
+    """One member's search: gives out candidates, takes their epochs, stops some, and has a winner."""
 
     def __init__(
         self,
@@ -77,7 +109,8 @@ class MemberSearch:
         self._sign = member_metrics.sign(search.metric)
         self._key = _key(member, search, photographs)
         self._bracket = bracket or Bracket(search.asha, member.recipe.epochs)
-        self._clock, self._began = clock, None
+        self._clock = clock
+        self._began: float | None = None
         self._grid = grid(search.space) if search.sampler == "grid" else None
         self._exhausted, self._seconds = False, 0.0
         self.candidates: list[Candidate] = []
@@ -96,7 +129,7 @@ class MemberSearch:
 
     @property
     def begun(self) -> int:
-        """How many candidates are under way or behind us."""
+        """How many candidates have started, ended ones included."""
         return len(self.candidates) - len(self._waiting)
 
     def unit(self, settings: dict[str, Any]) -> Unit:
@@ -127,11 +160,12 @@ class MemberSearch:
         )
 
     def _scored(self) -> list[tuple[dict[str, Any], float]]:
-        """Settings and scores (greater is better) of the candidates that are behind us."""
-        ended = [
-            c for c in self.candidates if c.state in ("done", "stopped") and c.score is not None
+        """Settings and scores (greater is better) of the candidates that ended."""
+        return [
+            (c.settings, self._sign * c.score)
+            for c in self.candidates
+            if c.state in ("done", "stopped") and c.score is not None
         ]
-        return [(c.settings, self._sign * c.score) for c in ended]
 
     def _no_more(self) -> bool:
         """Whether no new candidate may begin."""
@@ -190,8 +224,12 @@ class MemberSearch:
 
     def winner(self) -> Candidate | None:
         """The best candidate that trained to its end; the earlier of two equal ones."""
-        done = [c for c in self.candidates if c.state == "done" and c.score is not None]
-        return max(done, key=lambda c: (self._sign * c.score, -c.number), default=None)
+        scores = {
+            c.number: self._sign * c.score
+            for c in self.candidates
+            if c.state == "done" and c.score is not None
+        }
+        return self.candidates[max(scores, key=scores.__getitem__)] if scores else None
 
     def is_left_out(self) -> bool:
         """Whether other members' candidates were better, so that none of this one's reached the end."""
@@ -201,7 +239,7 @@ class MemberSearch:
     # -- the record --------------------------------------------------------------------------
 
     def save(self) -> None:
-        """`search/<member>.json` for a later call, `search/<member>.csv` for people."""
+        """`search/<member>.json` for a later call, `search/<member>.csv` to read and plot."""
         name = f"search/{self.member.name}"
         record = {
             "key": self._key,

@@ -1,15 +1,10 @@
-"""The search of a spec: what each setting is drawn from, and the draws themselves.
-
-search = Search(members=["effnet"], space={"lr": {"log_uniform": [1e-4, 1e-2]}})
-draw(search, told=[], seed=0)            # {"lr": 0.0012...}
-next(grid({"loss": Distribution(choice=["f1", "focal"])}))          # {"loss": "f1"}
-"""
+"""The search of a spec: whose settings are searched, and what each is drawn from."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -81,7 +76,7 @@ class Distribution(Block):
 
 
 def range_problem(kind: str, low: float, high: float, step: float | None = None) -> str | None:
-    """What is wrong with a range that people know as `kind`, or None."""
+    """What is wrong with a range of the `kind`, or None."""
     if not low < high:
         return f"{kind}: the low end must be below the high end, got {_list(low, high)}"
     if "log" in kind and low <= 0:
@@ -168,71 +163,10 @@ def samples(
     return [first, *({**first, key: x} for key in varied for x in space[key].probes()), *pairs]
 
 
-# -- draws -------------------------------------------------------------------------------------
-
-
 def grid_size(space: Mapping[str, Distribution]) -> int | None:
     """How many combinations there are; None where a range is continuous."""
     sizes = [distribution.size() for distribution in space.values()]
     return None if None in sizes else math.prod(sizes)
-
-
-def grid(space: Mapping[str, Distribution]) -> Iterator[dict[str, Any]]:
-    """Every combination; the values of the last key change first."""
-    sizes = {key: distribution.size() for key, distribution in space.items()}
-    for number in range(math.prod(sizes.values())):
-        places = {}
-        for key, size in reversed(sizes.items()):
-            number, places[key] = divmod(number, size)
-        yield {key: space[key].value(places[key]) for key in space}
-
-
-def draw(search: Search, told: list[tuple[dict[str, Any], float]], seed: int) -> dict[str, Any]:
-    """Settings for one candidate: by chance, or by TPE from the `told` (settings, score) pairs."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    distributions = {key: _distribution(d) for key, d in search.space.items()}
-    startup = max(2, min(10, search.candidates // 3))
-    sampler = (
-        optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
-        if search.sampler == "tpe"
-        else optuna.samplers.RandomSampler(seed=seed)
-    )
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    for settings, score in told:
-        parameters = {k: _encode(search.space[k], v) for k, v in settings.items()}
-        study.add_trial(
-            optuna.trial.create_trial(params=parameters, distributions=distributions, value=score)
-        )
-    drawn = study.ask(distributions).params
-    return {key: _decode(search.space[key], value) for key, value in drawn.items()}
-
-
-def _distribution(d: Distribution):
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if d.choice is not None:  # numbered: Optuna takes scalars only, a choice may be a list
-        return CategoricalDistribution(list(range(len(d.choice))))
-    if d.int_uniform is not None:
-        return IntDistribution(*d.int_uniform)
-    if d.log_uniform is not None:
-        return FloatDistribution(*d.log_uniform, log=True)
-    # not Optuna's own steps: those count from the low end, NNI's from 0
-    return FloatDistribution(*(d.uniform or d.quniform[:2]))
-
-
-def _decode(d: Distribution, value: Any) -> Any:
-    if d.choice is not None:
-        return d.choice[value]
-    if d.quniform is not None:
-        low, _, step = d.quniform
-        return d.value(round(value / step) - round(low / step))
-    return value
-
-
-def _encode(d: Distribution, value: Any) -> Any:
-    return next(i for i, c in enumerate(d.choice) if c == value) if d.choice is not None else value
 
 
 def _number(value: float) -> int | float:

@@ -94,7 +94,7 @@ def _framed(event: Event) -> bytes:
 
 
 def masked_crc32c(data: bytes) -> int:
-    """The checksum of a record: CRC-32C (RFC 3720, B.4), turned and moved as TFRecord wants it."""
+    """The checksum of a record: CRC-32C (RFC 3720, B.4), rotated and offset as in TFRecord."""
     table, crc = _table(), 0xFFFFFFFF
     for byte in data:
         crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)

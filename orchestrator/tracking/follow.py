@@ -20,8 +20,17 @@ from typing import Any
 from members.errors import first_line
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
-from orchestrator.tracking.tracker import TRACKERS, Tracker, mlflow_client, mlflow_uri
+from orchestrator.tracking.mlflow import MLflow, mlflow_client, mlflow_uri
+from orchestrator.tracking.tensorboard import TensorBoard
+from orchestrator.tracking.tracker import Tracker
+from orchestrator.tracking.wandb import WeightsAndBiases
 from orchestrator.units.unit import Unit
+
+TRACKERS: dict[str, Callable[[Unit, Store, str], Tracker]] = {
+    "tensorboard": TensorBoard,
+    "wandb": WeightsAndBiases,
+    "mlflow": MLflow,
+}
 
 _FAILED = "tracking-failed.txt"
 
@@ -29,8 +38,8 @@ _FAILED = "tracking-failed.txt"
 class Curves:
     """Passes everything on to each tracker that still works; there may be none."""
 
-    def __init__(self, trackers: dict[str, Tracker], complain: Callable[[str, str], None]):
-        self._trackers, self._complain = trackers, complain
+    def __init__(self, trackers: dict[str, Tracker], on_failure: Callable[[str, str], None]):
+        self._trackers, self._on_failure = trackers, on_failure
 
     def begin(self, history: Sequence[dict[str, Any]]) -> None:
         self._each(lambda tracker: tracker.begin(history))
@@ -50,16 +59,16 @@ class Curves:
                 call(tracker)
             except Exception:
                 del self._trackers[name]
-                self._complain(name, traceback.format_exc())
+                self._on_failure(name, traceback.format_exc())
 
 
 @contextmanager
 def follow(unit: Unit, store: Store, names: Sequence[str], project: str) -> Iterator[Curves]:
     """The trackers of these names, open while the unit is trained; there may be none."""
-    complaint = f"{unit.path}/{_FAILED}"
-    store.delete(complaint)
+    failed = f"{unit.path}/{_FAILED}"
+    store.delete(failed)
     trackers = {name: TRACKERS[name](unit, store, project) for name in names}
-    curves = Curves(trackers, lambda name, why: store.write(complaint, f"{name}\n{why}"))
+    curves = Curves(trackers, lambda name, why: store.write(failed, f"{name}\n{why}"))
     try:
         yield curves
     except Exception:
@@ -68,7 +77,7 @@ def follow(unit: Unit, store: Store, names: Sequence[str], project: str) -> Iter
     curves.end(failed=False)
 
 
-def complaints(units: Sequence[Unit], store: Store) -> list[str]:
+def lost_curves(units: Sequence[Unit], store: Store) -> list[str]:
     """One line for each of `units` whose tracker failed."""
     lines = []
     for unit in units:
@@ -82,7 +91,7 @@ def complaints(units: Sequence[Unit], store: Store) -> list[str]:
 # -- before training ---------------------------------------------------------------------------
 
 
-def problems(trackers: Sequence[str], store: Store) -> list[str]:
+def tracking_problems(trackers: Sequence[str], store: Store) -> list[str]:
     """Why a tracker could not work, one text each; empty where all can."""
     missing = [name for name in trackers if not _installed(name)]
     found = [
@@ -103,8 +112,8 @@ def problems(trackers: Sequence[str], store: Store) -> list[str]:
     return found
 
 
-def prepare(trackers: Sequence[str], store: Store, project: str) -> None:
-    """What must be there before several processes track at once. Raises `WrongRequest`."""
+def create_experiment(trackers: Sequence[str], store: Store, project: str) -> None:
+    """MLflow's, before several processes would create it at once. Raises `WrongRequest`."""
     if "mlflow" not in trackers:
         return
     try:

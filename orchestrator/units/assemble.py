@@ -1,6 +1,6 @@
 """Finished units -> one OOF and one test table a member.
 
-Where the recipe wants a common epoch, it is chosen here, since here all curves are known.
+Where the recipe selects a common epoch, it is chosen here, since here all curves are known.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 
 from ensembles.files.parquet import read_oof_table, read_table, write_table
 from ensembles.files.table import OofTable, Table
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
 from orchestrator.units.predictions import table_path, weights_path
 from orchestrator.units.record import read_record
 from orchestrator.units.selection import common_epoch, mean_curve
-from orchestrator.units.unit import Photographs, Unit, is_done, of_member
+from orchestrator.units.unit import Unit, is_done, of_member
 
 T = TypeVar("T", bound=Table)
 
@@ -62,7 +63,7 @@ def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str,
     recipe = member.recipe
     records = [read_record(unit.path, store) for unit in units]
     histories = [record.history for record in records]
-    chosen = {"select": recipe.select, "metric": recipe.metric}
+    chosen: dict[str, Any] = {"select": recipe.select, "metric": recipe.metric}
     if recipe.select == "common_epoch":
         epoch = common_epoch(histories, recipe.metric)
         for unit in units:

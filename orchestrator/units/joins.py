@@ -9,10 +9,10 @@ import numpy as np
 from ensembles.files.parquet import read_table, write_table
 from ensembles.files.table import Table
 from members.data.codec import Codec
+from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Join, Spec
 from orchestrator.units.predictions import table_meta
-from orchestrator.units.unit import Photographs, codec_of, labels_of
 
 
 def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store) -> bool:

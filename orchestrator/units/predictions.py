@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.store import Store
-from orchestrator.units.unit import Photographs, Unit, codec_of, labels_of
+from orchestrator.units.unit import Unit
 
 if TYPE_CHECKING:
     from members.batches.photos import Photos
@@ -106,7 +107,7 @@ def table_meta(photographs: Photographs, name: str, codec: Codec) -> dict[str, A
         "member": name,
         "classes": classes,
         "targets": [[name, list(names)] for name, names in codec.targets.items()],
-        # a competition wants class numbers; people with labels of their own get those back
+        # class numbers for a competition, names where the labels are the user's own
         "answers": classes
         if list(codec.targets) == ["label"]
         else list(map(str, range(len(classes)))),

@@ -23,7 +23,7 @@ def kept_epochs(history: History, recipe: Recipe) -> list[int]:
 
 
 def submitted_epochs(history: History, recipe: Recipe) -> list[int]:
-    """Numbers of the epochs that `submissions_above` asks a pair of submissions of."""
+    """Numbers of the epochs that reach `submissions_above`, and so get a pair of submissions."""
     bar, sign = recipe.submissions_above, member_metrics.sign(recipe.metric)
     if bar is None:
         return []

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from orchestrator.photographs.files import read_photographs
+from orchestrator.photographs.table import Photographs, codec_of, column, in_fold, labels_of
 from orchestrator.runs.store import Store
 from orchestrator.units.predictions import PhotoPart
-from orchestrator.units.unit import Photographs, Unit, codec_of, column, in_fold, labels_of
+from orchestrator.units.unit import Unit
 
 if TYPE_CHECKING:
     from members.batches.photos import Photos
 
+Part = Literal["train", "test"]
+
+
+class _Decoded(NamedTuple):
+    """Which photographs an array has the pixels of, and how they were cropped and resized."""
+
+    part: Part
+    copy: str | None
+    size: tuple[int, int]
+    crop: tuple[float, float] | None
+
 
 class Inputs:
-    """cache: folder of decoded photographs that outlives the process; None: none is kept."""
+    """cache: folder of decoded photographs, which outlives the process."""
 
-    def __init__(self, store: Store, cache: str | None):
+    def __init__(self, store: Store, cache: str):
         self._store, self._cache = store, cache
-        self._pixels: dict[tuple, np.ndarray] = {}  # by part, size, crop and copy
+        self._pixels: dict[_Decoded, np.ndarray] = {}
 
     @cached_property
     def photographs(self) -> Photographs:
         return read_photographs(self._store)
 
-    def photos(self, unit: Unit, part: Literal["train", "test"]) -> Photos:
-        """All photographs of a part, of the size that the unit's recipe wants, with its labels."""
+    def photos(self, unit: Unit, part: Part) -> Photos:
+        """All photographs of a part, in the size of the unit's recipe, with labels of its targets."""
         from members.batches.photos import Photos
         from members.data.columns import columns_of
         from members.pixels.augment import crop_of
@@ -36,14 +48,15 @@ class Inputs:
 
         recipe, copy, photographs = unit.member.recipe, unit.member.photos, self.photographs
         frame = photographs.train if part == "train" else photographs.test
-        crop = crop_of(recipe)
-        key = (part, recipe.image_size, crop, copy)
+        if frame is None:
+            raise ValueError("these photographs have no test part")
+        key = _Decoded(part, copy, recipe.image_size, crop_of(recipe))
         if key not in self._pixels:
             self._pixels[key] = pixels(
                 frame[column("path", copy)].tolist(),
                 frame[column("digest", copy)].tolist(),
-                size=tuple(recipe.image_size),
-                crop=crop,
+                size=key.size,
+                crop=key.crop,
                 folder=self._cache,
             )
         labels = labels_of(frame, codec_of(unit.member, photographs.codec)).astype(np.int64)

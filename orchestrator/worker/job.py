@@ -17,7 +17,7 @@ class Job:
     Ray shows it in its state and its logs: no secret belongs here (trackers find theirs in the
     environment).
 
-    run: root of the run folder. cache: folder of decoded photographs; None: none are kept.
+    run: root of the run folder. cache: folder of decoded photographs.
     cpus, gpus: of each of the `workers` processes that train a unit together.
     metric: what reports are scored by; None: the metric of the unit's own recipe.
     attempt: name of the worker group, which stays the same when its processes are started again.
@@ -26,7 +26,7 @@ class Job:
     run: str
     project: str
     tracking: tuple[str, ...]
-    cache: str | None
+    cache: str
     cpus: int
     gpus: float
     workers: int
@@ -51,7 +51,7 @@ class Job:
         return cls(**{**config, "tracking": tuple(config["tracking"]), "units": units})
 
 
-def job_of(spec: Spec, store: Store, gpus: float, cache: str | None) -> Job:
+def job_of(spec: Spec, store: Store, gpus: float, cache: str) -> Job:
     """A job of no units yet: what all jobs of a run share. gpus: of each training process."""
     resources = spec.resources
     return Job(

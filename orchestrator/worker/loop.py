@@ -2,7 +2,7 @@
 
 All it needs stands in its job and in the run folder, so that a process that dies costs the epoch it
 was in: every epoch leaves `state.pt` beside the unit's other files, and `unit.json`, written last,
-says that the unit is complete.
+marks the unit complete.
 
 Where several processes train a unit, all run this loop and report alike, and the first writes the
 files. What a file holds is read by the first and sent to the others: one that waits for the others

@@ -57,7 +57,7 @@ class Reporter:
 
 
 def describe(error: Exception) -> str:
-    """One line for people."""
+    """The error in one line: its message, after the kind where that is not one of ours."""
     line, kind = first_line(error), type(error).__name__
     ours = type(error).__module__.startswith("members")
     return line if ours or line == kind else f"{kind}: {line}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from members.training.ranks import Ranks
+from orchestrator.photographs.table import codec_of, in_fold, training_labels
 from orchestrator.runs.store import Store
 from orchestrator.spec.member_metrics import of_history
 from orchestrator.tracking.follow import Curves, follow
@@ -18,13 +19,14 @@ from orchestrator.units import predictions
 from orchestrator.units.files import read_state, write_state
 from orchestrator.units.record import Rows, Seconds, UnitRecord, find_record, write_record
 from orchestrator.units.selection import kept_epochs, submitted_epochs
-from orchestrator.units.unit import Unit, codec_of, in_fold, training_labels
+from orchestrator.units.unit import Unit
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Job
 from orchestrator.worker.reports import Reporter
 
 if TYPE_CHECKING:
     from members.batches.photos import Photos
+    from members.recipe.recipe import Recipe
     from members.training.loop import Epoch
 
 
@@ -105,6 +107,7 @@ def _train(
             write_state(unit, store, state)
         curves.epoch(epoch.metrics)
         report.epoch(state["history"])
+    assert state is not None  # of an interrupted unit, or of the last epoch
     history = state["history"]
     last = recipe.select == "last"
     record = UnitRecord(
@@ -146,7 +149,7 @@ def _parts(unit: Unit, inputs: Inputs) -> tuple[Photos, Photos | None]:
 
 
 def _begin(
-    unit: Unit, process: Process, recipe, train: Photos, valid: Photos | None
+    unit: Unit, process: Process, recipe: Recipe, train: Photos, valid: Photos | None
 ) -> tuple[dict[str, Any] | None, Iterator[Epoch]]:
     """The state that an interrupted training left, if it can be used, and the epochs that follow."""
     from members.errors import BadInput
@@ -188,7 +191,9 @@ def _predict(
     store, ranks, photographs = process.store, process.ranks, process.inputs.photographs
     recipe = unit.member.recipe
     if recipe.normalize == "computed":
-        recipe = recipe.model_copy(update={"normalize": Statistics(**record.normalize)})
+        recipe = recipe.model_copy(
+            update={"normalize": Statistics.model_validate(record.normalize)}
+        )
     parts = process.inputs.to_predict(unit)
     started = time.perf_counter()
     model = build_model(recipe, process.n_classes(unit), pretrained=False).to(process.device)

@@ -10,7 +10,7 @@ import pytest
 
 from members.samples.people import draw_people
 from orchestrator.cli import app
-from tests.orchestrator.commands import SPEC, orchestrator
+from tests.orchestrator.command_line import SPEC, orchestrator
 
 
 @pytest.fixture(scope="session")

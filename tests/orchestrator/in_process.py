@@ -10,8 +10,8 @@ import safetensors.torch
 import torch
 
 import ensembles
-from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.run import Run, ballot_of, members_of
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
@@ -43,7 +43,7 @@ def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
         def __init__(self, name: str, tracking: tuple[str, ...] = ()):
             self.store = Store(tmp_path / name)
             self.spec, self.tracking = spec, tracking
-            self.photographs = prepare.prepare(spec).photographs
+            self.photographs = prepare_photographs(spec).photographs
             write_photographs(self.photographs, self.store)
             self.reports: list[dict] = []
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from sklearn.metrics import f1_score
 
-from tests.orchestrator.commands import (
+from tests.orchestrator.command_line import (
     SPEC,
     another_ray,
     finished,

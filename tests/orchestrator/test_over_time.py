@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from orchestrator.runs.store import Store
-from tests.orchestrator.commands import (
+from tests.orchestrator.command_line import (
     SPEC,
     another_ray,
     finished,

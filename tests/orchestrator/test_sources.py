@@ -11,7 +11,7 @@ import pytest
 from members.networks.models import build_model
 from members.samples.people import draw_people
 from orchestrator.spec import load
-from tests.orchestrator.commands import ROOT
+from tests.orchestrator.command_line import ROOT
 from tests.orchestrator.one_slot import commands
 
 SOURCES = sorted((ROOT / "ensembles/sources").glob("*.yaml"))

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from members.data.codec import PROFILES
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.search.candidates import MemberSearch, searches
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
-from orchestrator.units.unit import Photographs
 
 EPOCHS = 8
 SEARCH = {
@@ -53,8 +53,8 @@ def member(name: str) -> Member:
 
 def run(search: MemberSearch, curves: list[list[float]]) -> None:
     """Feed candidates one after the other, each with its curve, as a worker would."""
-    while asked := search.ask():
-        candidate, _ = asked
+    while proposed := search.ask():
+        candidate, _ = proposed
         for epoch, score in enumerate(curves[candidate.number], start=1):
             if search.epoch(candidate.number, epoch, score):
                 break
@@ -123,7 +123,7 @@ def test_a_failed_candidate_never_wins_and_none_may_be_left(make):
 
 
 def test_an_interrupted_search_goes_on_where_it_was(make):
-    """The same candidates as an uninterrupted one; the running one is asked for again first."""
+    """The same candidates as an uninterrupted one; the running one is proposed again first."""
     whole = make()
     drawn = [whole.ask()[0].settings for _ in range(6)]
 
@@ -269,8 +269,8 @@ def play(make, curves: dict, seed: int, kills: set[int] = frozenset()) -> tuple[
                 for epoch in range(1, done + 1):
                     assert found[name].epoch(number, epoch, curves[name][number][epoch - 1]) == ""
         for name, search in sorted(found.items(), key=lambda item: item[1].begun):
-            if len(running) < 3 and (asked := search.ask()):
-                running.append([name, asked[0].number, 0])
+            if len(running) < 3 and (proposed := search.ask()):
+                running.append([name, proposed[0].number, 0])
         if not running:
             return found, events
         place = int(rng.integers(len(running)))

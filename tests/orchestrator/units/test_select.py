@@ -13,13 +13,13 @@ from sklearn.metrics import f1_score
 from members.errors import BadInput
 from members.recipe.recipe import Recipe
 from members.training import fit
-from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.prepare import prepare_photographs
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs import run as voting
 from orchestrator.spec import load
 from orchestrator.units.assemble import assemble
 from orchestrator.units.selection import common_epoch, kept_epochs, mean_curve, submitted_epochs
-from orchestrator.units.unit import Photographs
 from tests.orchestrator.in_process import assert_same, runs, vote_on
 
 SPEC = """\
@@ -42,8 +42,8 @@ def run(tmp_path, eighteen_people, monkeypatch):
 
 
 def score(oof: pd.DataFrame) -> float:
-    said = oof.filter(regex=r"^p\d+$").to_numpy().argmax(1)
-    return f1_score(oof["label"], said, average="macro", labels=range(18), zero_division=0)
+    predicted = oof.filter(regex=r"^p\d+$").to_numpy().argmax(1)
+    return f1_score(oof["label"], predicted, average="macro", labels=range(18), zero_division=0)
 
 
 # -- the choice ----------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_two_ways_to_choose_stand_side_by_side_in_the_leaderboard(run):
 
 
 @pytest.mark.parametrize(
-    ("folds", "key", "test", "said"),
+    ("folds", "key", "test", "parts"),
     [
         ("all", "select: common_epoch", ", test: photos/eval", ["common_epoch", "use last"]),
         ("all", "submissions_above: 0.7", ", test: photos/eval", ["submissions_above", "held out"]),
@@ -252,14 +252,14 @@ def test_two_ways_to_choose_stand_side_by_side_in_the_leaderboard(run):
     ],
 )
 def test_a_choice_without_anything_to_choose_by_is_refused(
-    run, eighteen_people, folds, key, test, said
+    run, eighteen_people, folds, key, test, parts
 ):
     (eighteen_people / "wrong.yaml").write_text(
         f"name: w\ndata: {{train: photos/train{test}}}\nfolds: {{scheme: {folds}}}\n"
         f"members: [{{name: net, model: test_resnet, {key}}}]\n"
     )
     with pytest.raises(BadInput) as error:
-        prepare.prepare(load(eighteen_people / "wrong.yaml"))
+        prepare_photographs(load(eighteen_people / "wrong.yaml"))
     (problem,) = error.value.problems
-    for part in ("net", *said):
+    for part in ("net", *parts):
         assert part in problem

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from members.data.codec import PROFILES
+from orchestrator.photographs.table import Photographs, training_labels
 from orchestrator.spec.spec import Member
-from orchestrator.units.unit import Photographs, member_hash, training_labels
+from orchestrator.units.unit import member_hash
 
 
 def photographs(years=(18, 29, 30, 61)):

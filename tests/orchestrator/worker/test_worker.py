@@ -13,7 +13,8 @@ from members.networks import saving
 from members.networks.models import build_model
 from members.pixels import cache
 from members.training import fit
-from orchestrator.photographs import prepare
+from orchestrator.photographs.prepare import cache_folder
+from orchestrator.photographs.table import Photographs, in_fold
 from orchestrator.spec.spec import Member
 from orchestrator.units import unit as units
 from orchestrator.worker.job import Job
@@ -76,9 +77,9 @@ def test_computed_statistics_are_those_of_the_fold_s_training_part_and_serve_for
         frame["digest"].tolist(),
         size=(32, 32),
         crop=None,
-        folder=prepare.cache_folder(),
+        folder=cache_folder(),
     )
-    train_rows, valid_rows = units.in_fold(frame, 1)
+    train_rows, valid_rows = in_fold(frame, 1)
     mean, std = record["normalize"]["mean"], record["normalize"]["std"]
     assert mean == pytest.approx(pixels[train_rows].reshape(-1, 3).mean(0) / 255)
     model = build_model(unit.member.recipe, 18, pretrained=False)
@@ -127,7 +128,7 @@ def test_moved_age_boundaries_are_learned_and_the_official_ones_validated(run, m
 
     monkeypatch.setattr(fit, "fit", watch)
     one.train([moved])
-    train_rows, valid_rows = units.in_fold(one.photographs.train, 1)
+    train_rows, valid_rows = in_fold(one.photographs.train, 1)
     frame = one.photographs.train
     train, valid = seen["parts"]
     years = frame["age_years"].to_numpy()[train_rows]
@@ -191,12 +192,12 @@ def test_what_decides_a_result_decides_the_hash_and_nothing_else(run):
     assert {hash_of(m) for m in same} == {hash_of()}
     assert hash_of() not in {hash_of(m) for m in other}
 
-    def changed(**columns) -> units.Photographs:
+    def changed(**columns) -> Photographs:
         train = photographs.train.assign(**columns)
-        return units.Photographs(train, photographs.test, photographs.codec)
+        return Photographs(train, photographs.test, photographs.codec)
 
     train = photographs.train
-    shuffled = units.Photographs(train.sample(frac=1, random_state=0), None, photographs.codec)
+    shuffled = Photographs(train.sample(frac=1, random_state=0), None, photographs.codec)
     moved = changed(path="/elsewhere/" + train["path"])
     assert hash_of(photographs=shuffled) == hash_of(photographs=moved) == hash_of()
     for columns in (

@@ -113,7 +113,7 @@ def test_the_printed_command_goes_on_with_a_stopped_new_run(
     code, out, err = command(*arguments, "--new-run")
     assert code == 130
     printed = err.split("go on with: python -m orchestrator ")[1].strip()
-    assert printed in out  # said at the start as well, for a run that is killed
+    assert printed in out  # printed at the start as well, for a run that is killed
     assert "same command" not in err
     monkeypatch.setattr(train_members, "_train", stub)
     assert command(*printed.split())[0] == 0
@@ -230,7 +230,7 @@ def test_a_vote_goes_to_the_output_folder_as_well_unless_out_says_otherwise(
         assert (work / "output" / name).read_bytes() == (
             work / "runs/e/votes/soft" / name
         ).read_bytes()
-    assert command("leaderboard", "spec.yaml")[0] == 0  # knows the vote, which is in the run
+    assert command("leaderboard", "spec.yaml")[0] == 0  # finds the vote, which is in the run
     before = (work / "output/vote.json").stat().st_mtime_ns
     assert command("vote", "spec.yaml", "--mode", "hard", "--out", "mine")[0] == 0
     assert (work / "mine/submission.csv").exists()
@@ -289,20 +289,22 @@ def test_evaluate_says_what_is_missing_all_at_once(judged, command, monkeypatch)
         assert part in err
 
 
-@pytest.mark.parametrize(("files", "said"), [(["a.csv", "b.csv"], "a.csv, b.csv"), ([], "no CSV")])
-def test_a_truth_that_could_be_one_of_several_is_not_guessed(judged, command, files, said):
+@pytest.mark.parametrize(
+    ("files", "problem"), [(["a.csv", "b.csv"], "a.csv, b.csv"), ([], "no CSV")]
+)
+def test_a_truth_that_could_be_one_of_several_is_not_guessed(judged, command, files, problem):
     (judged / "truth/gt.csv").unlink()
     for name in files:
         (judged / "truth" / name).write_text("ImageID,ans\na,0\n")
     code, _, err = command("evaluate")
     assert code == 2
-    assert said in err
+    assert problem in err
     assert "truth.csv or gt.csv" in err
 
 
 @pytest.mark.parametrize("name", ["demo", "final"])
 def test_the_shipped_specs_take_their_photographs_from_the_variables(name, monkeypatch):
-    file = Path(__file__).parents[2] / f"ensembles/{name}.yaml"
+    file = Path(__file__).parents[3] / f"ensembles/{name}.yaml"
     monkeypatch.delenv("SM_CHANNEL_TRAIN", raising=False)
     monkeypatch.delenv("SM_CHANNEL_EVAL", raising=False)
     assert load(file).data.train == "data/sample/train"

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from orchestrator.cluster import ray_internals
-from tests.orchestrator.commands import environment, finished
+from tests.orchestrator.command_line import environment, finished
 
 PRIVATE = ("ray.train.v2", "ray._private")
 
@@ -80,7 +80,7 @@ from orchestrator import cli, tune_runs
 def run_trial(config):
     import pytest
     from orchestrator import ray_internals, tune_runs
-    from tests.orchestrator.test_ray_internals import block
+    from tests.orchestrator.cluster.test_ray_internals import block
 
     with pytest.MonkeyPatch.context() as patch:
         block(patch)

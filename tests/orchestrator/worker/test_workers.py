@@ -14,8 +14,8 @@ from torch import distributed
 from members.samples.people import draw_people
 from orchestrator.cluster.connect import Cluster
 from orchestrator.errors import WrongRequest
-from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.spec.spec import Resources
@@ -24,7 +24,7 @@ from orchestrator.worker import loop
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Job
 from tests.members.pair import meet, together
-from tests.orchestrator.commands import orchestrator
+from tests.orchestrator.command_line import orchestrator
 from tests.orchestrator.in_process import job
 
 # nothing that each process draws or counts for itself: no dropout, no batch norm
@@ -58,14 +58,16 @@ def run_of(folder: Path, name: str):
     """A run folder with its photographs written, and the units by member and fold."""
     spec = load(folder / "spec.yaml")
     store = Store(folder / name)
-    photographs = prepare.prepare(spec).photographs
+    photographs = prepare_photographs(spec).photographs
     write_photographs(photographs, store)
-    return store, {(u.member.name, u.fold): u for u in units.of_spec(spec, photographs)}
+    return store, {
+        (u.member.name, u.fold): u for m in spec.members for u in units.of_member(m, photographs)
+    }
 
 
 def train_together(ranks, jobs: list[Job], folder: str) -> list:
     """Both ranks train; where that ends with an error, both start again, as under Ray."""
-    told, photos = [], Inputs.photos
+    reported, photos = [], Inputs.photos
 
     def fails_on_the_second(inputs, unit, part):
         if unit.member.name == "odd" and not ranks.first:
@@ -83,8 +85,8 @@ def train_together(ranks, jobs: list[Job], folder: str) -> list:
                 distributed.destroy_process_group()
                 meet(ranks.rank, f"{folder}/meeting-{number}")
             seen = [f"{r['unit'].split('/')[1]} {r['event']} {r['message']}" for r in reports]
-            told.append({"reports": seen, "ended": ended})
-    return told
+            reported.append({"reports": seen, "ended": ended})
+    return reported
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def alone(here):
 
 @pytest.fixture(scope="module")
 def trained(here):
-    """(what each of two ranks told, their run)."""
+    """(what each of two ranks reported, their run)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
         patch.setattr("torch.set_num_threads", lambda n: None)
@@ -118,8 +120,8 @@ def trained(here):
         first = job(store, wanted, here / "cache", workers=2, attempt="first")
         second = job(store, [by["odd", 1]], here / "cache", workers=2, attempt="second")
         plans = [first, first, second]
-        told = together(train_together, here, plans, str(here))
-    return told, store
+        reported = together(train_together, here, plans, str(here))
+    return reported, store
 
 
 def test_two_processes_leave_the_tables_of_one(trained, alone):
@@ -156,9 +158,9 @@ def test_a_loss_that_is_no_number_fails_its_unit_on_both_and_the_next_goes_on(tr
 
 
 def test_a_unit_that_fails_on_one_rank_ends_both_and_is_passed_over_when_they_come_back(trained):
-    told, store = trained
-    assert [rank[0]["ended"] for rank in told] == ["LostContact", "OSError"]
-    again = told[0][1]
+    reported, store = trained
+    assert [rank[0]["ended"] for rank in reported] == ["LostContact", "OSError"]
+    again = reported[0][1]
     assert again["ended"] == ""
     (failed,) = [text for text in again["reports"] if text.startswith("odd failed")]
     assert "this machine's disk is broken" in failed
@@ -168,9 +170,9 @@ def test_a_unit_that_fails_on_one_rank_ends_both_and_is_passed_over_when_they_co
 
 
 def test_another_call_tries_it_again(trained):
-    told, _ = trained
-    assert told[1][2]["ended"] == "OSError"  # it failed again, not: it was passed over
-    assert not any(text.startswith("odd failed") for text in told[1][2]["reports"])
+    reported, _ = trained
+    assert reported[1][2]["ended"] == "OSError"  # it failed again, not: it was passed over
+    assert not any(text.startswith("odd failed") for text in reported[1][2]["reports"])
 
 
 # -- asking for them ------------------------------------------------------------------------------

@@ -14,8 +14,9 @@ from PIL import Image
 from members.pixels.decode import decode
 from members.samples.people import draw_people
 from orchestrator.errors import WrongRequest
-from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.prepare import prepare_photographs
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.spec.spec import Spec
@@ -72,8 +73,8 @@ def spec(text: str = SPEC) -> Spec:
     return load("spec.yaml")
 
 
-def photographs(text: str = SPEC) -> units.Photographs:
-    return prepare.prepare(spec(text)).photographs
+def photographs(text: str = SPEC) -> Photographs:
+    return prepare_photographs(spec(text)).photographs
 
 
 def problems(text: str) -> list[str]:
@@ -128,7 +129,7 @@ def test_members_of_the_originals_and_of_a_copy_share_a_worker_and_not_their_pic
 # -- hashes ------------------------------------------------------------------------------------
 
 
-def hashes(found: units.Photographs) -> dict[str, str]:
+def hashes(found: Photographs) -> dict[str, str]:
     return {member.name: units.member_hash(member, found) for member in spec().members}
 
 
@@ -251,7 +252,7 @@ def test_a_crop_must_fit_the_copy_that_the_member_sees(work, command):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "problem"),
     [
         ("photos: dark", "photos: drak", "unknown copy 'drak'. Did you mean 'dark'?"),
         (", test: dark/eval", "", "data has a `test`, and it has none"),
@@ -260,9 +261,9 @@ def test_a_crop_must_fit_the_copy_that_the_member_sees(work, command):
         ("dark: {", "../dark: {", "letters, digits"),
     ],
 )
-def test_wrong_copies_are_refused_with_their_line(work, old, new, told):
+def test_wrong_copies_are_refused_with_their_line(work, old, new, problem):
     found = problems(SPEC.replace(old, new, 1))
-    assert any(told in text and "spec.yaml, line" in text for text in found), found
+    assert any(problem in text and "spec.yaml, line" in text for text in found), found
 
 
 def test_a_copy_without_data_copies_says_how_to_write_them(work):

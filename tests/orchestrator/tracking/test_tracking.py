@@ -1,4 +1,4 @@
-"""Trackers are told of every epoch once, whatever happens to the unit, and never cost it anything."""
+"""Trackers get every epoch once, whatever happens to the unit, and never cost it anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.tracking import event_file, follow
-from orchestrator.tracking import tracker as trackers
+from orchestrator.tracking.mlflow import mlflow_client
+from orchestrator.tracking.tensorboard import TensorBoard
+from orchestrator.tracking.tracker import identity
 from orchestrator.units import unit as units
 from orchestrator.units.pictures import prediction_grid
 from tests.orchestrator.in_process import runs
@@ -79,12 +81,12 @@ def board(folder: str | Path) -> EventAccumulator:
     return found.Reload()
 
 
-def assert_told_once(found: EventAccumulator, history: list[dict]) -> None:
+def assert_logged_once(found: EventAccumulator, history: list[dict]) -> None:
     assert set(found.Tags()["scalars"]) == CURVES
     for name in CURVES:
-        told = found.Scalars(name)
-        assert [event.step for event in told] == [row["epoch"] for row in history]
-        assert [e.value for e in told] == pytest.approx([row[name] for row in history])
+        logged = found.Scalars(name)
+        assert [event.step for event in logged] == [row["epoch"] for row in history]
+        assert [e.value for e in logged] == pytest.approx([row[name] for row in history])
 
 
 def test_tensorboard_has_curves_settings_and_picture_of_a_resumed_unit(run):
@@ -92,7 +94,7 @@ def test_tensorboard_has_curves_settings_and_picture_of_a_resumed_unit(run):
     folder = r.store.uri(f"tracking/tensorboard/{unit.path}")
     assert len(list(Path(folder).iterdir())) == 1
     found = board(folder)
-    assert_told_once(found, history)
+    assert_logged_once(found, history)
     (picture,) = found.Images("predictions")
     assert (picture.step, picture.encoded_image_string) == (
         3, r.store.read(f"{unit.path}/predictions.png"),
@@ -110,7 +112,7 @@ def test_a_record_that_a_dying_process_left_half_written_is_cut_off(run):
     file = Path(r.store.uri(f"tracking/tensorboard/{unit.path}/events.out.tfevents.unit"))
     file.write_bytes(file.read_bytes()[:-5])
     r.train([unit])
-    assert_told_once(board(file.parent), r.store.read_json(f"{unit.path}/unit.json")["history"])
+    assert_logged_once(board(file.parent), r.store.read_json(f"{unit.path}/unit.json")["history"])
 
 
 def test_a_unit_that_lost_its_state_begins_its_curves_again(run):
@@ -121,7 +123,7 @@ def test_a_unit_that_lost_its_state_begins_its_curves_again(run):
     r.store.delete(f"{unit.path}/state.pt")
     r.train([unit])
     folder = r.store.uri(f"tracking/tensorboard/{unit.path}")
-    assert_told_once(board(folder), r.store.read_json(f"{unit.path}/unit.json")["history"])
+    assert_logged_once(board(folder), r.store.read_json(f"{unit.path}/unit.json")["history"])
 
 
 def test_a_run_folder_that_is_not_local_has_the_same_curves(run, tmp_path, bucket):
@@ -130,10 +132,10 @@ def test_a_run_folder_that_is_not_local_has_the_same_curves(run, tmp_path, bucke
     store = Store(f"{bucket}/remote")
     assert not store.local
     rows = [{"epoch": e, "train_loss": 1 / e, "seconds": 1.0} for e in (1, 2, 3)]
-    first = trackers.TensorBoard(unit, store, "p")
+    first = TensorBoard(unit, store, "p")
     first.begin([])
     first.epoch(rows[0])
-    second = trackers.TensorBoard(unit, store, "p")
+    second = TensorBoard(unit, store, "p")
     second.begin(rows[:2])
     second.epoch(rows[2])
     file = f"tracking/tensorboard/{unit.path}/events.out.tfevents.unit"
@@ -185,12 +187,12 @@ def test_wandb_offline_goes_on_under_the_same_id_and_the_last_run_is_complete(ru
     assert len(folders) == 2  # one from each process
     last = offline_records(max(folders, key=lambda f: f.stat().st_mtime))
     started = [record.run for record in last if record.HasField("run")]
-    assert {s.run_id for s in started} == {trackers.identity(unit, r.store)}
+    assert {s.run_id for s in started} == {identity(unit, r.store)}
     assert started[0].run_id.startswith(f"{unit.hash}-fold-1-seed-7")
     assert {s.project for s in started} == {"followed"}
     config = {u.key: json.loads(u.value_json) for s in started for u in s.config.update}
     assert (config["model"], config["fold"]) == ("test_resnet", 1)
-    told = [
+    logged = [
         {
             item.key or item.nested_key[0]: json.loads(item.value_json)
             for item in record.history.item
@@ -198,11 +200,11 @@ def test_wandb_offline_goes_on_under_the_same_id_and_the_last_run_is_complete(ru
         for record in last
         if record.HasField("history")
     ]
-    rows = [row for row in told if "train_loss" in row]
+    rows = [row for row in logged if "train_loss" in row]
     assert [row["_step"] for row in rows] == [1, 2, 3]
     for name in CURVES:
         assert [row[name] for row in rows] == pytest.approx([h[name] for h in history])
-    assert any("predictions" in row for row in told)
+    assert any("predictions" in row for row in logged)
 
 
 # -- MLflow --------------------------------------------------------------------------------------
@@ -212,16 +214,16 @@ def test_wandb_offline_goes_on_under_the_same_id_and_the_last_run_is_complete(ru
 def test_mlflow_in_its_sqlite_file_continues_the_run_of_a_resumed_unit(run, monkeypatch):
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     r, unit, history = killed_and_resumed(run, "mlflow")
-    client, experiment = trackers.mlflow_client(r.store, "followed")
+    client, experiment = mlflow_client(r.store, "followed")
     assert r.store.exists("tracking/mlflow.db")
     (found,) = client.search_runs([experiment])
     assert (found.info.status, found.info.run_name) == ("FINISHED", unit.title)
     assert found.data.params["model"] == "test_resnet"
     assert set(found.data.metrics) == CURVES
     for name in CURVES:
-        told = client.get_metric_history(found.info.run_id, name)
-        assert [metric.step for metric in told] == [1, 2, 3]
-        assert [metric.value for metric in told] == pytest.approx([h[name] for h in history])
+        logged = client.get_metric_history(found.info.run_id, name)
+        assert [metric.step for metric in logged] == [1, 2, 3]
+        assert [metric.value for metric in logged] == pytest.approx([h[name] for h in history])
     assert [a.path for a in client.list_artifacts(found.info.run_id)] == ["predictions.png"]
     assert list(Path(r.store.uri("tracking/mlflow-artifacts")).rglob("predictions.png"))
 
@@ -232,7 +234,7 @@ def test_mlflow_that_cannot_be_reached_is_said_before_training(run, monkeypatch,
     (tmp_path / "file").write_text("not a database" * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file")
     with pytest.raises(WrongRequest, match=r"mlflow at sqlite.*does not answer.*TRACKING_URI"):
-        follow.prepare(["mlflow"], run("r").store, "followed")
+        follow.create_experiment(["mlflow"], run("r").store, "followed")
 
 
 # -- a tracker is never the unit's trouble -------------------------------------------------------
@@ -246,20 +248,20 @@ class Broken:
         raise ConnectionError("nobody listens")
 
 
-def test_a_tracker_that_fails_is_left_alone_and_said(run, monkeypatch):
-    monkeypatch.setitem(trackers.TRACKERS, "wandb", Broken)
+def test_a_tracker_that_fails_is_left_alone_and_reported(run, monkeypatch):
+    monkeypatch.setitem(follow.TRACKERS, "wandb", Broken)
     r = run("r", ["wandb", "tensorboard"])
     unit = r.units("net")[0]
     r.train([unit])
     assert units.is_done(unit, r.store, r.photographs.test_hash)
-    (line,) = follow.complaints([unit], r.store)
+    (line,) = follow.lost_curves([unit], r.store)
     for part in ("net fold 0", "wandb", "ConnectionError: nobody listens"):
         assert part in line
     folder = r.store.uri(f"tracking/tensorboard/{unit.path}")
-    assert_told_once(board(folder), r.store.read_json(f"{unit.path}/unit.json")["history"])
+    assert_logged_once(board(folder), r.store.read_json(f"{unit.path}/unit.json")["history"])
 
 
-def test_a_unit_that_fails_tells_its_trackers(run, monkeypatch):
+def test_a_unit_that_fails_ends_its_trackers_as_failed(run, monkeypatch):
     ends = []
 
     class Listening(Broken):
@@ -269,7 +271,7 @@ def test_a_unit_that_fails_tells_its_trackers(run, monkeypatch):
         def end(self, failed):
             ends.append(failed)
 
-    monkeypatch.setitem(trackers.TRACKERS, "mlflow", Listening)
+    monkeypatch.setitem(follow.TRACKERS, "mlflow", Listening)
     r = run("r", ["mlflow"])
     r.train([r.units("wild")[0]])
     assert ends == [True]
@@ -288,7 +290,7 @@ def test_a_tracker_that_failed_is_named_with_the_last_line_of_why(run, kept, sho
     r = run("r")
     unit = r.units("net")[0]
     r.store.write(f"{unit.path}/tracking-failed.txt", kept)
-    (line,) = follow.complaints(r.units("net"), r.store)
+    (line,) = follow.lost_curves(r.units("net"), r.store)
     assert line.endswith(shown)
     assert unit.title in line
 
@@ -302,16 +304,16 @@ def test_a_missing_package_names_the_command_that_installs_it(run, monkeypatch, 
         importlib.util, "find_spec",
         lambda name: importlib.machinery.ModuleSpec(name, None, is_package=True),
     )  # fmt: skip
-    (problem,) = follow.problems(["wandb"], Store(tmp_path))
+    (problem,) = follow.tracking_problems(["wandb"], Store(tmp_path))
     for part in ("wandb is not installed", "pip install wandb", "tracking: []"):
         assert part in problem
-    assert follow.problems([], Store(tmp_path)) == []
+    assert follow.tracking_problems([], Store(tmp_path)) == []
 
 
 def test_mlflow_beside_a_run_on_s3_needs_a_server(monkeypatch, bucket):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(follow, "_installed", lambda name: True)
-    (problem,) = follow.problems(["mlflow"], Store(f"{bucket}/run"))
+    (problem,) = follow.tracking_problems(["mlflow"], Store(f"{bucket}/run"))
     assert "MLFLOW_TRACKING_URI" in problem
 
 

@@ -1,4 +1,4 @@
-"""How units are dealt out to runs: nobody waits long, and starting up is paid for rarely."""
+"""How units are dealt out to runs: no slot waits long, and starting up is paid for rarely."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import torch
 
 from members.errors import BadInput
 from members.samples.people import draw_people
-from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.run import Run
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
@@ -43,9 +43,10 @@ def trained(photos, tmp_path, monkeypatch):
     def trained(folds: str):
         (tmp_path / "spec.yaml").write_text(SPEC.replace("FOLDS", folds))
         spec, store = load(tmp_path / "spec.yaml"), Store(tmp_path / "run")
-        photographs = prepare.prepare(spec).photographs
+        photographs = prepare_photographs(spec).photographs
         write_photographs(photographs, store)
-        every, reports = unit.of_spec(spec, photographs), []
+        every = [u for m in spec.members for u in unit.of_member(m, photographs)]
+        reports = []
         loop.run_units(job(store, every, photos / "cache"), reports.append)
         assert not [r["message"] for r in reports if r["event"] == "failed"]
         assert assemble(spec.members[0], photographs, store)

@@ -9,12 +9,11 @@ import pytest
 from ensembles import Table, read_table, write_table
 from members.data.codec import PROFILES
 from orchestrator.errors import WrongRequest
+from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.run import Run
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
-from orchestrator.units import unit
 from orchestrator.units.joins import assemble_join, joint
-from orchestrator.units.unit import Photographs
 from tests.orchestrator.in_process import vote_on
 
 SPEC = """\
@@ -79,10 +78,10 @@ def run(tmp_path):
     frame.to_parquet(tmp_path / "images.parquet")
     store.write("images.parquet", (tmp_path / "images.parquet").read_bytes())
     for seed, member in enumerate(spec.members):
-        codec = unit.codec_of(member, PROFILES)
+        codec = codec_of(member, PROFILES)
         k = len(codec.classes)
         for kind, part in (("oof", frame), ("test", test)):
-            known = unit.labels_of(part, codec)
+            known = labels_of(part, codec)
             write_table(
                 store.uri(f"tables/{member.name}/{kind}.parquet"),
                 Table(
@@ -146,7 +145,7 @@ def test_a_join_follows_its_parts(run):
 
 
 @pytest.mark.parametrize(
-    ("join", "told"),
+    ("join", "problem"),
     [
         ("{name: both, of: [two, on]}", "Did you mean 'one'"),
         ("{name: both, of: [one, whole]}", "must predict 'mask', but one and whole do"),
@@ -155,11 +154,11 @@ def test_a_join_follows_its_parts(run):
         ("{nam: both, of: [two, one]}", "Did you mean 'name'"),
     ],
 )
-def test_wrong_joins_are_refused(tmp_path, join, told):
+def test_wrong_joins_are_refused(tmp_path, join, problem):
     (tmp_path / "spec.yaml").write_text(SPEC.replace("{name: both, of: [two, one]}", join))
     with pytest.raises(WrongRequest) as caught:
         load(tmp_path / "spec.yaml")
-    assert told in "\n".join(caught.value.problems)
+    assert problem in "\n".join(caught.value.problems)
 
 
 def test_a_join_that_leaves_a_target_out_is_refused(tmp_path):

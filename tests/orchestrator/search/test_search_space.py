@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.spec.search import Distribution, Search, draw, grid, grid_size, samples
+from orchestrator.search.draws import draw, grid
+from orchestrator.spec.search import Distribution, Search, grid_size, samples
 
 
 def space(**distributions: dict) -> dict[str, Distribution]:
@@ -68,16 +69,16 @@ def test_draws_stay_in_the_space_and_depend_on_the_seed_alone():
          "ema": {"quniform": [0.5, 0.9, 0.2]}}  # fmt: skip
     for sampler in ("random", "tpe"):
         search = Search(members=["m"], space=s, sampler=sampler, candidates=40)
-        told, rows = [], []
+        scored, rows = [], []
         for seed in range(40):
-            settings = draw(search, told, seed)
-            assert draw(search, told, seed) == settings
+            settings = draw(search, scored, seed)
+            assert draw(search, scored, seed) == settings
             assert 1e-4 <= settings["lr"] <= 1e-2
             assert settings["batch_size"] in range(8, 17)
             assert 0 <= settings["dropout"] <= 0.5
             assert settings["image_size"] in ([64, 48], [96, 72])
             assert settings["ema"] in (0.5, 0.6, 0.8, 0.9)
-            told.append((settings, -abs(np.log10(settings["lr"]) + 2)))  # best at lr = 1e-2
+            scored.append((settings, -abs(np.log10(settings["lr"]) + 2)))  # best at lr = 1e-2
             rows.append(np.log10(settings["lr"]))
         if sampler == "tpe":
             assert (
@@ -96,7 +97,7 @@ def test_samples_hold_every_value_and_every_pair_of_values():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "problem"),
     [
         ({"uniform": [2, 1]}, "uniform: the low end must be below the high end, got [2, 1]"),
         ({"log_uniform": [0, 1]}, "log_uniform needs values above 0, got [0, 1]"),
@@ -109,7 +110,7 @@ def test_samples_hold_every_value_and_every_pair_of_values():
         ({}, "got 0"),
     ],
 )
-def test_a_range_that_cannot_be_is_refused(given, said):
+def test_a_range_that_cannot_be_is_refused(given, problem):
     with pytest.raises(ValidationError) as error:
         Distribution(**given)
-    assert said in str(error.value)
+    assert problem in str(error.value)

@@ -15,7 +15,7 @@ from members.training import fit
 from orchestrator.cli import app
 from orchestrator.spec import load
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FILES = {path.stem: path for path in sorted((ROOT / "ensembles").glob("*.yaml"))}
 
 

@@ -1,0 +1,75 @@
+"""What the members of a spec need that its photographs and folds do not have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from members.batches import sampling
+from members.data import folds
+from members.data.codec import Codec
+from members.data.columns import columns_of
+from members.errors import BadInput
+from members.recipe.recipe import Recipe
+from orchestrator.photographs.table import codec_of, in_fold
+from orchestrator.spec.spec import Spec
+
+
+def member_problems(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
+    """What members need that the photos, or the training part of a fold, do not have."""
+    columns = columns_of(frame, codec)
+    found: dict[str, None] = {}
+    for member in spec.members:
+        for recipe in spec.recipes_of(member):
+            problems = sampling.problems(recipe, columns)
+            problems += _class_weight_problems(recipe, len(codec_of(member, codec).classes))
+            if "fold" in frame and not problems:  # else the folds are a mistake of their own
+                problems += _fold_problems(recipe, columns, frame)
+            found |= dict.fromkeys(f"{member.name}: {text}" for text in problems)
+    return list(found)
+
+
+def _fold_problems(
+    recipe: Recipe, columns: dict[str, np.ndarray], frame: pd.DataFrame
+) -> list[str]:
+    problems = []
+    for fold in range(folds.n_folds(frame["fold"].to_numpy())):
+        rows, _ = in_fold(frame, fold)
+        try:
+            sampling.pool(recipe, {name: values[rows] for name, values in columns.items()})
+        except BadInput as error:
+            problems += [f"{text} in the training part of fold {fold}" for text in error.problems]
+    if recipe.schedule == "plateau" and (frame["fold"] < 0).all():
+        problems.append(
+            "schedule: plateau needs a validation part to watch, and no photo is held out; use "
+            "step or cosine"
+        )
+    return problems
+
+
+def _class_weight_problems(recipe: Recipe, n_classes: int) -> list[str]:
+    if not isinstance(recipe.class_weights, tuple):
+        return []
+    from members.training.losses import class_weights  # imports torch
+
+    try:
+        class_weights(recipe, (), n_classes)
+    except BadInput as error:
+        return error.problems
+    return []
+
+
+def epoch_choice_problems(spec: Spec, frame: pd.DataFrame) -> list[str]:
+    """Choices among epochs that nothing can be chosen by, or written of."""
+    problems, nothing_held_out = [], (frame["fold"] < 0).all()
+    for member in spec.members:
+        recipe, watches = member.recipe, "needs a validation part, and no photo is held out"
+        if recipe.select == "common_epoch" and nothing_held_out:
+            problems.append(f"{member.name}: select: common_epoch {watches}; use last")
+        if recipe.submissions_above is not None and nothing_held_out:
+            problems.append(f"{member.name}: submissions_above {watches}; leave it out")
+        if recipe.submissions_above is not None and spec.data.test is None:
+            problems.append(
+                f"{member.name}: submissions_above needs photos to predict: give data.test"
+            )
+    return problems
