@@ -39,7 +39,7 @@ class Outcome:
     timing: dict[str, float] = field(default_factory=dict)
 
 
-def train_members(
+def train(
     spec: Spec,
     store: Store,
     console: Console,
@@ -103,8 +103,8 @@ def resolve(spec: Spec, photographs: Photographs, store: Store):
     for name, search in searches(spec, photographs, store).items():
         if search.is_left_out():
             left_out.append(name)
-        elif search.is_over() and search.winner():
-            winners[name] = search.winner().settings
+        elif search.is_over() and (winner := search.winner()):
+            winners[name] = winner.settings
         else:
             searching[name] = search
     return _with_winners(spec, winners), searching, left_out

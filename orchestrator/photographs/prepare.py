@@ -19,6 +19,7 @@ from members.pixels.crop import crop_problems
 from members.pixels.scan import scan, unreadable
 from members.recipe.recipe import Recipe
 from orchestrator.photographs import copies
+from orchestrator.spec.shipped import shipped
 from orchestrator.spec.spec import Spec
 from orchestrator.units.unit import Photographs, codec_of, column, in_fold
 
@@ -50,7 +51,7 @@ def prepare(spec: Spec, progress=None) -> Prepared:
     train = layouts.read_train(data.layout, data.train, data.root)
     frame, codec, notes = train.frame, train.codec, list(train.notes)
     if data.corrections:
-        frame, corrected = corrections.apply(frame, data.corrections)
+        frame, corrected = corrections.apply(frame, shipped(data.corrections))
         notes += corrected
     test = None
     if data.test is not None:

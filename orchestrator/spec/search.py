@@ -65,6 +65,7 @@ class Distribution(Block):
             return self.choice[i]
         if self.int_uniform is not None:
             return self.int_uniform[0] + i
+        assert self.quniform is not None, "a continuous range has no list of values"
         low, high, step = self.quniform
         return _number(min(max((round(low / step) + i) * step, low), high))
 
@@ -76,12 +77,14 @@ class Distribution(Block):
         if size is not None:
             # the second too: where it is a whole number, so is the step
             return [self.value(i) for i in sorted({0, min(1, size - 1), size - 1})]
-        low, high = self.uniform or self.log_uniform
+        ends = self.uniform or self.log_uniform
+        assert ends is not None  # exactly one of the five is given
+        low, high = ends
         return [low, high, low + (high - low) / math.e]
 
 
 def range_problem(kind: str, low: float, high: float, step: float | None = None) -> str | None:
-    """What is wrong with a range that people know as `kind`, or None."""
+    """What is wrong with a range that messages call `kind`, or None."""
     if not low < high:
         return f"{kind}: the low end must be below the high end, got {_list(low, high)}"
     if "log" in kind and low <= 0:
@@ -153,7 +156,7 @@ class Search(Block):
 def samples(
     space: Mapping[str, Distribution], fixed: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """Settings that speak for all draws: each value of each key, and each pair of values of two.
+    """Settings that stand for all draws: each value of each key, and each pair of values of two.
 
     The other keys have their first value; so have the `fixed` ones in all of them.
     """
@@ -174,12 +177,13 @@ def samples(
 def grid_size(space: Mapping[str, Distribution]) -> int | None:
     """How many combinations there are; None where a range is continuous."""
     sizes = [distribution.size() for distribution in space.values()]
-    return None if None in sizes else math.prod(sizes)
+    known = [size for size in sizes if size is not None]
+    return math.prod(known) if len(known) == len(sizes) else None
 
 
 def grid(space: Mapping[str, Distribution]) -> Iterator[dict[str, Any]]:
-    """Every combination; the values of the last key change first."""
-    sizes = {key: distribution.size() for key, distribution in space.items()}
+    """Every combination; the values of the last key change first. No range is continuous."""
+    sizes = {key: distribution.size() or 0 for key, distribution in space.items()}
     for number in range(math.prod(sizes.values())):
         places = {}
         for key, size in reversed(sizes.items()):
@@ -219,7 +223,9 @@ def _distribution(d: Distribution):
     if d.log_uniform is not None:
         return FloatDistribution(*d.log_uniform, log=True)
     # not Optuna's own steps: those count from the low end, NNI's from 0
-    return FloatDistribution(*(d.uniform or d.quniform[:2]))
+    ends = d.uniform or (d.quniform and d.quniform[:2])
+    assert ends is not None  # exactly one of the five is given
+    return FloatDistribution(*ends)
 
 
 def _decode(d: Distribution, value: Any) -> Any:

@@ -8,8 +8,8 @@ import pytest
 
 from ensembles.files import table as tables
 from members.data.codec import PROFILES
+from orchestrator.commands.run import Run
 from orchestrator.errors import WrongRequest
-from orchestrator.runs.run import Run
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit

@@ -8,9 +8,9 @@ import torch
 
 from members.errors import BadInput
 from members.samples import people
+from orchestrator.commands.run import Run
 from orchestrator.photographs import prepare
 from orchestrator.photographs.files import write_photographs
-from orchestrator.runs.run import Run
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit
