@@ -13,16 +13,18 @@
     any other                       1   a mistake of the program, with its name
 
 What ends with 2 has `problems`, one text a mistake: what is wrong, what was given, what is allowed,
-what to do next. ensembles and members do not know each other, so each has its BadInput.
+what to do next. ensembles and members do not import each other, so each has its BadInput.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import ensembles.errors
 from members.errors import BadInput, nearest
 
 FAILED, WRONG_REQUEST = 1, 2
+BAD_INPUT = (BadInput, ensembles.errors.BadInput)
 INTERRUPTED = 130  # what shells expect after Ctrl-C, and typer ends with
 
 
@@ -39,8 +41,8 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
+def unknown(what: str, name: object, allowed: Iterable[str]) -> str:
     """`unknown key 'epoch'. Did you mean 'epochs'? Allowed: ...` (the list only where short)."""
     allowed = sorted(map(str, allowed))
     listing = f" Allowed: {', '.join(allowed)}." if len(allowed) <= 40 else ""
-    return f"unknown {what} {str(name)!r}.{nearest(name, allowed)}{listing}"
+    return f"unknown {what} {str(name)!r}.{nearest(str(name), allowed)}{listing}"

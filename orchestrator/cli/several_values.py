@@ -1,7 +1,7 @@
 """Options that take several values: `--only a b`, `--set x=1 y=2`, beside `--only a --only b`.
 
-Click wants the flag before each value. A command of this class knows its own options and writes it
-there, before Click reads the line.
+Click wants the flag before each value. A command of this class writes it there, by its own options,
+before Click reads the line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 
 @dataclass
-class _Run:
+class _Words:
     """A flag and what follows it; flag: None for what belongs to no such option."""
 
     flag: str | None
@@ -31,10 +31,11 @@ class SeveralValues(TyperCommand):
     `--only=a` takes that one; what comes after `--` belongs to no option.
     """
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    # Any: Typer gives the types of its contexts and options no public names
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, self._one_flag_each(ctx, args))
 
-    def _one_flag_each(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def _one_flag_each(self, ctx: Any, args: list[str]) -> list[str]:
         split = args.index("--") if "--" in args else len(args)
         args, rest = args[:split], args[split:]
         runs, n_arguments = self._runs(ctx, args)
@@ -44,32 +45,32 @@ class SeveralValues(TyperCommand):
             if run.flag and not run.pairs and lacking > 0:
                 kept = max(1, len(run.words) - lacking)
                 lacking -= len(run.words) - kept
-                runs.insert(runs.index(run) + 1, _Run(None, words=run.words[kept:]))
+                runs.insert(runs.index(run) + 1, _Words(None, words=run.words[kept:]))
                 del run.words[kept:]
         return [word for run in runs for word in _spelled(run)] + rest
 
-    def _runs(self, ctx: typer.Context, args: list[str]) -> tuple[list[_Run], int]:
+    def _runs(self, ctx: Any, args: list[str]) -> tuple[list[_Words], int]:
         """The line cut where such an option begins or ends, and how many arguments it has."""
-        options = {
+        options: dict[str, Any] = {
             flag: param
             for param in self.params
             if param.param_type_name == "option"
             for flag in (*param.opts, *param.secondary_opts)
         }
-        runs, n_arguments, at = [_Run(None)], 0, 0
+        runs, n_arguments, at = [_Words(None)], 0, 0
         while at < len(args):
             word, at = args[at], at + 1
             option = options.get(word)
             if option is not None and option.multiple:
                 pairs = "=" in (option.metavar or "")
-                run = _Run(word, pairs)
+                run = _Words(word, pairs)
                 while at < len(args) and not _is_flag(args[at]) and (not pairs or "=" in args[at]):
                     run.words.append(args[at])
                     at += 1
                 if not run.words:
                     got = f", got {args[at]!r}" if at < len(args) else ", got nothing"
                     raise typer.BadParameter(f"give {option.metavar}{got}.", ctx=ctx, param=option)
-                runs += [run, _Run(None)]
+                runs += [run, _Words(None)]
                 continue
             runs[-1].words.append(word)
             if option is not None and not _takes_none(option):
@@ -88,7 +89,7 @@ def _takes_none(option: Any) -> bool:
     return option.is_flag or option.count
 
 
-def _spelled(run: _Run) -> Iterator[str]:
+def _spelled(run: _Words) -> Iterator[str]:
     for word in run.words:
         if run.flag:
             yield run.flag

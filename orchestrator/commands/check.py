@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from ensembles.files import places
 from members.data.folds import photos_by_class
@@ -15,14 +14,15 @@ from orchestrator.cluster.preflight import cost_of, training_problems
 from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.runs.store import Store
+from orchestrator.screens.plan import fold_table, plan_table, search_line
 from orchestrator.search.candidates import resolve
-from orchestrator.spec.search import STOPPED, Search
+from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Spec
 from orchestrator.tracking.follow import tracking_problems
 from orchestrator.units import unit
 
 
-def check(spec: Spec, store: Store, console: Console, json_file: Path | None = None) -> None:
+def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None = None) -> None:
     """Print the data by fold, the units and their share of the work; train nothing.
 
     Raises `BadInput` with every mistake of the data and of the recipes.
@@ -46,7 +46,7 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
         f"{spec.name}: {len(photographs.train)} photographs of {groups} groups in "
         f"{len(photographs.codec.classes)} classes; {asked} to predict"
     )
-    console.print(_fold_table(counts))
+    console.print(fold_table(counts))
     for line in report_lines(prepared):
         console.print(line, markup=False)
     if not prepared.leaks:
@@ -54,14 +54,14 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
 
     resolved, searching, left_out = resolve(spec, photographs, store)
     if spec.search:
-        console.print(_search_line(spec.search), markup=False)
+        console.print(search_line(spec.search), markup=False)
     for name in left_out:
         console.print(f"{name} is left out: {STOPPED}", markup=False)
     resolved = resolved.model_copy(
         update={"members": tuple(m for m in resolved.members if m.name not in left_out)}
     )
     plan = _plan(resolved, set(searching), photographs, store)
-    console.print(_plan_table(plan))
+    console.print(plan_table(plan))
     left = sum(row["units"] - row["done"] for row in plan)
     to_train = f"{counted(left, 'unit')} to train into {store.root}"
     console.print(to_train if left else "Everything is trained.")
@@ -79,29 +79,11 @@ def check(spec: Spec, store: Store, console: Console, json_file: Path | None = N
         places.write_json(json_file, report)
 
 
-def _search_line(search: Search) -> str:
-    hours = f", none begun after {search.hours:g} hours" if search.hours else ""
-    rivals = "members compete" if search.scope == "ensemble" else "each member for itself"
-    return (
-        f"search ({search.sampler}) over {', '.join(search.space)}: at most {search.candidates} "
-        f"candidates of each of {', '.join(search.members)}{hours}; {rivals}"
-    )
-
-
-def _fold_table(counts) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("class")
-    for fold in counts.columns:
-        table.add_column("never held out" if fold == -1 else f"fold {fold}", justify="right")
-    table.add_column("all", justify="right")
-    for name, row in counts.iterrows():
-        table.add_row(str(name), *map(str, row), str(row.sum()))
-    return table
-
-
-def _plan(spec: Spec, searching: set[str], photographs, store: Store) -> list[dict[str, Any]]:
+def _plan(
+    spec: Spec, searching: set[str], photographs: unit.Photographs, store: Store
+) -> list[dict[str, Any]]:
     cost = cost_of(photographs)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for member in spec.members:
         of_member = unit.of_member(member, photographs)
         left = unit.left(of_member, store, photographs.test_hash_of(member.photos))
@@ -112,7 +94,7 @@ def _plan(spec: Spec, searching: set[str], photographs, store: Store) -> list[di
                 "model": member.recipe.model,
                 "image_size": list(member.recipe.image_size),
                 "epochs": member.recipe.epochs,
-                "candidates": spec.search.candidates if searched else 0,
+                "candidates": spec.search.candidates if spec.search and searched else 0,
                 "units": len(of_member),
                 "done": 0 if searched else len(of_member) - len(left),
                 "gmacs_per_photo": cost(member)
@@ -124,32 +106,3 @@ def _plan(spec: Spec, searching: set[str], photographs, store: Store) -> list[di
     for row in rows:
         row["share"] = row.pop("cost") / total
     return rows
-
-
-def _plan_table(plan: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name, justify in [
-        ("member", "left"),
-        ("model", "left"),
-        ("size", "left"),
-        ("epochs", "right"),
-        ("candidates", "right"),
-        ("units", "right"),
-        ("done", "right"),
-        ("GMAC/photo", "right"),
-        ("share of work", "right"),
-    ]:
-        table.add_column(name, justify=justify)
-    for row in plan:
-        table.add_row(
-            row["member"],
-            row["model"],
-            "x".join(map(str, row["image_size"])),
-            str(row["epochs"]),
-            str(row["candidates"] or "-"),
-            str(row["units"]),
-            str(row["done"]),
-            f"{row['gmacs_per_photo']:.3f}",
-            f"{row['share']:.0%}",
-        )
-    return table

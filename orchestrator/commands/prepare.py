@@ -16,7 +16,7 @@ from members.pixels.background_copy import FEW, MOST, SHEET, Copied, remove_back
 _LISTED = 20  # suspicious photos named on the screen; `--json` has them all
 
 
-def prepare(
+def copy_without_background(
     source: Path,
     target: Path,
     console: Console,
@@ -71,6 +71,7 @@ def _show(copied: Copied, target: Path, console: Console) -> None:
             markup=False,
         )
     figures = copied.statistics
+    assert figures is not None  # photos were kept
     mean, std = (", ".join(f"{v:.4f}" for v in part) for part in (figures.mean, figures.std))
     console.print("Statistics of the copy, for members that see it whole (with a `crop`, write")
     console.print("`normalize: computed`):")

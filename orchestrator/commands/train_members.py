@@ -42,7 +42,7 @@ class Outcome:
     timing: dict[str, float] = field(default_factory=dict)
 
 
-def train_members(
+def train(
     spec: Spec,
     store: Store,
     console: Console,

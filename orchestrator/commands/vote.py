@@ -5,8 +5,8 @@ Nothing here imports torch; Ray only where an address was given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,17 @@ from typing import Any
 from rich.console import Console
 
 import ensembles
+from ensembles.errors import nearest
 from ensembles.files import places
+from ensembles.files.compare import same_submissions
 from ensembles.files.digests import file_digests
 from ensembles.files.submission import submission_tables
 from ensembles.voting.request import VoteRequest
+from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
 from orchestrator.errors import WrongRequest
-from orchestrator.runs import folders as run_folders
-from orchestrator.runs import run as voting
-from orchestrator.screens import vote as explain
+from orchestrator.runs import folders
+from orchestrator.screens.vote import show_large, show_vote
+from orchestrator.screens.why import show_pareto, show_why
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,16 @@ class _Source:
     folder: str
     members: list[str] | None
     notes: list[str]
-    run: voting.Run | None
+    run: Run | None
 
-    def ballot(self) -> voting.Ballot:
+    def ballot(self) -> Ballot:
         if self.run:
-            return voting.ballot_of(self.run, self.members)
+            return ballot_of(self.run, self.members or ())
         oof, test = (ensembles.read_members(self.folder, kind) for kind in ("oof", "test"))
-        return voting.Ballot(oof, test, None)
+        return Ballot(oof, test, None)
 
 
-def vote(command: Command, console: Console) -> dict[str, Any]:
+def cast(command: Command, console: Console) -> dict[str, Any]:
     """Carry the command out; returns what --json holds. Raises WrongRequest."""
     _check(command)
     if command.submissions:
@@ -82,7 +85,7 @@ def vote(command: Command, console: Console) -> dict[str, Any]:
         ballot = source.ballot()
         metric = command.options.get("objective", block.objective) or "macro_f1"
         front = ensembles.pareto(ballot.oof, metric, ballot.groups)
-        explain.show_pareto(front, console)
+        show_pareto(front, console)
         return front
     request, notes = requested(block, command.options)
     source.notes += notes
@@ -129,8 +132,8 @@ def vote_folder(mode: str, objective: str | None) -> str:
     return f"votes/{mode}-{objective.replace(':', '-')}" if objective else f"votes/{mode}"
 
 
-def _checked(request: VoteRequest, of_spec: Sequence[str]) -> VoteRequest:
-    """of_spec: the options that stand in the spec only. Members and targets are known later."""
+def _checked(request: VoteRequest, of_spec: Collection[str]) -> VoteRequest:
+    """of_spec: the options that stand in the spec only. Members and targets come with the tables."""
     mistakes = request.mistakes(None, targets=None)
     problems = []
     for path, text in mistakes:
@@ -221,26 +224,26 @@ def _weights(texts: Sequence[str]) -> dict[str, float] | None:
     return found or None
 
 
-def _write(result: ensembles.Vote, out: str | None, run: voting.Run | None, console: Console):
+def _write(result: ensembles.Vote, out: str | None, run: Run | None, console: Console):
     store = run.store if run else None
-    folders = run_folders.for_vote(out, store, vote_folder(result.mode, result.objective))
+    targets = folders.for_vote(out, store, vote_folder(result.mode, result.objective))
     if store:
-        result.notes += explain.same_as_earlier(result, folders[0], f"{store.root}/")
-    for folder in folders:
+        result.notes += _same_as_earlier(result, targets[0], f"{store.root}/")
+    for folder in targets:
         paths = result.write(folder)
-    voting.show_vote(result, console, paths)
+    show_vote(result, console, paths)
 
 
 def _source(command: Command) -> _Source:
     if command.tables:
         return _Source(command.tables, None, [], None)
-    run = voting.find_run(command.spec, command.small, command.sets or (), command.run)
-    members, notes = voting.members_of(run)
+    run = find_run(command.spec, command.small, command.sets or (), command.run)
+    members, notes = members_of(run)
     return _Source(run.store.uri("tables"), members, notes, run)
 
 
 def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
-    files = list(map(str, command.submissions))
+    files = list(map(str, command.submissions or ()))
     request = _checked(VoteRequest(**{"mode": "hard", **command.options}), ())
     if request.mode == "soft":
         tables = ensembles.read_soft_submissions(files)
@@ -250,16 +253,14 @@ def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
         tables = submission_tables(files) if command.why else {}
         result = ensembles.cast_submissions(files, request=request)
     if command.why:
-        return _why(command.why, result, voting.Ballot({}, tables, None), console)
+        return _why(command.why, result, Ballot({}, tables, None), console)
     _write(result, command.out, None, console)
     return result.record()
 
 
-def _why(
-    image_id: str, result: ensembles.Vote, ballot: voting.Ballot, console: Console
-) -> dict[str, Any]:
-    reason = explain.why(result, ballot, image_id)
-    explain.show_why(reason, console)
+def _why(image_id: str, result: ensembles.Vote, ballot: Ballot, console: Console) -> dict[str, Any]:
+    reason = _decided(result, ballot, image_id)
+    show_why(reason, console)
     return reason
 
 
@@ -275,15 +276,43 @@ def _in_ranges(
     """The vote over tables too large for memory, here or by the tasks of a Ray cluster."""
     store = source.run.store if source.run else None
     name = vote_folder(request.mode, request.fitted_for)
-    folder = run_folders.for_vote(command.out, store, name)[0]
-    runner = nullcontext(map)
-    if command.address:
-        from orchestrator.cluster.connect import mapped
-
-        runner = mapped(command.address)
-    with runner as run:
+    folder = folders.for_vote(command.out, store, name)[0]
+    with _runner(command.address) as run:
         record = ensembles.cast_large(
             source.folder, folder, request, None, source.members, run, notes=source.notes
         )
-    explain.show_large(record, folder, console)
+    show_large(record, folder, console)
     return record.record()
+
+
+def _runner(address: str | None) -> AbstractContextManager[Callable[..., Iterator[Any]]]:
+    """What maps a function over ranges of rows: here, or on the Ray at `address`."""
+    if address is None:
+        return nullcontext(map)
+    from orchestrator.cluster.connect import mapped
+
+    return mapped(address)
+
+
+def _decided(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, Any]:
+    """How the vote decided one photograph, of the test part or else of the OOF rows."""
+    for tables in (ballot.test, ballot.oof):
+        if not tables:
+            continue
+        ordered = {name: tables[name] for name in vote.weights}
+        found = ensembles.explain(vote.rule, ordered, image_id)
+        if found:
+            return found
+    known = [str(i) for t in (ballot.test, ballot.oof) if t for i in next(iter(t.values())).ids]
+    hint = nearest(image_id, known[:20_000])
+    raise WrongRequest(f"--why {image_id!r}: no photograph of that id was voted on.{hint}")
+
+
+def _same_as_earlier(vote: ensembles.Vote, folder: str, run: str) -> list[str]:
+    """A note for each earlier submission of the run with the same class on every row."""
+    if vote.rows != "test" or not run:
+        return []
+    return [
+        f"the same answers as {other}: do not hand in both."
+        for other in same_submissions(vote.ids, vote.answers, f"{run}votes", folder)
+    ]

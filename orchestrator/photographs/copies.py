@@ -13,6 +13,7 @@ import pandas as pd
 
 from members.data.listing import some
 from orchestrator.photographs.table import column
+from orchestrator.program import called
 from orchestrator.spec.spec import Data, Spec
 
 
@@ -45,7 +46,7 @@ def add_paths(frame: pd.DataFrame, spec: Spec, part: str) -> list[str]:
             problems.append(
                 f"{where}: {len(lost)} of {len(paths)} photos are missing in {folder}: "
                 f"{some(lost)}. Copy them: "
-                f"python -m orchestrator prepare --remove-background {base} {folder}"
+                f"{called()} prepare --remove-background {base} {folder}"
             )
             continue
         frame[column("path", name)] = pd.Series(map(str, paths), index=frame.index, dtype="str")

@@ -25,6 +25,7 @@ from members.pixels.scan import scan, unreadable_problems
 from orchestrator.photographs import copies
 from orchestrator.photographs.problems import epoch_choice_problems, member_problems
 from orchestrator.photographs.table import Photographs, column
+from orchestrator.spec.shipped import shipped
 from orchestrator.spec.spec import Spec
 
 
@@ -54,7 +55,7 @@ def prepare_photographs(spec: Spec) -> Prepared:
     train = read_train(data.layout, data.train, data.root)
     frame, codec, notes = train.frame, train.codec, list(train.notes)
     if data.corrections:
-        frame, corrected = apply_corrections(frame, data.corrections)
+        frame, corrected = apply_corrections(frame, shipped(data.corrections))
         notes += corrected
     test = None
     if data.test is not None:

@@ -16,6 +16,7 @@ import re
 from pathlib import Path
 
 from orchestrator.errors import WrongRequest
+from orchestrator.program import called
 from orchestrator.runs.store import Store
 
 TRUTHS = ("truth.csv", "gt.csv")
@@ -82,14 +83,14 @@ def latest() -> Store:
         raise WrongRequest(
             f"nothing was trained here yet (there is no {folder}/latest). Give a SPEC, --run DIR, "
             "--tables DIR or --submissions CSV, or train first: "
-            "python -m orchestrator train-members SPEC"
+            f"{called()} train-members SPEC"
         ) from None
     moved = Store(f"{folder}/{store.root.rsplit('/', 1)[-1]}")  # with all runs, to another machine
     return moved if not store.exists("spec.yaml") and moved.exists("spec.yaml") else store
 
 
 def for_vote(given: str | None, run: Store | None, vote: str) -> list[str]:
-    """Folders that receive a vote; the last is the one to tell people about.
+    """Folders that receive a vote; the last is the one that is printed.
 
     given: what `--out` says, which is then the only one. run: what was voted on, None for tables
     or submissions made elsewhere. vote: its own folder in the run, e.g. `votes/soft`.
@@ -104,7 +105,7 @@ def for_vote(given: str | None, run: Store | None, vote: str) -> list[str]:
 def to_evaluate(predictions: str | None, truth: str | None) -> tuple[str, str]:
     """The predictions and the truth that `evaluate` compares.
 
-    Raises `WrongRequest` where neither an argument nor a variable says.
+    Raises `WrongRequest` where neither an argument nor a variable gives one.
     """
     problems = []
     output = _variable("SM_OUTPUT_DATA_DIR")
@@ -118,7 +119,7 @@ def to_evaluate(predictions: str | None, truth: str | None) -> tuple[str, str]:
             truth = _truth()
         except WrongRequest as error:
             problems += error.problems
-    if problems:
+    if problems or truth is None:
         raise WrongRequest(problems)
     return predictions or f"{output}/submission.csv", truth
 

@@ -1,11 +1,12 @@
 """Mistakes of a spec that no single key shows: where each stands, what is wrong, how it is called.
 
-Each function yields (path in the YAML, text, dotted name), as `Reader.problem` takes them.
+Each function yields (path in the YAML, text, dotted name), as `Mistakes.add` takes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from orchestrator.errors import unknown
 from orchestrator.spec.spec import Spec
@@ -44,3 +45,52 @@ def workers(spec: Spec) -> Iterator[Mistake]:
                 f"batch_size, that of all together, is {member.recipe.batch_size}"
             )
             yield ("resources", "workers"), text, None
+
+
+def targets_of(spec: Spec) -> tuple[str, ...]:
+    """What the photographs are labelled with."""
+    return ("label",) if spec.data.layout != "profiles" else ("mask", "gender", "age")
+
+
+def targets(spec: Spec) -> Iterator[Mistake]:
+    """Members predict targets that the data has."""
+    allowed = targets_of(spec)
+    for i, member in enumerate(spec.members):
+        for target in member.targets or ():
+            if target not in allowed:
+                yield ("members", i, "targets"), unknown("target", target, allowed), None
+        if member.age_bounds and "age" not in (member.targets or allowed):
+            text = f"{member.name} does not learn ages in years"
+            yield ("members", i, "age_bounds"), text, None
+
+
+def joins(spec: Spec) -> Iterator[Mistake]:
+    """Each join has a name of its own, and parts that share no target and leave none out."""
+    every = targets_of(spec)
+    taken = [member.name for member in spec.members]
+    names = list(taken)
+    for i, join in enumerate(spec.join):
+        path, shown = ("join", i), f"join.{join.name}"
+        if join.name in taken:
+            yield path, "a member or join of this name exists; choose another", shown
+        for name in [name for name in join.of if name not in names]:
+            yield path, unknown("member", name, names), shown
+        parts = {name: spec.member(name).targets or every for name in join.of if name in names}
+        for target in every:
+            have = [name for name, targets in parts.items() if target in targets]
+            if len(have) != 1 and len(parts) == len(join.of):
+                found = f"{' and '.join(have)} do" if have else "none does"
+                yield path, f"exactly one part must predict {target!r}, but {found}", shown
+        taken.append(join.name)
+
+
+def members(spec: Spec) -> Iterator[Mistake]:
+    """What is wrong with the members together: all of the above but the vote."""
+    return chain(workers(spec), targets(spec), copies(spec), joins(spec))
+
+
+def vote(spec: Spec, *, members_known: bool) -> Iterator[Mistake]:
+    """members_known: no member is wrong, so that the names of those that vote are all there."""
+    voters = spec.voters() if members_known else None
+    for path, text in spec.vote.mistakes(voters, targets_of(spec)):
+        yield ("vote", *path), text, None

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from members.errors import nearest
 from orchestrator.errors import WrongRequest
-from orchestrator.spec.reader import Reader
+from orchestrator.spec.reader import read
+from orchestrator.spec.shipped import names, shipped
 from orchestrator.spec.spec import Spec
 from orchestrator.spec.yaml_lines import parse
 
@@ -19,15 +20,25 @@ def load(path: str | Path, *, small: bool = False, sets: Sequence[str] = ()) -> 
     """Read and validate a spec file.
 
     `small` merges its `small:` block over the rest (a member mapped to null is left out) and ends
-    the name in `-small`; `sets` are `a.b=value` overrides. Raises `WrongRequest` with every mistake
+    the name in `-small`; `sets` are `a.b=value` overrides. A file `ensembles/...` that is not in the
+    current folder is the one that comes with the package. Raises `WrongRequest` with every mistake
     found.
     """
-    path = Path(path)
+    given, path = path, shipped(path)
     if not path.is_file():
-        near = nearest(path.name, (p.name for p in path.parent.glob("*.yaml")))
-        raise WrongRequest(f"no spec file at {path}.{near} Give the path of a YAML file.")
+        beside = [str(file) for file in path.parent.glob("*.yaml")]
+        near = nearest(str(given), [*beside, *names()])
+        raise WrongRequest(
+            f"no spec file at {given}.{near} Give the path of a YAML file. "
+            f"Specs that come with the package: {', '.join(names())}."
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WrongRequest(f"{path} cannot be read as UTF-8 text: {error}.") from None
-    return Reader(parse(text, str(path)), str(path)).read(small=small, sets=sets)
+    return read(parse(text, str(path)), str(path), small=small, sets=sets)
+
+
+def load_recorded(text: str, name: str) -> Spec:
+    """The spec that a run folder keeps, called `name`. Raises WrongRequest."""
+    return read(parse(text, name), name, small=False, sets=(), recorded=True)

@@ -60,6 +60,7 @@ class Distribution(Block):
             return self.choice[i]
         if self.int_uniform is not None:
             return self.int_uniform[0] + i
+        assert self.quniform is not None, "a continuous range has no list of values"
         low, high, step = self.quniform
         return _number(min(max((round(low / step) + i) * step, low), high))
 
@@ -71,7 +72,9 @@ class Distribution(Block):
         if size is not None:
             # the second too: where it is a whole number, so is the step
             return [self.value(i) for i in sorted({0, min(1, size - 1), size - 1})]
-        low, high = self.uniform or self.log_uniform
+        ends = self.uniform or self.log_uniform
+        assert ends is not None  # exactly one of the five is given
+        low, high = ends
         return [low, high, low + (high - low) / math.e]
 
 
@@ -148,7 +151,7 @@ class Search(Block):
 def samples(
     space: Mapping[str, Distribution], fixed: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """Settings that speak for all draws: each value of each key, and each pair of values of two.
+    """Settings that stand for all draws: each value of each key, and each pair of values of two.
 
     The other keys have their first value; so have the `fixed` ones in all of them.
     """
@@ -166,7 +169,8 @@ def samples(
 def grid_size(space: Mapping[str, Distribution]) -> int | None:
     """How many combinations there are; None where a range is continuous."""
     sizes = [distribution.size() for distribution in space.values()]
-    return None if None in sizes else math.prod(sizes)
+    known = [size for size in sizes if size is not None]
+    return math.prod(known) if len(known) == len(sizes) else None
 
 
 def _number(value: float) -> int | float:

@@ -193,12 +193,12 @@ class Spec(_Block):
         return self.search.members if self.search else ()
 
     def recipes_of(self, member: Member) -> list[Recipe]:
-        """The member's recipe, and some that speak for all that its search may draw; each once.
+        """The member's recipe, and some that stand for all that its search may draw; each once.
 
         Keys whose every value a recipe itself can judge do not vary in them.
         """
         found = [member.recipe]
-        if member.name in self.searched():
+        if self.search and member.name in self.search.members:
             drawn = samples(self.search.space, fixed=_JUDGED)
             found += [member.with_settings(settings).recipe for settings in drawn]
         return [recipe for i, recipe in enumerate(found) if recipe not in found[:i]]

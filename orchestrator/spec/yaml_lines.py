@@ -54,10 +54,11 @@ class Document:
         """The entry `index` of the list at `key` is gone: those behind it move up."""
         moved = {}
         for path, line in self.lines.items():
-            if path[:1] == (key,) and len(path) > 1 and path[1] >= index:
-                if path[1] == index:
+            at = path[1] if len(path) > 1 and path[0] == key else -1
+            if isinstance(at, int) and at >= index:
+                if at == index:
                     continue
-                path = (key, path[1] - 1, *path[2:])
+                path = (key, at - 1, *path[2:])
             moved[path] = line
         self.lines = moved
 
@@ -113,6 +114,7 @@ def _plain(node: yaml.Node, path: Path, document: Document, name: str) -> Any:
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*path, i), document, name) for i, item in enumerate(node.value)]
+    assert isinstance(node, yaml.ScalarNode)
     return _scalar(node, path, document, name)
 
 

@@ -10,9 +10,9 @@ import safetensors.torch
 import torch
 
 import ensembles
+from orchestrator.commands.run import Run, ballot_of, members_of
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs
-from orchestrator.runs.run import Run, ballot_of, members_of
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit as units

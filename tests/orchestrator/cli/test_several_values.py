@@ -29,15 +29,15 @@ def read(command, tmp_path, monkeypatch):
         seen.update(found)
         raise Stop
 
-    monkeypatch.setattr(check, "check", lambda spec, *_: stop(k=spec.folds.k, name=spec.name))
+    monkeypatch.setattr(check, "show_plan", lambda spec, *_: stop(k=spec.folds.k, name=spec.name))
     monkeypatch.setattr(
         train_members,
-        "train_members",
+        "train",
         lambda spec, *_, only, address: stop(k=spec.folds.k, only=list(only), address=address),
     )
     monkeypatch.setattr(
         vote,
-        "vote",
+        "cast",
         lambda found, _: stop(
             spec=str(found.spec) if found.spec else None,
             files=list(map(str, found.submissions or ())),

@@ -8,9 +8,9 @@ import torch
 
 from members.errors import BadInput
 from members.samples.people import draw_people
+from orchestrator.commands.run import Run
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs
-from orchestrator.runs.run import Run
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit

@@ -278,7 +278,7 @@ def test_the_help_of_vote_names_every_objective():
     from pathlib import Path
 
     from ensembles.scores.metrics import METRICS
-    from orchestrator.cli import app
+    from orchestrator.cli import votes
 
-    help_text = Path(app.__file__).read_text().split("what weights are fitted for:")[1][:200]
+    help_text = Path(votes.__file__).read_text().split("what weights are fitted for:")[1][:200]
     assert [name for name in METRICS if name not in help_text] == []

@@ -8,9 +8,9 @@ import pytest
 
 from ensembles import Table, read_table, write_table
 from members.data.codec import PROFILES
+from orchestrator.commands.run import Run
 from orchestrator.errors import WrongRequest
 from orchestrator.photographs.table import Photographs, codec_of, labels_of
-from orchestrator.runs.run import Run
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units.joins import assemble_join, joint

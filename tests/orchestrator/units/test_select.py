@@ -16,7 +16,6 @@ from members.training import fit
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.photographs.table import Photographs
-from orchestrator.runs import run as voting
 from orchestrator.spec import load
 from orchestrator.units.assemble import assemble
 from orchestrator.units.selection import common_epoch, kept_epochs, mean_curve, submitted_epochs
@@ -222,17 +221,17 @@ def test_two_ways_to_choose_stand_side_by_side_in_the_leaderboard(run):
     for name in ("best", "common", "last"):
         r.train(r.units(name))
         assert assemble(r.spec.member(name), r.photographs, r.store)
-    found = voting.Run(r.spec, r.store)
+    found = Run(r.spec, r.store)
     vote = vote_on(found, "soft")
     vote.write(r.store.uri("votes/soft"))
-    rows = {row["name"]: row for row in voting.leaderboard(found, None)}
+    rows = {row["name"]: row for row in standings(found, None)}
     for name in ("best", "common", "last"):
         oof = pd.read_parquet(r.store.uri(f"tables/{name}/oof.parquet"))
         assert rows[name]["oof"]["macro_f1"] == pytest.approx(score(oof))
     assert rows["last"]["epochs"] == {"fold-0": 4, "fold-1": 4}
     assert len(set(rows["common"]["epochs"].values())) == 1
     shown = Console(file=io.StringIO(), width=120)
-    voting.show_leaderboard(found, list(rows.values()), shown)
+    show_leaderboard("r", r.store, list(rows.values()), shown)
     lines = shown.file.getvalue().splitlines()
     (last,) = [line for line in lines if line.startswith("member last")]
     assert last.split()[2:4] == ["last", "4"]

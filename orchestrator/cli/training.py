@@ -1,0 +1,95 @@
+"""The commands that look at what would be trained, and train it: check and train-members."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import Json, RunDir, Sets, Small, SpecFile
+from orchestrator.cli.output import console, spec_file
+from orchestrator.errors import RunFailed, WrongRequest
+from orchestrator.program import called
+
+
+def check(
+    spec: SpecFile, small: Small = False, sets: Sets = None, run: RunDir = None, json: Json = None
+) -> None:
+    """Validate spec and data and train nothing; exit code 0 only where training would start."""
+    from orchestrator.commands.check import show_plan
+    from orchestrator.runs import folders
+    from orchestrator.spec import load
+
+    loaded = load(spec_file(spec), small=small, sets=sets or ())
+    show_plan(loaded, folders.to_train(loaded.name, run), console(), json)
+
+
+def train_members(
+    spec: SpecFile,
+    small: Small = False,
+    sets: Sets = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="MEMBER ...", help="these members alone")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", envvar="RAY_ADDRESS", help="join this Ray; else a local one"
+        ),
+    ] = None,
+    run: RunDir = None,
+    new_run: Annotated[
+        bool,
+        typer.Option("--new-run", help="from nothing, into runs/<name>-2, runs/<name>-3, ..."),
+    ] = False,
+) -> None:
+    """Search, train every fold of every member, write the tables; again: do what is missing."""
+    from orchestrator.commands.train_members import train
+    from orchestrator.runs import folders
+    from orchestrator.spec import load
+    from orchestrator.spec.search import STOPPED
+
+    if run and new_run:
+        raise WrongRequest("--run names the run folder and --new-run finds a new one: give one")
+    screen = console()
+    loaded = load(spec_file(spec), small=small, sets=sets or ())
+    again = "run the same command again."
+    if new_run:
+        run = folders.new_run(loaded.name)
+        again = f"go on with: {_with_run(run)}"
+        screen.print(f"A new run: {run}. If it stops before its end, {again}", markup=False)
+    store = folders.to_train(loaded.name, run)
+    try:
+        outcome = train(loaded, store, screen, only=only or (), address=address)
+    except KeyboardInterrupt:
+        if new_run:
+            print(f"\nStopped. Nothing is lost: {again}", file=sys.stderr)
+        raise
+    if not outcome.trained and not outcome.failures:
+        screen.print(
+            f"Nothing to do: all {outcome.already} units are trained. Tables: {store.uri('tables')}"
+        )
+    else:
+        screen.print(
+            f"{outcome.trained} units trained, {outcome.already} were done before, "
+            f"{outcome.seconds:.0f} s. "
+            f"Tables of {len(outcome.tables)} members: {store.uri('tables')}"
+        )
+    for name in outcome.left_out:
+        screen.print(f"{name} is left out of the vote: {STOPPED}")
+    if outcome.failures:
+        listing = "\n".join(f"- {what}: {why}" for what, why in outcome.failures.items())
+        raise RunFailed(
+            f"{len(outcome.failures)} failed:\n{listing}\n"
+            f"The rest is done and kept. Change the settings and {again}"
+        )
+    where = (" --small" if small else "") + (f" --run {run}" if run else "")
+    screen.print(f"Next: {called()} vote {spec}{where}", markup=False)
+
+
+def _with_run(run: str) -> str:
+    """This very command for the run folder `run` instead of a new one."""
+    words = [word for word in sys.argv[1:] if word != "--new-run"]
+    return f"{called()} {shlex.join([*words, '--run', run])}"

@@ -1,0 +1,149 @@
+"""The commands that combine and score predictions: vote, leaderboard, evaluate and compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import Json, Mode, OptionalSpec, Pool, RunDir, Sets, Small
+from orchestrator.cli.output import console, spec_file, write_json
+
+
+def vote(
+    spec: OptionalSpec = None,
+    mode: Annotated[Mode | None, typer.Option(help="default: the spec's")] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="what weights are fitted for: log_loss, macro_f1, accuracy, balanced_accuracy, mcc, "
+            "quadratic_kappa or roc_auc, or of one target as macro_f1:age; default: the spec's, "
+            "else the kind of vote is chosen"
+        ),
+    ] = None,
+    small: Small = False,
+    sets: Sets = None,
+    run: RunDir = None,
+    tables: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="tables made elsewhere, DIR/<member>/oof.parquet"),
+    ] = None,
+    submissions: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="CSV ...",
+            help="submission files: labels (--mode hard) or a column a class (--mode soft)",
+        ),
+    ] = None,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="where the vote goes")] = None,
+    pool: Annotated[
+        Pool | None,
+        typer.Option(help="arithmetic or geometric mean; default: linear"),
+    ] = None,
+    offsets: Annotated[
+        bool | None,
+        typer.Option("--offsets/--no-offsets", help="fit a log-prior for each class, bagged"),
+    ] = None,
+    temperature: Annotated[
+        bool | None,
+        typer.Option(
+            "--temperature/--no-temperature", help="fit one temperature after the average"
+        ),
+    ] = None,
+    ridge: Annotated[
+        float | None, typer.Option(help="pull to equal weights, in photographs")
+    ] = None,
+    negative: Annotated[
+        bool | None,
+        typer.Option("--negative/--no-negative", help="weights of any sign (log_linear only)"),
+    ] = None,
+    top: Annotated[int | None, typer.Option(help="the best so many members only")] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weights", metavar="MEMBER=W ...", help="fixed weights, hard and soft"),
+    ] = None,
+    why: Annotated[
+        str | None, typer.Option(metavar="IMAGE_ID", help="how this photograph was decided")
+    ] = None,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="score against cost, the cheapest as good as the best")
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="spread ranges of rows over this Ray"),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Combine the members' predictions: hard, soft, or with weights fitted to their OOF rows.
+
+    The spec's `vote:` says how; each option here comes before the spec's. A --mode that is not the
+    spec's takes none of its other options.
+    """
+    given = {**locals(), "spec": spec and spec_file(spec)}
+    from orchestrator.commands.vote import Command, cast
+
+    write_json(json, cast(Command.of(given), console()))
+
+
+def leaderboard(
+    spec: OptionalSpec = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="ImageID,ans of the test part, where known")
+    ] = None,
+    small: Small = False,
+    sets: Sets = None,
+    run: RunDir = None,
+    json: Json = None,
+) -> None:
+    """Members and votes of a run side by side."""
+    from orchestrator.commands.leaderboard import standings
+    from orchestrator.commands.run import find_run
+    from orchestrator.screens.leaderboard import show_leaderboard
+
+    run_of = find_run(spec and spec_file(spec), small, sets or (), run)
+    rows = standings(run_of, truth)
+    show_leaderboard(run_of.spec.name, run_of.store, rows, console())
+    write_json(json, rows)
+
+
+def evaluate(
+    predictions: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PREDICTIONS]",
+            help="submission or table (default: $SM_OUTPUT_DATA_DIR/submission.csv)",
+        ),
+    ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CSV",
+            help="ImageID,ans with the right answers (default: in $SM_GROUND_TRUTH_DIR)",
+        ),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Accuracy and macro F1, by class and by target, of predictions whose truth is known."""
+    import ensembles
+    from orchestrator.runs import folders
+    from orchestrator.screens.evaluation import show_evaluation
+
+    report = ensembles.evaluate(*folders.to_evaluate(predictions, truth))
+    show_evaluation(report, console())
+    write_json(json, report)
+
+
+def compare(
+    submissions: Annotated[
+        list[str], typer.Argument(metavar="CSV CSV ...", help="submission files")
+    ],
+    json: Json = None,
+) -> None:
+    """How far submissions agree; says when two are the same."""
+    import ensembles
+    from orchestrator.screens.evaluation import show_comparison
+
+    report = ensembles.compare(submissions)
+    show_comparison(report, console())
+    write_json(json, report)

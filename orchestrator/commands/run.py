@@ -1,0 +1,116 @@
+"""A run folder, read: its spec, which of its members can vote, and their tables.
+
+Nothing here imports torch or Ray: the commands that use it start in a blink.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+import ensembles
+from orchestrator.errors import WrongRequest
+from orchestrator.program import called
+from orchestrator.runs import folders
+from orchestrator.runs.store import Store
+from orchestrator.spec import load
+from orchestrator.spec.load import load_recorded
+from orchestrator.spec.search import STOPPED
+from orchestrator.spec.spec import Spec
+
+
+@dataclass
+class Run:
+    """A run folder and the members to vote over, in the order of its spec."""
+
+    spec: Spec
+    store: Store
+
+
+def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: str | None) -> Run:
+    """The run of a spec, of a folder, or, with neither, the one trained last."""
+    if spec_file:
+        spec = load(spec_file, small=small, sets=sets)
+        return Run(spec, folders.to_read(spec.name, folder))
+    if small or sets:
+        raise WrongRequest("--small and --set change a spec: give its file too")
+    store = Store(folder) if folder else folders.latest()
+    try:
+        text = store.read("spec.yaml").decode()
+    except FileNotFoundError:
+        raise WrongRequest(f"{store.root} is no run folder: it has no spec.yaml") from None
+    return Run(load_recorded(text, store.uri("spec.yaml")), store)
+
+
+@dataclass
+class Ballot:
+    """The tables of the members that vote. groups: image id -> group, where a run has them."""
+
+    oof: dict[str, ensembles.Table]
+    test: dict[str, ensembles.Table]
+    groups: dict[str, str] | None
+
+
+def members_of(run: Run) -> tuple[list[str], list[str]]:
+    """The members and joins of a run that can vote, and notes on those that cannot."""
+    trained = run.store.list("tables")
+    names = [m.name for m in run.spec.members if m.name in trained]
+    if not names:
+        raise WrongRequest(
+            f"{run.store.root} has no tables yet. Train its members first: "
+            f"{called()} train-members SPEC"
+        )
+    voting = [name for name in run.spec.voters() if name in trained]
+    notes = []
+    lost = left_out(run)
+    if lost:
+        notes.append(f"{STOPPED}, so left out: {', '.join(lost)}.")
+    missing = [m.name for m in run.spec.members if m.name not in [*trained, *lost]]
+    if missing:
+        notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
+    joined = {name for join in run.spec.join if join.name in trained for name in join.of}
+    partial = [name for name in names if name not in voting and name not in joined]
+    if partial:
+        notes.append(
+            f"predict only some targets and are in no join, so left out: {', '.join(partial)}."
+        )
+    return voting, notes
+
+
+def ballot_of(run: Run, members: Sequence[str]) -> Ballot:
+    oof, test = (_read(run.store, members, kind) for kind in ("oof", "test"))
+    return Ballot(oof, test, _groups(run.store))
+
+
+def left_out(run: Run) -> list[str]:
+    """Members without tables because other members' candidates were better in the search."""
+    names = run.spec.searched() if run.spec.search and run.spec.search.scope == "ensemble" else ()
+    records = [name for name in names if run.store.exists(f"search/{name}.json")]
+    return [
+        name
+        for name in records
+        if run.store.read_json(f"search/{name}.json").get("left_out")
+        and not run.store.exists(f"tables/{name}")
+    ]
+
+
+def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
+    return {
+        name: ensembles.read_table(store.uri(f"tables/{name}/{kind}.parquet"))
+        for name in names
+        if store.exists(f"tables/{name}/{kind}.parquet")
+    }
+
+
+def _groups(store: Store) -> dict[str, str] | None:
+    """image id -> group, where the run has them: rows of a person err together."""
+    try:
+        content = io.BytesIO(store.read("images.parquet"))
+    except FileNotFoundError:
+        return None
+    table = pq.read_table(content, columns=["image_id", "group"])
+    return dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))

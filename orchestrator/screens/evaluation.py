@@ -1,0 +1,68 @@
+"""What `evaluate` and `compare` found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ensembles.scores.metrics import METRICS
+
+MOST_ROWS = 20
+
+
+def show_evaluation(report: dict[str, Any], console: Console) -> None:
+    errors = report["standard_error"]
+    console.print(f"{report['rows']} photographs")
+    for metric, entry in METRICS.items():
+        if metric in report:
+            console.print(f"{entry.title:<18}{report[metric]:.4f} ±{errors[metric]:.4f}")
+    if "calibration_error" in report:
+        console.print(f"{'calibration error':<18}{report['calibration_error']:.4f}")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for name in ("precision", "recall", "f1", "support", "predicted"):
+        table.add_column(name, justify="right")
+    for row in report["per_class"]:
+        shares = [f"{row[name]:.3f}" for name in ("precision", "recall", "f1")]
+        table.add_row(str(row["class"]), *shares, str(row["support"]), str(row["predicted"]))
+    console.print(table)
+    for target, scores in report["per_target"].items():
+        console.print(
+            f"{target}: macro F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f}"
+        )
+
+
+def show_comparison(report: dict[str, Any], console: Console) -> None:
+    names = report["files"]
+    console.print(f"{report['rows']} rows; share of equal answers")
+    table = Table(box=None, pad_edge=False)
+    for name in ("", *names):
+        table.add_column(name, justify="left" if not name else "right")
+    for name, row in zip(names, report["agreement"], strict=True):
+        table.add_row(name, *(f"{share:.4f}" for share in row))
+    console.print(table)
+    for same in report["identical"]:
+        console.print(f"{' and '.join(same)} are the same submission")
+    show_differences(report, console)
+
+
+def show_differences(report: dict[str, Any], console: Console) -> None:
+    """Class counts side by side and, of two files, the rows in which they differ."""
+    counts = report["counts"]
+    table = Table(box=None, pad_edge=False)
+    for name in ("answer", *counts):
+        table.add_column(name, justify="right")
+    for answer in next(iter(counts.values())):
+        table.add_row(str(answer), *(str(own[answer]) for own in counts.values()))
+    console.print(table)
+    if len(report["files"]) != 2:
+        return
+    ((pair, rows),) = report["rows_that_differ"].items()
+    first, second = report["files"]
+    for image_id, one, other in rows[:MOST_ROWS]:
+        console.print(f"{image_id}: {one} in {first}, {other} in {second}", markup=False)
+    if len(rows) > MOST_ROWS:
+        rest = len(rows) - MOST_ROWS
+        console.print(f"and {rest} more rows that differ (all with --json): {pair}", markup=False)

@@ -1,0 +1,45 @@
+"""The leaderboard of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator.runs.store import Store
+from orchestrator.screens.figures import figures, plain, seconds
+
+
+def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], console: Console) -> None:
+    with_truth = any(row["truth"] for row in rows)
+    table = Table(box=None, pad_edge=False, title=f"{name}: macro F1", title_justify="left")
+    table.add_column("")
+    table.add_column("epochs")
+    for column in ("OOF", "nested estimate", *(["test"] if with_truth else []), "seconds"):
+        table.add_column(column, justify="right")
+    for kind in ("member", "vote"):
+        for row in sorted(
+            (r for r in rows if r["kind"] == kind),
+            key=lambda r: -((r["estimate"] or r["oof"] or {}).get("macro_f1", 0.0)),
+        ):
+            oof = figures(row["oof"])[0] if row["oof"] and kind == "member" else plain(row["oof"])
+            oof = row["note"] or oof
+            estimate = figures(row["estimate"])[0] if row["estimate"] else ""
+            cells = [oof, estimate] + ([plain(row["truth"])] if with_truth else [])
+            table.add_row(f"{kind} {row['name']}", _selected(row), *cells, seconds(row["seconds"]))
+        table.add_section()
+    console.print(table)
+    for row in rows:
+        if row["kind"] == "vote" and store.exists(f"votes/{row['name']}/submission.csv"):
+            path = store.uri(f"votes/{row['name']}/submission.csv")
+            console.print(f"submission of {row['name']}: {path}")
+
+
+def _selected(row: dict[str, Any]) -> str:
+    """`best 4-9`, `last 10` or `common 6`."""
+    if not row.get("epochs"):
+        return ""
+    low, high = min(row["epochs"].values()), max(row["epochs"].values())
+    shown = f"{low}-{high}" if low < high else str(low)
+    return f"{row['select'].removesuffix('_epoch')} {shown}"

@@ -1,0 +1,62 @@
+"""How a vote decided one photograph, and what its score costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ensembles.scores import metrics
+
+
+def show_why(reason: dict[str, Any], console: Console) -> None:
+    classes, decision = reason["classes"], reason["decision"]
+    truth = "" if reason["label"] is None else f" (labelled {reason['label']})"
+    console.print(f"{reason['image_id']}: {decision}{truth}", markup=False)
+    final = reason["final"]
+    order = sorted(range(len(classes)), key=lambda k: -final[k])[:4]
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "weight", *(classes[k] for k in order), "says"):
+        table.add_column(str(name), justify="left" if not name else "right")
+    for name, member in reason["members"].items():
+        said = member["probabilities"]
+        shown = (f"{said[k]:.3f}" for k in order)
+        says = classes[max(range(len(said)), key=said.__getitem__)]
+        table.add_row(name, f"{member['weight']:.3f}", *shown, str(says))
+    table.add_section()
+    table.add_row(f"{reason['pool']} pool", "", *(f"{reason['pooled'][k]:.3f}" for k in order))
+    table.add_row("the vote", "", *(f"{final[k]:.3f}" for k in order), str(decision))
+    console.print(table)
+    votes = ", ".join(f"{name} {count}" for name, count in reason["votes"].items())
+    console.print(f"first choices: {votes}", markup=False)
+    if reason["offsets_decided"]:
+        console.print("The class offsets decided: without them the pool says another class.")
+    if reason["turned_by"]:
+        names = ", ".join(reason["turned_by"])
+        console.print(f"Without any one of these it would be another class: {names}", markup=False)
+    else:
+        console.print("No single member's absence would change it.")
+
+
+def show_pareto(front: dict[str, Any], console: Console) -> None:
+    metric = front["metric"]
+    table = Table(box=None, pad_edge=False)
+    for name in ("ms a photo", metrics.title(metric), "± s.e.", "members"):
+        table.add_column(name, justify="left" if name == "members" else "right")
+    for point in front["points"]:
+        if point["front"]:
+            table.add_row(
+                f"{point['milliseconds']:.2f}",
+                f"{point[metric]:.4f}",
+                f"{point['standard_error']:.4f}",
+                ", ".join(point["members"]),
+            )
+    console.print(table)
+    cheapest, best = front["cheapest"], front["best"]
+    console.print(
+        f"Cheapest within one standard error of the best: {', '.join(cheapest['members'])}: "
+        f"{cheapest['milliseconds']:.2f} ms a photo against {best['milliseconds']:.2f}, "
+        f"{metrics.title(metric)} {cheapest[metric]:.4f} against {best[metric]:.4f}.",
+        markup=False,
+    )

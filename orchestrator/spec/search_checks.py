@@ -1,0 +1,133 @@
+"""Mistakes of a search that only the whole spec shows."""
+
+from __future__ import annotations
+
+from typing import get_args, get_origin
+
+from members.recipe.recipe import Recipe
+from members.training.metric import LOSS
+from orchestrator.errors import unknown
+from orchestrator.spec import member_metrics
+from orchestrator.spec.mistakes import Mistakes
+from orchestrator.spec.search import Search, samples
+from orchestrator.spec.spec import Spec
+
+_AT = ("search", "space")
+# what a validation loss depends on: candidates that differ in it cannot be compared by their loss
+_OF_THE_LOSS = ("loss", "smoothing", "focal_gamma", "class_weights")
+
+
+def check(spec: Spec, mistakes: Mistakes) -> None:
+    """Add every mistake of the search that its own values do not show."""
+    search = spec.search
+    if search is None:
+        return
+    names = [member.name for member in spec.members]
+    for name in search.members:
+        if name not in names:
+            mistakes.add(("search", "members"), unknown("member", name, names))
+    searched = [name for name in search.members if name in names]
+    _check_space(spec, search, searched, mistakes)
+    for name in searched:
+        epochs = spec.member(name).recipe.epochs
+        if search.asha.grace_epochs > epochs:
+            mistakes.add(
+                ("search", "asha", "grace_epochs"),
+                f"{search.asha.grace_epochs} is more than the {epochs} epochs of "
+                f"{name}: no candidate could ever be stopped",
+            )
+    _check_comparable(spec, search, searched, mistakes)
+    counts = {"kfold": spec.folds.k, "holdout": 1, "balanced_holdout": 1, "all": 0}
+    last = counts.get(spec.folds.scheme, search.fold + 1) - 1  # `own` folds: not known yet
+    if last < 0:
+        mistakes.add(
+            ("search",),
+            "folds.scheme `all` leaves no validation part to compare "
+            "candidates on. Use kfold or holdout, or leave the search out",
+        )
+    elif search.fold > last:
+        mistakes.add(("search", "fold"), f"there are folds 0 to {last}, got {search.fold}")
+
+
+def _check_space(spec: Spec, search: Search, searched: list[str], mistakes: Mistakes) -> None:
+    """Every key can take every value that may be drawn, together with those of the others."""
+    space = dict(search.space)
+    for key, distribution in search.space.items():
+        if distribution.size() is not None:
+            continue
+        kind, (low, high) = next(iter(distribution.model_dump(exclude_none=True).items()))
+        if search.sampler == "grid":
+            middle = (low * high) ** 0.5 if kind == "log_uniform" else (low + high) / 2
+            mistakes.add(
+                (*_AT, key),
+                f"a grid cannot list every number of {kind}. Write which, e.g. "
+                f"choice: [{low:g}, {middle:g}, {high:g}] or quniform: [low, high, step], or take "
+                "sampler: random or tpe",
+            )
+        if _is_whole(key):
+            mistakes.add(
+                (*_AT, key),
+                f"{key} is a whole number, and {kind} draws others. Write int_uniform: "
+                f"[{low:.0f}, {high:.0f}] (NNI: randint) or quniform: [low, high, step]",
+            )
+            del space[key]
+    if not space:
+        return
+    before = len(mistakes.problems)
+    for name in searched:
+        base = spec.member(name).recipe.model_dump(mode="json")
+        for settings in samples(space):
+            mistakes.build(Recipe, {**base, **settings}, _AT, "search.space")
+    mistakes.problems[before:] = dict.fromkeys(mistakes.problems[before:])
+
+
+def _is_whole(key: str) -> bool:
+    if key == "image_size":  # one number is a square
+        return True
+    annotation = Recipe.model_fields[key].annotation
+    return get_origin(annotation) is not tuple and int in (annotation, *get_args(annotation))
+
+
+def _check_comparable(spec: Spec, search: Search, searched: list[str], mistakes: Mistakes) -> None:
+    """Members and candidates that compete are measured alike."""
+    if search.metric == LOSS.name and (drawn := [k for k in _OF_THE_LOSS if k in search.space]):
+        mistakes.add(
+            ("search", "metric"),
+            f"candidates that differ in {' and '.join(drawn)} cannot be compared by their loss. "
+            "Use macro_f1 or accuracy",
+        )
+    judged = {spec.member(name).recipe.metric for name in searched} | (
+        {"metric"} & search.space.keys()
+    )
+    if search.metric not in member_metrics.IN_EVERY_HISTORY and judged - {search.metric}:
+        mistakes.add(
+            ("search", "metric"),
+            f"the epochs of {' and '.join(searched)} are not scored by {search.metric}. Give the "
+            f"searched members `metric: {search.metric}` too, or search by "
+            f"{' or '.join(member_metrics.IN_EVERY_HISTORY)}",
+        )
+    if search.scope == "member":
+        return
+    members = [spec.member(name) for name in searched]
+    path = ("search", "scope")
+    if len({member.targets for member in members}) > 1:
+        predicts = ", ".join(f"{m.name} {' and '.join(m.targets or ['all'])}" for m in members)
+        mistakes.add(
+            path,
+            f"members that compete must predict the same targets, but these do not: {predicts}. "
+            "Use scope: member, or search fewer members",
+        )
+    settings = [
+        member.recipe.model_dump(mode="json", include={*_OF_THE_LOSS}) for member in members
+    ]
+    if search.metric == LOSS.name and any(one != settings[0] for one in settings):
+        mistakes.add(
+            path, "members with different losses cannot be compared by metric: loss. Use macro_f1"
+        )
+    for join in spec.join:
+        for name in [name for name in join.of if name in searched]:
+            mistakes.add(
+                path,
+                f"{name} may be left out, but the join {join.name} needs it. Use scope: member, "
+                f"or take {name} out of search.members",
+            )
