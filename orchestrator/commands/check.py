@@ -13,6 +13,7 @@ from members.errors import BadInput
 from orchestrator.cluster.preflight import cost_of, training_problems
 from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.screens.plan import fold_table, plan_table, search_line
 from orchestrator.search.candidates import resolve
@@ -80,7 +81,7 @@ def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None
 
 
 def _plan(
-    spec: Spec, searching: set[str], photographs: unit.Photographs, store: Store
+    spec: Spec, searching: set[str], photographs: Photographs, store: Store
 ) -> list[dict[str, Any]]:
     cost = cost_of(photographs)
     rows: list[dict[str, Any]] = []

@@ -6,7 +6,7 @@ Nothing here imports torch or Ray: the commands that use it start in a blink.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +50,8 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
 class Ballot:
     """The tables of the members that vote. groups: image id -> group, where a run has them."""
 
-    oof: dict[str, ensembles.Table]
-    test: dict[str, ensembles.Table]
+    oof: Mapping[str, ensembles.Table]
+    test: Mapping[str, ensembles.Table]
     groups: dict[str, str] | None
 
 

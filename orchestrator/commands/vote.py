@@ -70,8 +70,8 @@ class _Source:
     def ballot(self) -> Ballot:
         if self.run:
             return ballot_of(self.run, self.members or ())
-        oof, test = (ensembles.read_members(self.folder, kind) for kind in ("oof", "test"))
-        return Ballot(oof, test, None)
+        oof = ensembles.read_members(self.folder, "oof")
+        return Ballot(oof, ensembles.read_members(self.folder, "test"), None)
 
 
 def cast(command: Command, console: Console) -> dict[str, Any]:

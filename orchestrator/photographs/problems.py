@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from members.batches import sampling
+from members.batches.sampling import partner_pool, sampling_problems
 from members.data import folds
 from members.data.codec import Codec
 from members.data.columns import columns_of
@@ -21,7 +21,7 @@ def member_problems(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
     found: dict[str, None] = {}
     for member in spec.members:
         for recipe in spec.recipes_of(member):
-            problems = sampling.problems(recipe, columns)
+            problems = sampling_problems(recipe, columns)
             problems += _class_weight_problems(recipe, len(codec_of(member, codec).classes))
             if "fold" in frame and not problems:  # else the folds are a mistake of their own
                 problems += _fold_problems(recipe, columns, frame)
@@ -36,7 +36,7 @@ def _fold_problems(
     for fold in range(folds.n_folds(frame["fold"].to_numpy())):
         rows, _ = in_fold(frame, fold)
         try:
-            sampling.pool(recipe, {name: values[rows] for name, values in columns.items()})
+            partner_pool(recipe, {name: values[rows] for name, values in columns.items()})
         except BadInput as error:
             problems += [f"{text} in the training part of fold {fold}" for text in error.problems]
     if recipe.schedule == "plateau" and (frame["fold"] < 0).all():

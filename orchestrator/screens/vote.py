@@ -19,7 +19,7 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
     console.print(
         f"{title}: {len(vote.weights)} members, {len(vote.ids)} photographs, {vote.seconds:.2f} s"
     )
-    if vote.estimate:
+    if vote.estimate and vote.best_single and vote.uniform:  # there are OOF tables, or none
         table = Table(box=None, pad_edge=False)
         for name in ("", "weight", *METRICS.values()):
             table.add_column(name, justify="left" if not name else "right")
@@ -30,8 +30,14 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
         table.add_row("uniform weights", "", *figures(vote.uniform))
         table.add_row(f"this {vote.mode} vote", "", *figures(vote.estimate))
         console.print(table)
-        if vote.objective not in (None, *METRICS):
-            console.print(_of_target(vote), markup=False)
+        if vote.objective is not None and vote.objective not in METRICS:
+            name, error = vote.objective, vote.estimate["standard_error"][vote.objective]
+            console.print(
+                f"{name}: this vote {vote.estimate[name]:.4f} ±{error:.4f}, best single "
+                f"({vote.best_single['member']}) {vote.best_single[name]:.4f}, uniform weights "
+                f"{vote.uniform[name]:.4f}",
+                markup=False,
+            )
         show_reasons(vote.reasons, console)
         show_candidates(vote.candidates, console)
         console.print(
@@ -45,15 +51,6 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
     console.print(
         f"{'submission' if 'submission.csv' in paths else 'probabilities'}: "
         f"{paths.get('submission.csv', paths['probabilities.parquet'])}"
-    )
-
-
-def _of_target(vote: ensembles.Vote) -> str:
-    metric, error = vote.objective, vote.estimate["standard_error"][vote.objective]
-    return (
-        f"{metric}: this vote {vote.estimate[metric]:.4f} ±{error:.4f}, best single "
-        f"({vote.best_single['member']}) {vote.best_single[metric]:.4f}, uniform weights "
-        f"{vote.uniform[metric]:.4f}"
     )
 
 

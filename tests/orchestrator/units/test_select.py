@@ -13,9 +13,12 @@ from sklearn.metrics import f1_score
 from members.errors import BadInput
 from members.recipe.recipe import Recipe
 from members.training import fit
+from orchestrator.commands.leaderboard import standings
+from orchestrator.commands.run import Run
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.photographs.table import Photographs
+from orchestrator.screens.leaderboard import show_leaderboard
 from orchestrator.spec import load
 from orchestrator.units.assemble import assemble
 from orchestrator.units.selection import common_epoch, kept_epochs, mean_curve, submitted_epochs
