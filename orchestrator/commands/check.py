@@ -42,10 +42,10 @@ def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None
         photographs.train, photographs.train["fold"].to_numpy(), photographs.codec
     )
     groups = photographs.train["group"].nunique()
-    asked = 0 if photographs.test is None else len(photographs.test)
+    to_predict = 0 if photographs.test is None else len(photographs.test)
     console.print(
         f"{spec.name}: {len(photographs.train)} photographs of {groups} groups in "
-        f"{len(photographs.codec.classes)} classes; {asked} to predict"
+        f"{len(photographs.codec.classes)} classes; {to_predict} to predict"
     )
     console.print(fold_table(counts))
     for line in report_lines(prepared):
@@ -71,7 +71,7 @@ def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None
             "name": spec.name,
             "photographs": len(photographs.train),
             "groups": groups,
-            "to_predict": asked,
+            "to_predict": to_predict,
             "classes_by_fold": {str(k): v.to_dict() for k, v in counts.items()},
             "notes": prepared.notes,
             "leaks": [list(ids) for ids in prepared.leaks],

@@ -20,10 +20,10 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
     for name in ("", "weight", *(classes[k] for k in order), "says"):
         table.add_column(str(name), justify="left" if not name else "right")
     for name, member in reason["members"].items():
-        said = member["probabilities"]
-        shown = (f"{said[k]:.3f}" for k in order)
-        says = classes[max(range(len(said)), key=said.__getitem__)]
-        table.add_row(name, f"{member['weight']:.3f}", *shown, str(says))
+        own = member["probabilities"]
+        shown = (f"{own[k]:.3f}" for k in order)
+        first = classes[max(range(len(own)), key=own.__getitem__)]
+        table.add_row(name, f"{member['weight']:.3f}", *shown, str(first))
     table.add_section()
     table.add_row(f"{reason['pool']} pool", "", *(f"{reason['pooled'][k]:.3f}" for k in order))
     table.add_row("the vote", "", *(f"{final[k]:.3f}" for k in order), str(decision))

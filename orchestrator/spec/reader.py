@@ -111,7 +111,7 @@ def _member(index: int, raw: Any, base: dict, defaults: dict, mistakes: Mistakes
         allowed = {*Recipe.model_fields, *Member.model_fields}
         mistakes.add((*path, key), unknown("key", key, allowed), shown)
     rest = {k: v for k, v in rest.items() if k not in unknowns}
-    # what the spec says, for one member or for all, comes before what a recipe file says
+    # keys of the spec, of one member or of all, come before those of a recipe file
     settings = {**base, **defaults, **rest}
     settings |= _metric(settings, path, shown, mistakes)
     recipe = mistakes.build(Recipe, settings, path, shown, fallback=("defaults",))

@@ -59,7 +59,7 @@ def _names(given: Any, mistakes: Mistakes) -> dict[str, str]:
 
 
 def _from_file(given: str, mistakes: Mistakes) -> Any:
-    """What a file says, with its lines for `mistakes`; found from here, or from beside the spec."""
+    """What a file holds, with its lines for `mistakes`; found from here, or from beside the spec."""
     folders = dict.fromkeys([Path(), Path(mistakes.name).parent])
     file = next((folder / given for folder in folders if (folder / given).is_file()), None)
     file = file or _that_comes_with_the_package(given)
@@ -95,7 +95,7 @@ def _document(file: Path) -> Document:
     except json.JSONDecodeError as error:
         where = f"{file}, line {error.lineno}, column {error.colno}"
         raise WrongRequest(f"{where}: not valid JSON: {error.msg}.") from None
-    # JSON is YAML but for its tabs, which stand between tokens only; YAML knows the lines
+    # JSON is YAML but for its tabs, which stand between tokens only; the YAML parser keeps the lines
     document = parse(text.replace("\t", " "), str(file))
     if not isinstance(document.data, dict) or not document.data:
         raise WrongRequest(f"{file}: a search space is a mapping of key -> what to draw it from.")
