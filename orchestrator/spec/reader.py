@@ -90,7 +90,7 @@ def _validate(raw: dict, mistakes: Mistakes) -> Spec | None:
         raw["search"] = search_reader.read(raw["search"], mistakes)
     spec = mistakes.build(Spec, {**raw, "members": [m for m in built if m] or _ANY_MEMBER}, ())
     if spec and not members_wrong:
-        search_checks.check(spec, mistakes)
+        search_checks.check_search(spec, mistakes)
         for mistake in checks.members(spec):
             mistakes.add(*mistake)
     return spec

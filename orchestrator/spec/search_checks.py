@@ -17,7 +17,7 @@ _AT = ("search", "space")
 _OF_THE_LOSS = ("loss", "smoothing", "focal_gamma", "class_weights")
 
 
-def check(spec: Spec, mistakes: Mistakes) -> None:
+def check_search(spec: Spec, mistakes: Mistakes) -> None:
     """Add every mistake of the search that its own values do not show."""
     search = spec.search
     if search is None:
