@@ -26,8 +26,7 @@ def load(path: str | Path, *, small: bool = False, sets: Sequence[str] = ()) -> 
     """
     given, path = path, shipped(path)
     if not path.is_file():
-        beside = [str(file) for file in path.parent.glob("*.yaml")]
-        near = nearest(str(given), [*beside, *names()])
+        near = nearest(path.name, (file.name for file in path.parent.glob("*.yaml")))
         raise WrongRequest(
             f"no spec file at {given}.{near} Give the path of a YAML file. "
             f"Specs that come with the package: {', '.join(names())}."
