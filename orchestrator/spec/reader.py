@@ -52,10 +52,12 @@ def read(
 
 def _check_names(raw: dict, mistakes: Mistakes) -> None:
     members = raw.get("members")
-    seen: dict[Any, int] = {}
+    seen: dict[str, int] = {}
     for i, member in enumerate(members if isinstance(members, list) else []):
         name = member.get("name") if isinstance(member, dict) else None
-        if name in seen and name is not None:
+        if not isinstance(name, str):
+            continue  # what is no name is a mistake of its own
+        if name in seen:
             first = mistakes.document.line(("members", seen[name]))
             mistakes.add(
                 ("members", i, "name"),

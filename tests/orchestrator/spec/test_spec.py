@@ -116,6 +116,11 @@ WRONG = [
     ("loss: f1}", "augmentation: bas}", ["line 6", "'bas'", "Did you mean 'base'"]),
     ("seeds: [1, 2]", "epochs: 0", ["line 7", "members.resnet.epochs", "got 0"]),
     ("name: resnet", "name: effnet", ["line 7", "two members are called 'effnet'", "line 6"]),
+    (
+        "name: resnet",
+        "name: [resnet]",
+        ["line 7", "name: input should be a valid string", "['resnet']"],
+    ),
     ("name: resnet", "name: ../resnet", ["line 7", "'../resnet'", "A name becomes a folder"]),
     ("name: good", "name: ../good", ["line 1", "'../good'", "A name becomes a folder"]),
     ("name: good", "names: good", ["'names'", "Did you mean 'name'", "missing"]),
