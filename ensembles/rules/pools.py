@@ -15,7 +15,6 @@ import numpy as np
 
 from ensembles.rules import votes
 
-POOLS = ("linear", "log_linear", "hard")
 # Below this a member's probability counts as this in a product: no member alone rules a class out.
 FLOOR = 1e-6
 ROWS_AT_ONCE = 65_536
