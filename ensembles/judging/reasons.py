@@ -57,7 +57,7 @@ def member_reasons(
             entry["error_correlation"] = float(_correlations(errors[j : j + 1], others[None])[0, 0])
             entry["like"] = names[int(like[j].argmax())]
             left, left_moves = judged(without[j])
-            entry["loss_without"] = of.sign * (full - left)
+            entry["loss_without"] = of.sign * (full - left) + 0.0  # 0 has no sign
             entry["standard_error"] = standard_error(moves - left_moves, groups)
         entry["text"] = _in_words(entry, float(like[j].max()), names[best])
         found.append(entry)

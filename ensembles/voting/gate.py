@@ -240,7 +240,7 @@ class _Scored:
     def behind(self, name: str, best: str, metric: str) -> tuple[float, float]:
         """How far a candidate is behind the best, and the standard error of that."""
         (one, moves), (other, best_moves) = self.score(name, metric), self.score(best, metric)
-        gap = metrics.named(metric).sign * (other - one)
+        gap = metrics.named(metric).sign * (other - one) + 0.0  # 0 has no sign
         return gap, standard_error(best_moves - moves, self._groups)
 
     def best(self, names: list[str], metric: str) -> str:

@@ -24,6 +24,7 @@ def test_every_kind_is_scored_with_and_without_offsets_and_one_is_chosen(data):
     least = min(row["log_loss"] for row in good)
     for row in good:
         assert row["loss_behind"] == row["log_loss"] - least
+        assert not np.signbit(row["loss_behind"]), "printed as -0.0000"
     simplest = next(row for row in good if row["loss_behind"] <= row["loss_standard_error"])
     assert simplest["name"] == choice.name
 
