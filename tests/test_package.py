@@ -144,7 +144,7 @@ def test_photographs_to_a_plan_in_any_folder(run, tmp_path):
 @pytest.mark.ray
 def test_ray_workers_find_the_installed_package(run):
     run("ensemble", "sample", "data/sample", "--profiles", "12", "--eval", "7")
-    small = ["--set", "members.vit.epochs=1", "--set", "folds.k=2", "--set", "defaults.epochs=1"]
+    small = ["--set", "members.vit.epochs=1", "--set", "folds.k=2"]
     trained = run("python", "-m", "orchestrator", "train-members", "ensembles/demo.yaml",
                   "--only", "vit", *small)  # fmt: skip
     assert "2 units trained" in trained

@@ -42,7 +42,7 @@ class Commands:
         return printed.getvalue()
 
     def run_all(self, schedule: Schedule, *_: object) -> None:
-        """What `tune_runs.run_all` does, one run after the other."""
+        """What `tune.run_all` does, one run after the other."""
         for n in itertools.count():
             run = f"run-{n}"
             job = schedule.start(run)

@@ -30,4 +30,4 @@ def test_a_vote_over_a_cluster_is_the_same_bit_for_bit(tmp_path, monkeypatch):
         (tmp_path / d / "probabilities.parquet").read_bytes() for d in ("here", "there")
     )
     assert first == second
-    assert {**here, "seconds": 0} == {**there, "seconds": 0}
+    assert {**here.record(), "seconds": 0} == {**there.record(), "seconds": 0}

@@ -75,20 +75,21 @@ search:
 DRIVER = """\
 import sys
 from pathlib import Path
-from orchestrator import cli, tune_runs
+from orchestrator import cli
+from orchestrator.cluster import tune
 
 def run_trial(config):
     import pytest
-    from orchestrator import ray_internals, tune_runs
+    from orchestrator.cluster import ray_internals, tune
     from tests.orchestrator.cluster.test_ray_internals import block
 
     with pytest.MonkeyPatch.context() as patch:
         block(patch)
         with Path("MARK").open("a") as file:
             file.write(ray_internals.train_parts().trainer.__module__ + "\\n")
-        tune_runs.run_trial(config)
+        tune.run_trial(config)
 
-tune_runs.run_trial = run_trial
+tune.run_trial = run_trial
 sys.argv = ["orchestrator", "train-members", "spec.yaml"]
 cli.main()
 """
