@@ -84,7 +84,7 @@ def _opened(paths: list[Path], most: int) -> list[Image.Image]:
 def fingerprints_of(photos: list[Image.Image]):
     """As a scan computes them, in threads."""
     from members import files
-    from members.pixels.fingerprint import Fingerprints, fingerprint
+    from members.duplicates.fingerprint import Fingerprints, fingerprint
 
     rows = files.in_threads(lambda photo: fingerprint(np.asarray(photo)), photos)
     sizes = [{"height": photo.height, "width": photo.width} for photo in photos]
@@ -92,18 +92,20 @@ def fingerprints_of(photos: list[Image.Image]):
 
 
 def pairs_of(photos: list[Image.Image]) -> np.ndarray:
-    from members.pixels.duplicates import equal_pixels, look_alike
+    from members.duplicates.search import equal_pixels, look_alike
 
     fingerprints = fingerprints_of(photos)
     alike = look_alike(fingerprints, np.arange(len(photos)))
-    equal = [(a, b) for a, *others in equal_pixels(fingerprints) for b in others]
+    equal = [(a, b) for a, *others in equal_pixels(fingerprints.pixels) for b in others]
     return np.concatenate([alike, np.array(equal, np.int64).reshape(-1, 2)])
 
 
 def measure(title: str, photos: list[Image.Image]) -> None:
     n = len(photos)
     between = pairs_of(photos)
-    print(f"\n{title}: {n} photographs, {len(between)} pairs without copies ({len(between) / n:.2%})")
+    print(
+        f"\n{title}: {n} photographs, {len(between)} pairs without copies ({len(between) / n:.2%})"
+    )
     print(f"  {'copy':<26}{'found':>9}{'false pairs':>14}")
     for number, (name, copy) in enumerate(COPIES.items()):
         if number == PROMISED:
@@ -116,7 +118,7 @@ def measure(title: str, photos: list[Image.Image]) -> None:
 
 
 def measure_time(photos: list[Image.Image], n: int) -> None:
-    from members.pixels.duplicates import look_alike
+    from members.duplicates.search import look_alike
 
     rng = np.random.default_rng(SEED)
     views = []

@@ -16,6 +16,7 @@ from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.screens.plan import fold_table, plan_table, search_line
+from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import resolve
 from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Spec
@@ -30,7 +31,8 @@ def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None
     """
     problems: list[str] = []
     try:
-        prepared = prepare_photographs(spec)
+        with reading(console) as progress:
+            prepared = prepare_photographs(spec, progress)
     except BadInput as error:
         prepared, problems = None, list(error.problems)
     problems += training_problems(spec) + tracking_problems(spec.tracking, store)
@@ -51,7 +53,7 @@ def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None
     for line in report_lines(prepared):
         console.print(line, markup=False)
     if not prepared.leaks:
-        console.print("No leaks: no group in two folds, no photograph in two groups.")
+        console.print(prepared.leaks.none_found(), markup=False)
 
     resolved, searching, left_out = resolve(spec, photographs, store)
     if spec.search:
@@ -74,7 +76,7 @@ def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None
             "to_predict": to_predict,
             "classes_by_fold": {str(k): v.to_dict() for k, v in counts.items()},
             "notes": prepared.notes,
-            "leaks": [list(ids) for ids in prepared.leaks],
+            **prepared.leaks.record(),
             "members": plan,
         }
         places.write_json(json_file, report)

@@ -17,6 +17,7 @@ from orchestrator.photographs.prepare import cache_folder, prepare_photographs, 
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs import folders
 from orchestrator.runs.store import Store
+from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import resolve, with_winners
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.tracking.follow import create_experiment, lost_curves, tracking_problems
@@ -59,7 +60,8 @@ def train(
         show_token()
     chosen = _chosen(spec, only)
     with store.lock():
-        prepared = prepare_photographs(spec)
+        with reading(console) as progress:
+            prepared = prepare_photographs(spec, progress)
         for text in report_lines(prepared):
             console.print(text, highlight=False, markup=False)
         photographs = prepared.photographs

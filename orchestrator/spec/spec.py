@@ -41,6 +41,9 @@ class Data(_Block):
     corrections: str | None = Field(
         None, description="a CSV of corrected labels, for the layout profiles"
     )
+    contradictions: Literal["refuse", "allow"] = Field(
+        "refuse", description="what becomes of a picture that stands under two labels"
+    )
     copies: dict[Name, PhotoCopy] = Field(
         {}, description="other pictures of the same photographs by name; a member takes one: photos"
     )

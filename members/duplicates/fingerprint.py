@@ -45,7 +45,7 @@ def fingerprint(pixels: np.ndarray) -> dict[str, Any]:
     from PIL import Image
 
     digest = hashlib.blake2b(f"{pixels.shape[0]} {pixels.shape[1]} ".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     height, width = (min(side, _MIDDLE) for side in grey.shape)
     # the area that a pixel covers, in fractions of those before: the same for a photo and its half

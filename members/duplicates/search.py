@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from members.duplicates.fingerprint import CELLS, Fingerprints
 from members.files import Progress
-from members.pixels.fingerprint import CELLS, Fingerprints
 
 PLAIN = 2.0  # grey levels: a photo of less contrast shows nothing that a copy could be known by
 MOST_BITS = 7  # of 64 that the hashes of copies differ in
@@ -32,10 +32,10 @@ _COARSE, _COARSE_LEVELS = 0.002, 0.8
 _AT_MOST = 0.01  # 1 - correlation, however little contrast
 
 
-def equal_pixels(fingerprints: Fingerprints) -> list[list[int]]:
-    """Rows of the photos with equal pixels, a list for each picture that is there twice or more."""
+def equal_pixels(pixels: np.ndarray) -> list[list[int]]:
+    """Rows with equal digests, a list for each that is there twice or more. pixels: (N,) str."""
     same: dict[str, list[int]] = defaultdict(list)
-    for row, digest in enumerate(fingerprints.pixels):
+    for row, digest in enumerate(pixels):
         same[digest].append(row)
     return [rows for rows in same.values() if len(rows) > 1]
 
@@ -111,9 +111,7 @@ def _candidates(fingerprints: Fingerprints) -> Iterator[tuple[int, np.ndarray]]:
                 for rows, others in _expanded(first[wanted], first[wanted + 1]):
                     others = order[others]
                     bits = np.bitwise_count(asked[rows] ^ own[others])
-                    near = (bits <= MOST_BITS) & (
-                        (rows != others) if mirrored else (rows < others)
-                    )
+                    near = (bits <= MOST_BITS) & ((rows != others) if mirrored else (rows < others))
                     kind = np.full(int(near.sum()), mirrored)
                     yield done, np.stack([rows[near], others[near], kind], axis=1)
             done += 1
