@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -64,6 +64,24 @@ def decode(path: str | os.PathLike, bits: int | None = None) -> np.ndarray:
         return decode_bytes(Path(path).read_bytes(), bits).pixels
     except Exception as error:
         raise BadInput(f"{path}: {reason(error)} {FIX}") from error
+
+
+def decode_alone(path: str | os.PathLike) -> np.ndarray:
+    """As `decode`, without a data set that tells the range of 16-bit samples.
+
+    Raises BadInput where the file does not say it and not all of it is used.
+    """
+    try:
+        require_file(path)
+        found = decode_bytes(Path(path).read_bytes())
+        if 0 < found.used_bits < samples.FULL:
+            raise ValueError(
+                f"has 16-bit samples that use {found.used_bits} bits, without saying so; "
+                "save it with 8 bits."
+            )
+    except Exception as error:
+        raise BadInput(f"{path}: {reason(error)} {FIX}") from error
+    return found.pixels
 
 
 def decode_bytes(data: bytes, bits: int | None = None) -> Decoded:
@@ -189,9 +207,11 @@ def _require_range(peak: int, bits: int) -> None:
 
 def _peak_of_upper(photo: Image.Image) -> int:
     """The largest sample, to within its lower 8 bits, of a photo of which Pillow kept the upper."""
-    bands = photo.getbands()
-    extrema = [photo.getextrema()] if len(bands) == 1 else photo.getextrema()
-    largest = max(int(top) for band, (_, top) in zip(bands, extrema, strict=True) if band in "LRGB")
+    largest = max(
+        cast(tuple[int, int], photo.getchannel(band).getextrema())[1]
+        for band in photo.getbands()
+        if band in "LRGB"
+    )
     if photo.format == "PPM":  # rounded, not cut off
         return int(largest * 257) if largest not in (1, 4, 16, 64) else largest * 256 - 1
     return largest * 256 + 255 if largest else 255
@@ -211,7 +231,7 @@ def _rgb(photo: Image.Image) -> np.ndarray:
     return out
 
 
-def _strips(photo: Image.Image):
+def _strips(photo: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
     """Rows of the photo, as it is stored, a few at a time: a second whole one would take memory."""
     step = max(1, _STRIP // photo.width)
     for top in range(0, photo.height, step):
@@ -249,7 +269,9 @@ def _read_planes(photo: Image.Image, depth: int) -> bool:
         return False
     rawmode = f"{photo.mode};16N"
     whole = (0, 0, *photo.size)
-    photo.tile = [ImageFile._Tile("libtiff", whole, 0, (rawmode, False, tags.offset))]
+    photo.tile = [  # type: ignore[attr-defined]
+        ImageFile._Tile("libtiff", whole, 0, (rawmode, False, tags.offset))
+    ]
     photo.use_load_libtiff = True  # type: ignore[attr-defined]
     return True
 

@@ -21,9 +21,10 @@ from members.data.own_folds import read_own_folds
 from members.errors import BadInput
 from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
-from members.pixels.scan import scan, unreadable_problems
+from members.pixels.scan import damage_notes, scan, unreadable_problems
 from orchestrator.photographs import copies
 from orchestrator.photographs.problems import epoch_choice_problems, member_problems
+from orchestrator.photographs.sample_range import SampleRange
 from orchestrator.photographs.table import Photographs, column
 from orchestrator.spec.shipped import shipped
 from orchestrator.spec.spec import Spec
@@ -63,10 +64,13 @@ def prepare_photographs(spec: Spec) -> Prepared:
             test = read_test(data.layout, data.test, codec, data.root)
         except BadInput as error:
             problems += error.problems
+    samples = SampleRange(data.bits)
     for part, given in ((frame, "train"), (test, "test")):
         if part is not None:
             problems += copies.add_paths(part, spec, given)
-            problems += _add_digests(part, spec)
+            problems += _add_digests(part, spec, samples, notes)
+    problems += samples.unused_problems()
+    notes += samples.notes()
     try:
         frame["fold"] = _folds(spec, frame)
         problems += epoch_choice_problems(spec, frame)
@@ -85,9 +89,12 @@ def prepare_photographs(spec: Spec) -> Prepared:
     return Prepared(Photographs(frame, test, codec), notes, leaks)
 
 
-def _add_digests(part: pd.DataFrame, spec: Spec) -> list[str]:
+def _add_digests(
+    part: pd.DataFrame, spec: Spec, samples: SampleRange, notes: list[str]
+) -> list[str]:
     """Decode every picture that a member sees, originals and copies, and add their digests."""
     problems = []
+    scans = {}
     for copy in (None, *copies.seen(spec)):
         if column("path", copy) not in part:  # the copy is not complete: that is reported already
             continue
@@ -98,7 +105,11 @@ def _add_digests(part: pd.DataFrame, spec: Spec) -> list[str]:
         recipes = [recipe for member in seeing for recipe in spec.recipes_of(member)]
         for crop in dict.fromkeys(map(crop_of, recipes)):
             problems += crop_problems(scanned, crop)
-        part[column("digest", copy)] = scanned["digest"].to_numpy()
+        notes += damage_notes(scanned)
+        scans[copy] = scanned
+    problems += samples.settle(list(scans.values()))
+    for copy, scanned in scans.items():
+        part[column("digest", copy)] = samples.digests(scanned)
     return problems
 
 

@@ -41,6 +41,13 @@ class Data(_Block):
     corrections: str | None = Field(
         None, description="a CSV of corrected labels, for the layout profiles"
     )
+    bits: int | None = Field(
+        None,
+        ge=8,
+        le=16,
+        description="how many of 16 bits a sample uses, where photos do not say it themselves; "
+        "null: what the largest sample of the training photos needs",
+    )
     copies: dict[Name, PhotoCopy] = Field(
         {}, description="other pictures of the same photographs by name; a member takes one: photos"
     )
