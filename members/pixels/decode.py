@@ -149,17 +149,19 @@ def _deep(
     marked = samples.stated_bits(photo, data, 0)
     scaled = samples.is_scaled(photo, depth, data)
     key = photo.info.get("transparency") if photo.format == "PNG" else None
+    overflows = photo.format == "JPEG2000"  # Pillow rounds its brightest colours up to 0
     pixels = None
-    if not marked and key is None:
+    if not marked and key is None and not overflows:
         pixels = _rgb(photo)
         if scaled or photo.mode == "CMYK":
             return Decoded(pixels, read_bits=samples.FULL if planes else 0)
         used = samples.used_bits(_peak_of_upper(photo))
         if (bits or samples.FULL) == samples.FULL:
             return Decoded(pixels, used, samples.FULL if planes else 0)
-    if planes:
+    if planes or (photo.format == "TIFF" and turn != 1):  # OpenCV turns some of these itself
         raise ValueError(
-            "has planes of 16 bits whose upper bits are not used; save it with 8 bits."
+            "has 16-bit samples whose upper bits are not used, in planes or turned; save it with "
+            "8 bits."
         )
     photo.close()
     del pixels
@@ -168,7 +170,7 @@ def _deep(
     stated = samples.stated_bits(photo, data, peak)
     taken = stated or bits or samples.FULL
     _require_range(peak, taken)
-    mended = key is not None or 0 < stated < samples.FULL
+    mended = overflows or key is not None or 0 < stated < samples.FULL
     return Decoded(
         _over_white(deep, taken, key, turn),
         0 if stated else samples.used_bits(peak),
@@ -184,6 +186,7 @@ def _over_white(
     out = np.empty((width, height, 3) if turn in (5, 6, 7, 8) else (height, width, 3), np.uint8)
     view = _stored(out, turn)
     table = samples.to_8_bits(bits)
+    opaque = table if deep.max() < 1 << bits else samples.to_8_bits(samples.FULL)
     step = max(1, _STRIP // width)
     for top in range(0, height, step):
         rows = slice(top, top + step)
@@ -191,7 +194,7 @@ def _over_white(
         if key is not None:
             colours[(deep[rows, :, :3] == key).all(axis=2)] = 255
         elif deep.shape[2] == 4:
-            alpha = samples.to_8_bits(samples.FULL)[deep[rows, :, 3:]].astype(np.uint32)
+            alpha = opaque[deep[rows, :, 3:]].astype(np.uint32)
             colours = ((colours * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
         view[rows] = colours
     return out
@@ -268,7 +271,7 @@ def _read_planes(photo: Image.Image, depth: int) -> bool:
     if depth <= 8 or tags.get(284, 1) != 2 or photo.use_load_libtiff:  # type: ignore[attr-defined]
         return False
     rawmode = f"{photo.mode};16N"
-    whole = (0, 0, *photo.size)
+    whole = (0, 0, *getattr(photo, "_tile_size", photo.size))  # before it is turned
     photo.tile = [  # type: ignore[attr-defined]
         ImageFile._Tile("libtiff", whole, 0, (rawmode, False, tags.offset))
     ]
