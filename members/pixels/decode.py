@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -64,6 +64,24 @@ def decode(path: str | os.PathLike, bits: int | None = None) -> np.ndarray:
         return decode_bytes(Path(path).read_bytes(), bits).pixels
     except Exception as error:
         raise BadInput(f"{path}: {reason(error)} {FIX}") from error
+
+
+def decode_alone(path: str | os.PathLike) -> np.ndarray:
+    """As `decode`, without a data set that tells the range of 16-bit samples.
+
+    Raises BadInput where the file does not say it and not all of it is used.
+    """
+    try:
+        require_file(path)
+        found = decode_bytes(Path(path).read_bytes())
+        if 0 < found.used_bits < samples.FULL:
+            raise ValueError(
+                f"has 16-bit samples that use {found.used_bits} bits, without saying so; "
+                "save it with 8 bits."
+            )
+    except Exception as error:
+        raise BadInput(f"{path}: {reason(error)} {FIX}") from error
+    return found.pixels
 
 
 def decode_bytes(data: bytes, bits: int | None = None) -> Decoded:
@@ -131,17 +149,19 @@ def _deep(
     marked = samples.stated_bits(photo, data, 0)
     scaled = samples.is_scaled(photo, depth, data)
     key = photo.info.get("transparency") if photo.format == "PNG" else None
+    overflows = photo.format == "JPEG2000"  # Pillow rounds its brightest colours up to 0
     pixels = None
-    if not marked and key is None:
+    if not marked and key is None and not overflows:
         pixels = _rgb(photo)
         if scaled or photo.mode == "CMYK":
             return Decoded(pixels, read_bits=samples.FULL if planes else 0)
         used = samples.used_bits(_peak_of_upper(photo))
         if (bits or samples.FULL) == samples.FULL:
             return Decoded(pixels, used, samples.FULL if planes else 0)
-    if planes:
+    if planes or (photo.format == "TIFF" and turn != 1):  # OpenCV turns some of these itself
         raise ValueError(
-            "has planes of 16 bits whose upper bits are not used; save it with 8 bits."
+            "has 16-bit samples whose upper bits are not used, in planes or turned; save it with "
+            "8 bits."
         )
     photo.close()
     del pixels
@@ -150,7 +170,7 @@ def _deep(
     stated = samples.stated_bits(photo, data, peak)
     taken = stated or bits or samples.FULL
     _require_range(peak, taken)
-    mended = key is not None or 0 < stated < samples.FULL
+    mended = overflows or key is not None or 0 < stated < samples.FULL
     return Decoded(
         _over_white(deep, taken, key, turn),
         0 if stated else samples.used_bits(peak),
@@ -166,6 +186,7 @@ def _over_white(
     out = np.empty((width, height, 3) if turn in (5, 6, 7, 8) else (height, width, 3), np.uint8)
     view = _stored(out, turn)
     table = samples.to_8_bits(bits)
+    opaque = table if deep.max() < 1 << bits else samples.to_8_bits(samples.FULL)
     step = max(1, _STRIP // width)
     for top in range(0, height, step):
         rows = slice(top, top + step)
@@ -173,7 +194,7 @@ def _over_white(
         if key is not None:
             colours[(deep[rows, :, :3] == key).all(axis=2)] = 255
         elif deep.shape[2] == 4:
-            alpha = samples.to_8_bits(samples.FULL)[deep[rows, :, 3:]].astype(np.uint32)
+            alpha = opaque[deep[rows, :, 3:]].astype(np.uint32)
             colours = ((colours * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
         view[rows] = colours
     return out
@@ -189,9 +210,11 @@ def _require_range(peak: int, bits: int) -> None:
 
 def _peak_of_upper(photo: Image.Image) -> int:
     """The largest sample, to within its lower 8 bits, of a photo of which Pillow kept the upper."""
-    bands = photo.getbands()
-    extrema = [photo.getextrema()] if len(bands) == 1 else photo.getextrema()
-    largest = max(int(top) for band, (_, top) in zip(bands, extrema, strict=True) if band in "LRGB")
+    largest = max(
+        cast(tuple[int, int], photo.getchannel(band).getextrema())[1]
+        for band in photo.getbands()
+        if band in "LRGB"
+    )
     if photo.format == "PPM":  # rounded, not cut off
         return int(largest * 257) if largest not in (1, 4, 16, 64) else largest * 256 - 1
     return largest * 256 + 255 if largest else 255
@@ -211,7 +234,7 @@ def _rgb(photo: Image.Image) -> np.ndarray:
     return out
 
 
-def _strips(photo: Image.Image):
+def _strips(photo: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
     """Rows of the photo, as it is stored, a few at a time: a second whole one would take memory."""
     step = max(1, _STRIP // photo.width)
     for top in range(0, photo.height, step):
@@ -248,8 +271,10 @@ def _read_planes(photo: Image.Image, depth: int) -> bool:
     if depth <= 8 or tags.get(284, 1) != 2 or photo.use_load_libtiff:  # type: ignore[attr-defined]
         return False
     rawmode = f"{photo.mode};16N"
-    whole = (0, 0, *photo.size)
-    photo.tile = [ImageFile._Tile("libtiff", whole, 0, (rawmode, False, tags.offset))]
+    whole = (0, 0, *getattr(photo, "_tile_size", photo.size))  # before it is turned
+    photo.tile = [  # type: ignore[attr-defined]
+        ImageFile._Tile("libtiff", whole, 0, (rawmode, False, tags.offset))
+    ]
     photo.use_load_libtiff = True  # type: ignore[attr-defined]
     return True
 

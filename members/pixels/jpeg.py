@@ -23,7 +23,7 @@ class _Layout(NamedTuple):
     interval: int  # of restart markers; 0: none
     scans: list[tuple[int, int]]
     missing: bool  # coefficients of some component are in no scan, or not to the last bit
-    zeros_are_codes: bool  # zero bits stand for coefficients, so that no run of them is natural
+    coded: list[bool]  # by scan: zero bits stand for coefficients, so that no run is natural
 
 
 def load_jpeg(photo: Image.Image, data: bytes) -> tuple[Image.Image, str]:
@@ -49,7 +49,9 @@ def load_jpeg(photo: Image.Image, data: bytes) -> tuple[Image.Image, str]:
         photo.load()
         if layout.missing:
             warning = "passes are missing, so that it has not its full detail"
-    return photo, warning and f"may be damaged: {warning}"
+        else:
+            warning = _zeros_warning(data, layout)
+    return photo, warning
 
 
 def _load_counting(photo: Image.Image, data: bytes, start: int, end: int) -> int | None:
@@ -85,9 +87,14 @@ def _content_warning(data: bytes, layout: _Layout) -> str:
         expected = (layout.blocks - 1) // layout.interval
         if found != [i % 8 for i in range(expected)]:
             return f"{len(found)} restart markers of {expected}, or in another order"
-    zeros = data.find(bytes(_RUN), start, end)
-    if zeros >= 0 and layout.zeros_are_codes:
-        return f"from byte {zeros} its data is all zeros"
+    return _zeros_warning(data, layout)
+
+
+def _zeros_warning(data: bytes, layout: _Layout) -> str:
+    for (start, end), coded in zip(layout.scans, layout.coded, strict=True):
+        zeros = data.find(bytes(_RUN), start, end) if coded else -1
+        if zeros >= 0:
+            return f"from byte {zeros} its data is all zeros"
     return ""
 
 
@@ -98,6 +105,7 @@ def _layout(data: bytes) -> _Layout | None:
     left: dict[tuple[int, int], int] = {}  # lowest bit coded, by component and coefficient
     tables: dict[int, int] = {}  # the symbol that zero bits stand for
     scans: list[tuple[int, int]] = []
+    coded: list[bool] = []
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker == 0xFF:
@@ -122,6 +130,9 @@ def _layout(data: bytes) -> _Layout | None:
             first, last, bits = body[-3:]
             for coefficient in range(first, last + 1):
                 left |= {(c, coefficient): bits & 15 for c in named}
+            # of luminance, the first component; refinements are bits without codes
+            symbol = tables.get(0x10 | (body[2] & 15), 0) if last and not bits >> 4 else 0
+            coded.append(symbol & 15 != 0)
             found = _AFTER_SCAN.search(data, at)
             end = found.start() if found else len(data)
             scans.append((at, end))
@@ -130,8 +141,7 @@ def _layout(data: bytes) -> _Layout | None:
         return None
     wanted = ((c, k) for c in components for k in range(64))
     missing = any(left.get(pair, 1) for pair in wanted)
-    codes = tables.get(0x10, 0) & 15 != 0
-    return _Layout(frame, blocks, interval, scans, missing, codes)
+    return _Layout(frame, blocks, interval, scans, missing, coded)
 
 
 def _units(frame: bytes) -> int:

@@ -55,6 +55,9 @@ def stated_bits(photo: Image.Image, data: bytes, peak: int) -> int:
         said = int(largest).bit_length() if largest & (largest + 1) == 0 else FULL
         stated = min(bits, said) if peak < 1 << min(bits, said) else bits
         return stated if stated < FULL else 0
+    if photo.format == "JPEG2000":
+        stated = depth(photo, data)
+        return stated if stated < FULL else 0
     stated = _significant_bits(data) if photo.format == "PNG" else 0
     if not 0 < stated < FULL:
         return 0

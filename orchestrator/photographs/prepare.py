@@ -21,7 +21,7 @@ from members.data.own_folds import read_own_folds
 from members.errors import BadInput
 from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
-from members.pixels.scan import scan, unreadable_problems
+from members.pixels.scan import damage_notes, scan, unreadable_problems
 from orchestrator.photographs import copies
 from orchestrator.photographs.leaks import (
     Leaks,
@@ -30,6 +30,7 @@ from orchestrator.photographs.leaks import (
     find_leaks,
 )
 from orchestrator.photographs.problems import epoch_choice_problems, member_problems
+from orchestrator.photographs.sample_range import SampleRange
 from orchestrator.photographs.table import Photographs, column
 from orchestrator.spec.shipped import shipped
 from orchestrator.spec.spec import Spec
@@ -72,13 +73,16 @@ def prepare_photographs(spec: Spec, progress: Reading = lambda *_: None) -> Prep
             test = read_test(data.layout, data.test, codec, data.root)
         except BadInput as error:
             problems += error.problems
+    samples = SampleRange(data.bits)
     scanned = []  # of the originals
     for part, given in ((frame, "train"), (test, "test")):
         if part is not None:
             problems += copies.add_paths(part, spec, given)
-            found, unfit = _add_digests(part, spec, progress)
+            found, unfit = _add_digests(part, spec, samples, notes, progress)
             scanned.append(found)
             problems += unfit
+    problems += samples.unused_problems()
+    notes += samples.notes()
     if data.contradictions == "refuse":
         problems += contradiction_problems(frame, contradicting(frame, scanned[0]), codec)
     try:
@@ -100,13 +104,14 @@ def prepare_photographs(spec: Spec, progress: Reading = lambda *_: None) -> Prep
 
 
 def _add_digests(
-    part: pd.DataFrame, spec: Spec, progress: Reading
+    part: pd.DataFrame, spec: Spec, samples: SampleRange, notes: list[str], progress: Reading
 ) -> tuple[pd.DataFrame, list[str]]:
     """Decode every picture that a member sees, originals and copies, and add their digests.
 
     Returns the scan of the originals, and problems.
     """
-    problems, scans = [], []
+    problems = []
+    scans = {}
     for copy in (None, *copies.seen(spec)):
         if column("path", copy) not in part:  # the copy is not complete: that is reported already
             continue
@@ -116,14 +121,17 @@ def _add_digests(
             Path(cache_folder()) / "scan.parquet",
             lambda *done: progress("reading photographs", *done),
         )
-        scans.append(scanned)
         problems += unreadable_problems(scanned)
         seeing = [member for member in spec.members if member.photos == copy]
         recipes = [recipe for member in seeing for recipe in spec.recipes_of(member)]
         for crop in dict.fromkeys(map(crop_of, recipes)):
             problems += crop_problems(scanned, crop)
-        part[column("digest", copy)] = scanned["digest"].to_numpy()
-    return scans[0], problems
+        notes += damage_notes(scanned)
+        scans[copy] = scanned
+    problems += samples.settle(list(scans.values()))
+    for copy, scanned in scans.items():
+        part[column("digest", copy)] = samples.digests(scanned)
+    return scans[None], problems
 
 
 def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
