@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ensembles.voting.request import VoteRequest
+from members.data.lists.read import READERS
 from members.recipe.recipe import Recipe
 from orchestrator.spec.search import Search, samples
 
@@ -91,11 +92,12 @@ class Data(_Block):
 
     @model_validator(mode="after")
     def _table_only(self) -> Data:
-        given = [key for key in ("columns", "repair") if getattr(self, key)]
-        if given and self.layout != "table":
+        given = [key for key in ("columns", "repair") if getattr(self, key) not in (None, ())]
+        lists = self.layout == "folders" and (self.test or "").lower().endswith((*READERS,))
+        if given and not (lists or self.layout == "table"):
             raise ValueError(
-                f"{' and '.join(given)}: only for the layout `table`, whose photos a file lists; "
-                f"with layout {self.layout} leave it out"
+                f"{' and '.join(given)}: only for photos that a table lists (layout table, or a test "
+                f"list of layout folders); with layout {self.layout} leave it out"
             )
         return self
 

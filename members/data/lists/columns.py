@@ -56,12 +56,9 @@ def choose(
     needed = [] if path in listed.pictures else [path]
     needed += labels if labelled or {*labels} & {*listed.columns} else ()
     needed += [given[role] for role in ("image_id", "group")[: 1 + labelled] if role in given]
-    named_by = f" The spec names it: {shown(given)}." if given else ""
-    problems = [text + named_by for text in listed.lacking([str(name) for name in needed])]
-    if problems and not any("looks like a photo" in text for text in problems):
-        fitting = suggestion(listed, labelled)
-        if fitting:
-            problems[-1] += f" It looks as if this fits: {shown(fitting)}"
+    fitting = suggestion(listed, labelled)
+    hint = f" It looks as if this fits: {shown(fitting)}" if fitting else ""
+    problems = listed.lacking([str(name) for name in needed], hint)
     there = {*listed.text_columns}
     columns = Columns(
         path=str(path),

@@ -58,6 +58,7 @@ class Folders:
 
     def __init__(self) -> None:
         self._known: dict[str, _Listing] = {}
+        self._places: dict[tuple[str, tuple[str, ...]], tuple[str, frozenset[str]] | None] = {}
         self._below: dict[str, dict[str, list[str]]] = {}
 
     def has(self, path: str) -> bool:
@@ -68,30 +69,43 @@ class Folders:
         listing = self._listing(folder)
         return name in listing.files if listing.readable else os.path.isfile(path)  # noqa: PTH113
 
-    def locate(self, root: str, parts: list[str]) -> tuple[str, frozenset[str]] | None:
+    def locate(self, root: str, parts: tuple[str, ...]) -> tuple[str, frozenset[str]] | None:
         """The one file below `root` that the names `parts` lead to, and the repairs it took."""
-        place, kinds = "", frozenset[str]()
-        for depth, part in enumerate(parts):
-            last = depth == len(parts) - 1
-            found = self._match(os.path.join(root, place), part, last)  # noqa: PTH118
-            if found is None:
-                return None
-            place, kinds = os.path.join(place, found[0]), kinds | found[1]  # noqa: PTH118
-        return (place, kinds) if parts else None
+        folder = self._folder(root, parts[:-1]) if parts else None
+        if folder is None:
+            return None
+        place, kinds = folder
+        found = self._match(_joined(root, place), parts[-1], last=True)
+        return (_joined(place, found[0]), kinds | found[1]) if found else None
 
-    def below(self, root: str, name: str) -> tuple[str, frozenset[str]] | None:
-        """The one file called `name` in any folder below `root`."""
-        places = self.candidates(root, plain(name))
-        exact = [place for place in places if os.path.basename(place) == name]  # noqa: PTH119
+    def _folder(self, root: str, parts: tuple[str, ...]) -> tuple[str, frozenset[str]] | None:
+        """The same of a folder; remembered, as many files are in each."""
+        if not parts:
+            return "", frozenset()
+        if (root, parts) not in self._places:
+            above = self._folder(root, parts[:-1])
+            found = above and self._match(_joined(root, above[0]), parts[-1], last=False)
+            self._places[root, parts] = (
+                (_joined(above[0], found[0]), above[1] | found[1]) if above and found else None
+            )
+        return self._places[root, parts]
+
+    def below(self, root: str, parts: tuple[str, ...]) -> tuple[str, frozenset[str]] | None:
+        """The one file whose path ends in the names `parts`, in any folder below `root`."""
+        ends = [*map(_folded, parts[:-1])]
+        places = [place.split("/") for place in self.candidates(root, parts[-1])]
+        places = [own for own in places if [*map(_folded, own[-len(parts) : -1])] == ends]
+        exact = [own for own in places if own[-len(parts) :] == [*parts]]
         if len(exact or places) != 1:
             return None
-        place = (exact or places)[0]
-        folder, _ = os.path.split(place)
-        found = self._match(os.path.join(root, folder), name, last=True)  # noqa: PTH118
-        return (place, found[1]) if found else None
+        own = (exact or places)[0]
+        kinds = [
+            _between(part, there) for part, there in zip(parts, own[-len(parts) :], strict=True)
+        ]
+        return "/".join(own), frozenset[str]().union(*kinds)
 
     def candidates(self, root: str, name: str) -> list[str]:
-        """Photos below `root`, or in it, whose `plain` name is that of `name`."""
+        """Paths of the photos in `root` and below whose `plain` name is that of `name`."""
         if root not in self._below:
             index: dict[str, list[str]] = defaultdict(list)
             for count, (folder, inner, _) in enumerate(os.walk(root)):
@@ -100,7 +114,7 @@ class Folders:
                 inner[:] = [own for own in inner if not own.startswith(".")]
                 relative = os.path.relpath(folder, root)
                 for own, names in self._listing(folder).by_plain().items():
-                    index[own] += [os.path.normpath(os.path.join(relative, n)) for n in names]  # noqa: PTH118
+                    index[own] += [os.path.normpath(_joined(relative, n)) for n in names]
             self._below[root] = index
         return self._below[root].get(plain(name), [])
 
@@ -131,6 +145,10 @@ class Folders:
         near = listing.by_plain().get(plain(name), [])
         equal = [own for own in near if _folded(_stem(own)) == _folded(_stem(name))]
         return equal or near
+
+
+def _joined(folder: str, name: str) -> str:
+    return os.path.join(folder, name)  # noqa: PTH118 - a Path for each of 100,000 photos is slow
 
 
 def plain(path: str) -> str:

@@ -14,13 +14,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from members.data.listing import some
-from members.data.lists.folders import Folders, plain
+from members.data.lists.folders import Folders
 
 # how a photo that is not where its row says can still be found -> how messages call that
 REPAIRS = {
     "backslash": "with / in place of \\",
     "percent": "with %20 and the like decoded",
-    "prefix": "under the root, without what stands before",
+    "prefix": "without the first part of the path",
     "folder": "in a folder below the root",
     "unicode": "with accents encoded otherwise (NFC, NFD)",
     "case": "with other capitals",
@@ -102,11 +102,11 @@ class Lookup:
                 groups[found.repairs].append((text, found.path))
             else:
                 reasons[self._reason(text, root)].append(text)
-        parts += [f"{_are(len(pairs))} {_how(k)}: {_arrow(pairs)}." for k, pairs in groups.items()]
         parts += [
-            f"{_are(len(texts))} {why}" + (f" ({some(texts)})." if why else ".")
-            for why, texts in reasons.items()
-            if why
+            f"{_are(len(pairs))} there {_how(k)}: {_arrow(pairs)}." for k, pairs in groups.items()
+        ]
+        parts += [
+            f"{len(texts)} of them: {why} ({some(texts)})." for why, texts in reasons.items() if why
         ]
         needed = [name for name in REPAIRS if any(name in kinds for kinds in groups)]
         needed = list(dict.fromkeys([*self.repair, *needed]))
@@ -130,7 +130,7 @@ class Lookup:
     def _under(self, text: str, root: Path) -> Found | None:
         if text.startswith("/") and self._folders.has(text):
             return Found(text)
-        parts = [part for part in text.split("/") if part not in ("", ".")]
+        parts = tuple(part for part in text.split("/") if part not in ("", "."))
         if not text.startswith("/") and (found := self._folders.locate(str(root), parts)):
             return Found(*found)
         if text.startswith("/") and (found := self._folders.locate("/", parts)):
@@ -139,25 +139,25 @@ class Lookup:
             tail = parts[start:]
             if ".." not in tail and (found := self._folders.locate(str(root), tail)):
                 return Found(found[0], found[1] | {"prefix"})
-        if parts and (found := self._folders.below(str(root), parts[-1])):
-            more = {"folder", "prefix"} if len(parts) > 1 else {"folder"}
-            return Found(found[0], found[1] | more)
+        for start in range(max(1, len(parts) - 1) if parts else 0):  # a folder's name must fit
+            if found := self._folders.below(str(root), parts[start:]):
+                kinds = {"folder", "prefix"} if start else {"folder"}
+                return Found(found[0], found[1] | kinds)
         return None
 
     def _reason(self, text: str, root: Path) -> str:
         if ADDRESS.match(text):
-            return "addresses and no files: download the pictures and list the files"
+            return "addresses and no files; download the pictures and list those"
         if text.startswith("#"):
-            return "comments: take these lines out"
+            return "comments; take these lines out"
         if "\n" in text or "\r" in text:
-            return "cells with a line break: is a quote never closed?"
+            return "cells with a line break; is a quote never closed?"
         if os.path.islink(root / text):  # noqa: PTH114 - False for what is no path at all
-            return "broken links: what they point to is not there"
+            return "broken links; what they point to is not there"
         if os.path.isdir(root / text):  # noqa: PTH112
             return "folders" if text else ""
-        several = self._folders.candidates(str(root), plain(text.replace("\\", "/")))
-        if several:
-            return f"the names of several files: {some(several)}"
+        if self._folders.candidates(str(root), text.replace("\\", "/")):
+            return "several files have such a name; write the path of the one that is meant"
         return ""
 
 

@@ -45,8 +45,11 @@ class ListFile:
         counted = "row" if self.file.suffix.lower() in PARQUET else "line"
         return f"{counted} {self.frame.index[row]}"
 
-    def lacking(self, required: Sequence[str]) -> list[str]:
-        """At most one problem for each of `required`, unless it is there and text."""
+    def lacking(self, required: Sequence[str], hint: str = "") -> list[str]:
+        """Problems: those of `required` that are not there, and those that are no text.
+
+        hint: what to do about the former; without it, the nearest names.
+        """
         other = self.nested | dict.fromkeys(self.pictures, "bytes")
         found = [
             f"{self.file}: the column {name!r} is {other[name]}, but must be text or numbers."
@@ -54,17 +57,24 @@ class ListFile:
             if name in other
         ]
         lost = [name for name in required if name not in self.columns]
+        if not lost:
+            return found
         first = self.text_columns
-        if lost and any(name.lower().endswith(SUFFIXES) for name in first):
+        if any(name.lower().endswith(SUFFIXES) for name in first):
             return [
                 *found,
                 f"{self.file}: the first line, {some(first)}, looks like a photo and not like names "
                 f"of columns. Write them above it: {','.join(required)}",
             ]
-        return found + [
-            f"{self.file}: no column {name!r}; the columns are {', '.join(self.columns)}. "
-            f"Expected {', '.join(required)}.{nearest(name, self.columns)}"
-            for name in lost
+        near = "".join(dict.fromkeys(nearest(name, self.columns) for name in lost))
+        if len(first) == 1 and " " in first[0]:
+            near = " Separate them by commas, not by blanks."
+        elif any(name.isdecimal() for name in first):
+            near = " Is the first line a row already? Write the names of the columns above it."
+        return [
+            *found,
+            f"{self.file}: no column{'s' * (len(lost) > 1)} {', '.join(map(repr, lost))}; the "
+            f"columns are {', '.join(self.columns)}. Expected {', '.join(required)}.{hint or near}",
         ]
 
 
