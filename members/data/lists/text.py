@@ -32,7 +32,9 @@ def read_text(file: Path) -> str:
             raise BadInput(f"{file}: no text, but {what}.")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
-    elif b"\0" in content[:200]:  # UTF-16 without a mark: every other byte of Latin letters is 0
+    elif (
+        content[:200].count(0) > len(content[:200]) / 4
+    ):  # without a mark: of Latin letters half are
         encoding = "utf-16-le" if b"\0" in content[1:200:2] else "utf-16-be"
     else:
         encoding = "utf-8-sig"
