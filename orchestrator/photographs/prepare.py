@@ -17,7 +17,9 @@ from members.data.folds import (
     require_whole_groups,
 )
 from members.data.layouts import read_test, read_train
+from members.data.lists.lookup import Lookup
 from members.data.own_folds import read_own_folds
+from members.data.table_layout import ListOptions
 from members.errors import BadInput
 from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
@@ -62,7 +64,8 @@ def prepare_photographs(spec: Spec, progress: Reading = lambda *_: None) -> Prep
     """
     data = spec.data
     problems: list[str] = []
-    train = read_train(data.layout, data.train, data.root)
+    options = _list_options(spec)
+    train = read_train(data.layout, data.train, data.root, options)
     frame, codec, notes = train.frame, train.codec, list(train.notes)
     if data.corrections:
         frame, corrected = apply_corrections(frame, shipped(data.corrections))
@@ -70,9 +73,12 @@ def prepare_photographs(spec: Spec, progress: Reading = lambda *_: None) -> Prep
     test = None
     if data.test is not None:
         try:
-            test = read_test(data.layout, data.test, codec, data.root)
+            test = read_test(data.layout, data.test, codec, data.root, options)
         except BadInput as error:
             problems += error.problems
+    if data.test is None or test is not None:  # else it is not known what its photos need
+        problems += options.lookup.without_effect()
+    notes += options.lookup.notes
     samples = SampleRange(data.bits)
     scanned = []  # of the originals
     for part, given in ((frame, "train"), (test, "test")):
@@ -134,12 +140,25 @@ def _add_digests(
     return scans[None], problems
 
 
+def _list_options(spec: Spec) -> ListOptions:
+    """How a table of the spec is read."""
+    columns = spec.data.columns
+    own = spec.folds.scheme == "own" and spec.folds.file is None
+    return ListOptions(
+        columns=columns.model_dump(exclude_none=True) if columns else {},
+        lookup=Lookup(spec.data.repair),
+        pictures=Path(cache_folder()) / "pictures",
+        used=(spec.folds.column,) if own else (),
+    )
+
+
 def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
     settings = spec.folds
     if settings.scheme == "own":
         train = Path(spec.data.train)
         listed = train / "train.csv" if spec.data.layout == "profiles" else train
-        return read_own_folds(frame, settings.file or listed, settings.column)
+        named = {} if settings.file else _list_options(spec).columns
+        return read_own_folds(frame, settings.file or listed, settings.column, named)
     how = settings.model_dump(include={"k", "ratio", "seed", "n"})
     return assign_folds(frame, settings.scheme, **how)
 
