@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles.weights.sweep import first_of_each, running_sums
+from ensembles.weights.sweep import first_of_each, running_count, running_sums
 
 # Metrics with a sweep here; for any other the first.
 OFFSETS_FOR = ("macro_f1", "accuracy")
@@ -23,6 +23,8 @@ PASSES = 2
 FURTHEST = 1.0
 # Rounding: a class is looked at where its probability is this near to mattering.
 SLACK = 0.999
+# Numbers at once, so that those between stay in the cache.
+CACHED = 1 << 16
 
 
 @dataclass
@@ -251,18 +253,19 @@ class _Moves:
         """(E,) summed F1, above what it is at a bag's lowest step, whose counts these are (B, K)."""
         k, bag = self.k, self.bag
         first, right = first_of_each(bag), self.labels == k
-        more = running_sums(right, first), running_sums(np.ones(len(bag), int), first)
-        own_after = _f1(hits[bag, k] + more[0], occurs[bag, k] + more[1])
+        own_hits, own_occurs = hits[bag, k], occurs[bag, k]
+        more, taken = running_sums(right, first), running_count(first)
+        own_change = _f1(own_hits + more, own_occurs + taken) - _f1(own_hits, own_occurs)
         # The others: class by class in order of the steps, so that one running sum serves all.
         of = bag * hits.shape[1] + self.other
         order = np.argsort(of, kind="stable")
         of, hit = of[order], (self.labels == self.other)[order]
         first_of = first_of_each(of)
         hits_after = hits.reshape(-1)[of] - running_sums(hit, first_of)
-        occurs_after = occurs.reshape(-1)[of] - running_sums(np.ones(len(of), int), first_of)
+        occurs_after = occurs.reshape(-1)[of] - running_count(first_of)
         change = np.empty(len(of))
         change[order] = _f1(hits_after, occurs_after) - _f1(hits_after + hit, occurs_after + 1)
-        return own_after - _f1(hits[bag, k], occurs[bag, k]) + running_sums(change, first)
+        return own_change + running_sums(change, first)
 
 
 def _f1(hits: np.ndarray, occurs: np.ndarray) -> np.ndarray:
@@ -277,13 +280,20 @@ def fit_temperature(mixed: np.ndarray, labels: np.ndarray) -> float:
     logits = np.log(np.maximum(mixed, np.finfo(np.float32).tiny)).astype(np.float64)
     logits -= logits.max(axis=1, keepdims=True)
     own = logits[np.arange(len(labels)), labels].mean()
+    at_once = max(1, CACHED // logits.shape[1])
+    blocks = [slice(begin, begin + at_once) for begin in range(0, len(labels), at_once)]
     inverse = 1.0
+    means, squares = np.empty(len(labels)), np.empty(len(labels))
     for _ in range(30):
-        powers = np.exp(inverse * logits)
-        powers /= powers.sum(axis=1, keepdims=True)
-        means = (powers * logits).sum(axis=1)
+        for rows in blocks:
+            powers = np.exp(inverse * logits[rows])
+            powers /= powers.sum(axis=1, keepdims=True)
+            powers *= logits[rows]
+            means[rows] = powers.sum(axis=1)
+            powers *= logits[rows]
+            squares[rows] = powers.sum(axis=1)
         slope = means.mean() - own
-        curvature = ((powers * logits * logits).sum(axis=1) - means**2).mean()
+        curvature = (squares - means**2).mean()
         new = np.clip(inverse - slope / max(curvature, 1e-12), inverse / 2, inverse * 2)
         new = float(np.clip(new, 0.05, 20))
         if abs(new - inverse) < 1e-6:
