@@ -43,6 +43,8 @@ from ensembles.weights.stack import Stack, stack_members
 __all__ = ["MODES", "cast", "cast_submissions"]
 
 _HARD = VoteRequest("hard")
+# Names in a note; of more than these the first.
+LISTED = 30
 
 
 def cast(
@@ -235,7 +237,9 @@ def _scored(
 def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
     """As `targets.target_indices`, of the first table; members must agree in their classes."""
     first = next(iter(tables.values()), None)
-    return {} if first is None else target_indices(first.meta, first.n_classes)
+    if first is None or first.probabilities.ndim != 2:  # which `align` refuses
+        return {}
+    return target_indices(first.meta, first.n_classes)
 
 
 def _check_folds(
@@ -273,8 +277,9 @@ def _notes(
         )
     absent = np.setdiff1d(np.arange(first.n_classes), data.labels)
     if absent.size:
-        names = ", ".join(first.classes[k] for k in absent)
-        notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}.")
+        names = ", ".join(first.classes[k] for k in absent[:LISTED])
+        more = f", ... ({len(absent)} in all)" if len(absent) > LISTED else ""
+        notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}{more}.")
     impossible = (data.probabilities[:, np.arange(len(folds)), data.labels] == 0).all(axis=0).sum()
     if impossible:
         notes.append(

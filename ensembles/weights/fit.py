@@ -37,7 +37,7 @@ def fit_weights(probabilities: Members, labels: Any, objective: str) -> Fit:
     Raises BadInput with every problem.
     """
     problems = []
-    metric = metrics.canonical(objective) if isinstance(objective, str) else objective
+    metric = metrics.canonical(objective) if isinstance(objective, str) else ""
     if metric not in metrics.METRICS:
         problems.append(
             f"objective: {objective!r}, but must be one of {', '.join(metrics.METRICS)}."
