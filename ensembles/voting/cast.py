@@ -27,6 +27,7 @@ from ensembles.judging.estimate import (
     nested_rules,
 )
 from ensembles.judging.reasons import member_reasons
+from ensembles.judging.steps import Progress
 from ensembles.rules import votes
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
@@ -42,6 +43,8 @@ from ensembles.weights.stack import Stack, stack_members
 __all__ = ["MODES", "cast", "cast_submissions"]
 
 _HARD = VoteRequest("hard")
+# Names in a note; of more than these the first.
+LISTED = 30
 
 
 def cast(
@@ -51,6 +54,7 @@ def cast(
     objective: str | None = None,
     groups: Mapping[str, str] | None = None,
     digests: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Vote:
     """Vote over members' tables, which need not be aligned yet.
@@ -62,13 +66,14 @@ def cast(
     groups: image id -> group (a person, say) of every OOF row, for standard errors that know which
     rows err together; without it, the tables' own `group`.
     digests: file -> sha256 of the tables' files, for the record; without it, those of the tables.
+    progress: called with how many of the fits are done, and of how many.
 
     Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
     request = VoteRequest.of(mode, objective, **options)
     # Products as small as these are slower on several threads, by far where cores are busy.
     with threadpool_limits(1, "blas"):
-        return _cast(oof or {}, test or {}, request, groups, digests)
+        return _cast(oof or {}, test or {}, request, groups, digests, progress)
 
 
 def _cast(
@@ -77,6 +82,7 @@ def _cast(
     request: VoteRequest,
     groups: Mapping[str, str] | None,
     digests: Mapping[str, str] | None,
+    progress: Progress | None,
 ) -> Vote:
     started, mode = time.perf_counter(), request.mode
     either = given_oof or given_test
@@ -92,7 +98,7 @@ def _cast(
     scores: dict[str, Any] = {}
     notes = [] if len(names) > 1 else [_one_member(names[0])]
     if oof:
-        scores, more = _scored(oof, request, groups, request.per_target(targets))
+        scores, more = _scored(oof, request, groups, request.per_target(targets), progress)
         notes += more
     else:
         scores["rule"] = fixed_rule(request, names)
@@ -172,6 +178,7 @@ def _scored(
     request: VoteRequest,
     groups: Mapping[str, str] | None,
     per_target: metrics.Views,
+    progress: Progress | None,
 ) -> tuple[dict[str, Any], list[str]]:
     """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
     names, first = list(oof), next(iter(oof.values()))
@@ -189,14 +196,16 @@ def _scored(
         return metrics.score_all(data.labels, mixed, per_target)
 
     if request.gated and data.n_members > 1:
-        choice = gate.choose(data, folds, group_of)
+        choice = gate.choose(data, folds, group_of, progress)
+        notes += choice.notes
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out
         figures |= {"choice": choice.name, "candidates": choice.table}
     else:
         fit = fitter(request, names)
         rule = fit(data)
         everything = [(np.arange(len(folds)), rule)]
-        rules = nested_rules(data, folds, fit) if request.needs_oof else everything
+        nested = request.needs_oof
+        rules = nested_rules(data, folds, fit, progress) if nested else everything
         held_out = apply_held_out(data, rules)
     certified = request.fitted_for and metrics.named(request.fitted_for).convex
     if certified and rule.pool == "linear" and request.top is None and not request.ridge:
@@ -228,7 +237,9 @@ def _scored(
 def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
     """As `targets.target_indices`, of the first table; members must agree in their classes."""
     first = next(iter(tables.values()), None)
-    return {} if first is None else target_indices(first.meta, first.n_classes)
+    if first is None or first.probabilities.ndim != 2:  # which `align` refuses
+        return {}
+    return target_indices(first.meta, first.n_classes)
 
 
 def _check_folds(
@@ -266,8 +277,9 @@ def _notes(
         )
     absent = np.setdiff1d(np.arange(first.n_classes), data.labels)
     if absent.size:
-        names = ", ".join(first.classes[k] for k in absent)
-        notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}.")
+        names = ", ".join(first.classes[k] for k in absent[:LISTED])
+        more = f", ... ({len(absent)} in all)" if len(absent) > LISTED else ""
+        notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}{more}.")
     impossible = (data.probabilities[:, np.arange(len(folds)), data.labels] == 0).all(axis=0).sum()
     if impossible:
         notes.append(

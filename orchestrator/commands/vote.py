@@ -23,6 +23,7 @@ from ensembles.voting.request import VoteRequest
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
 from orchestrator.errors import WrongRequest
 from orchestrator.runs import folders
+from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.vote import show_large, show_vote
 from orchestrator.screens.why import show_pareto, show_why
 
@@ -93,10 +94,21 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
         return _in_ranges(command, source, request, console)
     ballot = source.ballot()
     if command.why:
-        result = ensembles.cast(ballot.oof, ballot.test, request, groups=ballot.groups)
+        with fits_shown(console) as progress:
+            result = ensembles.cast(
+                ballot.oof, ballot.test, request, groups=ballot.groups, progress=progress
+            )
         return _why(command.why, result, ballot, console)
     digests = file_digests(source.folder, {"oof": ballot.oof, "test": ballot.test})
-    result = ensembles.cast(ballot.oof, ballot.test, request, groups=ballot.groups, digests=digests)
+    with fits_shown(console) as progress:
+        result = ensembles.cast(
+            ballot.oof,
+            ballot.test,
+            request,
+            groups=ballot.groups,
+            digests=digests,
+            progress=progress,
+        )
     result.notes += source.notes
     _write(result, command.out, source.run, console)
     return result.record()

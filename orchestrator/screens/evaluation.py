@@ -10,6 +10,8 @@ from rich.table import Table
 from ensembles.scores.metrics import METRICS
 
 MOST_ROWS = 20
+# Of more classes the MOST_ROWS lowest in F1 are shown.
+MOST_CLASSES = 100
 
 
 def show_evaluation(report: dict[str, Any], console: Console) -> None:
@@ -24,14 +26,23 @@ def show_evaluation(report: dict[str, Any], console: Console) -> None:
     table.add_column("class")
     for name in ("precision", "recall", "f1", "support", "predicted"):
         table.add_column(name, justify="right")
-    for row in report["per_class"]:
+    rows = report["per_class"]
+    for row in _worst(rows):
         shares = [f"{row[name]:.3f}" for name in ("precision", "recall", "f1")]
         table.add_row(str(row["class"]), *shares, str(row["support"]), str(row["predicted"]))
     console.print(table)
+    if len(rows) > MOST_CLASSES:
+        console.print(f"the {MOST_ROWS} lowest in F1 of {len(rows)} classes (all with --json)")
     for target, scores in report["per_target"].items():
         console.print(
             f"{target}: macro F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f}"
         )
+
+
+def _worst(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return (
+        rows if len(rows) <= MOST_CLASSES else sorted(rows, key=lambda row: row["f1"])[:MOST_ROWS]
+    )
 
 
 def show_comparison(report: dict[str, Any], console: Console) -> None:
