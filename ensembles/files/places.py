@@ -8,13 +8,17 @@ import mmap
 import os
 import secrets
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
+from ensembles.errors import BadInput
+
 if TYPE_CHECKING:
+    from pyarrow import NativeFile, Table
     from pyarrow.fs import FileSystem
     from pyarrow.parquet import ParquetFile
 
@@ -27,9 +31,10 @@ def join(folder: Place, *names: str) -> str:
 
 
 def read_bytes(place: Place) -> bytes:
-    """The whole content. Raises FileNotFoundError."""
+    """The whole content. Raises OSError; BadInput for a pipe or device that has no end."""
     remote = _remote(place)
     if remote is None:
+        _require_end(Path(place))
         return Path(place).read_bytes()
     filesystem, path = remote
     with filesystem.open_input_file(path) as stream:
@@ -42,9 +47,21 @@ def open_parquet(place: Place) -> ParquetFile:
 
     remote = _remote(place)
     if remote is None:
+        path = Path(place)
+        if path.exists() and not path.is_file() and not path.is_dir():  # `<(command)`: no seeking
+            return pq.ParquetFile(in_arrow(read_bytes(place)))
         return pq.ParquetFile(place, memory_map=False)
     filesystem, path = remote
     return pq.ParquetFile(filesystem.open_input_file(path))
+
+
+def read_parquet(place: Place, columns: Sequence[str] | None = None) -> Table:
+    """A whole Parquet file, or some of its columns. Raises OSError and ArrowException.
+
+    Never from bytes of Python's: Arrow's threads may let go of them when the interpreter is gone
+    already, which ends the process with code 134.
+    """
+    return open_parquet(place).read(columns and list(columns))
 
 
 def file_digest(place: Place) -> str:
@@ -111,7 +128,9 @@ def write_json(place: Place, value: Any) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(
+        errors="backslashreplace"  # of a file name that is no text, JSON's own escape
+    )
 
 
 @contextmanager
@@ -175,6 +194,31 @@ def _upload(filesystem: FileSystem, path: str, content: bytes | memoryview | mma
     # in one call: an interrupt between two would end the upload early and store what is there
     with filesystem.open_output_stream(path) as stream:
         stream.write(content)
+
+
+def in_arrow(content: bytes) -> NativeFile:
+    """A file in memory of Arrow's own, see `read_parquet`."""
+    import pyarrow as pa
+
+    owned = pa.allocate_buffer(len(content))
+    with pa.FixedSizeBufferWriter(owned) as writer:
+        writer.write(content)
+    return pa.BufferReader(owned)
+
+
+def _require_end(path: Path) -> None:
+    """Raise BadInput for what reading would never end of."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # opening it says why
+    # a shell's <(command) is a pipe without a name, and has its writer
+    if stat.S_ISFIFO(mode) and Path(os.path.realpath(path)).exists():
+        raise BadInput(f"{path}: a named pipe, whose writer may never come. Give a file.")
+    if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
+        raise BadInput(f"{path}: a socket or a disk. Give a file.")
+    if stat.S_ISCHR(mode) and path.resolve() in (Path("/dev/zero"), Path("/dev/full")):
+        raise BadInput(f"{path}: a device without an end. Give a file.")
 
 
 def _mapped(stream: IO[bytes]) -> mmap.mmap:

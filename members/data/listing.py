@@ -68,8 +68,11 @@ def _read_csv(file: Path) -> pd.DataFrame:
 
 def _read_parquet(file: Path) -> pd.DataFrame:
     import pandas as pd
+    import pyarrow as pa
 
-    return pd.read_parquet(file)
+    # of a file of Python's, Arrow's threads may let go when the interpreter is gone: exit code 134
+    with pa.OSFile(str(file)) as content:
+        return pd.read_parquet(content)
 
 
 READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}
