@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from ensembles.errors import BadInput
+from ensembles.errors import BadInput, wrong_place
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile, Table
@@ -75,6 +75,40 @@ def file_digest(place: Place) -> str:
     return total.hexdigest()
 
 
+def require_writable_file(place: Place, flag: str) -> None:
+    """Raise BadInput where a file of this machine cannot be written; `flag` names the option."""
+    if _remote(place) is None:
+        path = Path(place)
+        _require_folder(path.parent, f"{flag} {place}", "a file")
+        if path.is_dir():
+            raise BadInput(f"{flag} {place}: a folder, where a file is expected. Give a file.")
+
+
+def require_writable_folder(place: Place, flag: str) -> None:
+    """Raise BadInput where a folder of this machine cannot be made or written to."""
+    if _remote(place) is None:
+        _require_folder(Path(place), f"{flag} {place}", "a folder")
+
+
+def _require_folder(folder: Path, given: str, what: str) -> None:
+    """folder: it or the first above it that is there must be a folder that can be written to."""
+    try:
+        (folder / "x").exists()  # names that are too long, links in a circle
+        folder.stat()
+    except FileNotFoundError:
+        if folder.is_symlink():
+            raise BadInput(f"{given}: {folder} is a broken link. Give {what} elsewhere.") from None
+        _require_folder(folder.parent, given, what)
+        return
+    except (OSError, ValueError) as error:
+        why = wrong_place(error) if isinstance(error, OSError) else None
+        raise BadInput(f"{given}: {why or error}. Give {what} that can be written.") from None
+    if not folder.is_dir():
+        raise BadInput(f"{given}: {folder} is a file, where a folder is expected. Give {what}.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"{given}: no permission to write into {folder}. Give {what} elsewhere.")
+
+
 @contextmanager
 def writing(place: Place, filesystem: FileSystem | None = None) -> Iterator[IO[bytes]]:
     """A stream whose content appears under `place`, whole, when the block ends without an error.
@@ -93,7 +127,7 @@ def writing(place: Place, filesystem: FileSystem | None = None) -> Iterator[IO[b
             _upload(filesystem, place, _mapped(stream) if stream.seek(0, os.SEEK_END) else b"")
         return
     if _takes_bytes(Path(place)):
-        with Path(place).open("wb") as stream:
+        with Path(place).open("wb", opener=_without_waiting) as stream:
             yield stream
         return
     target = Path(os.path.realpath(place))  # a link stays one
@@ -232,6 +266,13 @@ def _aside(target: Path) -> Path:
     """
     token = secrets.token_hex(4)
     return target.with_name(f".{target.name[:50]}.{os.getpid()}-{token}.part")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe that somebody reads; OSError (ENXIO) where nobody does, instead of waiting."""
+    opened = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(opened, True)
+    return opened
 
 
 def _takes_bytes(path: Path) -> bool:
