@@ -57,7 +57,8 @@ def file_problem(place: object, error: Exception, expected: str) -> str:
     return f"{place}: {text}. Give {expected}."
 
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def reads(expected: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -72,14 +73,12 @@ def reads(expected: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def reading(*args: P.args, **given: P.kwargs) -> R:
             try:
                 return function(*args, **given)
-            except (OSError, csv.Error, UnicodeError) as error:
-                why = error
             except Exception as error:
-                if not type(error).__module__.startswith("pyarrow"):
+                of_arrow = type(error).__module__.startswith("pyarrow")
+                if not of_arrow and not isinstance(error, (OSError, csv.Error, UnicodeError)):
                     raise
-                why = error
-            place = args[0] if args else next(iter(given.values()))
-            raise BadInput(file_problem(place, why, expected)) from None
+                place = args[0] if args else next(iter(given.values()))
+                raise BadInput(file_problem(place, error, expected)) from None
 
         return reading
 

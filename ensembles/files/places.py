@@ -47,8 +47,8 @@ def open_parquet(place: Place) -> ParquetFile:
 
     remote = _remote(place)
     if remote is None:
-        path = Path(place)
-        if path.exists() and not path.is_file() and not path.is_dir():  # `<(command)`: no seeking
+        given = Path(place)
+        if given.exists() and not given.is_file() and not given.is_dir():  # `<(...)`: no seeking
             return pq.ParquetFile(in_arrow(read_bytes(place)))
         return pq.ParquetFile(place, memory_map=False)
     filesystem, path = remote
@@ -127,7 +127,7 @@ def writing(place: Place, filesystem: FileSystem | None = None) -> Iterator[IO[b
             _upload(filesystem, place, _mapped(stream) if stream.seek(0, os.SEEK_END) else b"")
         return
     if _takes_bytes(Path(place)):
-        with Path(place).open("wb", opener=_without_waiting) as stream:
+        with open(place, "wb", opener=_without_waiting) as stream:
             yield stream
         return
     target = Path(os.path.realpath(place))  # a link stays one

@@ -9,6 +9,7 @@ the network takes photos of this size.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ def batch_problem(
     if why is None:
         return None
     height, width = recipe.image_size
-    others = [{"image_size": (2 * height, 2 * width)}]
+    others: list[dict[str, Any]] = [{"image_size": (2 * height, 2 * width)}]
     if recipe.batch_size == 1:
         others.insert(0, {"batch_size": 2})
     ways = [
