@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ensembles.errors import BadInput
+from ensembles.errors import BadInput, reads
 from ensembles.files import places
 from ensembles.files.places import Place
 from ensembles.files.table import OofTable, Table, table_problems
@@ -58,6 +58,7 @@ def write_table(place: Place, table: Table) -> None:
     places.write_bytes(place, sink.getvalue())
 
 
+@reads("the Parquet file of a table")
 def read_table(place: Place) -> Table:
     """Read and check a table from a path or URI.
 
@@ -66,7 +67,7 @@ def read_table(place: Place) -> Table:
     """
     name = str(place)
     try:
-        found = pq.read_table(pa.BufferReader(places.read_bytes(place)))
+        found = places.read_parquet(place)
     except FileNotFoundError:
         raise BadInput(f"{name}: there is no such file. Give the path of a table.") from None
     except pa.ArrowInvalid as error:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ensembles.errors import BadInput, examples
+from ensembles.errors import BadInput, examples, reads
 from ensembles.files import places
 from ensembles.files.places import Place
 from ensembles.files.submission import file_names, read_text
@@ -36,6 +36,7 @@ def write_soft_submission(place: Place, table: Table) -> None:
     places.write_bytes(place, text.getvalue().encode())
 
 
+@reads("a CSV with ImageID and a column a class")
 def read_soft_submission(place: Place) -> Table:
     """Read anyone's soft submission: every named column but `ImageID` is a class, in file order.
 

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from ensembles.errors import BadInput, examples
+from ensembles.errors import BadInput, examples, file_problem, reads
 from ensembles.files import places
 from ensembles.files.places import Place
 from ensembles.files.table import Table
@@ -43,13 +43,20 @@ def write_submission(
 def read_text(place: Place, header: str) -> str:
     """The CSV's text, without a byte-order mark. header: what its first line should be, for people."""
     try:
-        return places.read_bytes(place).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(f"{place}: there is no such file. Give a CSV with {header}.") from None
+        text = places.read_bytes(place).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"{place}: not UTF-8 text ({error}). Save it as UTF-8 CSV.") from None
+    except OSError as error:
+        raise BadInput(file_problem(place, error, f"a CSV with {header}")) from None
+    if (at := text.find("\0")) >= 0:
+        line = text.count("\n", 0, at) + 1
+        raise BadInput(
+            f"{place}: a NUL byte in line {line}: damaged, or no UTF-8. Save it as UTF-8 CSV."
+        )
+    return text
 
 
+@reads("a CSV with ImageID,ans")
 def read_submission(place: Place, allowed: Sequence[str] | None = None) -> Submission:
     """Read anyone's submission: `13.0` is 13; BOM, CRLF, quotes and further columns do no harm.
 

@@ -122,11 +122,13 @@ def _stamp(path: str) -> tuple[int, int] | None:
 
 def _recall(memo: Path | None) -> dict[str, dict]:
     import pandas as pd
+    import pyarrow as pa
 
     if memo is None or not Path(memo).is_file():
         return {}
     try:
-        rows = pd.read_parquet(memo)[list(COLUMNS)].to_dict("records")
+        with pa.OSFile(str(memo)) as content:  # see members/data/listing.py
+            rows = pd.read_parquet(content)[list(COLUMNS)].to_dict("records")
     except (ValueError, OSError, KeyError):  # a memo is only a memo: scan again
         return {}
     # what makes one unreadable may be mended outside the file: a package, a permission

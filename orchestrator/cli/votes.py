@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import Json, Mode, OptionalSpec, Pool, RunDir, Sets, Small
-from orchestrator.cli.output import console, spec_file, write_json
+from orchestrator.cli.output import folder_place, spec_file
+from orchestrator.screens.console import screen, write_json
 
 
 def vote(
@@ -80,10 +81,11 @@ def vote(
     The spec's `vote:` says how; each option here comes before the spec's. A --mode that is not the
     spec's takes none of its other options.
     """
-    given = {**locals(), "spec": spec and spec_file(spec)}
+    given = {**locals(), "spec": spec and spec_file(spec, json)}
+    folder_place(out, "--out")
     from orchestrator.commands.vote import Command, cast
 
-    write_json(json, cast(Command.of(given), console()))
+    write_json(json, cast(Command.of(given), screen(json)))
 
 
 def leaderboard(
@@ -101,9 +103,9 @@ def leaderboard(
     from orchestrator.commands.run import find_run
     from orchestrator.screens.leaderboard import show_leaderboard
 
-    run_of = find_run(spec and spec_file(spec), small, sets or (), run)
+    run_of = find_run(spec and spec_file(spec, json), small, sets or (), run)
     rows = standings(run_of, truth)
-    show_leaderboard(run_of.spec.name, run_of.store, rows, console())
+    show_leaderboard(run_of.spec.name, run_of.store, rows, screen(json))
     write_json(json, rows)
 
 
@@ -130,7 +132,7 @@ def evaluate(
     from orchestrator.screens.evaluation import show_evaluation
 
     report = ensembles.evaluate(*folders.to_evaluate(predictions, truth))
-    show_evaluation(report, console())
+    show_evaluation(report, screen(json))
     write_json(json, report)
 
 
@@ -145,5 +147,5 @@ def compare(
     from orchestrator.screens.evaluation import show_comparison
 
     report = ensembles.compare(submissions)
-    show_comparison(report, console())
+    show_comparison(report, screen(json))
     write_json(json, report)

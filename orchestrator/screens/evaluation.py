@@ -73,7 +73,7 @@ def show_differences(report: dict[str, Any], console: Console) -> None:
     ((pair, rows),) = report["rows_that_differ"].items()
     first, second = report["files"]
     for image_id, one, other in rows[:MOST_ROWS]:
-        console.print(f"{image_id}: {one} in {first}, {other} in {second}", markup=False)
+        console.print(f"{image_id}: {one} in {first}, {other} in {second}")
     if len(rows) > MOST_ROWS:
         rest = len(rows) - MOST_ROWS
-        console.print(f"and {rest} more rows that differ (all with --json): {pair}", markup=False)
+        console.print(f"and {rest} more rows that differ (all with --json): {pair}")
