@@ -30,7 +30,7 @@ def table_of(found: pa.Table, name: str, is_oof: bool) -> tuple[Table, bool]:
     twice = sorted({c for c in found.column_names if found.column_names.count(c) > 1})
     if twice:
         raise BadInput(f"{name}: columns that stand there twice: {', '.join(twice)}.")
-    meta = _metadata(found, name)
+    meta = metadata(found.schema, name)
     columns = {c: plain(found[c]) for c in found.column_names}
     classes = [*map(str, meta["classes"])] if "classes" in meta else None
     roles, problems = find_roles(columns, name, classes, _indexes(found), is_oof)
@@ -64,9 +64,10 @@ def table_of(found: pa.Table, name: str, is_oof: bool) -> tuple[Table, bool]:
     return table, by_name
 
 
-def _metadata(found: pa.Table, name: str) -> dict[str, Any]:
+def metadata(schema: pa.Schema, name: str) -> dict[str, Any]:
+    """The JSON object under `ensemble`, {} where there is none. Raises BadInput."""
     try:
-        meta = json.loads((found.schema.metadata or {}).get(b"ensemble", b"{}"))
+        meta = json.loads((schema.metadata or {}).get(b"ensemble", b"{}"))
     except ValueError:
         raise BadInput(
             f"{name}: metadata `ensemble` is not JSON. Write JSON, or leave it out."
