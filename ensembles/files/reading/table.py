@@ -95,7 +95,10 @@ def _text(columns: Columns, column: str, wrong: list[str]) -> np.ndarray | None:
     found = texts(values)
     if found is None:
         what = "numbers that are not whole" if is_number(values) else f"{values.type}"
-        wrong.append(f"`{column}` holds {what}, but must be string or whole numbers.")
+        wrong.append(
+            f"`{column}` holds {what}, but must be string or whole numbers: one cell names one "
+            "photograph."
+        )
     elif values.null_count or any(text is None for text in found):
         n_null = sum(text is None for text in found)
         wrong.append(f"`{column}` has {n_null} null values; allow none.")
