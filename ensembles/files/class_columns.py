@@ -83,10 +83,10 @@ def class_columns(
             classes = columns
         return ClassColumns(columns, None if classes is None else list(classes), own[0][0]), []
     if classes is not None or broken:
-        return None, [_none_found([name for _, name in broken[0]] if broken else left)]
+        return None, [_none_found([name for _, name in broken[0]] if broken else names)]
     named = [n for n in left if n.lower() not in OTHERS]
     if len(named) < 2:
-        return None, [_none_found(left)]
+        return None, [_none_found(names)]
     if all(re.fullmatch(r"\d+", n) for n in named):  # classes called 3, 5 and 7
         named.sort(key=int)
     return ClassColumns(named, _without_prefix(named)), []

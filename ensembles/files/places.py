@@ -293,6 +293,15 @@ def exists(place: Place) -> bool:
     return filesystem.get_file_info(path).type != FileType.NotFound
 
 
+def size(place: Place) -> int:
+    """Bytes of a file."""
+    remote = _remote(place)
+    if remote is None:
+        return Path(place).stat().st_size
+    filesystem, path = remote
+    return int(filesystem.get_file_info(path).size)
+
+
 def remove(place: Place) -> None:
     """Delete a file; nothing happens where there is none."""
     if not exists(place):

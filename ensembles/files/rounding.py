@@ -50,8 +50,9 @@ class Rescaled:
         ]
 
     def problems(self, name: str, ids: np.ndarray) -> list[str]:
-        """A text where rows do not sum to 1 by more than rounding explains; NaN is not its matter."""
-        off = self.off[np.isfinite(self.sums[self.off])]
+        """A text where rows in [0, 1] do not sum to 1 by more than rounding explains."""
+        own = self.probabilities[self.off]
+        off = self.off[((own >= 0) & (own <= 1)).all(axis=1)]
         if not off.size:
             return []
         shown = ", ".join(f"{s:.6g}" for s in self.sums[off[:3]])

@@ -100,13 +100,19 @@ def table_problems(table: Table, name: str) -> list[str]:
             )
     if len(set(table.ids.tolist())) < n:
         ids, counts = np.unique(table.ids.astype(str), return_counts=True)
-        problems.append(f"{name}: ids that stand there twice: {examples(ids[counts > 1])}.")
+        problems.append(
+            f"{name}: ids that stand there twice: {examples(ids[counts > 1])}. Write one row a "
+            "photograph, of several views or models their mean."
+        )
     # A NaN makes every comparison false, hence the negations.
     bad = np.empty(0, int)
     if not (p.min() >= 0 and p.max() <= 1):
         bad = np.flatnonzero(~((p >= 0) & (p <= 1)).all(axis=1))
         what = "NaN" if np.isnan(p[bad]).any() else "probabilities outside [0, 1]"
-        problems.append(f"{name}: {what} in {len(bad)} rows: {examples(table.ids[bad])}.")
+        problems.append(
+            f"{name}: {what} in {len(bad)} rows: {examples(table.ids[bad])}. Write probabilities (a "
+            "softmax's output), not logits."
+        )
     sums = p.sum(axis=1, dtype=np.float64)
     off = np.setdiff1d(np.flatnonzero(~(abs(sums - 1) <= ROW_SUM_TOLERANCE)), bad)
     if off.size:

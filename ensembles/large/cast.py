@@ -23,12 +23,13 @@ from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput
 from ensembles.files import places
+from ensembles.files.parquet import members_in, table_place
 from ensembles.files.places import Place
 from ensembles.files.table import PROBABILITIES, RECORD, SUBMISSION
 from ensembles.files.targets import target_indices
 from ensembles.large.derived import RunRanges, derive
 from ensembles.large.fit import fit_large, reasons_of_sample
-from ensembles.large.ranges import Tables, open_tables, read_range
+from ensembles.large.ranges import Tables, compare_kinds, open_tables, read_range, repeated_ids
 from ensembles.large.scores import score_ranges
 from ensembles.rules.pools import Rule
 from ensembles.voting.fitting import fixed_rule
@@ -66,6 +67,17 @@ def cast_large(
         problems.append("what is fitted here needs OOF tables, and there are none.")
     if oof and test and oof.names != test.names:
         problems.append("OOF and test tables are of different members: give both of each.")
+    elif oof and test:
+        problems += compare_kinds(oof, test)
+    if request.common_rows:
+        problems.append(
+            "common_rows: tables of this size are read in ranges of the same rows. Write tables of "
+            "the rows that all members have."
+        )
+    if problems:
+        raise BadInput(problems)
+    for kind, own in (("oof", oof), ("test", test)):
+        problems += repeated_ids(own, kind) if own else []
     if problems:
         raise BadInput(problems)
     figures: dict[str, Any] = {}
@@ -96,22 +108,35 @@ def cast_large(
         files={n: places.file_digest(path) for n, path in paths.items() if n != RECORD},
     )
     record.notes += notes
+    if members is None:
+        record.notes += members_in(folder)[1]
     record.seconds = time.perf_counter() - started
     places.write_bytes(paths[RECORD], record.to_json())
     return record
 
 
 def too_large(folder: Place, members: Sequence[str] | None = None, limit: int = 1 << 29) -> bool:
-    """Whether the probabilities of either kind take more than `limit` bytes."""
+    """Whether the probabilities of either kind take more than `limit` bytes, as far as the footers
+    say; a CSV of that size counts as well.
+    """
     sizes = [0]
     for kind in ("oof", "test"):
         try:
-            found = open_tables(folder, kind, members)
-        except (BadInput, pa.ArrowInvalid, OSError):
+            names = list(members) if members is not None else members_in(folder)[0]
+            found = [place for name in names if (place := table_place(folder, name, kind))]
+            sizes.append(sum(map(_size, found)))
+        except (BadInput, pa.ArrowException, OSError):
             return False  # the reader of whole tables explains what is wrong
-        if found:
-            sizes.append(4 * len(found.paths) * found.n_rows * found.n_classes)
     return max(sizes) > limit
+
+
+def _size(path: str) -> int:
+    """Bytes of all numbers of a table as float32."""
+    if path.endswith(".csv"):
+        return places.size(path)
+    file = places.open_parquet(path)
+    kinds = [field.type for field in file.schema_arrow]
+    return 4 * file.metadata.num_rows * sum(map(pa.types.is_floating, kinds))
 
 
 def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: RunRanges) -> dict[str, str]:

@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput, examples
 from ensembles.files import places
-from ensembles.files.align import align, compare_classes
 from ensembles.files.compare import identical
 from ensembles.files.digests import table_digest
 from ensembles.files.places import Place
@@ -33,6 +32,7 @@ from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.voting import gate
 from ensembles.voting.fitting import fitter, fixed_rule
+from ensembles.voting.matching import matched
 from ensembles.voting.record import of_rule
 from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
@@ -92,11 +92,12 @@ def _cast(
     if digests is None:
         given = (("oof", given_oof), ("test", given_test))
         digests = {f"{k} {name}": table_digest(t) for k, own in given for name, t in own.items()}
-    oof, test = _aligned(given_oof, given_test, request)
+    both = matched(given_oof, given_test, request)
+    oof, test = both.oof, both.test
     source: Mapping[str, Table] = test or oof
     names = list(source)
     scores: dict[str, Any] = {}
-    notes = [] if len(names) > 1 else [_one_member(names[0])]
+    notes = [*both.notes, *([] if len(names) > 1 else [_one_member(names[0])])]
     if oof:
         scores, more = _scored(oof, request, groups, request.per_target(targets), progress)
         notes += more
@@ -121,6 +122,7 @@ def _cast(
         table=table,
         notes=notes,
         tables=dict(digests),
+        common_rows=both.common,
         **of_rule(rule, names),
         **scores,
         seconds=time.perf_counter() - started,
@@ -297,49 +299,6 @@ def _notes(
         if len(same) > 1
     ]
     return notes
-
-
-def _aligned(
-    given_oof: Mapping[str, Table], given_test: Mapping[str, Table], request: VoteRequest
-) -> tuple[dict[str, OofTable], dict[str, Table]]:
-    """Both sets of tables checked and aligned, with the same members in the same order."""
-    problems = []
-    if not given_oof and not given_test:
-        problems.append("no tables to vote on: give <member>/oof.parquet or <member>/test.parquet.")
-    elif request.needs_oof and not given_oof:
-        what = "a weighted vote" if request.mode == "weighted" else "what is fitted here"
-        problems.append(
-            f"{what} needs OOF tables to fit to, and there are none. Add <member>/oof.parquet with "
-            "fold and label, or vote with --mode soft alone."
-        )
-    if given_oof and given_test:
-        for having, lacking, kind in (
-            (given_oof, given_test, "test"),
-            (given_test, given_oof, "OOF"),
-        ):
-            if without := [name for name in having if name not in lacking]:
-                problems.append(
-                    f"no {kind} table of members: {', '.join(without)}. Add it, or leave them out."
-                )
-    oof: dict[str, OofTable] = {}
-    test: dict[str, Table] = {}
-    try:
-        oof = align(given_oof, "oof") if given_oof else {}
-    except BadInput as error:
-        problems += [f"oof tables: {problem}" for problem in error.problems]
-    try:
-        test = align(given_test) if given_test else {}
-    except BadInput as error:
-        problems += [f"test tables: {problem}" for problem in error.problems]
-    if problems:
-        raise BadInput(problems)
-    if oof and test:
-        name = next(iter(oof))
-        whose = f"member {name}'s test table"
-        if found := compare_classes(whose, test[name], "its OOF table", oof[name]):
-            raise BadInput(found)
-        test = {name: test[name] for name in oof}
-    return oof, test
 
 
 def _stack(tables: Mapping[str, Table]) -> np.ndarray:

@@ -127,7 +127,8 @@ def _recall(memo: Path | None) -> dict[str, dict]:
     if memo is None or not Path(memo).is_file():
         return {}
     try:
-        with pa.OSFile(str(memo)) as content:  # see members/data/listing.py
+        # of a file of Python's, Arrow's threads may let go when the interpreter is gone: exit code 134
+        with pa.OSFile(str(memo)) as content:
             rows = pd.read_parquet(content)[list(COLUMNS)].to_dict("records")
     except (ValueError, OSError, KeyError):  # a memo is only a memo: scan again
         return {}

@@ -64,6 +64,12 @@ def vote(
         list[str] | None,
         typer.Option("--weights", metavar="MEMBER=W ...", help="fixed weights, hard and soft"),
     ] = None,
+    common_rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--common-rows/--no-common-rows", help="vote over the rows that all members have"
+        ),
+    ] = None,
     why: Annotated[
         str | None, typer.Option(metavar="IMAGE_ID", help="how this photograph was decided")
     ] = None,
@@ -129,9 +135,11 @@ def evaluate(
     """Accuracy and macro F1, by class and by target, of predictions whose truth is known."""
     import ensembles
     from orchestrator.runs import folders
+    from orchestrator.runs.standing import with_standing
     from orchestrator.screens.evaluation import show_evaluation
 
-    report = ensembles.evaluate(*folders.to_evaluate(predictions, truth))
+    places = folders.to_evaluate(predictions, truth)
+    report = with_standing(places[:1], lambda: ensembles.evaluate(*places))
     show_evaluation(report, screen(json))
     write_json(json, report)
 
@@ -144,8 +152,9 @@ def compare(
 ) -> None:
     """How far submissions agree; says when two are the same."""
     import ensembles
+    from orchestrator.runs.standing import with_standing
     from orchestrator.screens.evaluation import show_comparison
 
-    report = ensembles.compare(submissions)
+    report = with_standing(submissions, lambda: ensembles.compare(submissions))
     show_comparison(report, screen(json))
     write_json(json, report)

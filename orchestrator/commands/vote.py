@@ -18,11 +18,13 @@ from ensembles.errors import nearest
 from ensembles.files import places
 from ensembles.files.compare import same_submissions
 from ensembles.files.digests import file_digests
+from ensembles.files.ids import like_id
 from ensembles.files.submission import submission_tables
 from ensembles.voting.request import VoteRequest
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
 from orchestrator.errors import WrongRequest
 from orchestrator.runs import folders
+from orchestrator.runs.standing import other_tables, remarks
 from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.vote import show_large, show_vote
 from orchestrator.screens.why import show_pareto, show_why
@@ -56,7 +58,7 @@ class Command:
     def flags(self, *names: str) -> list[str]:
         """Those of these options that were given, as they are written."""
         given = [name for name in names if name in self.options or getattr(self, name, None)]
-        return ["--set" if name == "sets" else f"--{name}" for name in given]
+        return ["--set" if name == "sets" else f"--{name.replace('_', '-')}" for name in given]
 
 
 @dataclass
@@ -264,6 +266,7 @@ def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
     else:
         tables = submission_tables(files) if command.why else {}
         result = ensembles.cast_submissions(files, request=request)
+    result.notes += remarks(other_tables(files))
     if command.why:
         return _why(command.why, result, Ballot({}, tables, None), console)
     _write(result, command.out, None, console)
@@ -316,7 +319,7 @@ def _decided(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, A
         if found:
             return found
     known = [str(i) for t in (ballot.test, ballot.oof) if t for i in next(iter(t.values())).ids]
-    hint = nearest(image_id, known[:20_000])
+    hint = like_id(image_id, known) or nearest(image_id, known[:20_000])
     raise WrongRequest(f"--why {image_id!r}: no photograph of that id was voted on.{hint}")
 
 
@@ -324,7 +327,10 @@ def _same_as_earlier(vote: ensembles.Vote, folder: str, run: str) -> list[str]:
     """A note for each earlier submission of the run with the same class on every row."""
     if vote.rows != "test" or not run:
         return []
+    same = same_submissions(vote.ids, vote.answers, f"{run}votes", folder)
+    of_others = other_tables(same)
     return [
-        f"the same answers as {other}: do not hand in both."
-        for other in same_submissions(vote.ids, vote.answers, f"{run}votes", folder)
+        f"the same answers as {other}{', a vote of other tables' if other in of_others else ''}: do "
+        "not hand in both."
+        for other in same
     ]
