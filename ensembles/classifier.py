@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ensembles.errors import BadInput
-from ensembles.files.table import ROW_SUM_TOLERANCE, OofTable
+from ensembles.files.rounding import ROW_SUM_TOLERANCE
+from ensembles.files.table import OofTable
 from ensembles.judging.estimate import draw_folds
 from ensembles.voting.cast import cast
 from ensembles.voting.request import Mode, Pool, VoteRequest

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
 
 from ensembles.errors import BadInput, examples
+from ensembles.files.rounding import ROW_SUM_TOLERANCE
 
-ROW_SUM_TOLERANCE = 1e-4
 # The files of a vote.
 SUBMISSION, PROBABILITIES, RECORD = "submission.csv", "probabilities.parquet", "vote.json"
 
@@ -25,6 +25,7 @@ class Table:
     meta: `classes` (K names), `member`, `targets`, `data_hash`, `folds_hash`; optional `answers`,
         the K strings that a submission shows for the classes. May be empty.
     group: (N,) str, what the row errs together with; None where it is not known.
+    notes: remarks on how it was read, a sentence each, for the record of a vote.
     """
 
     ids: np.ndarray
@@ -33,6 +34,7 @@ class Table:
     label: np.ndarray | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     group: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def n_classes(self) -> int:
@@ -79,7 +81,7 @@ class OofTable(Table):
             )
         if isinstance(table, cls):
             return table
-        return cls(table.ids, table.probabilities, table.fold, table.label, table.meta, table.group)
+        return cls(**{own.name: getattr(table, own.name) for own in fields(table)})
 
 
 def table_problems(table: Table, name: str) -> list[str]:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from ensembles.errors import BadInput, examples
 from ensembles.files import places
 from ensembles.files.places import Place
-from ensembles.files.table import ROW_SUM_TOLERANCE
+from ensembles.files.rounding import ROW_SUM_TOLERANCE
 
 LARGEST_RANGE = 131_072
 # Each takes the memory of a range of one table while it is decoded.
