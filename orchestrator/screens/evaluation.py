@@ -32,6 +32,7 @@ def show_evaluation(report: dict[str, Any], console: Console) -> None:
         console.print(
             f"{target}: macro F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f}"
         )
+    _show_notes(report, console)
 
 
 def show_comparison(report: dict[str, Any], console: Console) -> None:
@@ -46,6 +47,12 @@ def show_comparison(report: dict[str, Any], console: Console) -> None:
     for same in report["identical"]:
         console.print(f"{' and '.join(same)} are the same submission")
     show_differences(report, console)
+    _show_notes(report, console)
+
+
+def _show_notes(report: dict[str, Any], console: Console) -> None:
+    for note in report["notes"]:
+        console.print(f"note: {note}", markup=False)
 
 
 def show_differences(report: dict[str, Any], console: Console) -> None:
