@@ -11,7 +11,6 @@ import numpy as np
 from ensembles.errors import BadInput
 from ensembles.files import places
 from ensembles.files.places import Place
-from ensembles.files.rounding import written_digits
 from ensembles.files.soft_submission import is_soft, soft_of
 from ensembles.files.submission import (
     Submission,
@@ -29,6 +28,7 @@ from ensembles.files.submissions.sheet import Sheet
 from ensembles.files.table import Table
 
 MOST_SHOWN = 100
+_NOISE = 1e-6  # of float32
 
 
 def identical(names: Sequence[str], choices: np.ndarray) -> list[list[str]]:
@@ -42,7 +42,7 @@ def identical(names: Sequence[str], choices: np.ndarray) -> list[list[str]]:
 def alike_tables(tables: Mapping[str, Table]) -> list[str]:
     """A note for members with the same probabilities, or the same up to the digits written."""
     names, found = list(tables), [table.probabilities for table in tables.values()]
-    digits = [written_digits(own[:1000]) for own in found]
+    digits = [_digits(own[:1000]) for own in found]
     left, notes = list(range(len(names))), []
     while left:
         first, *others = left
@@ -50,7 +50,7 @@ def alike_tables(tables: Mapping[str, Table]) -> list[str]:
         for other in others:
             fewest = min((d for d in (digits[first], digits[other]) if d), default=None)
             # scaled to sum 1, a rounded row is off by more than half of its last digit
-            within = 0.0 if fewest is None else 2 * 10.0**-fewest
+            within = _NOISE if fewest is None else 2 * 10.0**-fewest
             if _within(found[first], found[other], within):
                 same.append(other)
         left = [j for j in others if j not in same]
@@ -61,6 +61,21 @@ def alike_tables(tables: Mapping[str, Table]) -> list[str]:
                 f"{'' if equal else ', up to rounding'}: one prediction, {len(same)} members."
             )
     return notes
+
+
+def _digits(probabilities: np.ndarray) -> int | None:
+    """2 to 4 where most values are decimals of so many digits, the fewest; else None.
+
+    Most, since rows that were scaled to sum 1 are none any more. What is certain (0 or 1) is a
+    decimal anyway and does not count.
+    """
+    values = probabilities[(probabilities > _NOISE) & (probabilities < 1 - _NOISE)].astype(float)
+    for digits in (2, 3, 4):
+        scaled = values * 10.0**digits
+        near = abs(scaled - np.rint(scaled)) <= _NOISE * 10.0**digits
+        if len(near) and near.mean() > 0.5:
+            return digits
+    return None
 
 
 def _within(one: np.ndarray, other: np.ndarray, tolerance: float) -> bool:

@@ -63,8 +63,10 @@ def soft_of(sheet: Sheet, found: Layout) -> Table:
     notes = (*sheet.notes, *(f"{sheet.name}: {note}" for note in scaled.notes))
     meta = {"classes": classes, "answers": classes}
     table = Table(ids, scaled.probabilities, meta=meta, notes=notes)
-    # its text on sums is the one that knows the tolerance
-    if problems := scaled.problems(sheet.name, ids) or table_problems(table, sheet.name):
+    problems = table_problems(table, sheet.name)
+    if problems and ((values >= 0) & (values <= 1)).all():  # it is the sums, of which more is known
+        problems = scaled.problems(sheet.name, ids) or problems
+    if problems:
         raise BadInput(problems)
     return table
 

@@ -68,13 +68,11 @@ def _of_labels(
 ) -> dict[str, Any]:
     beside = _table_beside(prediction)
     meta: dict[str, Any] = {}
+    if beside is not None and not set(guess.answers) <= set(beside.answers):
+        guess = _as_answers(guess, beside)
     if beside is not None and set(guess.answers) <= set(beside.answers):
         answers, names, meta = beside.answers, beside.classes, beside.meta
         actual = _truth(right, columns, beside)
-    elif beside is not None and set(guess.answers) <= set(beside.classes):
-        answers = names = beside.classes
-        meta = beside.meta
-        actual = submission_of(right, layout(right, columns), answers)
     else:
         actual = submission_of(right, layout(right, columns))
         files = aligned([prediction, truth], [guess, actual])
@@ -138,7 +136,14 @@ def _truth(right: Sheet, columns: Columns, table: Table) -> Submission:
             named = None
         if named is None:
             raise
+    return _as_answers(named, table)
+
+
+def _as_answers(named: Submission, table: Table) -> Submission:
+    """A submission of class names as one of the table's answers; as it is where it has others."""
     answer = dict(zip(map(plain_answer, table.classes), table.answers, strict=True))
+    if not set(named.answers) <= set(answer):
+        return named
     return replace(named, answers=np.array([answer[own] for own in named.answers], object))
 
 

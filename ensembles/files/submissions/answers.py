@@ -46,7 +46,7 @@ def answer_problems(
     if empty := rows.get("missing"):
         what = {answers[row] for row in empty} - {""}
         shown = f" ({', '.join(sorted(what))})" if what else ""
-        named = f" A class of the name {min(what)} needs another one here." if what else ""
+        named = f" A class that is called {min(what)} needs another name here." if what else ""
         problems.append(
             f"{at} is empty{shown} in {sheet.at(empty)}: {len(empty)} rows. Fill it.{named}"
         )

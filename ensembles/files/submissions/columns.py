@@ -129,16 +129,25 @@ def _id_column(sheet: Sheet, given: tuple[str, ...]) -> int:
     if len(header) == 2 and len(answers) == 1 and not _is_index(sheet, 1 - answers[0]):
         return 1 - answers[0]
     texts = [i for i in range(len(header)) if _is_unique_text(sheet, i)]
-    if len(header) > 1 and len(texts) == 1 and _plain(header[texts[0]]) not in _ANSWERS:
+    nameless = _has_no_names(sheet)
+    if len(header) > 1 and len(texts) == 1 and not nameless and texts[0] not in answers:
         return texts[0]
     lacks = "ImageID" if "ans" in header else "ImageID nor ans"
-    seems = ""
-    if sheet.rows and any(whole_number(name) is not None for name in header[-1:]):
-        seems = " It seems to have no line of names: write one above the rows."
+    seems = " It seems to have no line of names: write one above the rows." if nameless else ""
     raise BadInput(
         f"{sheet.name}: no column {lacks}; the first line has {sheet.columns or 'nothing'}.{seems} "
         "Name the columns ImageID,ans, or say which they are: --id-column NAME --answer-column NAME."
     )
+
+
+def _has_no_names(sheet: Sheet) -> bool:
+    """Whether the first line is a row: a photo's file, or an answer that others give too."""
+    if any(re.search(r"\.(jpe?g|png|tiff?|bmp|webp)$", name.lower()) for name in sheet.header):
+        return True
+    names = [(i, name) for i, name in enumerate(sheet.header) if name]
+    if any(name in sheet.cells(i) for i, name in names):
+        return True
+    return len(sheet.header) == 2 and whole_number(sheet.header[1]) is not None
 
 
 def _answer_column(sheet: Sheet, named: list[int]) -> int | None:
