@@ -11,6 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+_LONG = 80  # characters of a text that is printed whole
+
 
 class BadInput(ValueError):
     """The request is wrong. `problems` holds every mistake found, one text each.
@@ -86,8 +88,13 @@ def reads(expected: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def examples(values: Sequence[Any] | np.ndarray) -> str:
-    """The first three of the values, for a message."""
-    return ", ".join(map(str, values[:3])) + (", ..." if len(values) > 3 else "")
+    """The first three of the values, for a message. Of long texts, which are often paths, the end."""
+    return ", ".join(map(_short, values[:3])) + (", ..." if len(values) > 3 else "")
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _LONG else f"{text[:12]}...{text[15 - _LONG :]}"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

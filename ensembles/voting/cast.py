@@ -1,21 +1,17 @@
-"""From members' tables or submission files to a vote with its honest score."""
+"""From members' tables to a vote with its honest score."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput, examples
-from ensembles.files import places
-from ensembles.files.compare import identical
+from ensembles.files.compare import alike_tables
 from ensembles.files.digests import table_digest
-from ensembles.files.places import Place
-from ensembles.files.submission import answer_classes, class_numbers, read_submissions
 from ensembles.files.table import OofTable, Table
 from ensembles.files.targets import target_indices
 from ensembles.judging.estimate import (
@@ -40,9 +36,8 @@ from ensembles.weights.fit import best_member
 from ensembles.weights.simplex import certified_gap
 from ensembles.weights.stack import Stack, stack_members
 
-__all__ = ["MODES", "cast", "cast_submissions"]
+__all__ = ["MODES", "cast"]
 
-_HARD = VoteRequest("hard")
 # Names in a note; of more than these the first.
 LISTED = 30
 
@@ -97,13 +92,14 @@ def _cast(
     source: Mapping[str, Table] = test or oof
     names = list(source)
     scores: dict[str, Any] = {}
-    notes = [*both.notes, *([] if len(names) > 1 else [_one_member(names[0])])]
+    notes = [*both.notes, *([] if len(names) > 1 else [one_member_note(names[0])])]
     if oof:
         scores, more = _scored(oof, request, groups, request.per_target(targets), progress)
         notes += more
     else:
         scores["rule"] = fixed_rule(request, names)
         notes.append("no OOF tables: nothing can be said about the score.")
+        notes += alike_tables(test)
     rule = scores["rule"]
     first = source[names[0]]
     fitted_for = request.fitted_for
@@ -126,52 +122,6 @@ def _cast(
         **of_rule(rule, names),
         **scores,
         seconds=time.perf_counter() - started,
-    )
-
-
-def cast_submissions(
-    paths: Sequence[Place],
-    answers: Sequence[str] | None = None,
-    request: VoteRequest = _HARD,
-) -> Vote:
-    """Hard vote over submission files, aligned by id, rows in the order of the first file.
-
-    answers: the allowed answers; without them, all that occur are the classes. request: a hard
-    vote's, whose only further option is `weights`, by the files' names (`file_names`); nothing can
-    be fitted to labels alone. Raises BadInput.
-    """
-    started = time.perf_counter()
-    submissions = read_submissions(paths, answers)
-    names, classes = list(submissions), answer_classes(submissions, answers)
-    problems = request.problems(names)
-    if request.mode != "hard" or request.needs_oof:
-        problems.append("submissions of labels take a hard vote with or without weights.")
-    if problems:
-        raise BadInput(problems)
-    choices, rule = class_numbers(submissions, classes), fixed_rule(request, names)
-    shares = None if request.weights is None else rule.weights
-    winners = votes.hard_labels(choices, len(classes), shares)
-    notes = ["labels only: nothing can be said about the score."]
-    if len(names) == 1:
-        notes.append(_one_member(names[0]))
-    notes += [
-        f"{' and '.join(same)} answer alike on every row: one prediction, {len(same)} votes."
-        for same in identical(names, choices)
-    ]
-    table = Table(
-        submissions[names[0]].ids,
-        votes.vote_shares(choices, winners, len(classes), shares),
-        meta={"member": "hard", "classes": classes, "answers": classes},
-    )
-    return Vote(
-        mode="hard",
-        rows="test",
-        table=table,
-        rule=rule,
-        **of_rule(rule, names),
-        tables={str(path): places.file_digest(path) for path in paths},
-        seconds=time.perf_counter() - started,
-        notes=notes,
     )
 
 
@@ -287,17 +237,10 @@ def _notes(
         notes.append(
             f"{impossible} rows whose true class every member rules out: no weights help them."
         )
-    alike: dict[bytes, list[str]] = {}
     for name, table in oof.items():
         if len(folds) > 1 and (table.probabilities == table.probabilities[0]).all():
             notes.append(f"{name} says the same of every photograph.")
-        digest = hashlib.sha256(table.probabilities.tobytes()).digest()
-        alike.setdefault(digest, []).append(name)
-    notes += [
-        f"{' and '.join(same)} have the same probabilities: one prediction, {len(same)} members."
-        for same in alike.values()
-        if len(same) > 1
-    ]
+    notes += alike_tables(oof)
     return notes
 
 
@@ -305,5 +248,5 @@ def _stack(tables: Mapping[str, Table]) -> np.ndarray:
     return np.stack([table.probabilities for table in tables.values()])
 
 
-def _one_member(name: str) -> str:
+def one_member_note(name: str) -> str:
     return f"one member only: the vote is {name}'s own prediction."

@@ -39,3 +39,15 @@ Pool = Literal["linear", "log_linear"]
 OptionalSpec = Annotated[
     Path | None, typer.Argument(metavar="[SPEC]", help="default: the run trained last")
 ]
+IdColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id-column", metavar="NAME", help="the column of the ids, in files that have it"
+    ),
+]
+AnswerColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--answer-column", metavar="NAME", help="the column of the answers, in files that have it"
+    ),
+]

@@ -51,7 +51,8 @@ def show_comparison(report: dict[str, Any], console: Console) -> None:
     console.print(f"{report['rows']} rows; share of equal answers")
     table = Table(box=None, pad_edge=False)
     for name in ("", *names):
-        table.add_column(name, justify="left" if not name else "right")
+        # folded: names that are long and alike differ at their end
+        table.add_column(name, justify="left" if not name else "right", overflow="fold")
     for name, row in zip(names, report["agreement"], strict=True):
         table.add_row(name, *(f"{share:.4f}" for share in row))
     console.print(table)
@@ -71,7 +72,7 @@ def show_differences(report: dict[str, Any], console: Console) -> None:
     counts = report["counts"]
     table = Table(box=None, pad_edge=False)
     for name in ("answer", *counts):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for answer in next(iter(counts.values())):
         table.add_row(str(answer), *(str(own[answer]) for own in counts.values()))
     console.print(table)
