@@ -41,10 +41,8 @@ class Data(_Block):
     corrections: str | None = Field(
         None, description="a CSV of corrected labels, for the layout profiles"
     )
-    bits: int | None = Field(
+    bits: Literal[8, 10, 12, 14, 16] | None = Field(
         None,
-        ge=8,
-        le=16,
         description="how many of 16 bits a sample uses, where photos do not say it themselves; "
         "null: what the largest sample of the training photos needs",
     )
