@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from members import files
+from members.duplicates import fingerprint
 from members.files import Progress
 from members.photo_kind import require_file
 from members.pixels.decode import FIX, decode_bytes, reason
@@ -29,6 +30,7 @@ COLUMNS = {
     "read_bits": "int16",
     "warning": "str",
     "problem": "str",
+    **fingerprint.COLUMNS,
 }
 
 
@@ -39,10 +41,10 @@ def scan(
 
     Every photo is decoded to the end; `problem` is empty where that worked, else a text, and
     `warning` says what looks like damage. `digest` is the BLAKE2b-128 of the file's bytes in hex;
-    height and width are those of the upright photo; used_bits and read_bits: see `Decoded`. With
-    `memo` (a Parquet file) a readable path of the same size and time is not read again.
-    `progress(done, total)` counts the photos that had to be read. However many threads there are,
-    photos are decoded within 1 GiB.
+    height and width are those of the upright photo; used_bits and read_bits: see `Decoded`; by the
+    columns of `fingerprint` copies are found. With `memo` (a Parquet file) a readable path of the
+    same size and time is not read again. `progress(done, total)` counts the photos that had to be
+    read. However many threads there are, photos are decoded within 1 GiB.
     """
     import pandas as pd
 
@@ -95,6 +97,7 @@ def _inspect(path: str) -> dict:
     size, mtime_ns = _stamp(path) or (0, 0)
     row = {"path": path, "size": size, "mtime_ns": mtime_ns, "digest": "", "problem": ""}
     row |= {"height": 0, "width": 0, "used_bits": 0, "read_bits": 0, "warning": ""}
+    row |= fingerprint.UNREADABLE
     try:
         with BUDGET.taken(memory_needed(path)):
             require_file(path)
@@ -103,6 +106,7 @@ def _inspect(path: str) -> dict:
             found = decode_bytes(data)
             row["height"], row["width"] = found.pixels.shape[:2]
             row |= {name: getattr(found, name) for name in ("used_bits", "read_bits", "warning")}
+            row |= fingerprint.fingerprint(found.pixels)
     except Exception as error:  # whatever a broken file makes a decoder raise
         row["problem"] = reason(error)
     return row
@@ -118,11 +122,14 @@ def _stamp(path: str) -> tuple[int, int] | None:
 
 def _recall(memo: Path | None) -> dict[str, dict]:
     import pandas as pd
+    import pyarrow as pa
 
     if memo is None or not Path(memo).is_file():
         return {}
     try:
-        rows = pd.read_parquet(memo)[list(COLUMNS)].to_dict("records")
+        # of a file of Python's, Arrow's threads may let go when the interpreter is gone: exit code 134
+        with pa.OSFile(str(memo)) as content:
+            rows = pd.read_parquet(content)[list(COLUMNS)].to_dict("records")
     except (ValueError, OSError, KeyError):  # a memo is only a memo: scan again
         return {}
     # what makes one unreadable may be mended outside the file: a package, a permission
