@@ -110,6 +110,6 @@ def _black_rows(pixels: np.ndarray) -> tuple[int, int]:
 
 def _breaks_off(above: np.ndarray, row: np.ndarray) -> bool:
     """Whether a row of pixels ends in black at a place where the row above it does not."""
-    lit, lit_above = row.any(axis=1), above.any(axis=1)
+    lit, lit_above = np.any(row, axis=1), np.any(above, axis=1)
     end = int(np.flatnonzero(lit)[-1]) + 1
     return end < len(lit) and bool(lit[:end].mean() > 0.9 and lit_above[end:].mean() > 0.9)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from members.pixels.samples import DEPTHS, FULL, reading_digest
+from members.pixels.samples import FULL, reading_digest
 
 
 class SampleRange:
@@ -30,8 +30,7 @@ class SampleRange:
         used = int(unmarked["used_bits"].max())
         if self._bits is None:
             self._bits = used
-        # the scan tells usual depths only: what 13 bits need stands there as 14
-        beyond = unmarked[unmarked["used_bits"] > _usual(self._bits)]
+        beyond = unmarked[unmarked["used_bits"] > self._bits]
         if beyond.empty:
             return []
         whose = "the training photos use" if self._given is None else "data.bits says"
@@ -68,7 +67,3 @@ class SampleRange:
             f"data.bits: {self._given}, but no photo has 16-bit samples whose range it does not "
             "say itself. Take data.bits out."
         ]
-
-
-def _usual(bits: int) -> int:
-    return next(usual for usual in DEPTHS if bits <= usual)

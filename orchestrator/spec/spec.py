@@ -84,10 +84,8 @@ class Data(_Block):
     contradictions: Literal["refuse", "allow"] = Field(
         "refuse", description="what becomes of a picture that stands under two labels"
     )
-    bits: int | None = Field(
+    bits: Literal[8, 10, 12, 14, 16] | None = Field(
         None,
-        ge=8,
-        le=16,
         description="how many of 16 bits a sample uses, where photos do not say it themselves; "
         "null: what the largest sample of the training photos needs",
     )
