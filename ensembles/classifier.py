@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ensembles.errors import BadInput, examples
 from ensembles.files.table import OofTable
 from ensembles.inputs.tables import Members, labelled, unlabelled
 from ensembles.judging.estimate import draw_folds
@@ -101,9 +102,17 @@ class VoteClassifier:
         return self.classes_[chosen]
 
     def score(self, tables: Members, y: Any) -> float:
-        """Accuracy. y: (N,) labels; members' rows are brought into the order of its index."""
-        chosen = self._probabilities(tables, y).argmax(axis=1)
-        return float(np.mean(self.classes_[chosen] == np.asarray(y)))
+        """Accuracy. y: (N,) labels; members' rows are brought into the order of its index.
+
+        Raises BadInput where none of the labels is among `classes_`, 1 against '1' say.
+        """
+        chosen, labels = self._probabilities(tables, y).argmax(axis=1), np.asarray(y)
+        if not np.isin(labels, self.classes_).any():
+            raise BadInput(
+                f"y: its labels, {examples(labels)}, are none of the classes that were fitted: "
+                f"{examples(self.classes_)}. Give labels of the same type."
+            )
+        return float(np.mean(self.classes_[chosen] == labels))
 
     def _probabilities(self, tables: Members, y: Any = None) -> np.ndarray:
         if not hasattr(self, "vote_"):

@@ -33,9 +33,7 @@ def class_order(
         found, _ = class_columns(names, texts)
         if found and len(found.columns) == len(names):
             order = [names.index(column) for column in found.columns]
-            by_place = not any(
-                text in column for text, column in zip(texts, found.columns, strict=True)
-            )
+            by_place = not all(map(str.endswith, found.columns, texts))
     if order is None and isinstance(columns[0], int) and names == list(map(str, range(len(names)))):
         order, by_place = list(range(len(names))), True  # pandas' own names: none were given
     if order is None:

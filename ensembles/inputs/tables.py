@@ -117,8 +117,6 @@ def unlabelled(
                     "order than the classes. Give a frame with its columns' names."
                 )
     misleads = text_order_misleads(classes.tolist(), None)
-    if not any(columns.values()):
-        misleads = None  # arrays then, arrays now: their order was found to be clear
     orders, more = row_orders(_titled(members), {}, target)
     arrays, wrong, _ = _in_order(members, orders, classes.tolist(), misleads)
     if problems + more + wrong:
@@ -329,11 +327,14 @@ def _named_classes(found: np.ndarray, members: Mapping[str, Given]) -> np.ndarra
     names = {plain(column): column for column in columns}
     if len(names) < len(columns) or not set(map(plain, found)) <= set(names):
         return None
-    absent = [own for text, own in names.items() if text not in set(map(plain, found))]
-    try:
-        if found.dtype.kind in "iu":
-            absent = [int(str(own)) for own in absent]
-        every = np.array([*found.tolist(), *absent], object if found.dtype == object else None)
-        return np.sort(every)
-    except (TypeError, ValueError):
+    kind = {"i": int, "u": int, "f": float, "U": str}.get(found.dtype.kind)
+    if found.dtype == object and all(isinstance(label, str) for label in found):
+        kind = str
+    if kind is None:
         return None
+    here = set(map(plain, found))
+    try:
+        absent = [kind(str(own)) for text, own in names.items() if text not in here]
+    except ValueError:
+        return None
+    return np.sort(np.array([*found.tolist(), *absent], object if kind is str else found.dtype))

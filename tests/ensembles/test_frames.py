@@ -98,14 +98,10 @@ def test_a_class_without_rows_is_named_by_its_column(draw):
     arrays, labels = draw(3, 200, 4)
     labels[labels == 2] = 1
     names = np.array(["ash", "birch", "cedar", "date"])
-    tables = (
-        frames(arrays[:3], names[[3, 2, 1, 0]])
-        if len(arrays) == 4
-        else {
-            n: pd.DataFrame(own[:, ::-1], columns=names[::-1])
-            for n, own in zip("abc", arrays, strict=True)
-        }
-    )
+    tables = {
+        name: pd.DataFrame(own[:, ::-1], columns=names[::-1])
+        for name, own in zip("abc", arrays, strict=True)
+    }
     model = VoteClassifier(objective="log_loss").fit(tables, names[labels])
     assert model.classes_.tolist() == names.tolist()
     right = VoteClassifier(objective="log_loss").fit(list(arrays), labels)
@@ -274,3 +270,27 @@ def test_bool_and_categorical_labels(draw):
 def test_what_is_no_label_or_probability_is_refused(parts, change, text):
     with pytest.raises(BadInput, match=text):
         VoteClassifier().fit(*change(*parts))
+
+
+def test_numbered_columns_beside_labels_that_end_like_some_of_them(draw):
+    """Of 41 text labels sorted as text, '5' stands at 35, where `prob_35` would be its column."""
+    arrays, labels = draw(2, 410, 41)
+    labels[:41] = np.arange(41)
+    y = np.array([str(k + 1) for k in labels])
+    frames_ = [pd.DataFrame(own, columns=[f"prob_{k}" for k in range(41)]) for own in arrays]
+    with pytest.raises(BadInput, match="numbers as text"):
+        VoteClassifier(mode="soft").fit(frames_, y)
+
+
+def test_labels_of_another_type_are_not_scored_as_wrong(parts):
+    arrays, y = parts
+    model = VoteClassifier(mode="soft").fit(list(arrays), y)
+    with pytest.raises(BadInput, match="none of the classes that were fitted"):
+        model.score(list(arrays), y.astype(str))
+
+
+def test_a_bool_class_that_does_not_occur_is_not_made_of_a_name(draw):
+    arrays, labels = draw(2, 50, 2)
+    tables = [pd.DataFrame(own, columns=["False", "True"]) for own in arrays]
+    with pytest.raises(BadInput, match="1 different labels"):
+        VoteClassifier().fit(tables, labels > -1)
