@@ -29,7 +29,9 @@ def is_whole(answer: str) -> bool:
 
 
 def is_score(answer: str) -> bool:
-    """A number that is no whole one: `1.83`, `0.52`."""
+    """A number that is no whole one: `1.83`, `0.52`, `-inf`."""
+    if re.fullmatch(r"[+-]?inf(inity)?", bare(answer), re.IGNORECASE):
+        return True
     return decimal_number(answer) is not None and whole_number(answer) is None
 
 
@@ -57,6 +59,10 @@ def answer_problems(
         )
     if scores := rows.get("score"):
         problems.append(_of_scores(sheet, name, scores, answers))
+    if broken := rows.get("broken"):
+        problems.append(
+            f"{at} holds a line break in {sheet.at(broken)}. A quotation mark is perhaps not closed."
+        )
     if allowed is not None and (wrong := rows.get("unknown")):
         shown = ", ".join(
             f"{answers[row]!r} in {sheet.unit} {sheet.lines[row]}" for row in wrong[:3]
@@ -81,6 +87,8 @@ def _kind(answer: str, allowed: Collection[str] | None) -> str:
         return "missing"
     if is_array(answer):
         return "array"
+    if "\n" in answer:
+        return "broken"
     if allowed is not None:
         return "unknown"
     return "score" if is_score(answer) else "class"

@@ -91,18 +91,18 @@ def layout(sheet: Sheet, columns: Columns = RECOGNISED) -> Layout:
             names = classes.classes or [str(classes.first + k) for k in range(len(classes.columns))]
             found.classes = dict(zip(names, map(header.index, classes.columns), strict=True))
         elif found.answer is None:
-            raise BadInput(_no_answers(sheet, ids, named, problems))
+            raise BadInput(_no_answers(sheet, named, problems if numeric else []))
     return found
 
 
-def _no_answers(sheet: Sheet, ids: int, named: list[int], problems: list[str]) -> str:
+def _no_answers(sheet: Sheet, named: list[int], problems: list[str]) -> str:
     cands = [sheet.header[i] for i in named if _plain(sheet.header[i]) in _ANSWERS]
     if len(cands) > 1:
         return (
             f"{sheet.name}: {' and '.join(cands)} could each be the answers. Name the one that is: "
             "--answer-column NAME."
         )
-    detail = f" ({problems[0].rstrip('.')})" if problems and len(named) > 2 else ""
+    detail = f" ({problems[0].rstrip('.')})" if problems else ""
     return (
         f"{sheet.name}: no column ans; the first line has {sheet.columns}{detail}. Name the column "
         "of the answers: --answer-column NAME, or write ImageID,ans."

@@ -79,7 +79,8 @@ def _of_csv(name: str, text: str) -> Sheet:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     rows, lines = [], []
     try:
-        header = [cell.strip() for cell in next(reader, [])]
+        first = next((row for row in reader if any(map(str.strip, row))), [])
+        header = [cell.strip() for cell in first]
         start = reader.line_num + 1
         for row in reader:
             if any(map(str.strip, row)):
@@ -90,6 +91,11 @@ def _of_csv(name: str, text: str) -> Sheet:
         raise BadInput(
             f"{name}, line {reader.line_num}: {error}. A quotation mark is perhaps not closed."
         ) from None
+    if rows and text.count('"') % 2 and "\n" in rows[-1][-1]:
+        raise BadInput(
+            f"{name}, line {lines[-1]}: a quotation mark is opened and never closed. Close it, or "
+            "take it out."
+        )
     sheet = Sheet(name, header, rows, lines)
     for row in rows:  # a separator at the end of each line
         while len(row) > len(header) and not row[-1].strip():
@@ -142,9 +148,10 @@ def _of_json(name: str, text: str) -> Sheet:
         return _of_values(name, header, [[row.get(key) for key in header] for row in value])
     if isinstance(value, Mapping) and value and all(isinstance(v, Mapping) for v in value.values()):
         header = list(next(iter(value.values())))
-        if (
-            header and header[0].isdigit() and len(header) > len(value)
-        ):  # by column: {"ans": {"0": ..
+        by_column = header == list(map(str, range(len(header)))) and any(
+            all(isinstance(cell, str) for cell in column.values()) for column in value.values()
+        )
+        if by_column:  # {"ImageID": {"0": "a.jpg", ...}, "ans": {"0": 3, ...}}
             keys = list(value)
             rows = [[value[key].get(row) for key in keys] for row in header]
             return _of_values(name, keys, rows)

@@ -24,6 +24,9 @@ from ensembles.files.submissions.columns import Columns
         "ImageID\tans\na\t1\nb\t0\n",
         "sep=;\nImageID;ans\na;1,0\nb;0,0\n",
         "ImageID,ans,\na,1,\nb,0,\n",
+        "\n\nImageID,ans\na,1\nb,0\n",
+        '{"a": 1, "b": 0}',
+        '{"ans": {"0": 1, "1": 0}, "ImageID": {"0": "a", "1": "b"}}',
         "ImageID,ans\na,1\nb,0\n".encode("utf-16"),
     ],
 )

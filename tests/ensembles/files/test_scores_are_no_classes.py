@@ -19,6 +19,7 @@ def rows(answers, header="ImageID,ans"):
         (["0.52", "0.1", "1.0"], ["scores", "positive class vote with --mode soft"]),
         (["-3.1", "2", "1"], ["scores", "line 2"]),
         (["1.0", "2.00", "3.5"], ["scores, not classes: 3.5 in line 4"]),
+        (["inf", "1", "2"], ["scores, not classes: inf in line 2"]),
         (["cat", "0.5", "dog"], ["scores", "line 3", "Write the class in these rows too"]),
         (["[0.1 0.9]", "[0.8 0.2]"], ["a soft file", "--mode soft"]),
         (["tensor([0.1, 0.9])", "tensor([1., 0.])"], ["a soft file"]),
@@ -76,3 +77,9 @@ def test_the_same_letters_composed_otherwise_are_one_class_and_look_alikes_are_n
     vote = cast_submissions([file("s.csv", rows(["caf\u00e9", "cafe\u0301", "Cat", "cat"]))])
     assert vote.table.classes == ["Cat", "caf\u00e9", "cat"]
     assert "'Cat' and 'cat' look alike and are counted as 2 classes." in vote.notes
+
+
+@pytest.mark.parametrize("content", ['a,"1\nb,2\nc,3\n', 'a,"1\nb,"2\nc,3\n'])
+def test_a_quotation_mark_that_is_never_closed_swallows_no_rows(file, content):
+    with pytest.raises(BadInput, match="quotation mark"):
+        read_submission(file("s.csv", "ImageID,ans\n" + content))
