@@ -87,9 +87,11 @@ def class_columns(
     named = [n for n in left if n.lower() not in OTHERS]
     if len(named) < 2:
         return None, [_none_found(names)]
-    if all(re.fullmatch(r"\d+", n) for n in named):  # classes called 3, 5 and 7
-        named.sort(key=int)
-    return ClassColumns(named, _without_prefix(named)), []
+    numbers = _numbers_in(named)
+    if numbers:  # classes called 3, 5 and 7, or grade1, grade2 and grade10
+        named = [name for _, name in sorted(zip(numbers, named, strict=True))]
+    first = 1 if sorted(numbers) == list(range(1, len(named) + 1)) else 0
+    return ClassColumns(named, _without_prefix(named), first), []
 
 
 def _of_classes(names: list[str], classes: Sequence[str]) -> list[str] | None:
@@ -110,6 +112,16 @@ def _numbered(names: list[str]) -> dict[str, list[tuple[int, str]]]:
         if found and found[1].lower() in (*_PREFIXES, *_RANKED):
             families.setdefault(found[1].lower(), []).append((int(found[2]), name))
     return {prefix: sorted(own) for prefix, own in families.items()}
+
+
+def _numbers_in(names: list[str]) -> list[int]:
+    """The one number in each, where they differ in nothing else; [] where they do."""
+    found = [re.fullmatch(r"(\D*)(\d+)(\D*)", name) for name in names]
+    matches = [own for own in found if own]
+    around = {(own[1], own[3]) for own in matches}
+    numbers = [int(own[2]) for own in matches]
+    alike = len(around) == 1 and len(matches) == len(names) == len(set(numbers))
+    return numbers if alike else []
 
 
 def _is_whole(prefix: str, own: list[tuple[int, str]]) -> bool:
@@ -142,5 +154,5 @@ def _without_prefix(names: list[str]) -> list[str]:
     """`cat`, `dog` of `prob_cat`, `prob_dog`."""
     for prefix in (f"{p}{s}" for p in _PREFIXES if p for s in "_-. "):
         if all(n.lower().startswith(prefix) and len(n) > len(prefix) for n in names):
-            return [n[len(prefix) :] for n in names]
-    return names
+            return [n[len(prefix) :].strip() for n in names]
+    return [n.strip() for n in names]

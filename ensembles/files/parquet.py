@@ -141,7 +141,10 @@ def members_in(folder: Place) -> tuple[list[str], list[str]]:
     """
     if not places.exists(folder):
         raise BadInput(f"{folder}: there is no such folder. Give one with <member>/oof.parquet.")
-    every = places.subfolders(folder)
+    try:
+        every = places.subfolders(folder)
+    except NotADirectoryError:
+        raise BadInput(f"{folder}: a file. Give the folder with <member>/oof.parquet.") from None
     hidden = [name for name in every if name.startswith((".", "__"))]
     named = [name for name in every if name not in hidden]
     members = [name for name in named if any(table_place(folder, name, kind) for kind in KINDS)]

@@ -100,8 +100,11 @@ def row_sum_tolerance(digits: int | None, n_classes: int) -> float:
 
 def written_digits(values: np.ndarray) -> int | None:
     """2 to 5 where all values are decimals of so many digits, the fewest; else None."""
-    half = values.dtype == np.float16 or bool((values == values.astype(np.float16)).all())
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = values.dtype == np.float16 or bool((values == values.astype(np.float16)).all())
     values = np.asarray(values, np.float64)
+    if not np.isfinite(values).all():
+        return None
     # what the decimal has lost: float32 keeps 24 bits, float16 11
     lost = 2.0**-11 * abs(values) + 1e-7 if half else np.array(1e-7)
     for digits in range(2, 4 if half else 6):

@@ -72,11 +72,14 @@ def open_table(name: str, path: str, is_oof: bool) -> Footer:
 
 def rewrite(path: str) -> str:
     """How to make a table of this size from one of another layout."""
-    code = f"import ensembles as e; e.write_table({path.rpartition('.')[0] + '.parquet'!r}, e.{{}}({path!r}))"
+    target = f"{path.rpartition('.')[0]}.parquet"
     read = "read_oof_table" if path.rpartition("/")[2].startswith("oof.") else "read_table"
+    code = (
+        f"from ensembles.files import parquet as t; t.write_table({target!r}, t.{read}({path!r}))"
+    )
     return (
         "Tables of this size are read in ranges, in one layout only. Rewrite it: python -c "
-        f"{shlex.quote(code.format(read))}"
+        f"{shlex.quote(code)}"
     )
 
 

@@ -240,6 +240,13 @@ def _notes(
     for name, table in oof.items():
         if len(folds) > 1 and (table.probabilities == table.probabilities[0]).all():
             notes.append(f"{name} says the same of every photograph.")
+        right = float(np.mean(table.probabilities.argmax(axis=1) == table.label))
+        chance = 1 / table.n_classes
+        if right < chance - 3 * np.sqrt(chance * (1 - chance) / len(folds)):
+            notes.append(
+                f"{name} is right in {right:.1%} of the OOF rows, guessing in {chance:.1%}: are its "
+                "columns in the order of the classes, and its rows those of their ids?"
+            )
     notes += alike_tables(oof)
     return notes
 

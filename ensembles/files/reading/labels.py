@@ -35,7 +35,8 @@ def class_labels(
     and every class occurs, their sorted order, as scikit-learn numbers them.
     """
     numbers = whole_numbers(values)
-    if numbers is not None and not (pa.types.is_boolean(values.type) and of.classes):
+    is_bool = pa.types.is_boolean(values.type)
+    if numbers is not None and not (is_bool and (of.classes or len(of.columns) != 2)):
         return _from_numbers(*numbers, column, of)
     words = texts(values)
     if words is None:

@@ -49,12 +49,12 @@ def find_roles(
     """
     notes: list[str] = []
     others = {role: role for role in _ALIASES if role in columns}
-    if is_oof:
-        for role, aliases in _ALIASES.items():
-            found = [c for c in columns if _bare(c) in aliases and c not in (classes or ())]
-            if role not in others and len(found) == 1:
-                others[role] = found[0]
-                notes.append(f"its {role} is the column `{found[0]}`.")
+    for role, aliases in _ALIASES.items():
+        allowed = {role, *aliases} if is_oof else {role}
+        found = [c for c in columns if _bare(c) in allowed and c not in (classes or ())]
+        if role not in others and len(found) == 1:
+            others[role] = found[0]
+            notes.append(f"its {role} is the column `{found[0]}`.")
     taken = list(others.values())
     own_id, problems = _find_id(columns, name, [*taken, *(classes or ())], indexes)
     if own_id not in (None, "image_id"):
@@ -73,7 +73,11 @@ def find_roles(
     problems += [f"{name}: {problem}" for problem in more]
     if problems or own_id is None or found_classes is None:
         return None, problems
-    return Roles(own_id, found_classes, others, notes), []
+    # a column without any value says nothing; a label may be unknown
+    used = {
+        r: c for r, c in others.items() if r == "label" or columns[c].null_count < len(columns[c])
+    }
+    return Roles(own_id, found_classes, used if len(columns[own_id]) else others, notes), []
 
 
 def _find_id(

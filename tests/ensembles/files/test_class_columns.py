@@ -19,6 +19,8 @@ from ensembles.files.class_columns import class_columns
         ("id 0 1 10 2 3 4 5 6 7 8 9", "0 1 2 3 4 5 6 7 8 9 10", "0 1 2 3 4 5 6 7 8 9 10", 0),
         ("id 1 2 3", "1 2 3", "1 2 3", 1),
         ("id 7 3 5", "3 5 7", "3 5 7", 0),
+        ("id m10 m9 m8", "m8 m9 m10", "m8 m9 m10", 0),
+        ("id m2 m1", "m1 m2", "m1 m2", 1),
         ("id dog cat confidence", "dog cat", "dog cat", 0),
         ("id prob_cat prob_dog", "prob_cat prob_dog", "cat dog", 0),
         ("Unnamed:0 id p0 p1 f7 c0 c1", "p0 p1", None, 0),

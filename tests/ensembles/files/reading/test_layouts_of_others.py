@@ -71,6 +71,11 @@ LAYOUTS = {
     "float64": lambda f: f.astype(dict.fromkeys(P, float)),
     "decimals": decimals,
     "numbers as text": lambda f: f.astype(dict.fromkeys(P, str)),
+    "capitals": lambda f: f.rename(columns=str.upper),
+    "another prefix": lambda f: f.rename(columns={c: "model" + c[1:] for c in P})[
+        ["image_id", "model1", "fold", "model3", "model0", "label", "model2"]
+    ],
+    "an empty group": lambda f: f.assign(group=None),
     "a target": lambda f: f.rename(columns={"label": "target"}),
     "other columns": lambda f: f.assign(age=np.arange(N), note="x", loss=0.5),
 }  # fmt: skip
@@ -138,6 +143,7 @@ REFUSED = {
         lambda f: f.assign(label=np.where(f.label > 1, "x", "y")),
         ["2 different words (x, y) for 4 columns"],
     ),
+    "two truths for four classes": (lambda f: f.assign(label=f.label > 1), ["2 different words"]),
     "half a label": (lambda f: f.assign(label=f.label + 0.5), ["`label` is double with 0.5"]),
     "beyond the classes": (lambda f: f.assign(label=f.label * 2), ["`label` outside 0..3 in"]),
     "numbered from 1": (
