@@ -7,27 +7,16 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from members.data.classes import (
-    INTEGER,
-    class_names,
-    class_numbers,
-    numbering_notes,
-    plain_integers,
-    too_few_problems,
-)
+from members.data.classes import known_labels, read_labels
 from members.data.codec import Codec
-from members.data.listing import TrainData, photo_table, repeated_problems, some
+from members.data.listing import TestData, TrainData, photo_table, repeated_problems, some
 from members.data.lists import labels
 from members.data.lists.columns import Columns, Label, choose, unused_notes
 from members.data.lists.lookup import Lookup
 from members.data.lists.pictures import write_out
 from members.data.lists.read import ListFile, read_list
-from members.errors import BadInput, nearest
-
-if TYPE_CHECKING:
-    import pandas as pd
+from members.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -73,21 +62,20 @@ def read_train(
             f"{file}: {len(empty)} rows have no label ({some(empty)}). "
             "Write their labels or take the rows out."
         )
-    order = labels.order(listed, columns.label)
-    if not order:
-        problems += labels.id_problems(listed, columns, texts)
-        texts = plain_integers(texts)
-    names = tuple(name for name in order if name in {*texts}) or class_names(texts)
-    if not wrong:
-        problems += too_few_problems(file, names)
+    order = labels.order(listed, columns.label, texts)
+    others = {
+        name: listed.frame[name].tolist()
+        for name in listed.text_columns
+        if name not in columns.names
+    }
+    read = read_labels(file, texts, others, classes=order)
+    problems += [] if wrong else read.problems
     if problems:
         raise BadInput(problems)
-    if isinstance(columns.label, tuple):
-        names = columns.label
-    codec = Codec({"label": names})
-    notes = numbering_notes(file, names) + unused_notes(listed, columns, options.used)
-    targets = {"label": class_numbers(texts, names)}
-    return TrainData(photo_table(codec, rows.ids, rows.paths, rows.groups, targets), codec, notes)
+    codec = Codec({"label": read.names})
+    notes = read.notes + unused_notes(listed, columns, options.used)
+    frame = photo_table(codec, rows.ids, rows.paths, rows.groups, {"label": read.numbers})
+    return TrainData(frame, codec, notes)
 
 
 def read_test(
@@ -95,7 +83,7 @@ def read_test(
     codec: Codec,
     root: str | os.PathLike | None,
     options: ListOptions | None = None,
-) -> pd.DataFrame:
+) -> TestData:
     """A file with path, and label where known: the table of the photos. Raises BadInput."""
     options = options or ListOptions()
     listed = read_list(file)
@@ -107,21 +95,12 @@ def read_test(
     if columns.label is not None:
         texts, wrong = labels.texts(listed, columns.label, needed=False)
         problems += wrong
-        if all(INTEGER.fullmatch(name) for name in codec.classes):
-            texts = plain_integers(texts)
-            texts = ["" if text == "-1" not in codec.classes else text for text in texts]
-        unknown = sorted({text for text in texts if text and text not in codec.classes})
-        if unknown:
-            problems.append(
-                f"{file}: labels outside the classes: {some(unknown)}. "
-                f"Allowed: {', '.join(codec.classes)}, or empty."
-                f"{nearest(unknown[0], codec.classes)}"
-            )
-    problems += _repeated(listed, columns, rows, texts)
+    read = known_labels(file, texts, codec.classes)
+    problems += read.problems + _repeated(listed, columns, rows, texts)
     if problems:
         raise BadInput(problems)
-    numbers = class_numbers(texts, codec.classes)
-    return photo_table(codec, rows.ids, rows.paths, rows.groups, codec.decode(numbers))
+    frame = photo_table(codec, rows.ids, rows.paths, rows.groups, codec.decode(read.numbers))
+    return TestData(frame, read.notes)
 
 
 def _rows(
