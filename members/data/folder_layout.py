@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from members.data.classes import (
 from members.data.codec import Codec
 from members.data.listing import (
     SUFFIXES,
+    TestData,
     TrainData,
     missing_problems,
     photo_table,
@@ -26,9 +26,6 @@ from members.data.listing import (
     some,
 )
 from members.errors import BadInput
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def _class_folders(root: Path) -> list[Path]:
@@ -72,11 +69,11 @@ def read_train(root: Path) -> TrainData:
     return TrainData(frame, codec, notes + numbering_notes(root, classes))
 
 
-def read_folder(root: Path, codec: Codec) -> pd.DataFrame:
+def read_folder(root: Path, codec: Codec) -> TestData:
     """Photos to predict, in a folder or in class folders below it. Raises BadInput."""
     names, _ = photos_in(root)
     if names:
-        return photo_table(codec, names, [root / name for name in names], names)
+        return TestData(photo_table(codec, names, [root / name for name in names], names))
     folders = _class_folders(root)
     unknown = [folder.name for folder in folders if folder.name not in codec.classes]
     ids = [f"{folder.name}/{name}" for folder in folders for name in photos_in(folder)[0]]
@@ -88,10 +85,10 @@ def read_folder(root: Path, codec: Codec) -> pd.DataFrame:
     if not ids:
         raise BadInput(f"{root}: no photos. Allowed endings: {' '.join(SUFFIXES)}.")
     labels = np.array([codec.classes.index(i.split("/")[0]) for i in ids], dtype=np.int16)
-    return photo_table(codec, ids, [root / i for i in ids], ids, codec.decode(labels))
+    return TestData(photo_table(codec, ids, [root / i for i in ids], ids, codec.decode(labels)))
 
 
-def read_list(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.DataFrame:
+def read_list(file: Path, codec: Codec, root: str | os.PathLike | None) -> TestData:
     """Photos to predict, from a text with one path a line. Raises BadInput."""
     if not file.is_file():
         raise BadInput(f"{file}: no such file or folder. Give a folder of photos or a file list.")
@@ -105,4 +102,4 @@ def read_list(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.Da
         problems.append(f"{file}: the list is empty. Write one path a line.")
     if problems:
         raise BadInput(problems)
-    return photo_table(codec, names, paths, names)
+    return TestData(photo_table(codec, names, paths, names))

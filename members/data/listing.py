@@ -30,6 +30,16 @@ class TrainData:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class TestData:
+    """Photographs to predict: the table, and notes to be shown before training."""
+
+    __test__ = False  # no class of tests
+
+    frame: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+
 def photo_table(
     codec: Codec,
     image_id: Sequence[str],

@@ -24,6 +24,7 @@ from members.data.codec import PROFILES, Codec
 from members.data.columns import age_class
 from members.data.listing import (
     SUFFIXES,
+    TestData,
     TrainData,
     missing_problems,
     photo_table,
@@ -98,7 +99,7 @@ def read_train(folder: str | os.PathLike) -> TrainData:
     return TrainData(frame, PROFILES, notes)
 
 
-def read_test(folder: str | os.PathLike, codec: Codec) -> pd.DataFrame:
+def read_test(folder: str | os.PathLike, codec: Codec) -> TestData:
     """The photos of info.csv in its order; the column `ans` is never read.
 
     Raises BadInput: no such folder, file or column, photos that are missing or listed twice.
@@ -115,7 +116,7 @@ def read_test(folder: str | os.PathLike, codec: Codec) -> pd.DataFrame:
         problems.append(f"{where}: no rows below the header. Expected one row a photo.")
     if problems:
         raise BadInput(problems)
-    return photo_table(codec, ids, paths, ids)
+    return TestData(photo_table(codec, ids, paths, ids))
 
 
 def _groups(listed: pd.DataFrame) -> tuple[dict[str, str], list[str]]:

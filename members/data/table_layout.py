@@ -18,6 +18,7 @@ from members.data.classes import (
 )
 from members.data.codec import Codec
 from members.data.listing import (
+    TestData,
     TrainData,
     missing_problems,
     photo_table,
@@ -54,7 +55,7 @@ def read_train(file: Path, root: str | os.PathLike | None) -> TrainData:
     )
 
 
-def read_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.DataFrame:
+def read_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> TestData:
     """A file with path, and label where known: the table of the photos. Raises BadInput."""
     found = read_file(file, required=("path",))
     ids, paths, groups, problems = _columns(found, file, root)
@@ -73,7 +74,7 @@ def read_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.Da
         labels = class_numbers(texts, codec.classes)
     if problems:
         raise BadInput(problems)
-    return photo_table(codec, ids, paths, groups, codec.decode(labels))
+    return TestData(photo_table(codec, ids, paths, groups, codec.decode(labels)))
 
 
 def _columns(found: pd.DataFrame, file: Path, root: str | os.PathLike | None):

@@ -60,7 +60,9 @@ def prepare_photographs(spec: Spec) -> Prepared:
     test = None
     if data.test is not None:
         try:
-            test = read_test(data.layout, data.test, codec, data.root)
+            to_predict = read_test(data.layout, data.test, codec, data.root)
+            test = to_predict.frame
+            notes += to_predict.notes
         except BadInput as error:
             problems += error.problems
     for part, given in ((frame, "train"), (test, "test")):
