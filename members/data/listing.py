@@ -162,5 +162,10 @@ def repeated_problems(file: Path, column: str, ids: Sequence[str]) -> list[str]:
 
 def some(names: Sequence[object], count: int = 3) -> str:
     """`a, b, c and 12 more`."""
-    shown = ", ".join(str(name) for name in names[:count])
-    return shown + (f" and {len(names) - count} more" if len(names) > count else "")
+    first = ", ".join(shown(str(name)) for name in names[:count])
+    return first + (f" and {len(names) - count} more" if len(names) > count else "")
+
+
+def shown(name: str) -> str:
+    """The name; quoted with escapes where it has blanks at its ends or cannot be printed."""
+    return name if name.isprintable() and name == name.strip() else ascii(name)

@@ -6,16 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from members.data.classes import (
-    INTEGER,
-    class_names,
-    class_numbers,
-    numbering_notes,
-    plain_integers,
-    too_few_problems,
-)
+from members.data.classes import known_labels, read_labels
 from members.data.codec import Codec
 from members.data.listing import (
     TestData,
@@ -26,7 +17,7 @@ from members.data.listing import (
     repeated_problems,
     some,
 )
-from members.errors import BadInput, nearest
+from members.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,38 +34,28 @@ def read_train(file: Path, root: str | os.PathLike | None) -> TrainData:
             f"{file}: {len(empty)} rows have no label ({some(empty)}). "
             "Write their labels or take the rows out."
         )
-    texts = plain_integers(texts)
-    names = class_names(texts)
-    problems += too_few_problems(file, names)
+    taken = ("path", "label", "group", "image_id", "fold")
+    others = {name: _as_text(found[name]) for name in found.columns if name not in taken}
+    labels = read_labels(file, texts, others)
+    problems += labels.problems
     if problems:
         raise BadInput(problems)
-    targets = {"label": class_numbers(texts, names)}
-    codec = Codec({"label": names})
-    return TrainData(
-        photo_table(codec, ids, paths, groups, targets), codec, numbering_notes(file, names)
-    )
+    codec = Codec({"label": labels.names})
+    frame = photo_table(codec, ids, paths, groups, {"label": labels.numbers})
+    return TrainData(frame, codec, labels.notes)
 
 
 def read_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> TestData:
     """A file with path, and label where known: the table of the photos. Raises BadInput."""
     found = read_file(file, required=("path",))
     ids, paths, groups, problems = _columns(found, file, root)
-    labels = np.full(len(found), -1, dtype=np.int16)
-    if "label" in found:
-        texts = _as_text(found["label"])
-        if all(INTEGER.fullmatch(name) for name in codec.classes):
-            texts = plain_integers(texts)
-        unknown = sorted({text for text in texts if text and text not in codec.classes})
-        if unknown:
-            problems.append(
-                f"{file}: labels outside the classes: {some(unknown)}. "
-                f"Allowed: {', '.join(codec.classes)}, or empty."
-                f"{nearest(unknown[0], codec.classes)}"
-            )
-        labels = class_numbers(texts, codec.classes)
+    texts = _as_text(found["label"]) if "label" in found else [""] * len(found)
+    labels = known_labels(file, texts, codec.classes)
+    problems += labels.problems
     if problems:
         raise BadInput(problems)
-    return TestData(photo_table(codec, ids, paths, groups, codec.decode(labels)))
+    frame = photo_table(codec, ids, paths, groups, codec.decode(labels.numbers))
+    return TestData(frame, labels.notes)
 
 
 def _columns(found: pd.DataFrame, file: Path, root: str | os.PathLike | None):
