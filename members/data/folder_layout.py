@@ -36,7 +36,7 @@ def read_train(root: Path) -> TrainData:
     labels = read_labels(root, [path.split("/")[0] for path in ids], floats=False)
     problems = found.problems() + _folder_problems(found)
     if ids:
-        problems += [text + _wrapper_hint(found) for text in labels.problems]
+        problems += [text + _wrapper_hint(found, classes=True) for text in labels.problems]
     if problems:
         raise BadInput(problems)
     groups, notes = _groups(root, ids)
@@ -162,10 +162,11 @@ def _groups(root: Path, ids: list[str]) -> tuple[list[str], list[str]]:
     ]
 
 
-def _wrapper_hint(found: Contents) -> str:
-    """Where all photos lie in one folder that holds several: that folder."""
+def _wrapper_hint(found: Contents, classes: bool = False) -> str:
+    """Where all photos lie in one folder: that one may be meant."""
     tops = {path.split("/")[0] for path in found.photos}
     inner = {path.split("/")[1] for path in found.photos if path.count("/") > 1}
-    if len(tops) != 1 or len(inner) < 2:
+    if len(tops) != 1 or len(inner) == 1 or (classes and not inner):
         return ""
-    return f" It holds {some(sorted(inner))}: where these are meant, give {found.root / min(tops)}."
+    what = f"folders {some(sorted(inner))}" if inner else "photos"
+    return f" Where its {what} are meant, give {found.root / min(tops)}."
