@@ -112,22 +112,6 @@ def read_file(file: Path, required: Sequence[str]) -> pd.DataFrame:
     return found
 
 
-def photos_in(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of the photos in a folder, sorted, and of what else lies there; hidden files left out.
-
-    Hidden means a leading dot: macOS writes a `._mask1.jpg` beside each `mask1.jpg`.
-    """
-    photos: list[str] = []
-    others: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            photo = entry.name.lower().endswith(SUFFIXES) and entry.is_file()
-            (photos if photo else others).append(entry.name)
-    return sorted(photos), sorted(others)
-
-
 def require_folder(folder: Path, expected: str) -> None:
     """Raise BadInput that names what was `expected` where there is no such folder."""
     if not folder.is_dir():
