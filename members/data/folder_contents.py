@@ -73,6 +73,13 @@ class Contents:
         """Photos in `folder` and below it, relative to it."""
         return [path[len(folder) + 1 :] for path in self.photos if path.startswith(f"{folder}/")]
 
+    def add(self, other: Contents, folder: str) -> None:
+        """What is left out and wrong in a folder of this one."""
+        for why, names in other.left_out.items():
+            self.left_out[why] += [f"{folder}/{name}" for name in names]
+        for what, names in other.wrong.items():
+            self.wrong[what] += [f"{folder}/{name}" for name in names]
+
     def loose(self) -> list[str]:
         """Photos that lie in `root` itself."""
         return [path for path in self.photos if "/" not in path]
@@ -105,7 +112,7 @@ def _add(
 ) -> bool:
     """Count one entry; True for a folder to be looked into."""
     path = prefix + entry.name
-    if entry.name.lower() in _JUNK or entry.name.startswith("._"):
+    if is_junk(entry.name):
         return False
     if not _is_text(entry.name):
         found.wrong[_NO_TEXT].append(path)
@@ -131,6 +138,11 @@ def _add(
     except OSError:
         found.wrong[_BROKEN].append(path)
     return False
+
+
+def is_junk(name: str) -> bool:
+    """Written by a system beside any files, and not worth a word."""
+    return name.lower() in _JUNK or name.startswith("._")
 
 
 def _is_text(name: str) -> bool:

@@ -54,7 +54,7 @@ def photo_table(
     """
     import pandas as pd
 
-    if odd := [name for name in map(os.fspath, path) if _is_no_text(name)]:
+    if odd := [name for name in (os.fspath(own) for own in path) if _is_no_text(name)]:
         raise BadInput(
             f"{len(odd)} photos have names that are no UTF-8 text: {some(odd)}. Rename them, or "
             "their folders."
@@ -76,22 +76,6 @@ def photo_table(
 def _is_no_text(name: str) -> bool:
     """Whether bytes of a file name could not be decoded: Python keeps those as half surrogates."""
     return not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name)
-
-
-def photos_in(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of the photos in a folder, sorted, and of what else lies there; hidden files left out.
-
-    Hidden means a leading dot: macOS writes a `._mask1.jpg` beside each `mask1.jpg`.
-    """
-    photos: list[str] = []
-    others: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            photo = entry.name.lower().endswith(SUFFIXES) and entry.is_file()
-            (photos if photo else others).append(entry.name)
-    return sorted(photos), sorted(others)
 
 
 def require_folder(folder: Path, expected: str) -> None:
