@@ -110,7 +110,7 @@ def test_other_kinds_of_files_are_named_with_what_to_do(folder, name):
 def test_a_list_of_paths_for_the_layout_folders(folder, encoding):
     file = write(folder, "'b.jpg'\r\n\r\n  \"a.jpg\" \r\n", "list.txt", encoding)
     found = read_test("folders", file, Codec({"label": ("cat", "dog")}))
-    assert found["image_id"].tolist() == ["b.jpg", "a.jpg"]
+    assert found.frame["image_id"].tolist() == ["b.jpg", "a.jpg"]
 
 
 def test_rows_of_one_photo_are_told_apart_by_their_labels(folder):
