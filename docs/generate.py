@@ -32,13 +32,14 @@ from members.recipe.families import families, family
 from members.recipe.recipe import Recipe
 from orchestrator.cli.app import app
 from orchestrator.spec.search import Asha, Distribution, Search
-from orchestrator.spec.spec import Data, Folds, Join, Member, PhotoCopy, Resources, Spec
+from orchestrator.spec.spec import Columns, Data, Folds, Join, Member, PhotoCopy, Resources, Spec
 
 ROOT = Path(__file__).parent.parent
 # title of a section -> the model of its keys, in the order of the page
 BLOCKS: dict[str, type] = {
     "The whole file": Spec,
     "data": Data,
+    "data.columns": Columns,
     "data.copies.NAME": PhotoCopy,
     "folds": Folds,
     "members": Member,

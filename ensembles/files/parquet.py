@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ensembles.errors import BadInput
+from ensembles.errors import BadInput, reads
 from ensembles.files import places
 from ensembles.files.places import Place
 from ensembles.files.reading.members import completed, in_one_order
@@ -61,6 +61,7 @@ def write_table(place: Place, table: Table) -> None:
     places.write_bytes(place, sink.getvalue())
 
 
+@reads("the Parquet file of a table")
 def read_table(place: Place) -> Table:
     """Read and check a table from a path or URI, Parquet or (`.csv`) CSV.
 

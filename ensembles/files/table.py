@@ -12,6 +12,7 @@ from ensembles.files.rounding import ROW_SUM_TOLERANCE
 
 # The files of a vote.
 SUBMISSION, PROBABILITIES, RECORD = "submission.csv", "probabilities.parquet", "vote.json"
+CONFIDENCE = "confidence.csv"  # the submission with the probability of each decision
 
 
 @dataclass
@@ -82,6 +83,17 @@ class OofTable(Table):
         if isinstance(table, cls):
             return table
         return cls(**{own.name: getattr(table, own.name) for own in fields(table)})
+
+
+def class_names(meta: dict[str, Any]) -> list[str]:
+    """The names of the classes, in column order. Raises BadInput where there are only numbers."""
+    names = meta.get("classes")
+    if not names:
+        raise BadInput(
+            "--answers names: the tables name no classes (`classes` in their metadata). Write them, "
+            "or leave it out."
+        )
+    return list(map(str, names))
 
 
 def table_problems(table: Table, name: str) -> list[str]:

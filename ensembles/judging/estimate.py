@@ -14,17 +14,24 @@ import numpy as np
 from ensembles.errors import BadInput, examples
 from ensembles.files.reading.repeats import draw_folds as draw_folds
 from ensembles.files.table import Table
+from ensembles.judging.steps import Progress, Steps
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.weights.stack import Stack
 
 
 def nested_rules(
-    stack: Stack, folds: np.ndarray, fit: Callable[[Stack], Rule]
+    stack: Stack,
+    folds: np.ndarray,
+    fit: Callable[[Stack], Rule],
+    progress: Progress | None = None,
 ) -> list[tuple[np.ndarray, Rule]]:
     """For each fold its rows (indices) and the rule fitted to all others."""
+    names = np.unique(folds)
+    steps = Steps(len(names), progress)
     return [
-        (np.flatnonzero(folds == fold), fit(stack.take(folds != fold))) for fold in np.unique(folds)
+        (np.flatnonzero(folds == fold), steps.counted(fit(stack.take(folds != fold))))
+        for fold in names
     ]
 
 

@@ -223,7 +223,7 @@ class VoteRequest:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _weight_mistakes(weights: Mapping[str, float], members: Sequence[str] | None) -> list[Mistake]:

@@ -21,7 +21,8 @@ import numpy as np
 
 from members.data.codec import PROFILES
 from members.data.columns import age_class
-from members.data.listing import read_file, some
+from members.data.listing import some
+from members.data.lists.read import read_file
 from members.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def apply_corrections(
     profile, photo or value, or nothing at all.
     """
     file = Path(file)
-    corrected = read_file(file, required=("id",)).astype(str)
+    corrected = read_file(file, required=("id",))
     if unknown := [c for c in corrected.columns if c not in ("id", "photo", *VALUES)]:
         allowed = ("id", "photo", *VALUES)
         raise BadInput(

@@ -18,13 +18,14 @@ from members.data.codec import Codec
 from members.data.listing import (
     SUFFIXES,
     TrainData,
-    missing_problems,
     photo_table,
     photos_in,
     repeated_problems,
     require_folder,
     some,
 )
+from members.data.lists.lookup import Lookup
+from members.data.lists.text import read_lines
 from members.errors import BadInput
 
 if TYPE_CHECKING:
@@ -95,11 +96,9 @@ def read_list(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.Da
     """Photos to predict, from a text with one path a line. Raises BadInput."""
     if not file.is_file():
         raise BadInput(f"{file}: no such file or folder. Give a folder of photos or a file list.")
-    lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
-    names = [line for line in lines if line]
+    names = read_lines(file)
     base = Path(root) if root is not None else file.parent
-    paths = [base / name for name in names]
-    problems = missing_problems(file, names, paths, f"Paths are relative to {base.absolute()}")
+    paths, problems = Lookup().find(file, names, base)
     problems += repeated_problems(file, "path", names)
     if not names:
         problems.append(f"{file}: the list is empty. Write one path a line.")

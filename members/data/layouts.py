@@ -8,8 +8,8 @@ Profiles to train on also have `age_years` int16.
 Three layouts:
 
 - `profiles` (members/data/profiles.py): train.csv + images/<profile>/; info.csv + images/
-- `table` (members/data/table_layout.py): a CSV or Parquet file with the columns path, label
-  [, group] [, image_id]
+- `table` (members/data/table_layout.py): a CSV, JSON lines or Parquet file with the columns path,
+  label [, group] [, image_id]
 - `folders` (members/data/folder_layout.py): root/<label>/<photo>; to predict, a folder of photos or
   a list of files
 """
@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING
 
 from members.data import folder_layout, profiles, table_layout
 from members.data.codec import Codec
-from members.data.listing import READERS, TrainData
+from members.data.listing import TrainData
+from members.data.lists.read import READERS
+from members.data.table_layout import ListOptions
 from members.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -32,9 +34,13 @@ LAYOUTS = ("profiles", "table", "folders")
 
 
 def read_train(
-    layout: str, train: str | os.PathLike, root: str | os.PathLike | None = None
+    layout: str,
+    train: str | os.PathLike,
+    root: str | os.PathLike | None = None,
+    options: ListOptions | None = None,
 ) -> TrainData:
-    """Read the labelled photographs. `root`: what a table's paths are relative to.
+    """Read the labelled photographs. `root`: what a table's paths are relative to; `options`: how
+    it is read.
 
     Checks names and that files exist, never their pixels (members/pixels/scan.py does).
     Raises BadInput with every problem found.
@@ -44,7 +50,7 @@ def read_train(
         return profiles.read_train(train)
     if layout == "folders":
         return folder_layout.read_train(Path(train))
-    return table_layout.read_train(Path(train), root)
+    return table_layout.read_train(Path(train), root, options)
 
 
 def read_test(
@@ -52,6 +58,7 @@ def read_test(
     test: str | os.PathLike,
     codec: Codec,
     root: str | os.PathLike | None = None,
+    options: ListOptions | None = None,
 ) -> pd.DataFrame:
     """Read the photographs to predict, in the order given; `label` is -1 where no truth is given.
 
@@ -66,7 +73,7 @@ def read_test(
         return folder_layout.read_folder(test, codec)
     if layout == "folders" and test.suffix.lower() not in READERS:
         return folder_layout.read_list(test, codec, root)
-    return table_layout.read_test(test, codec, root)
+    return table_layout.read_test(test, codec, root, options)
 
 
 def _require_layout(layout: str) -> None:

@@ -1,10 +1,10 @@
-"""Reading lists of photographs and folders of them; the table that every layout ends in."""
+"""Folders of photographs; the table that every layout ends in."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from members.data.codec import Codec
-from members.errors import BadInput, nearest
+from members.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,10 +40,15 @@ def photo_table(
     """The table of members/data/layouts.py, one row a photo.
 
     targets: class numbers (N,) of each target, -1 where unknown; None: all are unknown. Raises
-    BadInput for numbers outside the codec's classes.
+    BadInput for numbers outside the codec's classes, and for file names that are no UTF-8 text.
     """
     import pandas as pd
 
+    if odd := [name for name in map(os.fspath, path) if _is_no_text(name)]:
+        raise BadInput(
+            f"{len(odd)} photos have names that are no UTF-8 text: {some(odd)}. Rename them, or "
+            "their folders."
+        )
     unknown = np.full(len(image_id), -1, dtype=np.int16)
     targets = targets if targets is not None else dict.fromkeys(codec.targets, unknown)
     columns: dict[str, object] = {
@@ -58,48 +63,9 @@ def photo_table(
     return pd.DataFrame(columns)
 
 
-def _read_csv(file: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.read_csv(
-        file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True
-    )
-
-
-def _read_parquet(file: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.read_parquet(file)
-
-
-READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}
-
-
-def read_file(file: Path, required: Sequence[str]) -> pd.DataFrame:
-    """A CSV (every cell a text, as written) or Parquet file that has the columns `required`.
-
-    Raises BadInput where it is not there, cannot be read or lacks a column.
-    """
-    if not file.is_file():
-        what = "is a folder" if file.is_dir() else "no such file"
-        raise BadInput(f"{file}: {what}. Expected a file with the columns {', '.join(required)}.")
-    reader = READERS.get(file.suffix.lower())
-    if reader is None:
-        raise BadInput(f"{file}: cannot read {file.suffix!r}. Allowed: {', '.join(READERS)}.")
-    try:
-        found = reader(file)
-    except (ValueError, OSError) as error:  # pandas and pyarrow errors are ValueErrors
-        raise BadInput(f"{file}: not a readable {file.suffix[1:]} file ({error}).") from error
-    found.columns = [str(column).strip() for column in found.columns]
-    problems = [
-        f"{file}: no column {name!r}; the columns are {', '.join(found.columns)}. "
-        f"Expected {', '.join(required)}.{nearest(name, found.columns)}"
-        for name in required
-        if name not in found
-    ]
-    if problems:
-        raise BadInput(problems)
-    return found
+def _is_no_text(name: str) -> bool:
+    """Whether bytes of a file name could not be decoded: Python keeps those as half surrogates."""
+    return not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def photos_in(folder: Path) -> tuple[list[str], list[str]]:
@@ -123,20 +89,6 @@ def require_folder(folder: Path, expected: str) -> None:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
         raise BadInput(f"{folder}: {what}. Expected {expected}.")
-
-
-def missing_problems(
-    file: Path, names: Sequence[str], paths: Iterable[Path], hint: str = ""
-) -> list[str]:
-    """At most one problem: the rows whose photo is not on disk."""
-    lost = [
-        name or "(empty path)"
-        for name, path in zip(names, paths, strict=True)
-        if not name or not path.is_file()
-    ]
-    if not lost:
-        return []
-    return [f"{file}: {len(lost)} of {len(names)} photos are missing: {some(lost)}. {hint}".strip()]
 
 
 def repeated_problems(file: Path, column: str, ids: Sequence[str]) -> list[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from members.data.folds import require_whole_groups
-from members.data.listing import read_file, some
+from members.data.listing import some
+from members.data.lists.read import read_file
 from members.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -19,25 +21,30 @@ KEYS = ("image_id", "path", "group")  # what a row of the file may be about, the
 
 
 def read_own_folds(
-    frame: pd.DataFrame, file: str | os.PathLike, column: str = "fold"
+    frame: pd.DataFrame,
+    file: str | os.PathLike,
+    column: str = "fold",
+    named: Mapping[str, object] | None = None,
 ) -> np.ndarray:
     """Folds (N,) int16 of the rows of `frame`, from the CSV or Parquet `file`.
 
     The file has `column`, and `image_id`, `path` (of the photo, or the profile's folder as in
-    train.csv) or `group`. Values are 0..k-1, each used; -1 or nothing for what is trained on by all
-    and validated by none. Raises BadInput for a missing row, a value that is no fold, an empty
-    fold, or a group in two folds.
+    train.csv) or `group`; `named`: these by other names. Values are 0..k-1, each used; -1 or
+    nothing for what is trained on by all and validated by none. Raises BadInput for a missing row,
+    a value that is no fold, an empty fold, or a group in two folds.
     """
     file = Path(file)
     found = read_file(file, required=(column,))
-    key = next((name for name in KEYS if name in found), None)
+    names_of = {key: str((named or {}).get(key, key)) for key in KEYS}
+    key = next((key for key in KEYS if names_of[key] in found), None)
     if key is None:
         raise BadInput(
-            f"{file}: no column {', '.join(KEYS)}, one of which must say which photos a row is of."
+            f"{file}: no column {', '.join(names_of.values())}, one of which must say which photos "
+            "a row is of."
         )
     values = {
         str(name).strip(): _number(value)
-        for name, value in zip(found[key], found[column], strict=True)
+        for name, value in zip(found[names_of[key]], found[column], strict=True)
     }
     wrong = [name for name, value in values.items() if value is None]
     if wrong:

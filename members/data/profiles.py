@@ -25,14 +25,14 @@ from members.data.columns import age_class
 from members.data.listing import (
     SUFFIXES,
     TrainData,
-    missing_problems,
     photo_table,
     photos_in,
-    read_file,
     repeated_problems,
     require_folder,
     some,
 )
+from members.data.lists.lookup import Lookup
+from members.data.lists.read import read_file
 from members.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ def read_test(folder: str | os.PathLike, codec: Codec) -> pd.DataFrame:
     where = folder / "info.csv"
     listed = read_file(where, required=("ImageID",))
     ids = [name.strip() for name in listed["ImageID"]]
-    paths = [folder / "images" / name for name in ids]
-    problems = missing_problems(where, ids, paths, f"Expected in {folder / 'images'}.")
+    paths, problems = Lookup().find(where, ids, folder / "images")
     problems += repeated_problems(where, "ImageID", ids)
     if not ids:
         problems.append(f"{where}: no rows below the header. Expected one row a photo.")

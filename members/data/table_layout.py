@@ -1,12 +1,13 @@
-"""The layout `table`: a CSV or Parquet file with the columns path, label [, group] [, image_id]."""
+"""The layout `table`: a list of photos with the columns path, label [, group] [, image_id]."""
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from members.data.classes import (
     INTEGER,
@@ -17,52 +18,98 @@ from members.data.classes import (
     too_few_problems,
 )
 from members.data.codec import Codec
-from members.data.listing import (
-    TrainData,
-    missing_problems,
-    photo_table,
-    read_file,
-    repeated_problems,
-    some,
-)
+from members.data.listing import TrainData, photo_table, repeated_problems, some
+from members.data.lists import labels
+from members.data.lists.columns import Columns, Label, choose, unused_notes
+from members.data.lists.lookup import Lookup
+from members.data.lists.pictures import write_out
+from members.data.lists.read import ListFile, read_list
 from members.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_train(file: Path, root: str | os.PathLike | None) -> TrainData:
+@dataclass(frozen=True)
+class ListOptions:
+    """How lists are read.
+
+    columns: their names of path, label (several: one of 0 and 1 for each class), group and image_id.
+    lookup: what finds the photos, one for all lists. pictures: a folder for photos that are cells of
+    a Parquet file. used: columns that something else reads.
+    """
+
+    columns: Mapping[str, Label] = field(default_factory=dict)
+    lookup: Lookup = field(default_factory=Lookup)
+    pictures: Path | None = None
+    used: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Ids, paths as written and as found, and groups; one each for every row."""
+
+    ids: list[str]
+    texts: list[str]
+    paths: list[Path]
+    groups: list[str]
+
+
+def read_train(
+    file: Path, root: str | os.PathLike | None, options: ListOptions | None = None
+) -> TrainData:
     """A file with path and label; paths are relative to `root`, or to its folder. Raises BadInput."""
-    found = read_file(file, required=("path", "label"))
-    ids, paths, groups, problems = _columns(found, file, root)
-    texts = _as_text(found["label"])
-    empty = [f"row {row + 2}" for row, text in enumerate(texts) if not text]
+    options = options or ListOptions()
+    listed = read_list(file)
+    columns, problems = choose(listed, options.columns, labelled=True)
+    if problems or columns.label is None:
+        raise BadInput(problems)
+    rows, problems = _rows(listed, columns, root, options)
+    texts, wrong = labels.texts(listed, columns.label)
+    problems += wrong + _repeated(listed, columns, rows, texts)
+    empty = [listed.where(row) for row, text in enumerate(texts) if not text and not wrong]
     if empty:
         problems.append(
             f"{file}: {len(empty)} rows have no label ({some(empty)}). "
             "Write their labels or take the rows out."
         )
-    texts = plain_integers(texts)
-    names = class_names(texts)
-    problems += too_few_problems(file, names)
+    order = labels.order(listed, columns.label)
+    if not order:
+        problems += labels.id_problems(listed, columns, texts)
+        texts = plain_integers(texts)
+    names = tuple(name for name in order if name in {*texts}) or class_names(texts)
+    if not wrong:
+        problems += too_few_problems(file, names)
     if problems:
         raise BadInput(problems)
-    targets = {"label": class_numbers(texts, names)}
+    if isinstance(columns.label, tuple):
+        names = columns.label
     codec = Codec({"label": names})
-    return TrainData(
-        photo_table(codec, ids, paths, groups, targets), codec, numbering_notes(file, names)
-    )
+    notes = numbering_notes(file, names) + unused_notes(listed, columns, options.used)
+    targets = {"label": class_numbers(texts, names)}
+    return TrainData(photo_table(codec, rows.ids, rows.paths, rows.groups, targets), codec, notes)
 
 
-def read_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.DataFrame:
+def read_test(
+    file: Path,
+    codec: Codec,
+    root: str | os.PathLike | None,
+    options: ListOptions | None = None,
+) -> pd.DataFrame:
     """A file with path, and label where known: the table of the photos. Raises BadInput."""
-    found = read_file(file, required=("path",))
-    ids, paths, groups, problems = _columns(found, file, root)
-    labels = np.full(len(found), -1, dtype=np.int16)
-    if "label" in found:
-        texts = _as_text(found["label"])
+    options = options or ListOptions()
+    listed = read_list(file)
+    columns, problems = choose(listed, options.columns, labelled=False)
+    if problems:
+        raise BadInput(problems)
+    rows, problems = _rows(listed, columns, root, options)
+    texts = [""] * len(listed.frame)
+    if columns.label is not None:
+        texts, wrong = labels.texts(listed, columns.label, needed=False)
+        problems += wrong
         if all(INTEGER.fullmatch(name) for name in codec.classes):
             texts = plain_integers(texts)
+            texts = ["" if text == "-1" not in codec.classes else text for text in texts]
         unknown = sorted({text for text in texts if text and text not in codec.classes})
         if unknown:
             problems.append(
@@ -70,28 +117,79 @@ def read_test(file: Path, codec: Codec, root: str | os.PathLike | None) -> pd.Da
                 f"Allowed: {', '.join(codec.classes)}, or empty."
                 f"{nearest(unknown[0], codec.classes)}"
             )
-        labels = class_numbers(texts, codec.classes)
+    problems += _repeated(listed, columns, rows, texts)
     if problems:
         raise BadInput(problems)
-    return photo_table(codec, ids, paths, groups, codec.decode(labels))
+    numbers = class_numbers(texts, codec.classes)
+    return photo_table(codec, rows.ids, rows.paths, rows.groups, codec.decode(numbers))
 
 
-def _columns(found: pd.DataFrame, file: Path, root: str | os.PathLike | None):
-    """Ids, absolute paths and groups of a table with their defaults; and the problems found."""
-    texts = _as_text(found["path"])
+def _rows(
+    listed: ListFile, columns: Columns, root: str | os.PathLike | None, options: ListOptions
+) -> tuple[_Rows, list[str]]:
+    """The photos of a list with their defaults; and the problems found."""
+    file, frame = listed.file, listed.frame
     base = Path(root) if root is not None else file.parent
-    paths = [base / text for text in texts]
-    ids = _as_text(found["image_id"]) if "image_id" in found else texts
-    ids = [given or text for given, text in zip(ids, texts, strict=True)]
-    groups = _as_text(found["group"]) if "group" in found else ids
-    groups = [group or image_id for group, image_id in zip(groups, ids, strict=True)]
     problems = []
-    if not len(found):
+    if not len(frame):
         problems.append(f"{file}: no rows below the header. Write one row a photo.")
-    problems += missing_problems(file, texts, paths, f"Paths are relative to {base.absolute()}")
-    problems += repeated_problems(file, "image_id" if "image_id" in found else "path", ids)
-    return ids, paths, groups, problems
+    if columns.path not in listed.pictures:
+        texts = frame[columns.path].tolist()
+        paths, missing = options.lookup.find(file, texts, base, key=True)
+        problems += missing
+    elif options.pictures is None:
+        raise BadInput(f"{file}: the photos are cells, and there is no folder to write them to.")
+    else:
+        texts, paths = write_out(file, columns.path, options.pictures)
+    ids = frame[columns.image_id].tolist() if columns.image_id else texts
+    ids = [given or text for given, text in zip(ids, texts, strict=True)]
+    groups = frame[columns.group].tolist() if columns.group else ids
+    groups = [group or image_id for group, image_id in zip(groups, ids, strict=True)]
+    return _Rows(ids, texts, paths, groups), problems
 
 
-def _as_text(column: pd.Series) -> list[str]:
-    return ["" if value != value or value is None else str(value).strip() for value in column]
+def _repeated(listed: ListFile, columns: Columns, rows: _Rows, texts: list[str]) -> list[str]:
+    """Problems of photos that have several rows, and of ids that several photos have."""
+    if columns.path in listed.pictures:
+        return repeated_problems(listed.file, columns.image_id or columns.path, rows.ids)
+    by_path: dict[str, list[int]] = defaultdict(list)
+    for row, path in enumerate(rows.paths):
+        if rows.texts[row]:
+            by_path[_same_file(path)].append(row)
+    again = [of_one for of_one in by_path.values() if len(of_one) > 1]
+    alike = [of_one for of_one in again if len({texts[row] for row in of_one}) == 1]
+    unlike = [of_one for of_one in again if of_one not in alike]
+    problems = []
+    if alike:
+        shown = [
+            f"{' = '.join(dict.fromkeys(rows.texts[row] for row in of_one))} in "
+            f"{', '.join(map(listed.where, of_one[:3]))}"
+            for of_one in alike
+        ]
+        with_label = " with the same label" if any(texts) else ""
+        problems.append(
+            f"{listed.file}: {len(alike)} photos occur more than once{with_label}: {some(shown)}. "
+            "Leave one row of each."
+        )
+    if unlike:
+        shown = [
+            f"{rows.texts[of_one[0]]} is "
+            + " and ".join(
+                f"{texts[row] or '(nothing)'} in {listed.where(row)}" for row in of_one[:3]
+            )
+            for of_one in unlike
+        ]
+        problems.append(
+            f"{listed.file}: {len(unlike)} photos occur more than once with different labels: "
+            f"{some(shown)}. Leave the row that is right; a photo has one label."
+        )
+    if columns.image_id:
+        first = [of_one[0] for of_one in by_path.values()]
+        ids = [rows.ids[row] for row in first]
+        problems += repeated_problems(listed.file, columns.image_id, ids)
+    return problems
+
+
+def _same_file(path: Path) -> str:
+    """One text for all spellings of a path."""
+    return os.path.normpath(path)

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ensembles.voting.request import VoteRequest
+from members.data.lists.read import READERS
 from members.recipe.recipe import Recipe
 from orchestrator.spec.search import Search, samples
 
@@ -25,6 +26,39 @@ class PhotoCopy(_Block):
     test: str | None = Field(None, description="the same of those to predict")
 
 
+class Columns(_Block):
+    """What the columns of a table are called; those that are not named here: path, label, ..."""
+
+    path: str | None = Field(None, description="of the photos' paths, or of the photos themselves")
+    label: str | tuple[str, ...] | None = Field(
+        None, description="of the classes; or a list of columns, one a class, of 0 and 1"
+    )
+    group: str | None = Field(
+        None, description="of what must stay in one fold: a patient, a person"
+    )
+    image_id: str | None = Field(None, description="of the ids; by default the paths are ids")
+
+    @field_validator("label")
+    @classmethod
+    def _several(cls, label: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if isinstance(label, tuple) and (len(label) < 2 or len({*label}) < len(label)):
+            raise ValueError(f"a list names a column for each of two classes or more, each once; "
+                             f"got {list(label)}")  # fmt: skip
+        return label
+
+    @model_validator(mode="after")
+    def _apart(self) -> Columns:
+        labels = self.label if isinstance(self.label, tuple) else (self.label or "label",)
+        if (self.path or "path") in labels:
+            raise ValueError(f"path and label are both the column {self.path or 'path'!r}")
+        return self
+
+
+Repair = Literal[
+    "backslash", "percent", "prefix", "folder", "unicode", "case", "zeros", "ending"
+]  # of members/data/lists/lookup.py
+
+
 class Data(_Block):
     """Where the photographs are, and how they are laid out."""
 
@@ -38,12 +72,44 @@ class Data(_Block):
     root: str | None = Field(
         None, description="what the paths of a table are relative to; null: the table's own folder"
     )
+    columns: Columns | None = Field(
+        None, description="other names of a table's columns, for the layout table"
+    )
+    repair: tuple[Repair, ...] = Field(
+        (), description="how photos of a table that are not where it says may be found: see `check`"
+    )
     corrections: str | None = Field(
         None, description="a CSV of corrected labels, for the layout profiles"
+    )
+    contradictions: Literal["refuse", "allow"] = Field(
+        "refuse", description="what becomes of a picture that stands under two labels"
+    )
+    bits: int | None = Field(
+        None,
+        ge=8,
+        le=16,
+        description="how many of 16 bits a sample uses, where photos do not say it themselves; "
+        "null: what the largest sample of the training photos needs",
     )
     copies: dict[Name, PhotoCopy] = Field(
         {}, description="other pictures of the same photographs by name; a member takes one: photos"
     )
+
+    @field_validator("repair", mode="before")
+    @classmethod
+    def _one_or_several(cls, repair: Any) -> Any:
+        return [repair] if isinstance(repair, str) else repair
+
+    @model_validator(mode="after")
+    def _table_only(self) -> Data:
+        given = [key for key in ("columns", "repair") if getattr(self, key) not in (None, ())]
+        lists = self.layout == "folders" and (self.test or "").lower().endswith((*READERS,))
+        if given and not (lists or self.layout == "table"):
+            raise ValueError(
+                f"{' and '.join(given)}: only for photos that a table lists (layout table, or a test "
+                f"list of layout folders); with layout {self.layout} leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _profiles_only(self) -> Data:
@@ -209,8 +275,9 @@ class Spec(_Block):
         plain["members"] = [_flat(member) for member in self.members]
         if not self.join:
             del plain["join"]
-        if not self.data.copies:
-            del plain["data"]["copies"]
+        for key in ("copies", "repair"):
+            if not getattr(self.data, key):
+                del plain["data"][key]
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
 
 

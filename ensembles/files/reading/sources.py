@@ -7,9 +7,8 @@ import io
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
-from ensembles.errors import BadInput
+from ensembles.errors import BadInput, reads
 from ensembles.files import places
 from ensembles.files.places import Place
 
@@ -17,28 +16,15 @@ ENDINGS = ("parquet", "csv")  # the first that is there is read
 _DELIMITERS = ",;\t|"
 
 
+@reads("a probability table, Parquet or CSV")
 def read_arrow(place: Place) -> pa.Table:
     """Columns with their types as written; those of a CSV are all text, and null where empty.
 
     Raises BadInput: no such file, or not readable as what its ending says.
     """
-    try:
-        content = places.read_bytes(place)
-    except FileNotFoundError:
-        raise BadInput(f"{place}: there is no such file. Give the path of a table.") from None
-    except IsADirectoryError:
-        raise BadInput(
-            f"{place}: a folder, but must be a file. Give the path of a table."
-        ) from None
     if str(place).lower().endswith(".csv"):
-        return _csv_columns(content, str(place))
-    try:
-        return pq.read_table(pa.BufferReader(content))
-    except (pa.ArrowException, OSError) as error:
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(
-            f"{place}: not a readable Parquet file ({message}). Write it anew."
-        ) from None
+        return _csv_columns(places.read_bytes(place), str(place))
+    return places.read_parquet(place)
 
 
 def _csv_columns(content: bytes, name: str) -> pa.Table:
@@ -53,7 +39,7 @@ def _csv_columns(content: bytes, name: str) -> pa.Table:
         raise BadInput(f"{name}: an empty file. Write a header and a row a photograph.")
     try:
         found = pyarrow.csv.read_csv(
-            pa.BufferReader(text.encode()),
+            places.in_arrow(text.encode()),
             pyarrow.csv.ReadOptions(use_threads=False),
             pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             pyarrow.csv.ConvertOptions(

@@ -100,7 +100,7 @@ def test_missing_folder_file_and_columns(tmp_path):
     (tmp_path / "train.csv").write_text("id,gender\n")
     assert "no column 'path'" in problems_of(read_train, "profiles", tmp_path)
     (tmp_path / "train.csv").write_text("")
-    assert "not a readable csv file" in problems_of(read_train, "profiles", tmp_path)
+    assert "the file is empty" in problems_of(read_train, "profiles", tmp_path)
     (tmp_path / "train.csv").write_text("id,path\n")
     assert "no rows" in problems_of(read_train, "profiles", tmp_path)
 
