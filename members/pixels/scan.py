@@ -12,6 +12,7 @@ from members import files
 from members.duplicates import fingerprint
 from members.files import Progress
 from members.photo_kind import require_file
+from members.pixels import samples
 from members.pixels.decode import FIX, decode_bytes, reason
 from members.pixels.memory import BUDGET
 from members.pixels.open import memory_needed
@@ -106,6 +107,8 @@ def _inspect(path: str) -> dict:
             found = decode_bytes(data)
             row["height"], row["width"] = found.pixels.shape[:2]
             row |= {name: getattr(found, name) for name in ("used_bits", "read_bits", "warning")}
+            if 0 < found.used_bits < samples.FULL:  # else they are too dark to be told apart
+                found = decode_bytes(data, found.used_bits)
             row |= fingerprint.fingerprint(found.pixels)
     except Exception as error:  # whatever a broken file makes a decoder raise
         row["problem"] = reason(error)

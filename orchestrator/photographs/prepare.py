@@ -60,7 +60,8 @@ def cache_folder() -> str:
 def prepare_photographs(spec: Spec, progress: Reading = lambda *_: None) -> Prepared:
     """Read the spec's photographs, decode each once to prove it, and put them into folds.
 
-    `progress` is called while photos are read and compared. Raises `BadInput` with every mistake of the data.
+    `progress` is called while photos are read and compared. Raises `BadInput` with every mistake
+    of the data.
     """
     data = spec.data
     problems: list[str] = []

@@ -106,3 +106,18 @@ def test_a_memo_without_fingerprints_is_scanned_again_and_one_with_them_is_not(t
         assert fingerprints.phash[i] == of(photo(i))["phash"]
         assert (fingerprints.thumbnail[i] == thumbnail(photo(i))).all()
     assert fingerprints.side.tolist() == [90, 90, 90]
+
+
+def test_dark_photos_of_16_bits_are_told_apart(tmp_path):
+    """Of 10 bits in 16, the upper 8 have four levels."""
+    paths = [tmp_path / f"{i}.png" for i in range(2)]
+    for i, path in enumerate(paths):
+        deep = np.asarray(photo(i).convert("L")).astype(np.uint16) * 4
+        Image.fromarray(deep).save(path)
+    found = scan(paths)
+    assert found["problem"].tolist() == ["", ""]
+    assert (found["used_bits"] == 10).all()
+    for i in range(2):
+        grey = photo(i).convert("L").convert("RGB")
+        assert bits_apart(int(found["phash"][i]), of(grey)["phash"]) <= 2
+        assert found["contrast"][i] == pytest.approx(of(grey)["contrast"], rel=0.02)
