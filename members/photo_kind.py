@@ -51,7 +51,7 @@ _UNREADABLE = {
     HEIC: "is HEIC, the format of recent phones: `pip install pillow-heif`, and it is read",
     **{
         kind: f"is {kind}, which is not read here: {_SAVE}"
-        for kind in ("JPEG XL", "OpenEXR", "Radiance HDR", "FITS", "PFM", "DICOM")
+        for kind in ("JPEG XL", "OpenEXR", "Radiance HDR", "FITS", "PAM", "PFM", "DICOM")
     },
     "camera RAW": "is a camera's RAW file, which has no final colours: develop it to JPEG or TIFF",
     "PDF": f"is a PDF, a document: {_SAVE}",

@@ -23,8 +23,7 @@ import numpy as np
 
 from members.data.codec import PROFILES
 from members.data.columns import age_class
-from members.data.folder_contents import PHOTO_ENDINGS
-from members.data.listing import some
+from members.data.listing import PHOTO_ENDINGS, some
 from members.data.lists.read import read_file
 from members.errors import BadInput, nearest
 

@@ -12,14 +12,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from members.data.listing import SUFFIXES, some
+from members.data.listing import PHOTO_ENDINGS, some
 from members.photo_kind import photo_kind, read_head, unreadable
 
-PHOTO_ENDINGS = (
-    *SUFFIXES,
-    *(".jfif", ".jpe", ".jif", ".mpo", ".gif", ".apng", ".avif", ".jp2", ".j2k", ".jpx", ".jpf"),
-    *(".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".dib"),
-)
 FORMATS = (
     "Photos are JPEG, PNG, BMP, WebP, TIFF, GIF, AVIF, JPEG 2000, TGA, PPM and PGM, "
     "under any ending."

@@ -18,7 +18,14 @@ from members.errors import BadInput
 if TYPE_CHECKING:
     import pandas as pd
 
+# of photos that a copy without background can be written as
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+# of all that are read
+PHOTO_ENDINGS = (
+    *SUFFIXES,
+    *(".jfif", ".jpe", ".jif", ".mpo", ".gif", ".apng", ".avif", ".jp2", ".j2k", ".jpx", ".jpf"),
+    *(".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".dib"),
+)
 
 
 @dataclass(frozen=True)

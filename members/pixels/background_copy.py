@@ -24,6 +24,7 @@ from members import files
 from members.data.listing import SUFFIXES, require_folder
 from members.errors import BadInput
 from members.files import Progress
+from members.photo_kind import photo_kind, read_head
 from members.pixels.background_file import copy_file, cut_out, is_done
 from members.pixels.contact_sheet import write_contact_sheet
 from members.pixels.decode import decode_alone
@@ -78,10 +79,18 @@ def remove_background(
         raise BadInput(f"{source}: no photos. Allowed endings: {' '.join(SUFFIXES)}.")
     target.mkdir(parents=True, exist_ok=True)
     with _journal(target) as (known, append):
-        for path in others:
-            copy_file(source / path, target / path)
-        todo = [path for path in photos if not is_done(known.get(path), source, target, path)]
         problems = []
+        for path in others:
+            kind = photo_kind(read_head(source / path))
+            if kind is None:
+                copy_file(source / path, target / path)
+            else:  # with its background it would stand among those without
+                problems.append(
+                    f"{source / path}: a picture ({kind}) that no copy is written as. "
+                    f"Allowed endings: {' '.join(SUFFIXES)}."
+                )
+        unlike = len(problems)
+        todo = [path for path in photos if not is_done(known.get(path), source, target, path)]
         jobs = jobs or len(os.sched_getaffinity(0))
         # threads do: decoder and GrabCut let go of Python's lock
         made = files.in_threads(lambda path: cut_out(source, target, path), todo, jobs)
@@ -96,9 +105,9 @@ def remove_background(
         rows = [known[path] for path in photos if is_done(known.get(path), source, target, path)]
         copied = Copied(
             kept={row["path"]: row["kept"] for row in rows},
-            done=len(todo) - len(problems),
+            done=len(todo) + unlike - len(problems),
             already=len(photos) - len(todo),
-            other_files=len(others),
+            other_files=len(others) - unlike,
             problems=problems,
             extra=sorted({*_files(target)[0]} - {*photos, SHEET}),
             statistics=_statistics(rows),

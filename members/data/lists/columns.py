@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from members.data.listing import SUFFIXES
+from members.data.listing import PHOTO_ENDINGS
 from members.data.lists.read import ListFile
 
 Label = str | tuple[str, ...]  # a column of classes, or one of 0 and 1 for each class
@@ -97,7 +97,7 @@ def _path(listed: ListFile) -> str | None:
 
 def _are_photos(listed: ListFile, name: str) -> bool:
     cells = listed.frame[name].head(1000).tolist()
-    return sum(cell.lower().endswith(SUFFIXES) for cell in cells) > len(cells) / 2
+    return sum(cell.lower().endswith(PHOTO_ENDINGS) for cell in cells) > len(cells) / 2
 
 
 def _label(listed: ListFile, path: str) -> Label | None:

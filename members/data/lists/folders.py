@@ -6,10 +6,9 @@ import os
 import unicodedata
 from collections import defaultdict
 
-PHOTO_ENDINGS = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif",
-     ".jp2", ".tga", ".ppm", ".pgm", ".heic", ".heif")
-)  # fmt: skip
+from members.data.listing import PHOTO_ENDINGS
+
+_ENDINGS = frozenset((*PHOTO_ENDINGS, ".heic", ".heif"))
 MOST_FOLDERS = 20_000  # below a root that are searched for a name
 
 
@@ -48,7 +47,7 @@ class _Listing:
         if self._by_plain is None:
             self._by_plain = defaultdict(list)
             for own in sorted(self.files):
-                if os.path.splitext(own)[1].lower() in PHOTO_ENDINGS:  # noqa: PTH122 - 100,000 names
+                if os.path.splitext(own)[1].lower() in _ENDINGS:  # noqa: PTH122 - 100,000 names
                     self._by_plain[plain(own)].append(own)
         return self._by_plain
 
@@ -160,7 +159,7 @@ def plain(path: str) -> str:
 
 def _stem(name: str) -> str:
     stem, ending = os.path.splitext(name)  # noqa: PTH122
-    return stem if ending.lower() in PHOTO_ENDINGS else name
+    return stem if ending.lower() in _ENDINGS else name
 
 
 def _composed(name: str) -> str:

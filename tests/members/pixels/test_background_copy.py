@@ -250,3 +250,18 @@ def test_the_journal_is_lines_of_json(source, tmp_path):
     copied = remove_background(source, tmp_path / "copy")
     lines = (tmp_path / "copy" / JOURNAL).read_text().splitlines()
     assert {row["path"]: row["kept"] for row in map(json.loads, lines)} == copied.kept
+
+
+def test_a_picture_that_no_copy_is_written_as_is_named_and_not_copied(tmp_path):
+    source, target = tmp_path / "photos", tmp_path / "copy"
+    source.mkdir()
+    portrait = Image.fromarray(np.full((40, 30, 3), 90, np.uint8))
+    portrait.save(source / "a.jpg")
+    portrait.save(source / "b.gif")
+    (source / "labels.csv").write_text("path,label\na.jpg,x\n")
+    copied = remove_background(source, target)
+    assert len(copied.problems) == 1
+    assert "b.gif: a picture (GIF)" in copied.problems[0]
+    assert not (target / "b.gif").exists()
+    assert (target / "labels.csv").exists()
+    assert (copied.done, copied.other_files) == (1, 1)
