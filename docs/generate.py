@@ -1,7 +1,7 @@
 """The reference pages, written from the code when the docs are built.
 
     python -m docs.generate spec       # prints one as Markdown; or recipes, chains, kinds, metrics,
-                                        # commands, folders, house
+                                        # repairs, commands, folders, house
 
 A page of docs/ takes one in between `<!-- generated: NAME -->` and `<!-- end -->`; what stands there
 in the file is for readers of the source.
@@ -26,6 +26,7 @@ from pydantic.fields import FieldInfo
 from docs import picture
 from ensembles.scores.metrics import METRICS
 from ensembles.voting.gate import KINDS
+from members.data.lists.lookup import REPAIRS
 from members.pixels.augment import CHAINS
 from members.recipe.blocks import Balance, Mixing, Statistics
 from members.recipe.families import families, family
@@ -235,6 +236,12 @@ def kinds() -> str:
     return "\n".join(f"{n}. {name}" for n, name in enumerate(KINDS, start=1))
 
 
+def repairs() -> str:
+    """How photos of a list that are not where it says may be found."""
+    rows = [(code(name), f"read {how}") for name, how in REPAIRS.items()]
+    return table(("`data.repair`", ""), rows)
+
+
 def metrics() -> str:
     """The registered metrics: direction, what they take, other names."""
     rows = [
@@ -328,7 +335,7 @@ def house() -> str:
 
 PARTS = {
     part.__name__: part
-    for part in (spec, recipes, chains, kinds, metrics, commands, folders, house)
+    for part in (spec, recipes, chains, kinds, metrics, repairs, commands, folders, house)
 }
 MARK = re.compile(r"<!-- generated: (\w+) -->.*?<!-- end -->", re.DOTALL)
 
