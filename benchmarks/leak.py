@@ -35,7 +35,7 @@ def write_tables() -> None:
     people = read_train("profiles", SAMPLE / "train").frame[["path", "label", "group", "image_id"]]
     people.to_csv(STUDY / "by_person.csv", index=False)
     people.assign(group=people["image_id"]).to_csv(STUDY / "by_photo.csv", index=False)
-    unseen = read_test("profiles", SAMPLE / "eval", PROFILES)[["path", "image_id"]]
+    unseen = read_test("profiles", SAMPLE / "eval", PROFILES).frame[["path", "image_id"]]
     unseen.to_csv(STUDY / "unseen_people.csv", index=False)
 
 

@@ -7,13 +7,15 @@
 
 The first changes every photo of a profile, the others one photo each. `id` is a profile's id
 (leading zeros do not matter) or its whole folder name, `photo` the name of a file without its
-ending; what is empty stays as it was. Age is in years.
+ending; what is empty stays as it was. Age is in years. A photo's own row counts before its
+profile's.
 """
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from members.data.codec import PROFILES
 from members.data.columns import age_class
+from members.data.folder_contents import PHOTO_ENDINGS
 from members.data.listing import some
 from members.data.lists.read import read_file
 from members.errors import BadInput, nearest
@@ -29,6 +32,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VALUES = ("gender", "age", "mask")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of the file: rows of the table that it is about, and column -> corrected number."""
+
+    line: int
+    of_one_photo: bool
+    rows: list[int]
+    changes: dict[str, int]
 
 
 def apply_corrections(
@@ -50,22 +63,51 @@ def apply_corrections(
     frame = frame.copy()
     rows_of = _rows_by_name(frame)
     values = {name: frame[name].to_numpy().copy() for name in (*PROFILES.targets, "age_years")}
-    problems = []
+    problems: list[str] = []
+    notes: list[str] = []
+    parsed: list[_Row] = []
     for line, row in enumerate(corrected.to_dict("records"), start=2):
         found = {name: row.get(name, "").strip() for name in ("id", "photo", *VALUES)}
         try:
             rows = _rows(found["id"], found["photo"], rows_of)
-            for name, value in _parsed(found).items():
-                values[name][rows] = value
+            parsed.append(_Row(line, bool(found["photo"]), rows, _parsed(found)))
         except BadInput as error:
             problems += [f"{file}, line {line}: {text}" for text in error.problems]
+        else:
+            folders = sorted({frame["image_id"][row].rpartition("/")[0] for row in rows})
+            if len(folders) > 1:
+                notes.append(
+                    f"{file}, line {line}: the id {found['id']} is of {len(folders)} folders "
+                    f"({some(folders)}); all are corrected. To correct one, write its name as id."
+                )
+    problems += [f"{file}, {text}" for text in _contradictions(parsed)]
     if problems:
         raise BadInput(problems)
+    for correction in sorted(parsed, key=lambda correction: correction.of_one_photo):
+        for name, value in correction.changes.items():
+            values[name][correction.rows] = value
     changed = np.any([values[name] != frame[name].to_numpy() for name in values], axis=0)
     for name, column in values.items():
         frame[name] = column
     frame["label"] = PROFILES.encode({target: values[target] for target in PROFILES.targets})
-    return frame, [f"{file}: {changed.sum()} photos have other labels than their folders say."]
+    count = f"{file}: {changed.sum()} photos have other labels than their folders say."
+    return frame, [count, *notes]
+
+
+def _contradictions(parsed: list[_Row]) -> list[str]:
+    """Rows of the same reach that give one photo two values."""
+    first: dict[tuple[bool, str, int], tuple[int, int]] = {}
+    found: dict[tuple[int, int, str], None] = {}
+    for row in parsed:
+        for name, value in row.changes.items():
+            for photo in row.rows:
+                before, line = first.setdefault((row.of_one_photo, name, photo), (value, row.line))
+                if before != value and name != "age":  # years stand for their class
+                    found[line, row.line, name.removesuffix("_years")] = None
+    return [
+        f"line {line}: another {name} than in line {before} for the same photo. Keep one of them."
+        for before, line, name in found
+    ]
 
 
 def _rows_by_name(frame: pd.DataFrame) -> dict[str, dict[str, list[int]]]:
@@ -88,12 +130,15 @@ def _rows(number: str, photo: str, rows_of: dict[str, dict[str, list[int]]]) -> 
         raise BadInput(f"no profile has the id {number!r}.{nearest(number, rows_of)}")
     if not photo:
         return [row for rows in photos.values() for row in rows]
-    if photo.lower() not in photos:
+    stem = photo.lower()
+    if Path(stem).suffix in PHOTO_ENDINGS:
+        stem = Path(stem).stem
+    if stem not in photos:
         raise BadInput(
             f"profile {number} has no photo {photo!r}.{nearest(photo, photos)} "
             f"It has {', '.join(photos)}."
         )
-    return photos[photo.lower()]
+    return photos[stem]
 
 
 def _parsed(found: dict[str, str]) -> dict[str, int]:

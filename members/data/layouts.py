@@ -18,17 +18,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from members.data import folder_layout, profiles, table_layout
 from members.data.codec import Codec
-from members.data.listing import TrainData
+from members.data.listing import TestData, TrainData
 from members.data.lists.read import READERS
 from members.data.table_layout import ListOptions
 from members.errors import BadInput, nearest
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LAYOUTS = ("profiles", "table", "folders")
 
@@ -59,7 +55,7 @@ def read_test(
     codec: Codec,
     root: str | os.PathLike | None = None,
     options: ListOptions | None = None,
-) -> pd.DataFrame:
+) -> TestData:
     """Read the photographs to predict, in the order given; `label` is -1 where no truth is given.
 
     `folders` takes a folder of photos, a folder of class folders, or a list of files (text with

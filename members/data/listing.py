@@ -30,6 +30,16 @@ class TrainData:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class TestData:
+    """Photographs to predict: the table, and notes to be shown before training."""
+
+    __test__ = False  # no class of tests
+
+    frame: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+
 def photo_table(
     codec: Codec,
     image_id: Sequence[str],
@@ -58,22 +68,6 @@ def photo_table(
     return pd.DataFrame(columns)
 
 
-def photos_in(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of the photos in a folder, sorted, and of what else lies there; hidden files left out.
-
-    Hidden means a leading dot: macOS writes a `._mask1.jpg` beside each `mask1.jpg`.
-    """
-    photos: list[str] = []
-    others: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            photo = entry.name.lower().endswith(SUFFIXES) and entry.is_file()
-            (photos if photo else others).append(entry.name)
-    return sorted(photos), sorted(others)
-
-
 def require_folder(folder: Path, expected: str) -> None:
     """Raise BadInput that names what was `expected` where there is no such folder."""
     if not folder.is_dir():
@@ -94,5 +88,10 @@ def repeated_problems(file: Path, column: str, ids: Sequence[str]) -> list[str]:
 
 def some(names: Sequence[object], count: int = 3) -> str:
     """`a, b, c and 12 more`."""
-    shown = ", ".join(str(name) for name in names[:count])
-    return shown + (f" and {len(names) - count} more" if len(names) > count else "")
+    first = ", ".join(shown(str(name)) for name in names[:count])
+    return first + (f" and {len(names) - count} more" if len(names) > count else "")
+
+
+def shown(name: str) -> str:
+    """The name; quoted with escapes where it has blanks at its ends or cannot be printed."""
+    return name if name.isprintable() and name == name.strip() else ascii(name)

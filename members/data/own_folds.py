@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from members.data.classes import composed
 from members.data.folds import require_whole_groups
 from members.data.listing import some
 from members.data.lists.read import read_file
@@ -42,19 +43,26 @@ def read_own_folds(
             f"{file}: no column {', '.join(names_of.values())}, one of which must say which photos "
             "a row is of."
         )
-    values = {
-        str(name).strip(): _number(value)
-        for name, value in zip(found[names_of[key]], found[column], strict=True)
-    }
+    values: dict[str, int | None] = {}
+    twice = []
+    for given, value in zip(found[names_of[key]], found[column], strict=True):
+        name, number = composed(str(given)).rstrip("/"), _number(value)
+        if values.setdefault(name, number) != number:
+            twice.append(name)
+    if twice:
+        raise BadInput(
+            f"{file}: {len({*twice})} values of {key} have several folds "
+            f"({some(list(dict.fromkeys(twice)))}). Write one fold for each."
+        )
     wrong = [name for name, value in values.items() if value is None]
     if wrong:
         raise BadInput(
             f"{file}: {len(wrong)} values of {column} are no fold ({key} {some(wrong)}). "
             "Allowed: 0, 1, ..., and -1 or nothing for what is never held out."
         )
-    paths_are_of_photos = not {*frame["image_id"]}.isdisjoint(values)
+    paths_are_of_photos = not set(map(composed, frame["image_id"])).isdisjoint(values)
     about_photos = key == "image_id" or (key == "path" and paths_are_of_photos)
-    names = frame["image_id" if about_photos else "group"].tolist()
+    names = [composed(name) for name in frame["image_id" if about_photos else "group"]]
     lost = [name for name in dict.fromkeys(names) if name not in values]
     if lost:
         raise BadInput(

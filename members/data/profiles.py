@@ -22,11 +22,11 @@ import numpy as np
 
 from members.data.codec import PROFILES, Codec
 from members.data.columns import age_class
+from members.data.folder_contents import FORMATS, Contents, contents_of, is_junk
 from members.data.listing import (
-    SUFFIXES,
+    TestData,
     TrainData,
     photo_table,
-    photos_in,
     repeated_problems,
     require_folder,
     some,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MASKS = {f"mask{i}": 0 for i in range(1, 6)} | {"incorrect_mask": 1, "normal": 2}
+_DEEPER = "lies in a folder inside that of a profile"
 GENDERS = PROFILES.targets["gender"]
 NAME = re.compile(r"(?P<id>[^_]+)_(?P<gender>[^_]+)_(?P<race>.+)_(?P<age>[^_]+)")
 
@@ -62,13 +63,14 @@ def read_train(folder: str | os.PathLike) -> TrainData:
     problems: list[str] = []
     groups, notes = _groups(listed)
     absent, empty, rows = [], [], []
+    all_found = Contents(images)
     for profile, group in groups.items():
         place = images / profile
         if not profile or not place.is_dir():
             absent.append(profile or "(empty path)")
             continue
         truth = _truth(profile, problems)
-        photos = _photos(place, problems, notes)
+        photos = _photos(place, all_found, problems, notes)
         if not photos:
             empty.append(profile)
         for kind, name in photos.items():
@@ -84,12 +86,14 @@ def read_train(folder: str | os.PathLike) -> TrainData:
     if empty:
         problems.append(
             f"{images}: {len(empty)} profiles have no photos: {some(empty)}. "
-            f"Expected {', '.join(MASKS)} with one of {' '.join(SUFFIXES)}."
+            f"Expected {', '.join(MASKS)} there. {FORMATS}"
         )
     if not groups:
         problems.append(f"{where}: no rows below the header. Expected one row a profile.")
+    problems += all_found.problems()
     if problems:
-        raise BadInput(problems)
+        raise BadInput([*problems, *(all_found.notes() if empty else ())])
+    notes += all_found.notes()
     notes += _disagreements(listed) + _unlisted(images, groups)
     ids, paths, owners, masks, genders, years = zip(*rows, strict=True)
     targets = {"mask": masks, "gender": genders, "age": [age_class(year) for year in years]}
@@ -98,7 +102,7 @@ def read_train(folder: str | os.PathLike) -> TrainData:
     return TrainData(frame, PROFILES, notes)
 
 
-def read_test(folder: str | os.PathLike, codec: Codec) -> pd.DataFrame:
+def read_test(folder: str | os.PathLike, codec: Codec) -> TestData:
     """The photos of info.csv in its order; the column `ans` is never read.
 
     Raises BadInput: no such folder, file or column, photos that are missing or listed twice.
@@ -114,7 +118,12 @@ def read_test(folder: str | os.PathLike, codec: Codec) -> pd.DataFrame:
         problems.append(f"{where}: no rows below the header. Expected one row a photo.")
     if problems:
         raise BadInput(problems)
-    return photo_table(codec, ids, paths, ids)
+    images = folder / "images"
+    listed_names = {name.split("/")[0] for name in ids}
+    names = sorted(entry.name for entry in images.iterdir())
+    others = [name for name in names if name not in listed_names and not is_junk(name)]
+    note = f"{images}: {len(others)} entries are not in info.csv, left out: {some(others)}."
+    return TestData(photo_table(codec, ids, paths, ids), [note] if others else [])
 
 
 def _groups(listed: pd.DataFrame) -> tuple[dict[str, str], list[str]]:
@@ -167,9 +176,18 @@ def _truth(profile: str, problems: list[str]) -> tuple[int, int] | None:
     return GENDERS.index(gender), int(age)
 
 
-def _photos(place: Path, problems: list[str], notes: list[str]) -> dict[str, str]:
-    """mask1..mask5, incorrect_mask, normal -> file name, for those that one profile has."""
-    names, _ = photos_in(place)
+def _photos(
+    place: Path, all_found: Contents, problems: list[str], notes: list[str]
+) -> dict[str, str]:
+    """mask1..mask5, incorrect_mask, normal -> file name, for those that one profile has.
+
+    What is left out is added to `all_found`.
+    """
+    here = contents_of(place)
+    names = here.loose()
+    if deeper := [path for path in here.photos if "/" in path]:
+        here.left_out[_DEEPER] += deeper
+    all_found.add(here, place.name)
     found: dict[str, str] = {}
     unknown = []
     for name in names:
@@ -210,14 +228,19 @@ def _disagreements(listed: pd.DataFrame) -> list[str]:
 
 
 def _unlisted(images: Path, groups: dict[str, str]) -> list[str]:
-    with os.scandir(images) as entries:
-        others = sorted(
-            entry.name
-            for entry in entries
-            if not entry.name.startswith((".", "__"))
-            and entry.name not in groups
-            and entry.is_dir()
+    """A note on folders, and one on files, that no row of train.csv names."""
+    others = sorted(
+        entry for entry in images.iterdir() if entry.name not in groups and not is_junk(entry.name)
+    )
+    folders = [entry.name for entry in others if entry.is_dir()]
+    files = [entry.name for entry in others if not entry.is_dir()]
+    notes = []
+    if folders:
+        notes.append(
+            f"{images}: {len(folders)} folders are not in train.csv, left out: {some(folders)}."
         )
-    if not others:
-        return []
-    return [f"{images}: {len(others)} folders are not in train.csv, left out: {some(others)}."]
+    if files:
+        notes.append(
+            f"{images}: {len(files)} files are in no profile's folder, left out: {some(files)}."
+        )
+    return notes

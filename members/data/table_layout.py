@@ -7,27 +7,16 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from members.data.classes import (
-    INTEGER,
-    class_names,
-    class_numbers,
-    numbering_notes,
-    plain_integers,
-    too_few_problems,
-)
+from members.data.classes import class_numbers, composed, known_labels, read_labels
 from members.data.codec import Codec
-from members.data.listing import TrainData, photo_table, repeated_problems, some
+from members.data.listing import TestData, TrainData, photo_table, repeated_problems, some
 from members.data.lists import labels
-from members.data.lists.columns import Columns, Label, choose, unused_notes
+from members.data.lists.columns import Columns, Label, choose, free_columns, unused_notes
 from members.data.lists.lookup import Lookup
 from members.data.lists.pictures import write_out
 from members.data.lists.read import ListFile, read_list
-from members.errors import BadInput, nearest
-
-if TYPE_CHECKING:
-    import pandas as pd
+from members.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -73,21 +62,21 @@ def read_train(
             f"{file}: {len(empty)} rows have no label ({some(empty)}). "
             "Write their labels or take the rows out."
         )
-    order = labels.order(listed, columns.label)
-    if not order:
-        problems += labels.id_problems(listed, columns, texts)
-        texts = plain_integers(texts)
-    names = tuple(name for name in order if name in {*texts}) or class_names(texts)
-    if not wrong:
-        problems += too_few_problems(file, names)
+    order = tuple(map(composed, labels.order(listed, columns.label)))
+    others = {name: listed.frame[name].tolist() for name in free_columns(listed, columns)}
+    found = read_labels(file, texts, others, floats=not order)
+    problems += [] if wrong else found.problems
     if problems:
         raise BadInput(problems)
-    if isinstance(columns.label, tuple):
-        names = columns.label
+    names, numbers = found.names, found.numbers
+    if order:
+        several = isinstance(columns.label, tuple)
+        names = tuple(name for name in order if several or name in found.names)
+        numbers = class_numbers([*map(composed, texts)], names)
     codec = Codec({"label": names})
-    notes = numbering_notes(file, names) + unused_notes(listed, columns, options.used)
-    targets = {"label": class_numbers(texts, names)}
-    return TrainData(photo_table(codec, rows.ids, rows.paths, rows.groups, targets), codec, notes)
+    frame = photo_table(codec, rows.ids, rows.paths, rows.groups, {"label": numbers})
+    notes = found.notes + unused_notes(listed, columns, options.used)
+    return TrainData(frame, codec, notes + _group_notes(listed, columns))
 
 
 def read_test(
@@ -95,7 +84,7 @@ def read_test(
     codec: Codec,
     root: str | os.PathLike | None,
     options: ListOptions | None = None,
-) -> pd.DataFrame:
+) -> TestData:
     """A file with path, and label where known: the table of the photos. Raises BadInput."""
     options = options or ListOptions()
     listed = read_list(file)
@@ -107,21 +96,12 @@ def read_test(
     if columns.label is not None:
         texts, wrong = labels.texts(listed, columns.label, needed=False)
         problems += wrong
-        if all(INTEGER.fullmatch(name) for name in codec.classes):
-            texts = plain_integers(texts)
-            texts = ["" if text == "-1" not in codec.classes else text for text in texts]
-        unknown = sorted({text for text in texts if text and text not in codec.classes})
-        if unknown:
-            problems.append(
-                f"{file}: labels outside the classes: {some(unknown)}. "
-                f"Allowed: {', '.join(codec.classes)}, or empty."
-                f"{nearest(unknown[0], codec.classes)}"
-            )
-    problems += _repeated(listed, columns, rows, texts)
+    found = known_labels(file, texts, codec.classes)
+    problems += found.problems + _repeated(listed, columns, rows, texts)
     if problems:
         raise BadInput(problems)
-    numbers = class_numbers(texts, codec.classes)
-    return photo_table(codec, rows.ids, rows.paths, rows.groups, codec.decode(numbers))
+    targets = codec.decode(found.numbers)
+    return TestData(photo_table(codec, rows.ids, rows.paths, rows.groups, targets), found.notes)
 
 
 def _rows(
@@ -144,8 +124,25 @@ def _rows(
     ids = frame[columns.image_id].tolist() if columns.image_id else texts
     ids = [given or text for given, text in zip(ids, texts, strict=True)]
     groups = frame[columns.group].tolist() if columns.group else ids
-    groups = [group or image_id for group, image_id in zip(groups, ids, strict=True)]
+    groups = [
+        image_id if group in ("", *labels.NO_VALUE) else group
+        for group, image_id in zip(groups, ids, strict=True)
+    ]
     return _Rows(ids, texts, paths, groups), problems
+
+
+def _group_notes(listed: ListFile, columns: Columns) -> list[str]:
+    """At most one note: rows without a group, where others have one."""
+    if columns.group is None:
+        return []
+    groups = listed.frame[columns.group].tolist()
+    void = [row for row, group in enumerate(groups) if group in ("", *labels.NO_VALUE)]
+    if not void:
+        return []
+    return [
+        f"{listed.file}: {len(void)} of {len(groups)} rows have no {columns.group} "
+        f"({some([*map(listed.where, void)])}): each is a group of its own."
+    ]
 
 
 def _repeated(listed: ListFile, columns: Columns, rows: _Rows, texts: list[str]) -> list[str]:

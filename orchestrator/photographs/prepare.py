@@ -63,7 +63,9 @@ def prepare_photographs(spec: Spec) -> Prepared:
     test = None
     if data.test is not None:
         try:
-            test = read_test(data.layout, data.test, codec, data.root, options)
+            to_predict = read_test(data.layout, data.test, codec, data.root, options)
+            test = to_predict.frame
+            notes += to_predict.notes
         except BadInput as error:
             problems += error.problems
     if data.test is None or test is not None:  # else it is not known what its photos need

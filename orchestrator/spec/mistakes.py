@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from members.errors import nearest
-from orchestrator.errors import unknown
+from orchestrator.spec.pointers import unknown_key
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Spec
 from orchestrator.spec.yaml_lines import Document
@@ -74,7 +74,7 @@ def _words(mistake: ErrorDetails, model: type[BaseModel]) -> str:
     """One pydantic mistake in the project's words."""
     kind, loc, given = mistake["type"], mistake["loc"], mistake["input"]
     if kind in _UNKNOWN_KEY:
-        return unknown("key", loc[-1], _keys(model, loc[:-1]))
+        return unknown_key(loc[-1], _keys(model, loc[:-1]))
     if kind == "missing":
         return f"the key {loc[-1]!r} is missing"
     if kind == "literal_error":

@@ -9,10 +9,11 @@ from typing import Any
 from members.errors import BadInput
 from members.recipe.families import family
 from members.recipe.recipe import Recipe
-from orchestrator.errors import WrongRequest, unknown
+from orchestrator.errors import WrongRequest
 from orchestrator.spec import checks, member_metrics, search_checks, search_reader
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.overrides import merge, override
+from orchestrator.spec.pointers import unknown_key
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.spec.yaml_lines import Document
 
@@ -75,7 +76,7 @@ def _validate(raw: dict, mistakes: Mistakes) -> Spec | None:
     allowed = ("recipe", *Recipe.model_fields)
     for key in defaults:
         if key not in allowed:
-            mistakes.add(("defaults", key), unknown("key", key, allowed), "defaults")
+            mistakes.add(("defaults", key), unknown_key(key, allowed), "defaults")
     base = _family(defaults.get("recipe"), ("defaults", "recipe"), "defaults.recipe", mistakes)
     defaults = {k: v for k, v in defaults.items() if k in Recipe.model_fields}
     members = raw.pop("members", None)
@@ -111,7 +112,7 @@ def _member(index: int, raw: Any, base: dict, defaults: dict, mistakes: Mistakes
     unknowns = [k for k in rest if k not in Recipe.model_fields]
     for key in unknowns:
         allowed = {*Recipe.model_fields, *Member.model_fields}
-        mistakes.add((*path, key), unknown("key", key, allowed), shown)
+        mistakes.add((*path, key), unknown_key(key, allowed), shown)
     rest = {k: v for k, v in rest.items() if k not in unknowns}
     # keys of the spec, of one member or of all, come before those of a recipe file
     settings = {**base, **defaults, **rest}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from members.data.listing import some
-from members.data.lists.columns import Columns, Label, flag, looking_like_labels, shown
+from members.data.lists.columns import Label, flag
 from members.data.lists.read import ListFile
 
 # what programs write where there is no value
@@ -36,30 +36,12 @@ def texts(listed: ListFile, label: Label, *, needed: bool = True) -> tuple[list[
             f"{listed.file}: {len(void)} labels are words for no value: {some(where)}. Write their "
             "labels or take the rows out; if it is a class, give it another name."
         )
-    return ["" if text in NO_VALUE else text for text in found], problems
+    return ["" if needed and text in NO_VALUE else text for text in found], problems
 
 
 def order(listed: ListFile, label: Label) -> tuple[str, ...]:
     """The classes in the order that the columns or the file's metadata give; empty where none do."""
     return label if isinstance(label, tuple) else listed.class_names.get(label, ())
-
-
-def id_problems(listed: ListFile, columns: Columns, found: list[str]) -> list[str]:
-    """At most one problem: labels of which nearly every row has its own, as ids and amounts are."""
-    classes, rows = len({*found} - {""}), len(found)
-    if rows < 10 or classes < 0.9 * rows:
-        return []
-    names = [name for name in listed.text_columns if name not in columns.names]
-    fitting = looking_like_labels(listed, names)
-    hint = (
-        f"These columns look like labels: {some(fitting)}. {shown({'label': fitting[0]})}"
-        if fitting
-        else "A column of labels has few values, each in many rows."
-    )
-    return [
-        f"{listed.file}: {columns.label!r} has {classes} values in {rows} rows ({some(found)}), as "
-        f"ids or amounts have and classes have not. {hint}"
-    ]
 
 
 def _named(listed: ListFile, label: str, found: list[str]) -> tuple[list[str], list[str]]:

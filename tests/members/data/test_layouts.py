@@ -92,11 +92,11 @@ def test_one_class_only_is_refused(tmp_path):
 def test_the_label_is_optional_where_photos_are_to_be_predicted(tmp_path):
     codec = Codec({"label": ("cat", "dog")})
     file = write_table(tmp_path / "new.csv", {"path": ["b.jpg", "a.jpg"]})
-    frame = read_test("table", file, codec)
+    frame = read_test("table", file, codec).frame
     assert frame["image_id"].tolist() == ["b.jpg", "a.jpg"]
     assert frame["label"].tolist() == [-1, -1]
     rows = {"path": ["b.jpg", "a.jpg"], "label": ["dog", None]}
-    assert read_test("table", write_table(file, rows), codec)["label"].tolist() == [1, -1]
+    assert read_test("table", write_table(file, rows), codec).frame["label"].tolist() == [1, -1]
 
 
 def test_a_label_outside_the_classes_is_refused(tmp_path):
@@ -110,7 +110,7 @@ def test_a_label_outside_the_classes_is_refused(tmp_path):
 def test_integer_test_labels_meet_the_classes_by_value(tmp_path):
     rows = {"path": ["a.jpg", "b.jpg"], "label": [10.0, 2.0]}
     file = write_table(tmp_path / "new.parquet", rows)
-    assert read_test("table", file, Codec({"label": ("2", "10")}))["label"].tolist() == [1, 0]
+    assert read_test("table", file, Codec({"label": ("2", "10")})).frame["label"].tolist() == [1, 0]
 
 
 def test_folders_name_the_labels(tmp_path):
@@ -146,11 +146,11 @@ def test_folders_predict_a_flat_folder_class_folders_or_a_list(tmp_path):
     flat = tmp_path / "flat"
     for name in ("b.jpg", "a.jpg"):
         write_photo(flat / name)
-    assert read_test("folders", flat, codec)["image_id"].tolist() == ["a.jpg", "b.jpg"]
+    assert read_test("folders", flat, codec).frame["image_id"].tolist() == ["a.jpg", "b.jpg"]
     write_photo(tmp_path / "sorted" / "dog" / "a.jpg")
-    assert read_test("folders", tmp_path / "sorted", codec)["label"].tolist() == [1]
+    assert read_test("folders", tmp_path / "sorted", codec).frame["label"].tolist() == [1]
     (tmp_path / "list.txt").write_text("flat/b.jpg\r\n\r\nflat/a.jpg\r\n")
-    listed = read_test("folders", tmp_path / "list.txt", codec)
+    listed = read_test("folders", tmp_path / "list.txt", codec).frame
     assert listed["image_id"].tolist() == ["flat/b.jpg", "flat/a.jpg"]
     assert listed["path"].tolist() == [str(flat / "b.jpg"), str(flat / "a.jpg")]
 

@@ -57,3 +57,16 @@ def test_parquet_with_numbers_and_gaps_is_read_too(tmp_path):
 def test_what_makes_no_folds_is_refused(tmp_path, text, message):
     with pytest.raises(BadInput, match=message):
         read(tmp_path, text)
+
+
+def test_an_id_with_two_folds_is_refused_and_twice_the_same_is_not(tmp_path):
+    with pytest.raises(BadInput, match="1 values of group have several folds \\(a\\)"):
+        read(tmp_path, "group,fold\na,0\nb,1\nc,0\na,1\n")
+    assert read(tmp_path, "group,fold\na,0\nb,1\nc,0\na,0\n") == [0, 0, 1, 0]
+
+
+def test_ids_are_compared_composed_and_a_folder_without_its_last_slash(tmp_path):
+    frame = made_up_frame([0, 1], ["caf\u00e9", "tea"])
+    file = tmp_path / "folds.csv"
+    file.write_text("path,fold\ncafe\u0301/,0\ntea/,1\n", encoding="utf-8")
+    assert read_own_folds(frame, file).tolist() == [0, 1]

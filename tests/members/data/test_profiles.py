@@ -112,7 +112,7 @@ def test_eval_photos_keep_the_order_of_info_csv(tmp_path):
     (tmp_path / "info.csv").write_bytes(
         b"ImageID,ans\r\n" + b"\r\n".join(f"{name},0".encode() for name in names) + b"\r\n"
     )
-    frame = read_test("profiles", tmp_path, PROFILES)
+    frame = read_test("profiles", tmp_path, PROFILES).frame
     assert frame["image_id"].tolist() == names
     assert frame["path"].tolist() == [str(tmp_path / "images" / name) for name in names]
     assert frame["label"].tolist() == [-1, -1, -1]  # ans is a place to write

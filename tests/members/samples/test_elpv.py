@@ -41,7 +41,7 @@ def test_the_tables_read_as_photographs_with_four_levels(tmp_path, package):
     data = read_train("table", folder / "photos.csv")
     assert data.notes == []
     assert set(data.codec.classes) == set(elpv.LEVELS.values())
-    test = read_test("table", folder / "test.csv", data.codec)
+    test = read_test("table", folder / "test.csv", data.codec).frame
     truth = pd.read_csv(folder / "truth.csv")
     assert len(data.frame) + len(test) == 300
     assert (test["label"] == -1).all()
@@ -60,7 +60,7 @@ def test_whole_modules_of_about_60_cells_are_held_back(tmp_path, package):
     folder = tmp_path / "elpv"
     elpv.write_elpv(folder)
     data = read_train("table", folder / "photos.csv")
-    test = read_test("table", folder / "test.csv", data.codec)
+    test = read_test("table", folder / "test.csv", data.codec).frame
     groups = pd.concat([data.frame, test])["group"].value_counts().to_dict()
     assert groups == {"mono-00": 60, "poly-01": 59, "poly-02": 59, "mono-03": 50, "poly-04": 72}
     assert not set(data.frame["group"]) & set(test["group"])

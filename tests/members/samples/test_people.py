@@ -35,7 +35,7 @@ def test_the_layout_is_the_competitions_and_reads_without_a_note(drawn):
     assert found.frame["group"].nunique() == 18
     header = (drawn / "train" / "train.csv").read_text().splitlines()[0]
     assert header == "id,gender,race,age,path"
-    frame = read_test("profiles", drawn / "eval", PROFILES)
+    frame = read_test("profiles", drawn / "eval", PROFILES).frame
     assert len(frame) == 40
     with Image.open(frame["path"][0]) as photo:
         assert photo.size == (48, 64)

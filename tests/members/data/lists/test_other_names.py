@@ -74,9 +74,9 @@ def test_rows_that_are_not_one_hot_are_named(folder, third, expected):
 def test_a_list_to_predict_may_lack_its_labels(folder):
     codec, options = Codec({"label": ONE_HOT}), named(path="id", label=ONE_HOT)
     file = write(folder, "id", lambda n: (f"{n}.jpg",))
-    assert read_test("table", file, codec, options=options)["label"].tolist() == [-1] * 12
+    assert read_test("table", file, codec, options=options).frame["label"].tolist() == [-1] * 12
     blank = write(folder, "id,healthy,rust,scab", lambda n: (f"{n}.jpg", "", "", ""))
-    assert read_test("table", blank, codec, options=options)["label"].tolist() == [-1] * 12
+    assert read_test("table", blank, codec, options=options).frame["label"].tolist() == [-1] * 12
     some = write(folder, "id,healthy,rust", lambda n: (f"{n}.jpg", 1, 0))
     assert "no column 'scab'" in problems_of(read_test, "table", some, codec, None, options)
 
@@ -88,12 +88,14 @@ def test_words_for_no_value_are_no_class(folder, void):
     text = problems_of(read_train, "table", file)
     assert f"4 labels are words for no value: {void!r} in line 4" in text
     codec = Codec({"label": ("cat", "dog")})
-    assert read_test("table", file, codec)["label"].tolist() == [0, 1, -1] * 4
+    assert read_test("table", file, codec).frame["label"].tolist() == [0, 1, -1] * 4
 
 
 def test_minus_one_is_an_unknown_label_where_classes_are_numbers(folder):
     file = write(folder, "path,label", lambda n: (f"{n}.jpg", -1))
-    assert read_test("table", file, Codec({"label": ("0", "1")}))["label"].tolist() == [-1] * 12
+    assert (
+        read_test("table", file, Codec({"label": ("0", "1")})).frame["label"].tolist() == [-1] * 12
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,8 +128,9 @@ def test_a_wrong_name_in_the_spec_gets_the_nearest(folder):
 def test_ids_and_amounts_are_no_labels(folder, value):
     row = lambda n: (f"{n}.jpg", value(n), "ab"[n % 2], n // 2)  # noqa: E731
     text = problems_of(read_train, "table", write(folder, "path,label,breed,patient_id", row))
-    assert "'label' has 12 values in 12 rows" in text
-    assert "These columns look like labels: breed. data: {columns: {label: breed}}" in text
+    assert "12 labels for 12 photos" in text
+    assert "The column 'breed' looks like labels (a, b)" in text
+    assert "or give data: {columns: {label: breed}}" in text
 
 
 def test_columns_that_seem_to_matter_are_noted_unless_they_are_used(folder):
@@ -139,3 +142,11 @@ def test_columns_that_seem_to_matter_are_noted_unless_they_are_used(folder):
     assert "split" not in notes  # all rows are of one part
     used = ListOptions(columns={"group": "patient_id"}, used=("fold",))
     assert read_train("table", file, options=used).notes == []
+
+
+def test_words_for_no_value_are_no_group(folder):
+    row = lambda n: (f"{n}.jpg", "ab"[n % 2], ["nan", "NA", "", "x"][n % 4])  # noqa: E731
+    found = read_train("table", write(folder, "path,label,group", row))
+    groups = found.frame["group"].tolist()
+    assert groups == ["x" if n % 4 == 3 else f"{n}.jpg" for n in range(12)]
+    assert "9 of 12 rows have no group" in found.notes[-1]

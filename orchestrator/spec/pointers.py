@@ -1,0 +1,82 @@
+"""Keys that other programs have and a spec has not: where it decides the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from orchestrator.errors import unknown
+
+_SAME: dict[str, tuple[str, ...]] = {
+    "Photos are always read as RGB, 3 channels: grey is expanded to three equal ones, transparency "
+    "laid over white. Take the key out.": (
+        "in_chans", "in_channels", "input_channels", "num_channels", "n_channels", "channels",
+        "chans", "grayscale", "greyscale", "color_mode", "colour_mode",
+    ),
+    "The number of classes is that of the labels in the data. Take the key out.": (
+        "num_classes", "n_classes", "nb_classes", "classes", "num_labels", "class_names",
+        "id2label", "label2id", "class_map", "class_to_idx",
+    ),
+    "Here it is the key `image_size` of a member or of `defaults`: [height, width], or one number "
+    "for a square.": (
+        "img_size", "imgsz", "input_size", "image_sz", "resolution", "resize", "size", "height",
+        "width", "target_size",
+    ),
+    "Here mean and std stand in `normalize: {mean: [...], std: [...]}`, or it names some: imagenet, "
+    "model, computed.": ("mean", "std", "img_mean", "img_std", "image_mean", "image_std"),
+    "Here it is the key `dropout`.": ("drop_rate", "drop", "dropout_rate", "head_dropout"),
+    "Here it is the key `drop_path`.": ("drop_path_rate", "stochastic_depth", "droppath"),
+    "Here it is the key `pretrained`: true, a weights file, or package:NAME.": (
+        "weights", "checkpoint", "checkpoint_path", "initial_checkpoint", "pretrained_path", "ckpt",
+    ),
+    "Here it is the key `model`.": ("arch", "architecture", "backbone", "model_name", "net"),
+    "Here it is the key `lr`.": ("learning_rate", "base_lr", "lr_base", "max_lr"),
+    "Here it is the key `batch_size`.": ("batch", "bs", "train_batch_size", "batchsize"),
+    "Here it is the key `epochs`.": ("num_epochs", "n_epochs", "max_epochs"),
+    "Here it is the key `optimizer`.": ("opt", "optim", "optimiser"),
+    "Here it stands in `optimizer_args`, e.g. `optimizer_args: {momentum: 0.9}`.": (
+        "momentum", "betas", "opt_eps", "opt_betas", "nesterov",
+    ),
+    "Here it is the key `weight_decay`.": ("wd",),
+    "Here it is the key `schedule`, with `warmup_epochs` and `min_lr`.": (
+        "sched", "scheduler", "lr_scheduler", "lr_schedule",
+    ),
+    "Here it is `loss: label_smoothing` with the key `smoothing`.": ("label_smoothing",),
+    "Here it is `mixing: {kind: mixup}` or `{kind: cutmix}`.": (
+        "mixup", "cutmix", "mixup_alpha", "cutmix_alpha", "mixup_prob",
+    ),
+    "Here it is the key `augmentation`: a chain by name or a list of transforms.": (
+        "aa", "auto_augment", "augment", "augmentations", "transforms", "transform", "reprob",
+        "hflip", "vflip", "color_jitter", "random_erasing", "randaugment",
+    ),
+    "Here it is the key `crop`: [height, width] as fractions.": ("crop_pct", "center_crop"),
+    "Here it is the key `views`: plain, flip, crops.": ("tta", "test_time_augmentation"),
+    "Here it is the key `ema`, e.g. 0.999.": ("model_ema", "ema_decay", "model_ema_decay"),
+    "Here it is the key `clip_grad_norm`.": ("clip_grad", "grad_clip", "gradient_clip_val"),
+    "Here it is the key `patience`.": ("early_stopping", "early_stop", "early_stopping_patience"),
+    "Here it is the key `accumulate`.": (
+        "grad_accum_steps", "accumulate_grad_batches", "gradient_accumulation_steps",
+    ),
+    "Here it is the key `mixed_precision`.": ("amp", "fp16", "bf16", "precision", "amp_dtype"),
+    "Here it stands in `resources:`, as `loader_workers`.": ("num_workers",),
+    "Here it stands in `resources:`, as `gpus`.": ("device", "cuda", "accelerator", "num_gpus"),
+    "Here it is the key `seeds` of a member (a list), and `seed` in `folds:`.": (
+        "random_state", "random_seed",
+    ),
+    "Here the held-out photos are those of `folds:`, e.g. {scheme: holdout, ratio: 0.2}, or "
+    "{scheme: own} with a column of folds.": (
+        "val", "valid", "validation", "val_dir", "val_split", "validation_split", "valid_pct",
+    ),
+    "Here it is `k` in `folds:`.": ("n_folds", "num_folds", "n_splits", "kfold"),
+    "Here it is `train` in `data:`.": ("train_dir", "data_dir", "train_path", "train_csv"),
+    "Here it is `test` in `data:`.": ("test_dir", "test_path", "test_csv", "predict"),
+    "What is a photo is decided by its content, under any ending. Take the key out.": (
+        "extensions", "img_suffix", "image_extensions", "suffix", "file_extension",
+    ),
+}  # fmt: skip
+POINTERS = {key: text for text, keys in _SAME.items() for key in keys}
+
+
+def unknown_key(key: object, allowed: Iterable[str]) -> str:
+    """`orchestrator.errors.unknown`, with where to look instead of the nearest key where known."""
+    pointer = POINTERS.get(str(key).casefold().replace("-", "_"))
+    return f"unknown key {str(key)!r}. {pointer}" if pointer else unknown("key", key, allowed)
