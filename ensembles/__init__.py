@@ -14,7 +14,7 @@ _HOME = {
     "align": "files.align",
     "cast": "voting.cast",
     "cast_large": "large.cast",
-    "cast_submissions": "voting.cast",
+    "cast_submissions": "voting.submissions",
     "compare": "files.compare",
     "evaluate": "judging.evaluate",
     "explain": "judging.reasons",
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     from ensembles.judging.reasons import explain as explain
     from ensembles.large.cast import cast_large as cast_large
     from ensembles.voting.cast import cast as cast
-    from ensembles.voting.cast import cast_submissions as cast_submissions
     from ensembles.voting.pareto import pareto as pareto
     from ensembles.voting.request import VoteRequest as VoteRequest
     from ensembles.voting.result import Vote as Vote
+    from ensembles.voting.submissions import cast_submissions as cast_submissions
     from ensembles.weights.fit import fit_weights as fit_weights
 else:
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ensembles.errors import BadInput
-from ensembles.files.table import ROW_SUM_TOLERANCE, OofTable
+from ensembles.errors import BadInput, examples
+from ensembles.files.table import OofTable
+from ensembles.inputs.tables import Members, labelled, unlabelled
 from ensembles.judging.estimate import draw_folds
 from ensembles.voting.cast import cast
 from ensembles.voting.request import Mode, Pool, VoteRequest
-
-Members = Mapping[str, np.ndarray] | Sequence[np.ndarray] | np.ndarray
 
 
 class VoteClassifier:
     """Combines members' out-of-fold probabilities; predicts from their probabilities elsewhere.
 
     The parameters are the fields of `VoteRequest`. After `fit`: `classes_` (K,), `members_` (names),
-    `weights_` (M,), `vote_` (a `Vote`: estimate, reasons, candidates), `n_members_`.
+    `weights_` (M,), `vote_` (a `Vote`: estimate, reasons, candidates), `n_members_`, and
+    `column_names_in_`, by member the names of its frame's columns, None of an array's.
+
+    Of frames (pandas, polars, Arrow) column names and the index are used or refused: see `fit`.
     """
 
     def __init__(
@@ -48,29 +50,26 @@ class VoteClassifier:
     def fit(
         self,
         tables: Members,
-        y: np.ndarray,
-        groups: np.ndarray | None = None,
-        folds: np.ndarray | None = None,
+        y: Any,
+        groups: Any = None,
+        folds: Any = None,
     ) -> VoteClassifier:
         """tables: member -> (N, K) out-of-fold probabilities, or a list or an (M, N, K) array of
-        them, columns in the order of the sorted labels. y: (N,) labels of any type. groups: (N,)
-        what errs together. folds: (N,), five drawn by group where they are not given.
+        them. y: (N,) labels of any type. groups: (N,) what errs together. folds: (N,), five drawn by
+        group where they are not given.
+
+        Columns of arrays are in the order of the sorted labels. Those of frames go by their names:
+        the labels', also as text or after one prefix (`prob_cat`), or numbered (`p0`, ...) in the
+        order of the sorted labels; a class that does not occur in y may be among them.
+        Rows stand in one order, or are brought into that of y's index (of a y without one, the
+        order that more than half of the members share) where the labels of the indices agree as sets.
 
         Raises BadInput with every problem.
         """
-        members = _as_members(tables)
-        y = np.asarray(y)
-        n_rows = len(y)
-        first = next(iter(members.values()))
-        problems = [] if y.ndim == 1 else [f"y: shape {y.shape}, but must be (N,)."]
-        problems += _shape_problems(members, n_rows, first.shape[1])
-        for name, given in (("groups", groups), ("folds", folds)):
-            if given is not None and len(given) != n_rows:
-                problems.append(f"{name}: {len(given)} rows, but y has {n_rows}.")
-        if problems:
-            raise BadInput(problems)
-        self.classes_, labels = _classes(y, first.shape[1])
-        groups = None if groups is None else np.asarray(groups)
+        read = labelled(tables, y, {"groups": groups, "folds": folds})
+        members, labels, n_rows = read.members, read.labels, len(read.labels)
+        self.classes_, self.column_names_in_ = read.classes, read.columns
+        groups, folds = read.others.get("groups"), read.others.get("folds")
         folds = (
             draw_folds(n_rows, groups)
             if folds is None
@@ -84,38 +83,42 @@ class VoteClassifier:
         group_of = None if groups is None else dict(zip(ids, map(str, groups), strict=True))
         request = VoteRequest(**self.get_params())
         self.vote_ = cast(oof, None, request, groups=group_of)
+        self.vote_.notes += read.notes
         self.members_ = list(members)
         self.n_members_ = len(members)
         self.weights_ = np.array(list(self.vote_.weights.values()))
         return self
 
     def predict_proba(self, tables: Members) -> np.ndarray:
-        """(N, K) float32 from the same members' probabilities of other rows."""
-        if not hasattr(self, "vote_"):
-            raise _not_fitted(self)
-        members = _as_members(tables)
-        if isinstance(tables, Mapping):
-            if set(members) != set(self.members_):
-                raise BadInput(
-                    f"members {', '.join(members)}, but fitted were {', '.join(self.members_)}. "
-                    "Give the same."
-                )
-            members = {name: members[name] for name in self.members_}
-        elif len(members) != self.n_members_:
-            raise BadInput(f"{len(members)} members, but {self.n_members_} were fitted.")
-        n_rows = len(next(iter(members.values())))
-        if problems := _shape_problems(members, n_rows, len(self.classes_)):
-            raise BadInput(problems)
-        return self.vote_.rule.apply(np.stack(list(members.values())))
+        """(N, K) float32 from the same members' probabilities of other rows, columns `classes_`.
+
+        Frames are read as in `fit`; rows are those of the first member that has an index.
+        """
+        return self._probabilities(tables)
 
     def predict(self, tables: Members) -> np.ndarray:
-        """(N,) of `classes_`."""
-        chosen = self.predict_proba(tables).argmax(axis=1)
+        """(N,) of `classes_`, rows as in `predict_proba`."""
+        chosen = self._probabilities(tables).argmax(axis=1)
         return self.classes_[chosen]
 
-    def score(self, tables: Members, y: np.ndarray) -> float:
-        """Accuracy."""
-        return float(np.mean(self.predict(tables) == np.asarray(y)))
+    def score(self, tables: Members, y: Any) -> float:
+        """Accuracy. y: (N,) labels; members' rows are brought into the order of its index.
+
+        Raises BadInput where none of the labels is among `classes_`, 1 against '1' say.
+        """
+        chosen, labels = self._probabilities(tables, y).argmax(axis=1), np.asarray(y)
+        if not np.isin(labels, self.classes_).any():
+            raise BadInput(
+                f"y: its labels, {examples(labels)}, are none of the classes that were fitted: "
+                f"{examples(self.classes_)}. Give labels of the same type."
+            )
+        return float(np.mean(self.classes_[chosen] == labels))
+
+    def _probabilities(self, tables: Members, y: Any = None) -> np.ndarray:
+        if not hasattr(self, "vote_"):
+            raise _not_fitted(self)
+        members = unlabelled(tables, self.members_, self.classes_, self.column_names_in_, y)
+        return self.vote_.rule.apply(np.stack(list(members.values())))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _PARAMETERS}
@@ -147,57 +150,6 @@ class VoteClassifier:
 
 
 _PARAMETERS = tuple(VoteClassifier.__init__.__annotations__)
-
-
-def _as_members(tables: Members) -> dict[str, np.ndarray]:
-    """Name -> (N, K) float32."""
-    if isinstance(tables, Mapping):
-        named = dict(tables)
-    else:
-        if isinstance(tables, np.ndarray) and tables.ndim != 3:
-            raise BadInput(
-                f"probabilities have shape {tables.shape}, but must be (members, rows, classes), or "
-                "a dict or list of (rows, classes)."
-            )
-        named = {f"member_{j}": own for j, own in enumerate(tables)}
-    if not named:
-        raise BadInput("no members to vote: give at least one.")
-    members = {str(name): np.asarray(own, np.float32) for name, own in named.items()}
-    if flat := [name for name, own in members.items() if own.ndim != 2 or not own.shape[1]]:
-        shapes = ", ".join(f"{name} {members[name].shape}" for name in flat[:3])
-        raise BadInput(f"not (rows, classes): {shapes}.")
-    return members
-
-
-def _shape_problems(members: dict[str, np.ndarray], n_rows: int, n_classes: int) -> list[str]:
-    problems = []
-    for name, own in members.items():
-        if own.shape != (n_rows, n_classes):
-            problems.append(
-                f"member {name}: shape {own.shape}, but must be ({n_rows}, {n_classes})."
-            )
-        elif not (np.isfinite(own).all() and own.min(initial=0) >= 0):
-            problems.append(f"member {name}: NaN, infinite or negative values. Give probabilities.")
-        elif (off := abs(own.sum(axis=1, dtype=float) - 1) > ROW_SUM_TOLERANCE).any():
-            problems.append(
-                f"member {name}: {off.sum()} rows do not sum to 1, the first is row "
-                f"{off.argmax()}. Give probabilities, not scores."
-            )
-    return problems
-
-
-def _classes(y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The K classes and (N,) numbers of the labels. Labels 0..K-1 may lack some of them."""
-    found, labels = np.unique(y, return_inverse=True)
-    if len(found) == n_classes:
-        return found, labels
-    whole = np.issubdtype(y.dtype, np.integer) and len(y) and y.min() >= 0 and y.max() < n_classes
-    if whole:
-        return np.arange(n_classes), y.astype(np.intp)
-    raise BadInput(
-        f"y has {len(found)} different labels, but the members have {n_classes} classes. Give "
-        "numbers 0 to K-1 where some class does not occur."
-    )
 
 
 def _not_fitted(estimator: VoteClassifier) -> Exception:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
-from collections.abc import Iterable, Sequence
-from typing import Any
+import errno
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+
+_LONG = 80  # characters of a text that is printed whole
 
 
 class BadInput(ValueError):
@@ -21,9 +26,75 @@ class BadInput(ValueError):
         super().__init__("\n".join(self.problems))
 
 
+_REASONS = {
+    errno.ENOENT: "there is no such file",
+    errno.EISDIR: "a folder, where a file is expected",
+    errno.ENOTDIR: "a file, where a folder is expected",
+    errno.EEXIST: "something else has that name already",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EROFS: "the disk is read-only",
+    errno.ELOOP: "links that lead in a circle",
+    errno.ENAMETOOLONG: "the name is too long for the disk",
+    errno.ENXIO: "a pipe that nobody reads",
+}
+
+
+def wrong_place(error: OSError) -> str | None:
+    """Why a path cannot be read or written, where another path could; None for other failures."""
+    return _REASONS.get(error.errno or 0)
+
+
+def file_problem(place: object, error: Exception, expected: str) -> str:
+    """One text on a file that could not be read. expected: what to give, `a CSV with ...`."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    if isinstance(error, OSError):
+        text = wrong_place(error) or f"cannot be read ({error.strerror or text})"
+    elif isinstance(error, UnicodeError):
+        text = f"no UTF-8 text ({text})"
+    elif isinstance(error, csv.Error):
+        text = f"no readable CSV ({text}); most likely a quote is opened and never closed"
+    else:
+        text = f"damaged, or of another kind ({text})"
+    return f"{place}: {text}. Give {expected}."
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def reads(expected: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorates a function whose first argument is the file that it reads.
+
+    Whatever the disk, the CSV reader, the decoder of text or Arrow raise there is a BadInput that
+    names the file, what is wrong with it and what is `expected`.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def reading(*args: P.args, **given: P.kwargs) -> R:
+            try:
+                return function(*args, **given)
+            except Exception as error:
+                of_arrow = type(error).__module__.startswith("pyarrow")
+                if not of_arrow and not isinstance(error, (OSError, csv.Error, UnicodeError)):
+                    raise
+                place = args[0] if args else next(iter(given.values()))
+                raise BadInput(file_problem(place, error, expected)) from None
+
+        return reading
+
+    return decorate
+
+
 def examples(values: Sequence[Any] | np.ndarray) -> str:
-    """The first three of the values, for a message."""
-    return ", ".join(map(str, values[:3])) + (", ..." if len(values) > 3 else "")
+    """The first three of the values, for a message. Of long texts, which are often paths, the end."""
+    return ", ".join(map(_short, values[:3])) + (", ..." if len(values) > 3 else "")
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _LONG else f"{text[:12]}...{text[15 - _LONG :]}"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

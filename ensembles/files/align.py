@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeVar, overload
 
 import numpy as np
 
 from ensembles.errors import BadInput, examples
+from ensembles.files.ids import id_problems
 from ensembles.files.table import OofTable, Table, table_problems
 
 T = TypeVar("T", bound=Table)
@@ -24,7 +25,7 @@ def align(
 
     kind: of "oof" every table needs fold and label. Raises BadInput with, for each member that
     does not fit the first, its name and three example ids: ids missing, extra or twice, other
-    classes, folds or labels; and with everything that `table_problems` finds.
+    classes, folds, labels or groups; and with everything that `table_problems` finds.
     """
     if not tables:
         raise BadInput("no tables to vote on: give at least one member.")
@@ -54,10 +55,10 @@ def _in_one_order(tables: Mapping[str, T]) -> dict[str, T]:
         if np.array_equal(table.ids, first.ids):
             aligned[name] = table
         else:
-            target = [row_of.get(image_id, -1) for image_id in table.ids.tolist()]
-            if found := _compare_ids(label, table, first_name, first, np.array(target)):
+            if found := _compare_ids(label, table, first_name, first):
                 problems += found
                 continue
+            target = [row_of[image_id] for image_id in table.ids.tolist()]
             aligned[name] = table.take(np.argsort(target))
         problems += _compare_columns(label, aligned[name], first_name, first)
     if problems:
@@ -72,37 +73,77 @@ def compare_classes(name: str, table: Table, first_name: str, first: Table) -> l
             "needs the same classes everywhere: join members of single targets first, or leave "
             "them out."
         ]
-    names, expected = table.meta.get("classes"), first.meta.get("classes")
-    if names and expected and list(names) != list(expected):
-        k = next(k for k, pair in enumerate(zip(names, expected, strict=True)) if len({*pair}) > 1)
-        return [
-            f"{name}: class {k} is {names[k]!r}, but in {first_name} it is {expected[k]!r}. Write "
-            "the columns of every member in the same order of classes."
-        ]
-    return []
+    return classes_differ(name, table.meta.get("classes"), first_name, first.meta.get("classes"))
 
 
-def _compare_ids(
-    name: str, table: Table, first_name: str, first: Table, target: np.ndarray
+def classes_differ(
+    name: str,
+    names: Sequence[str] | None,
+    first_name: str,
+    expected: Sequence[str] | None,
 ) -> list[str]:
-    missing = np.setdiff1d(np.arange(len(first.ids)), target)
-    extra = np.flatnonzero(target < 0)
-    problems = []
-    if missing.size:
-        problems.append(
-            f"{name}: {len(missing)} ids of {first_name} are missing: "
-            f"{examples(first.ids[missing])}."
-        )
-    if extra.size:
-        problems.append(
-            f"{name}: {len(extra)} ids are not in {first_name}: {examples(table.ids[extra])}."
-        )
+    """A text where two lists of K class names differ; none where one is not known."""
+    if not names or not expected or list(names) == list(expected):
+        return []
+    k = next(k for k, pair in enumerate(zip(names, expected, strict=True)) if len({*pair}) > 1)
+    return [
+        f"{name}: class {k} is {names[k]!r}, but in {first_name} it is {expected[k]!r}. Write "
+        "the columns of every member in the same order of classes."
+    ]
+
+
+def common_rows(tables: Mapping[str, T]) -> dict[str, T]:
+    """The rows whose ids all tables have, each table's in its own order. Raises BadInput where
+    there are none.
+    """
+    (first_name, first), *rest = tables.items()
+    shared = set(first.ids.tolist()).intersection(*(table.ids.tolist() for _, table in rest))
+    if not shared:
+        problems = [
+            problem
+            for name, table in rest
+            if shared.isdisjoint(table.ids) and not np.isin(table.ids, first.ids).any()
+            for problem in id_problems(f"member {name}", table.ids, first_name, first.ids)
+        ]
+        raise BadInput(["no row is in every member's table, so none are common.", *problems])
+    return {
+        name: table.take(np.array([i in shared for i in table.ids.tolist()], bool))
+        for name, table in tables.items()
+    }
+
+
+def _compare_ids(name: str, table: Table, first_name: str, first: Table) -> list[str]:
+    problems = id_problems(name, table.ids, first_name, first.ids)
+    common = np.isin(first.ids.astype(str), table.ids.astype(str))
+    if not problems or not common.any():
+        return problems
+    lacking = _whole_folds(first, common)
+    if lacking and common.sum() == len(table.ids):
+        n_rows = len(first.ids) - common.sum()
+        problems = [f"{name} lacks {lacking} ({n_rows} rows), which {first_name} has."]
+    of_first = _whole_folds(table, np.isin(table.ids.astype(str), first.ids.astype(str)))
+    if of_first and common.all():
+        n_rows = len(table.ids) - len(first.ids)
+        problems = [f"member {first_name} lacks {of_first} ({n_rows} rows), which {name} has."]
+    problems[-1] += (
+        f" The {common.sum()} rows that both have can vote alone: --common-rows (common_rows=True)."
+    )
     return problems
+
+
+def _whole_folds(table: Table, common: np.ndarray) -> str:
+    """`fold 3` where the rows that are not common are all those of whole folds, else nothing."""
+    if table.fold is None or common.all():
+        return ""
+    folds = np.unique(table.fold[~common])
+    if np.isin(table.fold[common], folds).any():
+        return ""
+    return f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}"
 
 
 def _compare_columns(name: str, table: Table, first_name: str, first: Table) -> list[str]:
     problems = []
-    for column in ("fold", "label"):
+    for column in ("fold", "label", "group"):
         values, expected = getattr(table, column), getattr(first, column)
         if values is None or expected is None:
             continue
@@ -110,7 +151,16 @@ def _compare_columns(name: str, table: Table, first_name: str, first: Table) -> 
             shown = ", ".join(f"{values[r]} against {expected[r]}" for r in rows[:3])
             problems.append(
                 f"{name}: `{column}` differs from {first_name}'s in {len(rows)} rows: "
-                f"{examples(first.ids[rows])} ({shown}). All members of a vote share folds and "
-                "labels: train them on the same split."
+                f"{examples(first.ids[rows])} ({shown}). {_why(column, values, expected)}"
             )
     return problems
+
+
+def _why(column: str, values: np.ndarray, expected: np.ndarray) -> str:
+    if column != "group" and len(steps := np.unique(values.astype(int) - expected)) == 1:
+        what = "classes" if column == "label" else "folds"
+        return (
+            f"In every row it is {abs(steps[0])} {'more' if steps[0] > 0 else 'less'}: number the "
+            f"{what} alike, from 0."
+        )
+    return "All members of a vote share folds, labels and groups: train them on the same split."

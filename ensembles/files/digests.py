@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ensembles.files import places
+from ensembles.files.parquet import table_place
 from ensembles.files.places import Place
 from ensembles.files.table import Table
 
@@ -27,6 +28,10 @@ def table_digest(table: Table) -> str:
 
 
 def file_digests(folder: Place, members: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """`<member>/<kind>.parquet` -> sha256 of the file. members: kind -> names."""
-    names = [f"{name}/{kind}.parquet" for kind, own in members.items() for name in own]
-    return {name: places.file_digest(places.join(folder, name)) for name in names}
+    """`<member>/<kind>.parquet`, or `.csv` where that was read -> sha256 of the file. members: kind
+    -> names.
+    """
+    places_of = [table_place(folder, name, kind) for kind, own in members.items() for name in own]
+    return {
+        "/".join(place.split("/")[-2:]): places.file_digest(place) for place in places_of if place
+    }

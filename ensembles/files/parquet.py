@@ -2,24 +2,27 @@
 
 One row a photograph, columns `image_id`, `fold` and `label` (int16, where known), `p0`...`pK-1`
 (float32) and, in tables that have it, `group` (string: what errs together, a person with several
-photographs for example). Key-value metadata `ensemble` holds JSON. Tables made elsewhere need the
-columns only.
+photographs for example). Key-value metadata `ensemble` holds JSON. What tables made elsewhere may
+look like is in `ensembles.files.reading`.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args, overload
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ensembles.errors import BadInput
+from ensembles.errors import BadInput, reads
 from ensembles.files import places
 from ensembles.files.places import Place
+from ensembles.files.reading.members import completed, in_one_order
+from ensembles.files.reading.sources import ENDINGS, read_arrow
+from ensembles.files.reading.table import table_of
 from ensembles.files.table import OofTable, Table, table_problems
 
 Kind = Literal["oof", "test"]
@@ -58,30 +61,26 @@ def write_table(place: Place, table: Table) -> None:
     places.write_bytes(place, sink.getvalue())
 
 
+@reads("the Parquet file of a table")
 def read_table(place: Place) -> Table:
-    """Read and check a table from a path or URI.
+    """Read and check a table from a path or URI, Parquet or (`.csv`) CSV.
 
-    Raises BadInput with every problem found: no such file, not Parquet, columns missing, null,
-    of a wrong type, or values that `table_problems` refuses.
+    Columns and labels as `files.reading` recognises them; labels that are not known (-1, null, NaN)
+    are None. Raises BadInput with every problem found: no such file, not readable, columns missing,
+    null, of a wrong type, or values that `table_problems` refuses.
     """
-    name = str(place)
-    try:
-        found = pq.read_table(pa.BufferReader(places.read_bytes(place)))
-    except FileNotFoundError:
-        raise BadInput(f"{name}: there is no such file. Give the path of a table.") from None
-    except pa.ArrowInvalid as error:
-        raise BadInput(f"{name}: not a readable Parquet file ({error}). Write it anew.") from None
-    table, problems = _from_arrow(found, name)
-    if table is not None:
-        problems += table_problems(table, name)
-    if table is None or problems:
-        raise BadInput(problems)
-    return table
+    return table_of(read_arrow(place), str(place), is_oof=False)[0]
 
 
 def read_oof_table(place: Place) -> OofTable:
-    """As `read_table`; raises BadInput also where fold or label is missing."""
-    return OofTable.of(read_table(place), str(place))
+    """As `read_table`, of out-of-fold rows: repeats are averaged, and folds drawn where it has none
+    (`files.reading.members.completed`). Raises BadInput also where the label is missing.
+    """
+    table, _ = table_of(read_arrow(place), str(place), is_oof=True)
+    try:
+        return completed({"": table})[""]
+    except BadInput:
+        return OofTable.of(table, str(place))  # which names the file
 
 
 @overload
@@ -97,79 +96,84 @@ def read_members(
 ) -> dict[str, OofTable] | dict[str, Table]:
     """Read `folder/<member>/<kind>.parquet` of every member, or of those named, in that order.
 
-    kind: "oof" (fold and label are needed) or "test". Without `members`: the subfolders that hold
-    a table of either kind, sorted. Returns {} where no member has a table of this kind. Raises
-    BadInput with all problems of all members.
+    kind: "oof" (the label is needed, see `completed`) or "test"; `<kind>.csv` where there is no
+    Parquet. Without `members`: the subfolders that hold a table of either kind, sorted; those whose
+    name begins with `.` or `__` are none. Returns {} where no member has a table of this kind.
+    Raises BadInput with all problems of all members.
     """
     if kind not in KINDS:
         raise BadInput(f"kind of table {kind!r}: must be one of {', '.join(KINDS)}.")
-    if not places.exists(folder):
-        raise BadInput(f"{folder}: there is no such folder. Give one with <member>/oof.parquet.")
+    notes: list[str] = []
     if members is None:
-        members = [m for m in places.subfolders(folder) if any(_present(folder, m, KINDS))]
-        if not members:
-            raise BadInput(f"{folder}: no <member>/oof.parquet or <member>/test.parquet in it.")
-    present = [any(_present(folder, member, [kind])) for member in members]
-    if not any(present):
+        members, notes = members_in(folder)
+    present = {name: place for name in members if (place := table_place(folder, name, kind))}
+    if not present:
         return {}
-    read = read_oof_table if kind == "oof" else read_table
     tables: dict[str, Table] = {}
+    by_name: dict[str, bool] = {}
     problems: list[str] = []
-    for member, there in zip(members, present, strict=True):
-        if not there:
+    for member in members:
+        if member not in present:
             problems.append(
                 f"member {member}: no {kind}.parquet in {places.join(folder, member)}, though "
                 "others have theirs. Add it, or leave this member out."
             )
             continue
+        place = present[member]
         try:
-            tables[member] = read(places.join(folder, member, f"{kind}.parquet"))
+            table, by_name[member] = table_of(read_arrow(place), place, kind == "oof")
         except BadInput as error:
             problems += [f"member {member}: {problem}" for problem in error.problems]
+            continue
+        more = (*notes, *_beside(folder, member, kind, place))
+        tables[member] = replace(table, notes=(*more, *table.notes))
+        notes = []  # they are of the folder: once is enough
     if problems:
         raise BadInput(problems)
-    return tables
+    tables = in_one_order(tables, by_name)
+    return completed(tables) if kind == "oof" else tables
 
 
-def _from_arrow(found: pa.Table, name: str) -> tuple[Table | None, list[str]]:
-    """The table, or None where it has no shape, with the problems of the columns."""
-    given = set(found.column_names)
-    numbers = sorted(int(c[1:]) for c in given if re.fullmatch(r"p(0|[1-9]\d*)", c))
-    problems: list[str] = []
-    if "image_id" not in given:
-        problems.append(f"{name}: no column `image_id`; there are {', '.join(sorted(given))}.")
-    if numbers != list(range(max(len(numbers), 1))):
-        got = ", ".join(f"p{k}" for k in numbers[:5]) or "none"
-        problems.append(
-            f"{name}: probability columns must be p0, p1, ... without a gap; got {got}."
-        )
-    if problems:
-        return None, problems
-    wanted = [("image_id", pa.string())]
-    wanted += [(c, pa.int16()) for c in ("fold", "label") if c in given]
-    wanted += [("group", pa.string())] if "group" in given else []
-    wanted += [(f"p{k}", pa.float32()) for k in numbers]
-    columns = {}
-    for column, dtype in wanted:
-        try:
-            values = found[column].combine_chunks().cast(dtype)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            problems.append(f"{name}: `{column}` is {found[column].type}, but must be {dtype}.")
-            continue
-        if values.null_count:
-            problems.append(f"{name}: `{column}` has {values.null_count} null values; allow none.")
-            continue
-        columns[column] = values.to_numpy(zero_copy_only=False)
+def members_in(folder: Place) -> tuple[list[str], list[str]]:
+    """The subfolders that hold a table, sorted, and a note on those that are no members.
+
+    Raises BadInput where there are none.
+    """
+    if not places.exists(folder):
+        raise BadInput(f"{folder}: there is no such folder. Give one with <member>/oof.parquet.")
     try:
-        meta = json.loads((found.schema.metadata or {}).get(b"ensemble", b"{}"))
-    except ValueError:
-        problems.append(f"{name}: metadata `ensemble` is not JSON. Write JSON, or leave it out.")
-    if problems:
-        return None, problems
-    probabilities = np.stack([columns[f"p{k}"] for k in numbers], axis=1)
-    fold, label, group = (columns.get(c) for c in ("fold", "label", "group"))
-    return Table(columns["image_id"], probabilities, fold, label, meta, group), []
+        every = places.subfolders(folder)
+    except NotADirectoryError:
+        raise BadInput(f"{folder}: a file. Give the folder with <member>/oof.parquet.") from None
+    hidden = [name for name in every if name.startswith((".", "__"))]
+    named = [name for name in every if name not in hidden]
+    members = [name for name in named if any(table_place(folder, name, kind) for kind in KINDS)]
+    if not members:
+        hint = ""
+        if places.exists(places.join(folder, "tables")):
+            hint = f" Give {places.join(folder, 'tables')}, or the run with --run."
+        elif any(table_place(folder, ".", kind) for kind in KINDS):
+            hint = " Its own tables are one member's: give the folder above it."
+        raise BadInput(f"{folder}: no <member>/oof.parquet or <member>/test.parquet in it.{hint}")
+    notes = []
+    if hidden:
+        notes.append(f"folders whose name begins with . or __ are no members: {', '.join(hidden)}.")
+    if empty := [name for name in named if name not in members]:
+        notes.append(f"folders without oof or test table are no members: {', '.join(empty)}.")
+    return members, notes
 
 
-def _present(folder: Place, member: str, kinds: Iterable[str]) -> list[bool]:
-    return [places.exists(places.join(folder, member, f"{kind}.parquet")) for kind in kinds]
+def table_place(folder: Place, member: str, kind: str) -> str | None:
+    """The member's table of a kind, the Parquet first; None where there is none."""
+    paths = [places.join(folder, member, f"{kind}.{ending}") for ending in ENDINGS]
+    return next((path for path in paths if places.exists(path)), None)
+
+
+def _beside(folder: Place, member: str, kind: str, place: str) -> list[str]:
+    """A note where the same table is there in another format."""
+    others = [f"{kind}.{e}" for e in ENDINGS if places.join(folder, member, f"{kind}.{e}") != place]
+    return [
+        f"{place.rpartition('/')[2]} was read, {other} beside it was not."
+        for other in others
+        if places.exists(places.join(folder, member, other))
+    ]

@@ -8,13 +8,17 @@ import mmap
 import os
 import secrets
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
+from ensembles.errors import BadInput, wrong_place
+
 if TYPE_CHECKING:
+    from pyarrow import NativeFile, Table
     from pyarrow.fs import FileSystem
     from pyarrow.parquet import ParquetFile
 
@@ -27,9 +31,10 @@ def join(folder: Place, *names: str) -> str:
 
 
 def read_bytes(place: Place) -> bytes:
-    """The whole content. Raises FileNotFoundError."""
+    """The whole content. Raises OSError; BadInput for a pipe or device that has no end."""
     remote = _remote(place)
     if remote is None:
+        _require_end(Path(place))
         return Path(place).read_bytes()
     filesystem, path = remote
     with filesystem.open_input_file(path) as stream:
@@ -42,9 +47,21 @@ def open_parquet(place: Place) -> ParquetFile:
 
     remote = _remote(place)
     if remote is None:
+        given = Path(place)
+        if given.exists() and not given.is_file() and not given.is_dir():  # `<(...)`: no seeking
+            return pq.ParquetFile(in_arrow(read_bytes(place)))
         return pq.ParquetFile(place, memory_map=False)
     filesystem, path = remote
     return pq.ParquetFile(filesystem.open_input_file(path))
+
+
+def read_parquet(place: Place, columns: Sequence[str] | None = None) -> Table:
+    """A whole Parquet file, or some of its columns. Raises OSError and ArrowException.
+
+    Never from bytes of Python's: Arrow's threads may let go of them when the interpreter is gone
+    already, which ends the process with code 134.
+    """
+    return open_parquet(place).read(columns and list(columns))
 
 
 def file_digest(place: Place) -> str:
@@ -56,6 +73,40 @@ def file_digest(place: Place) -> str:
         while piece := stream.read(1 << 22):
             total.update(piece)
     return total.hexdigest()
+
+
+def require_writable_file(place: Place, flag: str) -> None:
+    """Raise BadInput where a file of this machine cannot be written; `flag` names the option."""
+    if _remote(place) is None:
+        path = Path(place)
+        _require_folder(path.parent, f"{flag} {place}", "a file")
+        if path.is_dir():
+            raise BadInput(f"{flag} {place}: a folder, where a file is expected. Give a file.")
+
+
+def require_writable_folder(place: Place, flag: str) -> None:
+    """Raise BadInput where a folder of this machine cannot be made or written to."""
+    if _remote(place) is None:
+        _require_folder(Path(place), f"{flag} {place}", "a folder")
+
+
+def _require_folder(folder: Path, given: str, what: str) -> None:
+    """folder: it or the first above it that is there must be a folder that can be written to."""
+    try:
+        (folder / "x").exists()  # names that are too long, links in a circle
+        folder.stat()
+    except FileNotFoundError:
+        if folder.is_symlink():
+            raise BadInput(f"{given}: {folder} is a broken link. Give {what} elsewhere.") from None
+        _require_folder(folder.parent, given, what)
+        return
+    except (OSError, ValueError) as error:
+        why = wrong_place(error) if isinstance(error, OSError) else None
+        raise BadInput(f"{given}: {why or error}. Give {what} that can be written.") from None
+    if not folder.is_dir():
+        raise BadInput(f"{given}: {folder} is a file, where a folder is expected. Give {what}.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"{given}: no permission to write into {folder}. Give {what} elsewhere.")
 
 
 @contextmanager
@@ -76,7 +127,7 @@ def writing(place: Place, filesystem: FileSystem | None = None) -> Iterator[IO[b
             _upload(filesystem, place, _mapped(stream) if stream.seek(0, os.SEEK_END) else b"")
         return
     if _takes_bytes(Path(place)):
-        with Path(place).open("wb") as stream:
+        with open(place, "wb", opener=_without_waiting) as stream:
             yield stream
         return
     target = Path(os.path.realpath(place))  # a link stays one
@@ -111,7 +162,9 @@ def write_json(place: Place, value: Any) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(
+        errors="backslashreplace"  # of a file name that is no text, JSON's own escape
+    )
 
 
 @contextmanager
@@ -177,6 +230,31 @@ def _upload(filesystem: FileSystem, path: str, content: bytes | memoryview | mma
         stream.write(content)
 
 
+def in_arrow(content: bytes) -> NativeFile:
+    """A file in memory of Arrow's own, see `read_parquet`."""
+    import pyarrow as pa
+
+    owned = pa.allocate_buffer(len(content))
+    with pa.FixedSizeBufferWriter(owned) as writer:
+        writer.write(content)
+    return pa.BufferReader(owned)
+
+
+def _require_end(path: Path) -> None:
+    """Raise BadInput for what reading would never end of."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # opening it says why
+    # a shell's <(command) is a pipe without a name, and has its writer
+    if stat.S_ISFIFO(mode) and Path(os.path.realpath(path)).exists():
+        raise BadInput(f"{path}: a named pipe, whose writer may never come. Give a file.")
+    if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
+        raise BadInput(f"{path}: a socket or a disk. Give a file.")
+    if stat.S_ISCHR(mode) and path.resolve() in (Path("/dev/zero"), Path("/dev/full")):
+        raise BadInput(f"{path}: a device without an end. Give a file.")
+
+
 def _mapped(stream: IO[bytes]) -> mmap.mmap:
     return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
@@ -188,6 +266,13 @@ def _aside(target: Path) -> Path:
     """
     token = secrets.token_hex(4)
     return target.with_name(f".{target.name[:50]}.{os.getpid()}-{token}.part")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe that somebody reads; OSError (ENXIO) where nobody does, instead of waiting."""
+    opened = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(opened, True)
+    return opened
 
 
 def _takes_bytes(path: Path) -> bool:
@@ -206,6 +291,15 @@ def exists(place: Place) -> bool:
 
     filesystem, path = remote
     return filesystem.get_file_info(path).type != FileType.NotFound
+
+
+def size(place: Place) -> int:
+    """Bytes of a file."""
+    remote = _remote(place)
+    if remote is None:
+        return Path(place).stat().st_size
+    filesystem, path = remote
+    return int(filesystem.get_file_info(path).size)
 
 
 def remove(place: Place) -> None:

@@ -5,138 +5,179 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 
-from ensembles.errors import BadInput, examples
+from ensembles.errors import BadInput, examples, reads
 from ensembles.files import places
+from ensembles.files.ids import id_problems
 from ensembles.files.places import Place
+from ensembles.files.submissions.answers import (
+    answer_problems,
+    is_whole,
+    look_alikes,
+    plain_answer,
+    shifted,
+)
+from ensembles.files.submissions.columns import RECOGNISED, Columns, Layout, check_given, layout
+from ensembles.files.submissions.ranked import best_of_ranked
+from ensembles.files.submissions.sheet import Sheet, read_sheet
 from ensembles.files.table import Table
 
 HEADER = ("ImageID", "ans")
+T = TypeVar("T")
 
 
 @dataclass
 class Submission:
-    """ids, answers: (N,) str, in the order of the file; a whole number is written as one."""
+    """ids, answers: (N,) str, in the order of the file; a whole number is written as one.
+
+    notes: remarks of reading, a sentence each.
+    """
 
     ids: np.ndarray
     answers: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 def write_submission(
-    place: Place, ids: Sequence[str] | np.ndarray, answers: Sequence[str] | np.ndarray
+    place: Place,
+    ids: Sequence[str] | np.ndarray,
+    answers: Sequence[str] | np.ndarray,
+    confidence: np.ndarray | None = None,
 ) -> None:
-    """Write `ImageID,ans` in the given order, in one move."""
+    """Write `ImageID,ans` in the given order, in one move. confidence: (N,), a third column."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(HEADER)
-    rows.writerows(zip(ids, answers, strict=True))
+    if confidence is None:
+        rows.writerow(HEADER)
+        rows.writerows(zip(ids, answers, strict=True))
+    else:
+        shown = np.asarray(confidence, np.float32).astype(str)
+        rows.writerow((*HEADER, "confidence"))
+        rows.writerows(zip(ids, answers, shown.tolist(), strict=True))
     places.write_bytes(place, text.getvalue().encode())
 
 
-def read_text(place: Place, header: str) -> str:
-    """The CSV's text, without a byte-order mark. header: what its first line should be, for people."""
-    try:
-        return places.read_bytes(place).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(f"{place}: there is no such file. Give a CSV with {header}.") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{place}: not UTF-8 text ({error}). Save it as UTF-8 CSV.") from None
-
-
-def read_submission(place: Place, allowed: Sequence[str] | None = None) -> Submission:
+@reads("a CSV with ImageID,ans")
+def read_submission(
+    place: Place, allowed: Sequence[str] | None = None, columns: Columns = RECOGNISED
+) -> Submission:
     """Read anyone's submission: `13.0` is 13; BOM, CRLF, quotes and further columns do no harm.
 
-    Raises BadInput with every problem: no such file, columns missing, an id twice, answers that
-    are empty or not among `allowed`, with their lines.
+    CSV of any separator, JSON or Parquet. columns: the ids' and the answers', where they are not to
+    be recognised. Raises BadInput with every problem: no such file, columns missing, an id twice,
+    answers that are empty, scores, or not among `allowed`, with their lines.
     """
-    text = read_text(place, ",".join(HEADER))
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(reader, [])]
-    if missing := [name for name in HEADER if name not in header]:
-        raise BadInput(
-            f"{place}: no column {' nor '.join(missing)}; the first line has "
-            f"{', '.join(header) or 'nothing'}. Name the columns {','.join(HEADER)}."
-        )
-    columns = [header.index(name) for name in HEADER]
-    lines, ids, answers, problems = [], [], [], []
-    for row in reader:
-        if not any(map(str.strip, row)):
-            continue
-        if len(row) <= max(columns):
-            problems.append(f"{place}, line {reader.line_num}: {len(row)} of {len(header)} fields.")
-            continue
-        lines.append(reader.line_num)
-        ids.append(row[columns[0]].strip())
-        answers.append(plain_answer(row[columns[1]]))
-    if not ids and not problems:
-        problems.append(f"{place}: no rows after the header. Give a row for each photograph.")
-    twice = {image_id for image_id, count in Counter(ids).items() if count > 1}
-    if twice:
-        problems.append(
-            f"{place}: ids that stand there twice: {examples(np.array(sorted(twice)))}. "
-            "Keep one row of each."
-        )
-    empty = [line for line, answer in zip(lines, answers, strict=True) if not answer]
-    if empty:
-        problems.append(f"{place}: `ans` is empty in lines {examples(np.array(empty))}. Fill it.")
-    if allowed is not None:
-        problems += _unknown(place, lines, answers, {plain_answer(a) for a in allowed})
+    sheet = read_sheet(place)
+    return submission_of(sheet, layout(sheet, columns), allowed)
+
+
+def submission_of(sheet: Sheet, found: Layout, allowed: Sequence[str] | None = None) -> Submission:
+    """As `read_submission`, of a file that is read and its columns that are known."""
+    ids, problems = sheet_ids(sheet, found)
+    column, texts = _answers(sheet, found)
+    plain = {text: plain_answer(text) for text in set(texts)}
+    answers = [plain[text] for text in texts]
+    known = None if allowed is None else {plain_answer(a) for a in allowed}
+    problems += answer_problems(sheet, column, answers, known)
     if problems:
         raise BadInput(problems)
-    return Submission(np.array(ids, object), np.array(answers, object))
+    found.note(sheet, [column])
+    return Submission(ids, np.array(answers, object), tuple(sheet.notes))
+
+
+def _answers(sheet: Sheet, found: Layout) -> tuple[int, list[str]]:
+    """The column of the answers and its cells; of the best few classes of timm, the best."""
+    if (best := best_of_ranked(sheet, found)) is not None:
+        sheet.notes.append(
+            f"{sheet.name}: the best few classes of each photograph; the first is the answer."
+        )
+        return best
+    if found.answer is None:
+        names = list(found.classes)
+        raise BadInput(
+            f"{sheet.name}: a column of probabilities for each of {len(names)} classes "
+            f"({examples(names)}) and no column ans: a soft file. Vote with --mode soft, or name "
+            "the column of the answers: --answer-column NAME."
+        )
+    return found.answer, sheet.cells(found.answer)
+
+
+def sheet_ids(sheet: Sheet, found: Layout) -> tuple[np.ndarray, list[str]]:
+    """(N,) str, the ids as they are written, and what is wrong with them."""
+    ids = [cell.strip() for cell in sheet.cells(found.ids)]
+    problems = []
+    if twice := sorted({i for i, count in Counter(ids).items() if count > 1}):
+        problems.append(
+            f"{sheet.name}: ids that stand there twice: {examples(twice)}. Keep one row of each."
+        )
+    if empty := [row for row, image_id in enumerate(ids) if not image_id]:
+        problems.append(f"{sheet.name}: the id is empty in {sheet.at(empty)}. Fill it.")
+    return np.array(ids, object), problems
 
 
 def read_submissions(
-    paths: Sequence[Place], allowed: Sequence[str] | None = None
+    paths: Sequence[Place], allowed: Sequence[str] | None = None, columns: Columns = RECOGNISED
 ) -> dict[str, Submission]:
     """Name -> submission, every one in the order of the first. Raises BadInput with all problems.
 
     A name is the file's, without `.csv`, or where their paths differ if files have the same name.
     """
+    return aligned(paths, read_each(paths, columns, lambda s, own: submission_of(s, own, allowed)))
+
+
+def read_each(
+    paths: Sequence[Place], columns: Columns, read: Callable[[Sheet, Layout], T]
+) -> list[T]:
+    """What `read` makes of each file. Raises BadInput with all problems of all files.
+
+    Among them: no file at all, and names of columns that no file has.
+    """
     if not paths:
         raise BadInput("no submissions: give at least one CSV file.")
-    found, problems = [], []
+    sheets, found, problems = [], [], []
     for path in paths:
         try:
-            found.append(read_submission(path, allowed))
+            sheets.append(read_sheet(path))
+        except BadInput as error:
+            problems += error.problems
+    if not problems:
+        check_given(sheets, columns)
+    for sheet in sheets:
+        try:
+            found.append(read(sheet, layout(sheet, columns)))
         except BadInput as error:
             problems += error.problems
     if problems:
         raise BadInput(problems)
-    first, aligned = found[0], []
-    row_of = {image_id: row for row, image_id in enumerate(first.ids)}
-    for path, submission in zip(paths, found, strict=True):
-        target = np.array([row_of.get(image_id, -1) for image_id in submission.ids])
-        missing = np.setdiff1d(np.arange(len(first.ids)), target)
-        if missing.size:
-            problems.append(
-                f"{path}: {len(missing)} ids of {paths[0]} are missing: "
-                f"{examples(first.ids[missing])}."
-            )
-        if (target < 0).any():
-            extra = submission.ids[target < 0]
-            problems.append(
-                f"{path}: {len(extra)} ids are not in {paths[0]}: {examples(extra)}. "
-                "Vote over predictions of the same photographs."
-            )
-        aligned.append(Submission(first.ids, submission.answers[np.argsort(target)]))
+    return found
+
+
+def aligned(paths: Sequence[Place], found: Sequence[Submission]) -> dict[str, Submission]:
+    """Name -> submission in the order of the first. Raises BadInput where ids differ."""
+    first, result, problems = found[0], [], []
+    row_of = {image_id: row for row, image_id in enumerate(first.ids.tolist())}
+    for path, own in zip(paths, found, strict=True):
+        if differing := id_problems(str(path), own.ids, str(paths[0]), first.ids):
+            problems += differing
+            continue
+        order = np.argsort([row_of[image_id] for image_id in own.ids.tolist()])
+        result.append(Submission(first.ids, own.answers[order], own.notes))
     if problems:
         raise BadInput(problems)
-    return dict(zip(file_names(paths), aligned, strict=True))
+    return dict(zip(file_names(paths), result, strict=True))
 
 
 def submission_tables(
-    paths: Sequence[Place], allowed: Sequence[str] | None = None
+    submissions: Mapping[str, Submission], allowed: Sequence[str] | None = None
 ) -> dict[str, Table]:
-    """`read_submissions` as tables of probabilities, 1 for the answer. Raises BadInput."""
-    submissions = read_submissions(paths, allowed)
+    """Submissions as tables of probabilities, 1 for the answer. Raises BadInput."""
     classes = answer_classes(submissions, allowed)
     meta = {"classes": classes, "answers": classes}
     one_hot = np.eye(len(classes), dtype=np.float32)
@@ -148,61 +189,44 @@ def submission_tables(
 
 
 def answer_classes(
-    submissions: dict[str, Submission], allowed: Sequence[str] | None = None
+    submissions: Mapping[str, Submission], allowed: Sequence[str] | None = None
 ) -> list[str]:
     """The answers that are the classes: `allowed`, or all that occur, numbers by value.
 
-    Where some file answers in whole numbers only, others must too. Raises BadInput.
+    submissions: rows in one order. Where some file answers in whole numbers only, others must too,
+    and all number from 0 or all from 1. Raises BadInput.
     """
     if allowed is not None:
         return [plain_answer(answer) for answer in allowed]
-    occurring = {name: set(s.answers) for name, s in submissions.items()}
+    occurring = {name: set(s.answers.tolist()) for name, s in submissions.items()}
     answers = set().union(*occurring.values())
-    if not any(all(map(_is_whole, own)) for own in occurring.values()):
+    if not any(all(map(is_whole, own)) for own in occurring.values()):
         return sorted(answers)
     problems = []
     for name, submission in submissions.items():
-        rows = [i for i, answer in enumerate(submission.answers) if not _is_whole(answer)]
+        rows = [i for i, answer in enumerate(submission.answers) if not is_whole(answer)]
         if rows:
             shown = [f"{submission.ids[i]}: {submission.answers[i]!r}" for i in rows[:3]]
             problems.append(
                 f"{name}: {len(rows)} answers are not whole numbers, as another file's all are: "
                 f"{', '.join(shown)}. Write class numbers."
             )
+    if not problems:
+        problems = shifted({name: own.answers for name, own in submissions.items()})
     if problems:
         raise BadInput(problems)
     return sorted(answers, key=int)
 
 
-def class_numbers(submissions: dict[str, Submission], classes: Sequence[str]) -> np.ndarray:
+def reading_notes(submissions: Mapping[str, Submission], classes: Sequence[str]) -> list[str]:
+    """Remarks of reading of all files, and on classes that look alike."""
+    return [note for own in submissions.values() for note in own.notes] + look_alikes(classes)
+
+
+def class_numbers(submissions: Mapping[str, Submission], classes: Sequence[str]) -> np.ndarray:
     """(M, N) int, the position of each answer in `classes`."""
     number = {answer: k for k, answer in enumerate(classes)}
     return np.array([[number[a] for a in s.answers] for s in submissions.values()])
-
-
-def plain_answer(answer: str) -> str:
-    answer = answer.strip()
-    whole = re.fullmatch(r"([+-]?\d+)(\.0*)?", answer)
-    return str(int(whole[1])) if whole else answer
-
-
-def _is_whole(answer: str) -> bool:
-    return re.fullmatch(r"-?\d+", answer) is not None
-
-
-def _unknown(place: Place, lines: list[int], answers: list[str], allowed: set[str]) -> list[str]:
-    wrong = [
-        (line, answer)
-        for line, answer in zip(lines, answers, strict=True)
-        if answer and answer not in allowed
-    ]
-    if not wrong:
-        return []
-    shown = ", ".join(f"{answer!r} in line {line}" for line, answer in wrong[:3])
-    return [
-        f"{place}: {len(wrong)} unknown answers: {shown}. Allowed are "
-        f"{', '.join(sorted(allowed, key=lambda a: (len(a), a)))}."
-    ]
 
 
 def file_names(paths: Sequence[Place]) -> list[str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
 
 from ensembles.errors import BadInput, examples
+from ensembles.files.rounding import ROW_SUM_TOLERANCE
 
-ROW_SUM_TOLERANCE = 1e-4
 # The files of a vote.
 SUBMISSION, PROBABILITIES, RECORD = "submission.csv", "probabilities.parquet", "vote.json"
+CONFIDENCE = "confidence.csv"  # the submission with the probability of each decision
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Table:
     meta: `classes` (K names), `member`, `targets`, `data_hash`, `folds_hash`; optional `answers`,
         the K strings that a submission shows for the classes. May be empty.
     group: (N,) str, what the row errs together with; None where it is not known.
+    notes: remarks on how it was read, a sentence each, for the record of a vote.
     """
 
     ids: np.ndarray
@@ -33,6 +35,7 @@ class Table:
     label: np.ndarray | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     group: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def n_classes(self) -> int:
@@ -79,7 +82,18 @@ class OofTable(Table):
             )
         if isinstance(table, cls):
             return table
-        return cls(table.ids, table.probabilities, table.fold, table.label, table.meta, table.group)
+        return cls(**{own.name: getattr(table, own.name) for own in fields(table)})
+
+
+def class_names(meta: dict[str, Any]) -> list[str]:
+    """The names of the classes, in column order. Raises BadInput where there are only numbers."""
+    names = meta.get("classes")
+    if not names:
+        raise BadInput(
+            "--answers names: the tables name no classes (`classes` in their metadata). Write them, "
+            "or leave it out."
+        )
+    return list(map(str, names))
 
 
 def table_problems(table: Table, name: str) -> list[str]:
@@ -98,13 +112,19 @@ def table_problems(table: Table, name: str) -> list[str]:
             )
     if len(set(table.ids.tolist())) < n:
         ids, counts = np.unique(table.ids.astype(str), return_counts=True)
-        problems.append(f"{name}: ids that stand there twice: {examples(ids[counts > 1])}.")
+        problems.append(
+            f"{name}: ids that stand there twice: {examples(ids[counts > 1])}. Write one row a "
+            "photograph, of several views or models their mean."
+        )
     # A NaN makes every comparison false, hence the negations.
     bad = np.empty(0, int)
     if not (p.min() >= 0 and p.max() <= 1):
         bad = np.flatnonzero(~((p >= 0) & (p <= 1)).all(axis=1))
         what = "NaN" if np.isnan(p[bad]).any() else "probabilities outside [0, 1]"
-        problems.append(f"{name}: {what} in {len(bad)} rows: {examples(table.ids[bad])}.")
+        problems.append(
+            f"{name}: {what} in {len(bad)} rows: {examples(table.ids[bad])}. Write probabilities (a "
+            "softmax's output), not logits."
+        )
     sums = p.sum(axis=1, dtype=np.float64)
     off = np.setdiff1d(np.flatnonzero(~(abs(sums - 1) <= ROW_SUM_TOLERANCE)), bad)
     if off.size:

@@ -12,20 +12,26 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ensembles.errors import BadInput, examples
+from ensembles.files.reading.repeats import draw_folds as draw_folds
 from ensembles.files.table import Table
+from ensembles.judging.steps import Progress, Steps
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.weights.stack import Stack
 
-PSEUDO_FOLDS = 5
-
 
 def nested_rules(
-    stack: Stack, folds: np.ndarray, fit: Callable[[Stack], Rule]
+    stack: Stack,
+    folds: np.ndarray,
+    fit: Callable[[Stack], Rule],
+    progress: Progress | None = None,
 ) -> list[tuple[np.ndarray, Rule]]:
     """For each fold its rows (indices) and the rule fitted to all others."""
+    names = np.unique(folds)
+    steps = Steps(len(names), progress)
     return [
-        (np.flatnonzero(folds == fold), fit(stack.take(folds != fold))) for fold in np.unique(folds)
+        (np.flatnonzero(folds == fold), steps.counted(fit(stack.take(folds != fold))))
+        for fold in names
     ]
 
 
@@ -64,16 +70,6 @@ def folds_for_weights(
     if len(np.unique(folds)) >= least:
         return folds
     return draw_folds(len(folds), groups).astype(folds.dtype)
-
-
-def draw_folds(n_rows: int, groups: np.ndarray | None = None) -> np.ndarray:
-    """(N,) int, PSEUDO_FOLDS parts of equal size, by group where groups are given; always the same.
-
-    Fewer where there are not as many groups.
-    """
-    units = np.arange(n_rows) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_units = units.max() + 1
-    return (np.random.default_rng(0).permutation(n_units) % min(PSEUDO_FOLDS, n_units))[units]
 
 
 def group_array(oof: Mapping[str, Table], groups: Mapping[str, str] | None) -> np.ndarray | None:

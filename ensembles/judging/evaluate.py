@@ -3,56 +3,148 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from ensembles.errors import BadInput, examples
+from ensembles.errors import BadInput
 from ensembles.files import places
+from ensembles.files.ids import id_problems
 from ensembles.files.parquet import read_table
 from ensembles.files.places import Place
-from ensembles.files.submission import Submission, answer_classes, class_numbers, read_submission
+from ensembles.files.soft_submission import is_soft, soft_of
+from ensembles.files.submission import (
+    Submission,
+    aligned,
+    answer_classes,
+    class_numbers,
+    submission_of,
+)
+from ensembles.files.submissions.answers import look_alikes, plain_answer
+from ensembles.files.submissions.columns import RECOGNISED, Columns, check_given, layout
+from ensembles.files.submissions.sheet import Sheet, read_sheet
 from ensembles.files.table import PROBABILITIES, Table
 from ensembles.files.targets import target_indices
 from ensembles.scores import by_part, metrics, scorers
 from ensembles.scores.influence import standard_error
 
 
-def evaluate(prediction: Place, truth: Place) -> dict[str, Any]:
-    """Score a submission (CSV) or a probability table (Parquet) against a CSV `ImageID,ans`.
+def evaluate(
+    prediction: Place,
+    truth: Place,
+    columns: Columns = RECOGNISED,
+    truth_column: str | None = None,
+) -> dict[str, Any]:
+    """Score a submission, soft or of labels, or a probability table (Parquet) against the truth.
 
-    A submission that a vote wrote has `probabilities.parquet` beside it, whose metadata names all
-    classes and targets; of any other, the classes are the answers that occur.
+    truth: a file of ids and answers, read as submissions are. A submission that a vote wrote has
+    `probabilities.parquet` beside it, whose metadata names all classes and targets; of any other,
+    the classes are the answers that occur. columns: the ids' and the answers' in either file, where
+    they are not to be recognised; truth_column: the answers' in the truth.
 
-    Returns `rows`; by name every metric of `metrics.METRICS` that takes decisions, of a probability
-    table also those that take probabilities and `calibration_error`; `standard_error` (of the
-    metrics, over rows); `per_class` (as `by_part.by_class`); `per_target` (as `by_part.by_target`;
-    empty where the classes stand for no targets). Raises BadInput with every problem: unreadable
-    files, ids that differ, unknown answers.
+    Returns `rows`; by name every metric of `metrics.METRICS` that takes decisions, of probabilities
+    also those that take them and `calibration_error`; `standard_error` (of the metrics, over rows);
+    `per_class` (as `by_part.by_class`); `per_target` (as `by_part.by_target`; empty where the
+    classes stand for no targets); `notes` (remarks of reading). Raises BadInput with every problem:
+    unreadable files, ids that differ, unknown answers.
     """
-    if str(prediction).endswith(".parquet"):
-        table = read_table(prediction)
-        actual = read_submission(truth, allowed=table.answers)
-        labels = _labels_for(table.ids, actual, table.answers, prediction, truth)
-        of_probabilities = {
-            "calibration_error": scorers.calibration_error(labels, table.probabilities)
-        }
-        report = _report(labels, table.probabilities, table.meta, table.classes, metrics.METRICS)
-        return report | of_probabilities
+    guess, right = _read(prediction, truth, columns, truth_column)
+    of_truth = columns if truth_column is None else Columns(columns.ids, (truth_column,))
+    if not isinstance(guess, Table):
+        return _of_labels(guess, right, of_truth, prediction, truth)
+    actual = _truth(right, of_truth, guess)
+    labels = _labels_for(guess.ids, actual, guess.answers, prediction, truth)
+    report = _report(labels, guess.probabilities, guess.meta, guess.classes, metrics.METRICS)
+    return report | {
+        "calibration_error": scorers.calibration_error(labels, guess.probabilities),
+        "notes": [*guess.notes, *actual.notes],
+    }
+
+
+def _of_labels(
+    guess: Submission, right: Sheet, columns: Columns, prediction: Place, truth: Place
+) -> dict[str, Any]:
     beside = _table_beside(prediction)
-    guess = read_submission(prediction)
-    if beside is None or not set(guess.answers) <= set(beside.answers):
-        actual, meta = read_submission(truth), {}
-        answers = answer_classes({str(prediction): guess, str(truth): actual})
-        names = answers
-    else:
+    meta: dict[str, Any] = {}
+    if beside is not None and not set(guess.answers) <= set(beside.answers):
+        guess = _as_answers(guess, beside)
+    if beside is not None and set(guess.answers) <= set(beside.answers):
         answers, names, meta = beside.answers, beside.classes, beside.meta
-        actual = read_submission(truth, allowed=answers)
+        actual = _truth(right, columns, beside)
+    else:
+        actual = submission_of(right, layout(right, columns))
+        files = aligned([prediction, truth], [guess, actual])
+        answers = names = answer_classes(files)
     labels = _labels_for(guess.ids, actual, answers, prediction, truth)
     predictions = class_numbers({"prediction": guess}, answers)[0]
     decided = [name for name, metric in metrics.METRICS.items() if metric.takes == "decisions"]
     certain = np.eye(len(answers), dtype=np.float32)[predictions]
-    return _report(labels, certain, meta, names, decided)
+    report = _report(labels, certain, meta, names, decided)
+    notes = [*guess.notes, *actual.notes, *look_alikes(answers)]
+    return report | {"notes": notes}
+
+
+def _read(
+    prediction: Place, truth: Place, columns: Columns, truth_column: str | None
+) -> tuple[Table | Submission, Sheet]:
+    """The prediction, soft where it holds no answers of its own, and the truth's rows."""
+    sheets, problems = [], []
+    table = None
+    try:
+        if str(prediction).endswith(".parquet") and _is_table(prediction):
+            table = read_table(prediction)
+        else:
+            sheets.append(read_sheet(prediction))
+    except BadInput as error:
+        problems += error.problems
+    try:
+        right = read_sheet(truth)
+    except BadInput as error:
+        raise BadInput([*problems, *error.problems]) from None
+    if problems:
+        raise BadInput(problems)
+    check_given([*sheets, right], columns)
+    if truth_column is not None:
+        check_given([right], Columns((), (truth_column,)))
+    if table is not None:
+        return table, right
+    found = layout(sheets[0], columns)
+    read = soft_of if is_soft(sheets[0], found) else submission_of
+    return read(sheets[0], found), right
+
+
+def _is_table(prediction: Place) -> bool:
+    try:
+        return "image_id" in places.open_parquet(prediction).schema_arrow.names
+    except (OSError, pa.ArrowException):
+        return True  # its reader says what is wrong
+
+
+def _truth(right: Sheet, columns: Columns, table: Table) -> Submission:
+    """The true answers, as the table's submission shows them or as its classes are called."""
+    found = layout(right, columns)
+    try:
+        return submission_of(right, found, table.answers)
+    except BadInput:
+        if table.classes == table.answers:
+            raise
+        try:
+            named = submission_of(right, found, table.classes)
+        except BadInput:
+            named = None
+        if named is None:
+            raise
+    return _as_answers(named, table)
+
+
+def _as_answers(named: Submission, table: Table) -> Submission:
+    """A submission of class names as one of the table's answers; as it is where it has others."""
+    answer = dict(zip(map(plain_answer, table.classes), table.answers, strict=True))
+    if not set(named.answers) <= set(answer):
+        return named
+    return replace(named, answers=np.array([answer[own] for own in named.answers], object))
 
 
 def _report(
@@ -81,19 +173,9 @@ def _labels_for(
     ids: np.ndarray, truth: Submission, answers: list[str], prediction: Place, truth_path: Place
 ) -> np.ndarray:
     """(N,) int, the true class of each id in the prediction's order."""
-    actual = dict(zip(truth.ids, truth.answers, strict=True))
-    given = set(ids)
-    problems = []
-    for lacking, having, without in (
-        (truth_path, prediction, [i for i in ids if i not in actual]),
-        (prediction, truth_path, [i for i in truth.ids if i not in given]),
-    ):
-        if without:
-            problems.append(
-                f"{lacking}: {len(without)} ids of {having} are missing: {examples(without)}."
-            )
-    if problems:
+    if problems := id_problems(str(truth_path), truth.ids, str(prediction), ids):
         raise BadInput(problems)
+    actual = dict(zip(truth.ids, truth.answers, strict=True))
     number = {answer: k for k, answer in enumerate(answers)}
     return np.array([number[actual[i]] for i in ids])
 

@@ -23,12 +23,13 @@ from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput
 from ensembles.files import places
+from ensembles.files.parquet import members_in, table_place
 from ensembles.files.places import Place
-from ensembles.files.table import PROBABILITIES, RECORD, SUBMISSION
+from ensembles.files.table import CONFIDENCE, PROBABILITIES, RECORD, SUBMISSION, class_names
 from ensembles.files.targets import target_indices
 from ensembles.large.derived import RunRanges, derive
 from ensembles.large.fit import fit_large, reasons_of_sample
-from ensembles.large.ranges import Tables, open_tables, read_range
+from ensembles.large.ranges import Tables, compare_kinds, open_tables, read_range, repeated_ids
 from ensembles.large.scores import score_ranges
 from ensembles.rules.pools import Rule
 from ensembles.voting.fitting import fixed_rule
@@ -46,13 +47,15 @@ def cast_large(
     run: RunRanges = map,
     cache: str | os.PathLike[str] | None = None,
     notes: Sequence[str] = (),
+    named: bool = False,
     **options: Any,
 ) -> VoteRecord:
     """Vote over `folder/<member>/{oof,test}.parquet` and write the three files to `out`.
 
     mode, objective, options: as `voting.cast.cast`. Log-loss weights are fitted to all rows; of any other
     fit the notes say to how many rows. The OOF tables may have a column `group`. cache: see
-    `derived.derive`. notes: further ones of the record. Returns what vote.json holds. Raises BadInput.
+    `derived.derive`. notes: further ones of the record. named: the submission shows the classes'
+    names. Returns what vote.json holds. Raises BadInput.
     """
     started = time.perf_counter()
     request = VoteRequest.of(mode, objective, **options)
@@ -66,8 +69,21 @@ def cast_large(
         problems.append("what is fitted here needs OOF tables, and there are none.")
     if oof and test and oof.names != test.names:
         problems.append("OOF and test tables are of different members: give both of each.")
+    elif oof and test:
+        problems += compare_kinds(oof, test)
+    if request.common_rows:
+        problems.append(
+            "common_rows: tables of this size are read in ranges of the same rows. Write tables of "
+            "the rows that all members have."
+        )
     if problems:
         raise BadInput(problems)
+    for kind, own in (("oof", oof), ("test", test)):
+        problems += repeated_ids(own, kind) if own else []
+    if problems:
+        raise BadInput(problems)
+    answers = source.meta.get("answers") or range(source.n_classes)
+    answers = class_names(source.meta) if named else list(map(str, answers))
     figures: dict[str, Any] = {}
     with threadpool_limits(1, "blas"):
         if oof is None:
@@ -81,7 +97,7 @@ def cast_large(
             rule, by_fold, figures = fit_large(request, oof, kept, data)
             figures |= score_ranges(oof, rule, by_fold, kept, request.metric, per_target, run)
             figures["reasons"] = reasons_of_sample(request, oof, kept, data, rule, by_fold)
-        paths = _write(source, rule, out, test is not None, run)
+        paths = _write(source, rule, out, np.array(answers, object), test is not None, run)
     record = VoteRecord(
         mode=request.mode,
         objective=request.fitted_for,
@@ -96,41 +112,61 @@ def cast_large(
         files={n: places.file_digest(path) for n, path in paths.items() if n != RECORD},
     )
     record.notes += notes
+    if members is None:
+        record.notes += members_in(folder)[1]
     record.seconds = time.perf_counter() - started
     places.write_bytes(paths[RECORD], record.to_json())
     return record
 
 
 def too_large(folder: Place, members: Sequence[str] | None = None, limit: int = 1 << 29) -> bool:
-    """Whether the probabilities of either kind take more than `limit` bytes."""
+    """Whether the probabilities of either kind take more than `limit` bytes, as far as the footers
+    say; a CSV of that size counts as well.
+    """
     sizes = [0]
     for kind in ("oof", "test"):
         try:
-            found = open_tables(folder, kind, members)
-        except (BadInput, pa.ArrowInvalid, OSError):
+            names = list(members) if members is not None else members_in(folder)[0]
+            found = [place for name in names if (place := table_place(folder, name, kind))]
+            sizes.append(sum(map(_size, found)))
+        except (BadInput, pa.ArrowException, OSError):
             return False  # the reader of whole tables explains what is wrong
-        if found:
-            sizes.append(4 * len(found.paths) * found.n_rows * found.n_classes)
     return max(sizes) > limit
 
 
-def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: RunRanges) -> dict[str, str]:
-    """probabilities.parquet and, of test rows, submission.csv, one range after the other."""
-    paths = {name: places.join(out, name) for name in (SUBMISSION, PROBABILITIES, RECORD)}
+def _size(path: str) -> int:
+    """Bytes of all numbers of a table as float32."""
+    if path.endswith(".csv"):
+        return places.size(path)
+    file = places.open_parquet(path)
+    kinds = [field.type for field in file.schema_arrow]
+    return 4 * file.metadata.num_rows * sum(map(pa.types.is_floating, kinds))
+
+
+def _write(
+    source: Tables, rule: Rule, out: Place, answers: np.ndarray, is_test: bool, run: RunRanges
+) -> dict[str, str]:
+    """probabilities.parquet and, of test rows, the two submissions, one range after the other.
+
+    answers: (K,) str, what they show for the classes.
+    """
+    of_test = (SUBMISSION, CONFIDENCE)
+    paths = {name: places.join(out, name) for name in (*of_test, PROBABILITIES, RECORD)}
     for path in paths.values():
         places.remove(path)
     if not is_test:
-        del paths[SUBMISSION]
-    answers = np.array(
-        [str(a) for a in source.meta.get("answers") or range(source.n_classes)], object
-    )
+        for name in of_test:
+            del paths[name]
     names = [f"p{k}" for k in range(source.n_classes)]
     fields = [("image_id", pa.string())]
     fields += [(c, pa.int16()) for c in ("fold", "label") if c in source.columns]
     fields += [(name, pa.float32()) for name in names]
     schema = pa.schema(fields, metadata={"ensemble": json.dumps({**source.meta, "member": "vote"})})
     with ExitStack() as files:
-        text = files.enter_context(places.writing(paths[SUBMISSION])) if is_test else None
+        text, sure = (
+            files.enter_context(places.writing(paths[name])) if is_test else None
+            for name in of_test
+        )
         writer = files.enter_context(
             pq.ParquetWriter(
                 files.enter_context(places.writing(paths[PROBABILITIES])),
@@ -140,16 +176,21 @@ def _write(source: Tables, rule: Rule, out: Place, is_test: bool, run: RunRanges
                 use_byte_stream_split=names,
             )
         )
-        if text:
+        if text and sure:
             text.write(b"ImageID,ans\n")
+            sure.write(b"ImageID,ans,confidence\n")
         for ids, mixed, fold, label in run(partial(_vote_range, source, rule), source.ranges):
             arrays = [ids]
             arrays += [pa.array(a) for a in (fold, label) if a is not None]
             arrays += [pa.array(np.ascontiguousarray(own)) for own in mixed.T]
             writer.write_table(pa.table(arrays, schema=schema))
-            if text:
-                pairs = zip(ids.to_pylist(), answers[mixed.argmax(axis=1)], strict=True)
-                text.write("".join(f"{_quoted(i)},{a}\n" for i, a in pairs).encode())
+            if text and sure:
+                decided = zip(ids.to_pylist(), answers[mixed.argmax(axis=1)], strict=True)
+                lines = [f"{_quoted(i)},{_quoted(a)}" for i, a in decided]
+                text.write("".join(f"{line}\n" for line in lines).encode())
+                surest = np.asarray(mixed.max(axis=1), np.float32).astype(str)
+                both = zip(lines, surest, strict=True)
+                sure.write("".join(f"{line},{p}\n" for line, p in both).encode())
     return paths
 
 

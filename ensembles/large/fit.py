@@ -61,7 +61,7 @@ def fit_large(
             for fold in np.unique(sample_folds[rows]).tolist()
         }
         more = {"choice": choice.name, "candidates": choice.table}
-        return choice.rule, by_fold, {"notes": [note], **more}
+        return choice.rule, by_fold, {"notes": [note, *choice.notes], **more}
     fit = fitter(request, oof.names)
     by_fold = {fold: fit(sample.take(sample_folds != fold)) for fold in folds}
     return fit(sample), by_fold, {"notes": [note]}

@@ -8,7 +8,6 @@ Tables must hold their rows in one order: to align by id would take all ids at o
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,11 +16,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ensembles.errors import BadInput, examples
 from ensembles.files import places
+from ensembles.files.align import classes_differ
+from ensembles.files.parquet import members_in, table_place
 from ensembles.files.places import Place
-from ensembles.files.table import ROW_SUM_TOLERANCE
+from ensembles.files.rounding import ROW_SUM_TOLERANCE
+from ensembles.large.footers import open_table, rewrite
 
 LARGEST_RANGE = 131_072
 # Each takes the memory of a range of one table while it is decoded.
@@ -36,7 +39,12 @@ class Tables:
     ranges: list[tuple[int, int]]
     n_classes: int
     meta: dict[str, Any]
-    columns: list[str]
+    columns_of: dict[str, list[str]]
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of the first member."""
+        return next(iter(self.columns_of.values()))
 
     @property
     def n_rows(self) -> int:
@@ -70,36 +78,66 @@ class RangeRows:
 def open_tables(folder: Place, kind: str, members: Sequence[str] | None = None) -> Tables | None:
     """The tables of a kind below a folder, from their footers alone; None where there is none.
 
-    Raises BadInput: other numbers of rows or classes, columns missing, a member without a table.
+    Raises BadInput: other numbers of rows or classes, classes in another order, a member without a
+    table, and every layout but the one that `write_table` writes: what else `read_table` takes has
+    to be rewritten by it.
     """
-    names = list(members or places.subfolders(folder))
-    paths = {name: places.join(folder, name, f"{kind}.parquet") for name in names}
-    found = {name: path for name, path in paths.items() if places.exists(path)}
-    if not found:
+    names = list(members) if members is not None else members_in(folder)[0]
+    paths = {name: place for name in names if (place := table_place(folder, name, kind))}
+    if not paths:
         return None
-    footers = {name: places.open_parquet(path) for name, path in found.items()}
-    first_name, first = next(iter(footers.items()))
-    problems, shapes = [], {}
-    for name, file in footers.items():
-        columns = file.schema_arrow.names
-        n_classes = sum(c[0] == "p" and c[1:].isdigit() for c in columns)
-        shapes[name] = file.metadata.num_rows, n_classes
-        wanted = ["image_id", *(["fold", "label"] if kind == "oof" else [])]
-        lacking = [c for c in wanted + [f"p{k}" for k in range(n_classes)] if c not in columns]
-        if lacking or not n_classes:
-            problems.append(f"member {name}: {kind}.parquet lacks {', '.join(lacking) or 'p0'}.")
-        if shapes[name] != shapes[first_name]:
+    problems = [
+        f"member {name}: no {kind}.parquet in {places.join(folder, name)}, though others have "
+        "theirs. Add it, or leave this member out."
+        for name in names
+        if name not in paths
+    ]
+    problems += [
+        f"member {name}: {path} is CSV. {rewrite(path)}"
+        for name, path in paths.items()
+        if path.endswith(".csv")
+    ]
+    if problems:
+        raise BadInput(problems)
+    opened = {name: open_table(name, path, kind == "oof") for name, path in paths.items()}
+    first_name, first = next(iter(opened.items()))
+    for name, own in opened.items():
+        if (own.n_rows, own.n_classes) != (first.n_rows, first.n_classes):
             problems.append(
-                f"member {name}: {shapes[name][0]} rows and {shapes[name][1]} classes, but "
-                f"{first_name} has {shapes[first_name][0]} and {shapes[first_name][1]}."
+                f"member {name}: {own.n_rows} rows and {own.n_classes} classes, but "
+                f"{first_name} has {first.n_rows} and {first.n_classes}."
             )
-    if shapes[first_name][0] == 0:
+            continue
+        problems += classes_differ(
+            f"member {name}", own.meta.get("classes"), first_name, first.meta.get("classes")
+        )
+    if first.n_rows == 0:
         problems.append(f"member {first_name}: no rows.")
     if problems:
         raise BadInput(problems)
-    meta = json.loads((first.schema_arrow.metadata or {}).get(b"ensemble", b"{}"))
-    sizes = [first.metadata.row_group(i).num_rows for i in range(first.metadata.num_row_groups)]
-    return Tables(found, _split(sizes), shapes[first_name][1], meta, first.schema_arrow.names)
+    columns = {name: own.columns for name, own in opened.items()}
+    return Tables(paths, _split(first.sizes), first.n_classes, first.meta, columns)
+
+
+def compare_kinds(oof: Tables, test: Tables) -> list[str]:
+    """What the test tables' classes have other than the OOF tables'."""
+    if oof.n_classes != test.n_classes:
+        return [f"OOF tables of {oof.n_classes} classes, but test tables of {test.n_classes}."]
+    names = (own.meta.get("classes") for own in (test, oof))
+    return classes_differ("test tables", next(names), "the OOF tables", next(names))
+
+
+def repeated_ids(tables: Tables, kind: str) -> list[str]:
+    """A text where the first member's ids are not unique; the others' are the same."""
+    name, path = next(iter(tables.paths.items()))
+    ids = read_columns(path, 0, tables.n_rows, ["image_id"])["image_id"]
+    n_ids = pc.count_distinct(ids).as_py()
+    if n_ids == tables.n_rows:
+        return []
+    return [
+        f"member {name}: {tables.n_rows} {kind} rows, but {n_ids} ids: some stand there twice. "
+        f"{rewrite(path)}"
+    ]
 
 
 def digest(tables: Tables) -> str:
@@ -115,10 +153,11 @@ def read_range(tables: Tables, begin: int, end: int) -> RangeRows:
     probabilities, with the member's name and three example ids.
     """
     probabilities = np.empty((len(tables.paths), end - begin, tables.n_classes), np.float32)
-    columns = [c for c in ("image_id", "fold", "label") if c in tables.columns]
     classes = [f"p{k}" for k in range(tables.n_classes)]
 
     def read(name: str, to: np.ndarray) -> dict[str, pa.Array]:
+        wanted = ("image_id", "fold", "label", "group")
+        columns = [c for c in wanted if c in tables.columns_of[name]]
         rows = read_columns(tables.paths[name], begin, end, columns + classes)
         for k, column in enumerate(classes):
             to[:, k] = rows[column].to_numpy()
@@ -127,7 +166,7 @@ def read_range(tables: Tables, begin: int, end: int) -> RangeRows:
     def read_and_check(name: str, to: np.ndarray) -> list[str]:
         own = read(name, to)
         problems = []
-        for column in columns:
+        for column in own.keys() & first.keys():
             if len(differ := _differing(own[column], first[column])):
                 ids = first["image_id"].take(pa.array(differ[:3])).to_pylist()
                 problems.append(
@@ -135,11 +174,12 @@ def read_range(tables: Tables, begin: int, end: int) -> RangeRows:
                     f"{begin} to {end}: {examples(ids)}. Tables of this size are read in parts: "
                     "write them all in one order."
                 )
-        return problems + _row_problems(to, name, own["image_id"])
+        return problems + _row_problems(to, name, own["image_id"], path[name])
 
     names = list(tables.paths)
     first = read(names[0], probabilities[0])
-    problems = _row_problems(probabilities[0], names[0], first["image_id"])
+    path = tables.paths
+    problems = _row_problems(probabilities[0], names[0], first["image_id"], path[names[0]])
     # decoding and copying let other threads run
     with ThreadPoolExecutor(min(pa.cpu_count(), MEMBERS_AT_ONCE)) as threads:
         for found in threads.map(read_and_check, names[1:], probabilities[1:]):
@@ -151,7 +191,10 @@ def read_range(tables: Tables, begin: int, end: int) -> RangeRows:
         for c in ("fold", "label")
     )
     if label is not None and not 0 <= label.min() <= label.max() < tables.n_classes:
-        raise BadInput(f"rows {begin} to {end}: labels outside 0..{tables.n_classes - 1}.")
+        raise BadInput(
+            f"rows {begin} to {end}: labels outside 0..{tables.n_classes - 1}. Where they are not "
+            "known, write no column `label`; else number the classes from 0."
+        )
     return RangeRows(first["image_id"], probabilities, fold, label)
 
 
@@ -174,7 +217,7 @@ def read_columns(path: str, begin: int, end: int, columns: list[str]) -> pa.Tabl
     return found.slice(begin - before, end - begin)
 
 
-def _row_problems(probabilities: np.ndarray, name: str, ids: pa.Array) -> list[str]:
+def _row_problems(probabilities: np.ndarray, name: str, ids: pa.Array, path: str) -> list[str]:
     # one product and one minimum are fast; rows are looked at singly only where these are wrong
     near = (
         abs(probabilities @ np.ones(probabilities.shape[1], np.float32) - 1).max()
@@ -187,7 +230,10 @@ def _row_problems(probabilities: np.ndarray, name: str, ids: pa.Array) -> list[s
     if not bad.any():
         return []
     shown = ids.take(pa.array(np.flatnonzero(bad)[:3])).to_pylist()
-    return [f"member {name}: {bad.sum()} rows are no probabilities: {examples(shown)}."]
+    return [
+        f"member {name}: {bad.sum()} rows are no probabilities, or rounded: {examples(shown)}. "
+        f"{rewrite(path)}"
+    ]
 
 
 def _split(sizes: list[int]) -> list[tuple[int, int]]:

@@ -25,18 +25,19 @@ Views = Mapping[str, np.ndarray | None]
 class Sums:
     """A decision metric as a function of d sums over rows, which a sweep can carry along.
 
-    of_cell: from the true counts (K,), which no prediction changes, to (d, K, K), what a row of each
-    true and predicted class adds to each sum; whole numbers, so that running sums are exact.
+    of_all: (K, K) counts -> (d,) sums. of_rows: from the true counts (K,), which no prediction
+    changes, and rows' true and predicted classes (n,) to (d, n), what each row adds to each sum; whole
+    numbers, so that running sums are exact.
     score: (d, ...) sums and the true counts -> (...) scores.
     """
 
-    of_cell: Callable[[np.ndarray], np.ndarray]
+    of_all: Callable[[np.ndarray], np.ndarray]
+    of_rows: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     score: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
     def of_counts(self, counts: np.ndarray) -> float:
         """The score of (K, K) counts."""
-        true = counts.sum(axis=1)
-        return float(self.score((self.of_cell(true) * counts).sum(axis=(1, 2)), true))
+        return float(self.score(self.of_all(counts), counts.sum(axis=1)))
 
 
 @dataclass(frozen=True)
@@ -126,26 +127,46 @@ def _along(true: np.ndarray, sums: np.ndarray) -> np.ndarray:
     return true.reshape(-1, *(1,) * (sums.ndim - 1))
 
 
-def _each_hit(true: np.ndarray) -> np.ndarray:
-    """(K, K, K): the hits of each class."""
-    return np.einsum("ij,jk->ijk", np.eye(len(true)), np.eye(len(true)))
+def _each_hit(true: np.ndarray, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """(K, n): the hits of each class."""
+    hits = np.zeros((len(true), len(truth)))
+    hits[truth, np.arange(len(truth))] = truth == guess
+    return hits
 
 
-def _hits_and_predicted(true: np.ndarray) -> np.ndarray:
-    """(1 + K, K, K): all hits, and how often each class is predicted."""
-    own = np.eye(len(true))
-    return np.concatenate([own[None], np.repeat(own[:, None], len(true), axis=1)])
+def _hits_and_predicted(true: np.ndarray, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """(1 + K, n): all hits, and how often each class is predicted."""
+    found = np.zeros((1 + len(true), len(truth)))
+    found[0] = truth == guess
+    found[1 + guess, np.arange(len(truth))] = 1
+    return found
 
 
-def _disagreements(true: np.ndarray) -> np.ndarray:
-    """(2, K, K): squared distances, and N times those expected by chance for a predicted class."""
+def _disagreements(true: np.ndarray, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    """(2, n): squared distances, and N times those expected by chance for a predicted class."""
     distances = scorers.squared_distances(len(true))
-    return np.stack([distances, np.broadcast_to(true @ distances, distances.shape)])
+    return np.stack([distances[truth, guess], (true @ distances)[guess]])
 
 
-_BALANCED_ACCURACY = Sums(_each_hit, lambda s, true: scorers.mean_recall(s, _along(true, s)))
-_MCC = Sums(_hits_and_predicted, lambda s, true: scorers.correlation(s[0], s[1:], _along(true, s)))
-_QUADRATIC_KAPPA = Sums(_disagreements, lambda s, true: scorers.kappa(s[0], s[1] / true.sum()))
+def _all_disagreements(counts: np.ndarray) -> np.ndarray:
+    distances = scorers.squared_distances(len(counts))
+    by_chance = counts.sum(axis=1) @ distances @ counts.sum(axis=0)
+    return np.array([(distances * counts).sum(), by_chance])
+
+
+_BALANCED_ACCURACY = Sums(
+    lambda counts: counts.diagonal(),
+    _each_hit,
+    lambda s, true: scorers.mean_recall(s, _along(true, s)),
+)
+_MCC = Sums(
+    lambda counts: np.append(counts.trace(), counts.sum(axis=0)),
+    _hits_and_predicted,
+    lambda s, true: scorers.correlation(s[0], s[1:], _along(true, s)),
+)
+_QUADRATIC_KAPPA = Sums(
+    _all_disagreements, _disagreements, lambda s, true: scorers.kappa(s[0], s[1] / true.sum())
+)
 
 METRICS: dict[str, Metric] = {
     metric.name: metric

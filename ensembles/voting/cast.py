@@ -1,22 +1,17 @@
-"""From members' tables or submission files to a vote with its honest score."""
+"""From members' tables to a vote with its honest score."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput, examples
-from ensembles.files import places
-from ensembles.files.align import align, compare_classes
-from ensembles.files.compare import identical
+from ensembles.files.compare import alike_tables
 from ensembles.files.digests import table_digest
-from ensembles.files.places import Place
-from ensembles.files.submission import answer_classes, class_numbers, read_submissions
 from ensembles.files.table import OofTable, Table
 from ensembles.files.targets import target_indices
 from ensembles.judging.estimate import (
@@ -27,11 +22,13 @@ from ensembles.judging.estimate import (
     nested_rules,
 )
 from ensembles.judging.reasons import member_reasons
+from ensembles.judging.steps import Progress
 from ensembles.rules import votes
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.voting import gate
 from ensembles.voting.fitting import fitter, fixed_rule
+from ensembles.voting.matching import matched
 from ensembles.voting.record import of_rule
 from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
@@ -39,9 +36,10 @@ from ensembles.weights.fit import best_member
 from ensembles.weights.simplex import certified_gap
 from ensembles.weights.stack import Stack, stack_members
 
-__all__ = ["MODES", "cast", "cast_submissions"]
+__all__ = ["MODES", "cast"]
 
-_HARD = VoteRequest("hard")
+# Names in a note; of more than these the first.
+LISTED = 30
 
 
 def cast(
@@ -51,6 +49,7 @@ def cast(
     objective: str | None = None,
     groups: Mapping[str, str] | None = None,
     digests: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Vote:
     """Vote over members' tables, which need not be aligned yet.
@@ -62,13 +61,14 @@ def cast(
     groups: image id -> group (a person, say) of every OOF row, for standard errors that know which
     rows err together; without it, the tables' own `group`.
     digests: file -> sha256 of the tables' files, for the record; without it, those of the tables.
+    progress: called with how many of the fits are done, and of how many.
 
     Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
     request = VoteRequest.of(mode, objective, **options)
     # Products as small as these are slower on several threads, by far where cores are busy.
     with threadpool_limits(1, "blas"):
-        return _cast(oof or {}, test or {}, request, groups, digests)
+        return _cast(oof or {}, test or {}, request, groups, digests, progress)
 
 
 def _cast(
@@ -77,6 +77,7 @@ def _cast(
     request: VoteRequest,
     groups: Mapping[str, str] | None,
     digests: Mapping[str, str] | None,
+    progress: Progress | None,
 ) -> Vote:
     started, mode = time.perf_counter(), request.mode
     either = given_oof or given_test
@@ -86,17 +87,19 @@ def _cast(
     if digests is None:
         given = (("oof", given_oof), ("test", given_test))
         digests = {f"{k} {name}": table_digest(t) for k, own in given for name, t in own.items()}
-    oof, test = _aligned(given_oof, given_test, request)
+    both = matched(given_oof, given_test, request)
+    oof, test = both.oof, both.test
     source: Mapping[str, Table] = test or oof
     names = list(source)
     scores: dict[str, Any] = {}
-    notes = [] if len(names) > 1 else [_one_member(names[0])]
+    notes = [*both.notes, *([] if len(names) > 1 else [one_member_note(names[0])])]
     if oof:
-        scores, more = _scored(oof, request, groups, request.per_target(targets))
+        scores, more = _scored(oof, request, groups, request.per_target(targets), progress)
         notes += more
     else:
         scores["rule"] = fixed_rule(request, names)
         notes.append("no OOF tables: nothing can be said about the score.")
+        notes += alike_tables(test)
     rule = scores["rule"]
     first = source[names[0]]
     fitted_for = request.fitted_for
@@ -115,55 +118,10 @@ def _cast(
         table=table,
         notes=notes,
         tables=dict(digests),
+        common_rows=both.common,
         **of_rule(rule, names),
         **scores,
         seconds=time.perf_counter() - started,
-    )
-
-
-def cast_submissions(
-    paths: Sequence[Place],
-    answers: Sequence[str] | None = None,
-    request: VoteRequest = _HARD,
-) -> Vote:
-    """Hard vote over submission files, aligned by id, rows in the order of the first file.
-
-    answers: the allowed answers; without them, all that occur are the classes. request: a hard
-    vote's, whose only further option is `weights`, by the files' names (`file_names`); nothing can
-    be fitted to labels alone. Raises BadInput.
-    """
-    started = time.perf_counter()
-    submissions = read_submissions(paths, answers)
-    names, classes = list(submissions), answer_classes(submissions, answers)
-    problems = request.problems(names)
-    if request.mode != "hard" or request.needs_oof:
-        problems.append("submissions of labels take a hard vote with or without weights.")
-    if problems:
-        raise BadInput(problems)
-    choices, rule = class_numbers(submissions, classes), fixed_rule(request, names)
-    shares = None if request.weights is None else rule.weights
-    winners = votes.hard_labels(choices, len(classes), shares)
-    notes = ["labels only: nothing can be said about the score."]
-    if len(names) == 1:
-        notes.append(_one_member(names[0]))
-    notes += [
-        f"{' and '.join(same)} answer alike on every row: one prediction, {len(same)} votes."
-        for same in identical(names, choices)
-    ]
-    table = Table(
-        submissions[names[0]].ids,
-        votes.vote_shares(choices, winners, len(classes), shares),
-        meta={"member": "hard", "classes": classes, "answers": classes},
-    )
-    return Vote(
-        mode="hard",
-        rows="test",
-        table=table,
-        rule=rule,
-        **of_rule(rule, names),
-        tables={str(path): places.file_digest(path) for path in paths},
-        seconds=time.perf_counter() - started,
-        notes=notes,
     )
 
 
@@ -172,6 +130,7 @@ def _scored(
     request: VoteRequest,
     groups: Mapping[str, str] | None,
     per_target: metrics.Views,
+    progress: Progress | None,
 ) -> tuple[dict[str, Any], list[str]]:
     """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
     names, first = list(oof), next(iter(oof.values()))
@@ -189,14 +148,16 @@ def _scored(
         return metrics.score_all(data.labels, mixed, per_target)
 
     if request.gated and data.n_members > 1:
-        choice = gate.choose(data, folds, group_of)
+        choice = gate.choose(data, folds, group_of, progress)
+        notes += choice.notes
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out
         figures |= {"choice": choice.name, "candidates": choice.table}
     else:
         fit = fitter(request, names)
         rule = fit(data)
         everything = [(np.arange(len(folds)), rule)]
-        rules = nested_rules(data, folds, fit) if request.needs_oof else everything
+        nested = request.needs_oof
+        rules = nested_rules(data, folds, fit, progress) if nested else everything
         held_out = apply_held_out(data, rules)
     certified = request.fitted_for and metrics.named(request.fitted_for).convex
     if certified and rule.pool == "linear" and request.top is None and not request.ridge:
@@ -228,7 +189,9 @@ def _scored(
 def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:
     """As `targets.target_indices`, of the first table; members must agree in their classes."""
     first = next(iter(tables.values()), None)
-    return {} if first is None else target_indices(first.meta, first.n_classes)
+    if first is None or first.probabilities.ndim != 2:  # which `align` refuses
+        return {}
+    return target_indices(first.meta, first.n_classes)
 
 
 def _check_folds(
@@ -266,73 +229,31 @@ def _notes(
         )
     absent = np.setdiff1d(np.arange(first.n_classes), data.labels)
     if absent.size:
-        names = ", ".join(first.classes[k] for k in absent)
-        notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}.")
+        names = ", ".join(first.classes[k] for k in absent[:LISTED])
+        more = f", ... ({len(absent)} in all)" if len(absent) > LISTED else ""
+        notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}{more}.")
     impossible = (data.probabilities[:, np.arange(len(folds)), data.labels] == 0).all(axis=0).sum()
     if impossible:
         notes.append(
             f"{impossible} rows whose true class every member rules out: no weights help them."
         )
-    alike: dict[bytes, list[str]] = {}
     for name, table in oof.items():
         if len(folds) > 1 and (table.probabilities == table.probabilities[0]).all():
             notes.append(f"{name} says the same of every photograph.")
-        digest = hashlib.sha256(table.probabilities.tobytes()).digest()
-        alike.setdefault(digest, []).append(name)
-    notes += [
-        f"{' and '.join(same)} have the same probabilities: one prediction, {len(same)} members."
-        for same in alike.values()
-        if len(same) > 1
-    ]
+        right = float(np.mean(table.probabilities.argmax(axis=1) == table.label))
+        chance = 1 / table.n_classes
+        if right < chance - 3 * np.sqrt(chance * (1 - chance) / len(folds)):
+            notes.append(
+                f"{name} is right in {right:.1%} of the OOF rows, guessing in {chance:.1%}: are its "
+                "columns in the order of the classes, and its rows those of their ids?"
+            )
+    notes += alike_tables(oof)
     return notes
-
-
-def _aligned(
-    given_oof: Mapping[str, Table], given_test: Mapping[str, Table], request: VoteRequest
-) -> tuple[dict[str, OofTable], dict[str, Table]]:
-    """Both sets of tables checked and aligned, with the same members in the same order."""
-    problems = []
-    if not given_oof and not given_test:
-        problems.append("no tables to vote on: give <member>/oof.parquet or <member>/test.parquet.")
-    elif request.needs_oof and not given_oof:
-        what = "a weighted vote" if request.mode == "weighted" else "what is fitted here"
-        problems.append(
-            f"{what} needs OOF tables to fit to, and there are none. Add <member>/oof.parquet with "
-            "fold and label, or vote with --mode soft alone."
-        )
-    if given_oof and given_test:
-        for having, lacking, kind in (
-            (given_oof, given_test, "test"),
-            (given_test, given_oof, "OOF"),
-        ):
-            if without := [name for name in having if name not in lacking]:
-                problems.append(
-                    f"no {kind} table of members: {', '.join(without)}. Add it, or leave them out."
-                )
-    oof: dict[str, OofTable] = {}
-    test: dict[str, Table] = {}
-    try:
-        oof = align(given_oof, "oof") if given_oof else {}
-    except BadInput as error:
-        problems += [f"oof tables: {problem}" for problem in error.problems]
-    try:
-        test = align(given_test) if given_test else {}
-    except BadInput as error:
-        problems += [f"test tables: {problem}" for problem in error.problems]
-    if problems:
-        raise BadInput(problems)
-    if oof and test:
-        name = next(iter(oof))
-        whose = f"member {name}'s test table"
-        if found := compare_classes(whose, test[name], "its OOF table", oof[name]):
-            raise BadInput(found)
-        test = {name: test[name] for name in oof}
-    return oof, test
 
 
 def _stack(tables: Mapping[str, Table]) -> np.ndarray:
     return np.stack([table.probabilities for table in tables.values()])
 
 
-def _one_member(name: str) -> str:
+def one_member_note(name: str) -> str:
     return f"one member only: the vote is {name}'s own prediction."

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ensembles.errors import BadInput
 from ensembles.judging.estimate import apply_held_out, folds_for_weights
+from ensembles.judging.steps import Progress, Steps
 from ensembles.rules import pools
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics, scorers
@@ -35,6 +36,9 @@ OBJECTIVE, SECOND = "macro_f1", "log_loss"
 # All candidates are fitted folds x (folds + 1) / 2 times; two thirds of many rows are enough.
 FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 1_000
 TEMPERATURE_ROWS = 4096
+# An offset is a number a class: of more classes than these only where each has so many rows. Their
+# sweeps take most of the time there, and fewer rows tell no class's prior.
+CLASSES, ROWS_A_CLASS = 256, 10
 # Fits side by side, each with its own rows of the tables: as many as are in so many bytes.
 ROOM = 1 << 29
 
@@ -88,7 +92,7 @@ WITH_OFFSETS = " + offsets"
 class Choice:
     """name, rule: what was chosen and fitted to all rows. table: one dict a candidate, simplest
     first, with its nested scores. rules: for each fold its rows and the rule that a choice without
-    them took. held_out: (N, K) float32, the votes of those rules.
+    them took. held_out: (N, K) float32, the votes of those rules. notes: kinds that were left out.
     """
 
     name: str
@@ -96,13 +100,20 @@ class Choice:
     table: list[dict[str, Any]]
     rules: list[tuple[np.ndarray, Rule]]
     held_out: np.ndarray
+    notes: list[str] = field(default_factory=list)
 
 
-def choose(stack: Stack, folds: np.ndarray, groups: np.ndarray | None = None) -> Choice:
+def choose(
+    stack: Stack,
+    folds: np.ndarray,
+    groups: np.ndarray | None = None,
+    progress: Progress | None = None,
+) -> Choice:
     """Fit all candidates, choose one, and predict every row by a choice that did not see its fold.
 
     folds: (N,) of the tables; merged into few where there are many, drawn by group where there are
-    fewer than three. groups: (N,), for standard errors.
+    fewer than three. groups: (N,), for standard errors. progress: called with how many of the fits
+    and choices are done, and of how many.
 
     Each rule's temperature is fitted to predictions of rows that its weights were not fitted to:
     on their own rows weights are surer than they should be. Raises BadInput for two groups.
@@ -116,30 +127,53 @@ def choose(stack: Stack, folds: np.ndarray, groups: np.ndarray | None = None) ->
         )
     left_out: list[tuple[int, ...]] = [(fold,) for fold in names]
     left_out += itertools.combinations(names, 2)
-    fitted = _fit_without_each(stack, folds, left_out)
-    alone = {fold: fitted[fold,] for fold in names}
+    with_offsets = tries_offsets(*stack.probabilities.shape[1:])
+    steps = Steps(len(left_out) + len(names) + 1, progress)
+    with ThreadPoolExecutor(_at_once(stack)) as threads:
 
-    def scored(parts: dict[int, _Fitted]) -> _Scored:
-        rows = np.flatnonzero(np.isin(folds, list(parts)))
-        predictions = {
-            name: _in_place(
-                folds[rows], {f: part.predictions[f, name] for f, part in parts.items()}
+        def each(do: Callable[[Any], Any], of: Iterable[Any]) -> Iterator[Any]:
+            """Of many rows side by side, since numpy spends its time where others may run."""
+            return map(steps.counted, threads.map(do, of))
+
+        fits = each(lambda out: _Fitted(stack, folds, out, with_offsets), left_out)
+        fitted = dict(zip(left_out, fits, strict=True))
+        alone = {fold: fitted[fold,] for fold in names}
+
+        def scored(parts: dict[int, _Fitted]) -> _Scored:
+            rows = np.flatnonzero(np.isin(folds, list(parts)))
+            predictions = {
+                name: _in_place(
+                    folds[rows], {f: part.predictions[f, name] for f, part in parts.items()}
+                )
+                for name in alone[names[0]].rules
+            }
+            return _Scored(
+                predictions, stack.labels[rows], None if groups is None else groups[rows]
             )
-            for name in alone[names[0]].rules
-        }
-        return _Scored(predictions, stack.labels[rows], None if groups is None else groups[rows])
 
-    rules = []
-    for fold in names:
-        others = {f: fitted[min(f, fold), max(f, fold)] for f in names if f != fold}
-        inner = scored(others)
-        name = inner.chosen()
-        rule = replace(alone[fold].rules[name], temperature=inner.temperature(name))
-        rules.append((np.flatnonzero(folds == fold), rule))
+        def chosen_without(fold: int) -> tuple[np.ndarray, Rule]:
+            inner = scored({f: fitted[min(f, fold), max(f, fold)] for f in names if f != fold})
+            name = inner.chosen()
+            rule = replace(alone[fold].rules[name], temperature=inner.temperature(name))
+            return np.flatnonzero(folds == fold), rule
+
+        rules = list(each(chosen_without, names))
     outer = scored(alone)
     name = outer.chosen()
     rule = replace(fit_candidate(stack, name), temperature=outer.temperature(name))
-    return Choice(name, rule, outer.table(), rules, apply_held_out(stack, rules))
+    choice = Choice(name, rule, outer.table(), rules, apply_held_out(stack, rules))
+    if not with_offsets:
+        choice.notes.append(
+            f"{stack.n_classes} classes with {len(folds) / stack.n_classes:.1f} OOF rows each: no "
+            f"class offsets were tried (from {ROWS_A_CLASS} rows on they are)."
+        )
+    steps.counted(None)
+    return choice
+
+
+def tries_offsets(n_rows: int, n_classes: int) -> bool:
+    """Whether candidates with class offsets are among those chosen from."""
+    return n_classes <= CLASSES or n_rows >= ROWS_A_CLASS * n_classes
 
 
 def fit_candidate(stack: Stack, name: str) -> Rule:
@@ -173,38 +207,43 @@ def _in_place(folds: np.ndarray, parts: dict[int, np.ndarray]) -> np.ndarray:
     return out
 
 
-def _fit_without_each(
-    stack: Stack, folds: np.ndarray, left_out: list[tuple[int, ...]]
-) -> dict[tuple[int, ...], _Fitted]:
-    """All candidates without each of these sets of folds; of many rows side by side, since numpy
-    spends its time where it lets other threads run.
-    """
+def _at_once(stack: Stack) -> int:
+    """How many threads may fit, each with its own rows of the tables."""
     derived = stack.favourites.nbytes + stack.logs.nbytes  # here, not by every fit anew
-    at_once = ROOM // (stack.probabilities.nbytes + derived) if len(folds) > MANY else 1
-    with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, at_once))) as threads:
-        fits = threads.map(lambda folds_out: _Fitted(stack, folds, folds_out), left_out)
-        return dict(zip(left_out, fits, strict=True))
+    room = ROOM // (stack.probabilities.nbytes + derived) if len(stack.labels) > MANY else 1
+    return max(1, min(os.cpu_count() or 1, room))
 
 
 class _Fitted:
     """All candidates fitted without some folds, and what they predict for those folds' rows."""
 
-    def __init__(self, stack: Stack, folds: np.ndarray, left_out: tuple[int, ...]):
+    def __init__(
+        self, stack: Stack, folds: np.ndarray, left_out: tuple[int, ...], with_offsets: bool
+    ):
         inside = stack.take(~np.isin(folds, left_out))
         there = {fold: stack.take(folds == fold) for fold in left_out}
         plain: Rules = {}
         for kind, fit in KINDS.items():
             plain[kind] = fit(inside, plain)
-        mixed = [_mix(inside, rule) for rule in plain.values()]
-        offsets = bagged_offsets_each(mixed, inside.labels)
+        turned = self._offsets(inside, plain) if with_offsets else {}
         self.rules: dict[str, Rule] = {}
         self.predictions: dict[tuple[int, str], np.ndarray] = {}
-        for (kind, rule), own in zip(plain.items(), offsets, strict=True):
-            self.rules |= {kind: rule, kind + WITH_OFFSETS: replace(rule, offsets=own)}
-            for fold, held_out in there.items():
-                mixed_out = _mix(held_out, rule)
-                self.predictions[fold, kind] = mixed_out
-                self.predictions[fold, kind + WITH_OFFSETS] = pools.adjust(mixed_out, own)
+        for kind, rule in plain.items():
+            mixed = {fold: _mix(held_out, rule) for fold, held_out in there.items()}
+            self._keep(kind, rule, mixed)
+            if kind in turned:
+                own = turned[kind]
+                adjusted = {fold: pools.adjust(part, own) for fold, part in mixed.items()}
+                self._keep(kind + WITH_OFFSETS, replace(rule, offsets=own), adjusted)
+
+    @staticmethod
+    def _offsets(inside: Stack, plain: Rules) -> dict[str, np.ndarray]:
+        mixed = [_mix(inside, rule) for rule in plain.values()]
+        return dict(zip(plain, bagged_offsets_each(mixed, inside.labels), strict=True))
+
+    def _keep(self, name: str, rule: Rule, predictions: dict[int, np.ndarray]) -> None:
+        self.rules[name] = rule
+        self.predictions |= {(fold, name): own for fold, own in predictions.items()}
 
 
 class _Scored:

@@ -28,7 +28,8 @@ class VoteRecord:
         scores. reasons: one dict a member (`reasons.member_reasons`).
     pool, offsets, temperature: see `pools.Rule`. gap: of log-loss weights, see `weights.Fit`.
     tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
-        went in. files: name -> sha256 of those written beside the record.
+        went in. common_rows: where only the rows that all members have voted, kind -> `rows` and `of`
+        how many that any has. files: name -> sha256 of those written beside the record.
     notes: further remarks, a sentence each.
     """
 
@@ -51,13 +52,15 @@ class VoteRecord:
     temperature: float | None = None
     gap: float | None = None
     tables: dict[str, str] = field(default_factory=dict)
+    common_rows: dict[str, dict[str, int]] | None = None
     files: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """What `vote.json` holds; `gap` of log-loss weights only."""
+        """What `vote.json` holds; `gap` and `common_rows` only where there are any."""
         named = {own.name: getattr(self, own.name) for own in fields(VoteRecord)}
-        if self.gap is None:
-            del named["gap"]
+        for name in ("gap", "common_rows"):
+            if named[name] is None:
+                del named[name]
         return {_IN_FILE.get(name, name): value for name, value in named.items()}
 
     def to_json(self) -> bytes:

@@ -35,7 +35,8 @@ class VoteRequest:
     offsets: fit one log-prior a class, bagged. temperature: fit one after the average.
     ridge: pull towards equal weights, in photographs. negative: allow weights of any sign
     (log-linear only). top: vote over the best so many members. weights: member -> weight, fixed, of
-    a hard or soft vote; 1 for members that it does not name.
+    a hard or soft vote; 1 for members that it does not name. common_rows: vote over the rows that
+    all members have, where some lack a fold or photographs, instead of refusing them.
 
     An option that would have no effect is a mistake: see `mistakes`.
     """
@@ -49,6 +50,7 @@ class VoteRequest:
     negative: bool = False
     top: int | None = None
     weights: Mapping[str, float] | None = None
+    common_rows: bool = False
 
     # read by pydantic where a spec holds one: an unknown key is a mistake
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -81,7 +83,7 @@ class VoteRequest:
     @property
     def gated(self) -> bool:
         """Whether the kind of vote is left to be chosen."""
-        return self.mode == "weighted" and not self.options
+        return self.mode == "weighted" and not self.options.keys() - {"common_rows"}
 
     @property
     def metric(self) -> str:
@@ -221,7 +223,7 @@ class VoteRequest:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral)
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _weight_mistakes(weights: Mapping[str, float], members: Sequence[str] | None) -> list[Mistake]:

@@ -10,7 +10,7 @@ from ensembles.files import places
 from ensembles.files.parquet import write_table
 from ensembles.files.places import Place
 from ensembles.files.submission import write_submission
-from ensembles.files.table import PROBABILITIES, RECORD, SUBMISSION, Table
+from ensembles.files.table import CONFIDENCE, PROBABILITIES, RECORD, SUBMISSION, Table, class_names
 from ensembles.rules.pools import Rule
 from ensembles.voting.record import VoteRecord
 
@@ -47,18 +47,28 @@ class Vote(VoteRecord):
         names = self.table.answers
         return [names[k] for k in self.labels]
 
-    def write(self, folder: Place) -> dict[str, str]:
-        """Write submission.csv (test rows only), probabilities.parquet and, last, vote.json.
+    def write(self, folder: Place, named: bool = False) -> dict[str, str]:
+        """Write submission.csv and confidence.csv (test rows only), probabilities.parquet and, last,
+        vote.json.
 
-        Each is moved into place whole; a vote.json that is there means the others fit it, and
-        `files` holds their digests. Returns file name -> path of what was written.
+        confidence.csv is the submission with the probability of each answer. named: answers are the
+        classes' names. Each is moved into place whole; a vote.json that is there means the others
+        fit it, and `files` holds their digests. Returns file name -> path of what was written.
+        Raises BadInput where classes have no names.
         """
-        paths = {name: places.join(folder, name) for name in (SUBMISSION, PROBABILITIES, RECORD)}
+        answers = self.answers
+        if named:
+            answers = [class_names(self.table.meta)[k] for k in self.labels]
+        names = (SUBMISSION, CONFIDENCE, PROBABILITIES, RECORD)
+        paths = {name: places.join(folder, name) for name in names}
         places.remove(paths[RECORD])
         if self.rows == "test":
-            write_submission(paths[SUBMISSION], self.ids, self.answers)
+            write_submission(paths[SUBMISSION], self.ids, answers)
+            surest = self.probabilities.max(axis=1)
+            write_submission(paths[CONFIDENCE], self.ids, answers, surest)
         else:
-            places.remove(paths.pop(SUBMISSION))
+            for name in (SUBMISSION, CONFIDENCE):
+                places.remove(paths.pop(name))
         write_table(paths[PROBABILITIES], self.table)
         self.files = {n: places.file_digest(path) for n, path in paths.items() if n != RECORD}
         places.write_bytes(paths[RECORD], self.to_json())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ensembles.errors import BadInput, nearest
+from ensembles.inputs.tables import Members, labelled
 from ensembles.scores import metrics, scorers
 from ensembles.weights.compass import compass_weights
 from ensembles.weights.greedy import greedy_weights
@@ -23,22 +25,31 @@ class Fit:
     gap: float | None
 
 
-def fit_weights(probabilities: np.ndarray, labels: np.ndarray, objective: str) -> Fit:
+def fit_weights(probabilities: Members, labels: Any, objective: str) -> Fit:
     """Weights over the simplex for (M, N, K) probabilities and (N,) labels.
 
+    probabilities: also a dict or list of (N, K) arrays or frames, whose columns and index are read
+    as by `VoteClassifier.fit`. labels: numbers 0 to K-1 of the columns.
     objective: a name or alias of `metrics.METRICS`. Of log-loss the exact optimum, certified; of a
     metric of decisions what exact line searches reach from the weights of greedy selection, so
     never worse than those; of any other metric of probabilities what a compass search reaches from
     the log-loss weights, so never worse than those (all on these rows).
-    Raises BadInput for another name.
+    Raises BadInput with every problem.
     """
-    objective = metrics.canonical(objective)
-    if objective not in metrics.METRICS:
-        raise BadInput(
+    problems = []
+    metric = metrics.canonical(objective) if isinstance(objective, str) else ""
+    if metric not in metrics.METRICS:
+        problems.append(
             f"objective: {objective!r}, but must be one of {', '.join(metrics.METRICS)}."
-            f"{nearest(objective, metrics.METRICS)}"
+            f"{nearest(str(objective), metrics.METRICS)}"
         )
-    return fit_stack(stack_members(probabilities, labels), objective)
+    try:
+        read = labelled(probabilities, labels, numbered=True)
+    except BadInput as error:
+        problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    return fit_stack(stack_members(np.stack(list(read.members.values())), read.labels), metric)
 
 
 def fit_stack(stack: Stack, objective: str, ridge: float = 0.0) -> Fit:

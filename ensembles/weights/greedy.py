@@ -102,10 +102,9 @@ def _scores_with_each(
     base, sums = scorers.confusion(labels, top, n_values), metrics.named(objective).sums
     if sums:
         true = base.sum(axis=1)
-        cells = sums.of_cell(true)
-        added = cells[:, truth, after] - cells[:, truth, before]
+        added = sums.of_rows(true, truth, after) - sums.of_rows(true, truth, before)
         each = np.stack([np.bincount(members, own, n_members) for own in added])
-        return sums.score((cells * base).sum(axis=(1, 2))[:, None] + each, true)
+        return sums.score(sums.of_all(base)[:, None] + each, true)
     n_cells = n_members * n_values
 
     def tally(classes: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -235,10 +235,8 @@ def _by_sums(
 ) -> np.ndarray:
     """As `scores_along`, of any metric: its sums are carried along, and scored after each change."""
     true = counts.sum(axis=1)
-    cells = sums.of_cell(true)
-    along = np.empty((len(cells), len(truth) + 1))
-    along[:, 0] = (cells * counts).sum(axis=(1, 2))
-    along[:, 1:] = cells[:, truth, right] - cells[:, truth, left]
+    steps = sums.of_rows(true, truth, right) - sums.of_rows(true, truth, left)
+    along = np.concatenate([sums.of_all(counts)[:, None], steps], axis=1)
     return sums.score(np.cumsum(along, axis=1), true)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles.weights.sweep import first_of_each, running_sums
+from ensembles.weights.sweep import first_of_each, running_count, running_sums
 
 # Metrics with a sweep here; for any other the first.
 OFFSETS_FOR = ("macro_f1", "accuracy")
@@ -21,20 +21,32 @@ BAGS = 4
 ROWS_A_BAG = 2048
 PASSES = 2
 FURTHEST = 1.0
+# Rounding: a class is looked at where its probability is this near to mattering.
+SLACK = 0.999
+# Numbers at once, so that those between stay in the cache.
+CACHED = 1 << 16
 
 
 @dataclass
 class _Bags:
-    """B bags of rows, without those that no offset within FURTHEST could move.
+    """B bags of rows, without those that no offset within FURTHEST could move, and of each row only
+    the classes that could win it: those within 2 FURTHEST of its most probable one.
 
-    logits: (B, n, K), labels: (B, n). counted: (B, n) bool, False where a row only fills up its bag.
+    labels, bag: (R,) of the rows of all bags, one bag after the other.
+    rows, classes, logits: (E,) of the entries, by class, then row; begins: (K + 1,) each class's.
+    by_row: (E,) the same entries by row, then class; row_begins: (R + 1,) each row's among these.
     hits, occurs: (B, K) true positives and true + predicted counts of the rows left out, with the
     true counts of those that are in.
     """
 
-    logits: np.ndarray
     labels: np.ndarray
-    counted: np.ndarray
+    bag: np.ndarray
+    rows: np.ndarray
+    classes: np.ndarray
+    logits: np.ndarray
+    begins: np.ndarray
+    by_row: np.ndarray
+    row_begins: np.ndarray
     hits: np.ndarray
     occurs: np.ndarray
 
@@ -79,28 +91,52 @@ def _draw(pools: Sequence[np.ndarray], labels: np.ndarray, bags: int) -> _Bags:
         cells = (bag + classes[drawn])[where]
         return np.bincount(cells, minlength=bags * n_classes).reshape(bags, n_classes)
 
-    hits, occurs, order, moving = [], [], [], []
+    hits, occurs, moving, entries = [], [], [], []
     for mixed in pools:
         top = mixed.argmax(axis=1)
+        height = mixed[np.arange(n_rows), top]
         rest = mixed.copy()
         rest[np.arange(n_rows), top] = 0
-        firm = mixed[np.arange(n_rows), top] > np.exp(2 * FURTHEST) * rest.max(axis=1)
+        firm = height > np.exp(2 * FURTHEST) * rest.max(axis=1)
         hits.append(count(labels, firm[drawn] & (top == labels)[drawn]))
         occurs.append(count(labels, np.ones(drawn.shape, bool)) + count(top, firm[drawn]))
-        order.append(np.argsort(firm[drawn], axis=1, kind="stable"))
-        moving.append((~firm[drawn]).sum(axis=1))
-    # Rows that may move come first: as many columns as the fullest bag needs.
-    width = int(np.max(moving))
-    rows = [np.take_along_axis(drawn, own[:, :width], axis=1) for own in order]
+        moving.append(~firm[drawn])
+        # Wider than 2 FURTHEST by more than rounding takes.
+        near = mixed >= (height * np.float32(SLACK * np.exp(-2 * FURTHEST)))[:, None]
+        entries.append(_entries(mixed, near, drawn[~firm[drawn]]))
+    sizes, classes, likely = (np.concatenate(own) for own in zip(*entries, strict=True))
+    order = np.argsort(classes, kind="stable")
+    by_row = np.empty_like(order)
+    by_row[order] = np.arange(len(order))
     tiny = np.finfo(np.float32).tiny
-    moving_rows = [mixed[own] for mixed, own in zip(pools, rows, strict=True)]
     return _Bags(
-        np.log(np.maximum(np.concatenate(moving_rows), tiny)).astype(np.float64),
-        labels[np.concatenate(rows)],
-        np.arange(width) < np.concatenate(moving)[:, None],
+        np.concatenate([labels[drawn[own]] for own in moving]),
+        np.nonzero(np.concatenate(moving))[0],
+        np.repeat(np.arange(len(sizes)), sizes)[order],
+        classes[order],
+        np.log(np.maximum(likely[order], tiny)).astype(np.float64),
+        np.searchsorted(classes[order], np.arange(n_classes + 1)),
+        by_row,
+        np.append(0, np.cumsum(sizes)),
         np.concatenate(hits),
         np.concatenate(occurs),
     )
+
+
+def _entries(
+    mixed: np.ndarray, near: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of rows (R,) of (N, K) how many classes are near, (R,), and which with what probability, (E,)."""
+    sizes, classes = near.sum(axis=1), np.nonzero(near)[1]
+    begins = np.append(0, np.cumsum(sizes))
+    at = _ranges(begins[rows], sizes[rows])
+    return sizes[rows], classes[at], mixed[near][at]
+
+
+def _ranges(begins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The numbers from each begin on, as many as its size, one range after the other."""
+    after = np.cumsum(sizes)
+    return np.arange(after[-1] if len(after) else 0) + np.repeat(begins - after + sizes, sizes)
 
 
 class _Sweep:
@@ -108,109 +144,132 @@ class _Sweep:
 
     def __init__(self, bags: _Bags, offsets: np.ndarray):
         self.bags, self.offsets = bags, offsets.copy()
-        self._logits = bags.logits + offsets[:, None]
-        self._top = self._logits.argmax(axis=2)
-        self._height = np.take_along_axis(self._logits, self._top[:, :, None], axis=2)[:, :, 0]
+        self._logits = bags.logits + offsets[bags.bag[bags.rows], bags.classes]
+        every = np.arange(len(bags.labels))
+        self._top, self._height = self._highest(every, np.full(len(every), -1))
+        cells, shape = bags.bag * offsets.shape[1] + self._top, offsets.shape
+        right = cells[self._top == bags.labels]
+        self._hits = bags.hits + np.bincount(right, minlength=offsets.size).reshape(shape)
+        self._occurs = bags.occurs + np.bincount(cells, minlength=offsets.size).reshape(shape)
 
     def take_best(self, k: int, objective: str) -> np.ndarray:
         """Add to class k's offset what is best in each bag, (B,): 0 where nothing is better."""
-        other, height = self._others(k)
-        own = self._logits[:, :, k]
-        steps = _best_steps(self.bags, self.offsets[:, k], k, height - own, other, objective)
+        its = slice(*self.bags.begins[k : k + 2])
+        rows, own = self.bags.rows[its], self._logits[its]
+        if not len(rows):
+            return np.zeros(len(self.offsets))
+        bag, top = self.bags.bag[rows], self._top[rows]
+        other, height = top.copy(), self._height[rows]
+        mine = np.flatnonzero(top == k)
+        other[mine], height[mine] = self._highest(rows[mine], np.full(len(mine), k))
+        needed = height - own
+        # Only as far as the rows left out stay as they are.
+        lowest, highest = -FURTHEST - self.offsets[:, k], FURTHEST - self.offsets[:, k]
+        always = needed <= lowest[bag]
+        begin = np.where(always, k, other)
+        self._recount(rows, bag, top, begin)
+        goes = np.flatnonzero(~always & (needed < highest[bag]))
+        goes = goes[np.lexsort((needed[goes], bag[goes]))]
+        moves = _Moves(k, bag[goes], other[goes], self.bags.labels[rows[goes]])
+        gains = (
+            moves.accuracy()
+            if objective == "accuracy"
+            else moves.macro_f1(self._hits, self._occurs)
+        )
+        steps = _best_steps(lowest, highest, moves.bag, needed[goes], gains)
         self.offsets[:, k] += steps
-        own += steps[:, None]
+        own += steps[bag]
         wins = (own > height) | ((own == height) & (k < other))
-        self._top, self._height = np.where(wins, k, other), np.where(wins, own, height)
+        top = np.where(wins, k, other)
+        self._recount(rows, bag, begin, top)
+        self._top[rows], self._height[rows] = top, np.where(wins, own, height)
         return steps
 
-    def _others(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """(B, n) the most probable of the other classes, and its logit."""
-        other, height = self._top.copy(), self._height.copy()
-        where = np.nonzero(other == k)
-        rest = self._logits[where]
-        rest[:, k] = -np.inf
-        other[where] = rest.argmax(axis=1)
-        height[where] = rest.max(axis=1)
-        return other, height
+    def _highest(self, rows: np.ndarray, but: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) the most probable class of each row but one (n,), and its logit."""
+        if not len(rows):
+            return np.empty(0, np.intp), np.empty(0)
+        bags = self.bags
+        sizes = bags.row_begins[rows + 1] - bags.row_begins[rows]
+        first = np.cumsum(sizes) - sizes
+        at = bags.by_row[_ranges(bags.row_begins[rows], sizes)]
+        logits = np.where(bags.classes[at] == np.repeat(but, sizes), -np.inf, self._logits[at])
+        height = np.maximum.reduceat(logits, first)
+        highest = np.flatnonzero(logits == np.repeat(height, sizes))
+        return bags.classes[at[highest[np.searchsorted(highest, first)]]], height
+
+    def _recount(self, rows: np.ndarray, bag: np.ndarray, was: np.ndarray, now: np.ndarray) -> None:
+        """Set the counts right after rows (n,) went from one class to another."""
+        moved = np.flatnonzero(was != now)
+        first, labels = bag[moved] * self.offsets.shape[1], self.bags.labels[rows[moved]]
+        for classes, times in ((was[moved], -1), (now[moved], 1)):
+            np.add.at(self._occurs.reshape(-1), first + classes, times)
+            right = classes == labels
+            np.add.at(self._hits.reshape(-1), (first + classes)[right], times)
 
 
 def _best_steps(
-    bags: _Bags,
-    offset: np.ndarray,
-    k: int,
-    needed: np.ndarray,
-    other: np.ndarray,
-    objective: str,
+    lowest: np.ndarray, highest: np.ndarray, bag: np.ndarray, at: np.ndarray, gains: np.ndarray
 ) -> np.ndarray:
-    """(B,) what to add to class k's offsets (B,). Of equal intervals the widest, at its middle.
+    """(B,) which step is best, of equal intervals the widest, at its middle.
 
-    needed: (B, n) from which step on a row goes to class k; other: (B, n) where it is till then.
+    lowest, highest: (B,) steps allowed. bag, at: (E,) where the score changes, in order; gains: (E,)
+    the score after each, above that at the bag's lowest step.
     """
-    # Only as far as the rows left out stay as they are.
-    lowest, highest = -FURTHEST - offset, FURTHEST - offset
-    always = bags.counted & (needed <= lowest[:, None])
-    bag, row = np.nonzero(bags.counted & ~always & (needed < highest[:, None]))
-    order = np.lexsort((needed[bag, row], bag))
-    bag, row = bag[order], row[order]
-    at = needed[bag, row]
+    n_bags = len(lowest)
     # A bag's intervals: one up to its first change, and one after each.
-    begins = np.searchsorted(bag, np.arange(len(needed))) + np.arange(len(needed))
-    after = np.arange(len(bag)) + bag + 1
-    scores, left = np.zeros(len(bag) + len(needed)), np.empty(len(bag) + len(needed))
-    left[begins], left[after] = lowest, at
-    along = _accuracy_along if objective == "accuracy" else _macro_f1_along
-    scores[after] = along(bags, always, other, k, bag, row)
+    begins = np.searchsorted(bag, np.arange(n_bags)) + np.arange(n_bags)
+    after = np.arange(len(at)) + bag + 1
+    scores, left = np.zeros(len(at) + n_bags), np.empty(len(at) + n_bags)
+    left[begins], left[after], scores[after] = lowest, at, gains
     width = np.append(left[1:], 0.0)
     width[np.append(begins[1:], len(width)) - 1] = highest
     width -= left
     scores[width <= 1e-9] = -np.inf
-    own = np.repeat(np.arange(len(needed)), np.diff(np.append(begins, len(width))))
+    own = np.repeat(np.arange(n_bags), np.diff(np.append(begins, len(width))))
     best = np.maximum.reduceat(scores, begins)
     tied = np.where(scores >= best[own] - 1e-12, width, -1.0)
     widest = np.flatnonzero(tied == np.maximum.reduceat(tied, begins)[own])
-    chosen = widest[np.searchsorted(own[widest], np.arange(len(needed)))]
-    now = scores[begins + np.bincount(bag[at < 0], minlength=len(needed))]
+    chosen = widest[np.searchsorted(own[widest], np.arange(n_bags))]
+    now = scores[begins + np.bincount(bag[at < 0], minlength=n_bags)]
     return np.where(now >= best - 1e-12, 0.0, left[chosen] + width[chosen] / 2)
 
 
-def _accuracy_along(
-    bags: _Bags, always: np.ndarray, other: np.ndarray, k: int, bag: np.ndarray, row: np.ndarray
-) -> np.ndarray:
-    """As `_macro_f1_along`, of the number of rows predicted right."""
-    labels = bags.labels[bag, row]
-    return running_sums((labels == k).astype(int) - (labels == other[bag, row]), first_of_each(bag))
+@dataclass
+class _Moves:
+    """Rows that go to class k one after the other, bag by bag. bag, other, labels: (E,)."""
+
+    k: int
+    bag: np.ndarray
+    other: np.ndarray
+    labels: np.ndarray
+
+    def accuracy(self) -> np.ndarray:
+        """(E,) rows predicted right, above how many are at a bag's lowest step, after each."""
+        right = (self.labels == self.k).astype(int) - (self.labels == self.other)
+        return running_sums(right, first_of_each(self.bag))
+
+    def macro_f1(self, hits: np.ndarray, occurs: np.ndarray) -> np.ndarray:
+        """(E,) summed F1, above what it is at a bag's lowest step, whose counts these are (B, K)."""
+        k, bag = self.k, self.bag
+        first, right = first_of_each(bag), self.labels == k
+        own_hits, own_occurs = hits[bag, k], occurs[bag, k]
+        more, taken = running_sums(right, first), running_count(first)
+        own_change = _f1(own_hits + more, own_occurs + taken) - _f1(own_hits, own_occurs)
+        # The others: class by class in order of the steps, so that one running sum serves all.
+        of = bag * hits.shape[1] + self.other
+        order = np.argsort(of, kind="stable")
+        of, hit = of[order], (self.labels == self.other)[order]
+        first_of = first_of_each(of)
+        hits_after = hits.reshape(-1)[of] - running_sums(hit, first_of)
+        occurs_after = occurs.reshape(-1)[of] - running_count(first_of)
+        change = np.empty(len(of))
+        change[order] = _f1(hits_after, occurs_after) - _f1(hits_after + hit, occurs_after + 1)
+        return own_change + running_sums(change, first)
 
 
-def _macro_f1_along(
-    bags: _Bags, always: np.ndarray, other: np.ndarray, k: int, bag: np.ndarray, row: np.ndarray
-) -> np.ndarray:
-    """(E,) summed F1, above what it is at a bag's lowest step, after each of its rows has gone to k.
-
-    always: (B, n) the rows that are with k from the lowest step on. bag, row: (E,) those that go.
-    """
-    n_classes = bags.hits.shape[1]
-    cells = bags.hits.size
-    begin = np.where(always, k, other) + np.arange(len(other))[:, None] * n_classes
-    right = bags.counted & (np.where(always, k, other) == bags.labels)
-    hits = bags.hits + np.bincount(begin[right], minlength=cells).reshape(bags.hits.shape)
-    occurs = bags.occurs + np.bincount(begin[bags.counted], minlength=cells).reshape(hits.shape)
-
-    def f1(hits: np.ndarray, occurs: np.ndarray) -> np.ndarray:
-        return 2 * hits / np.maximum(occurs, 1)
-
-    first, labels = first_of_each(bag), bags.labels[bag, row]
-    more = running_sums(labels == k, first), running_sums(np.ones(len(bag), int), first)
-    own_after = f1(hits[bag, k] + more[0], occurs[bag, k] + more[1])
-    # The others: class by class in order of the steps, so that one running sum serves all.
-    of = bag * n_classes + other[bag, row]
-    order = np.argsort(of, kind="stable")
-    of, hit = of[order], (labels == other[bag, row])[order]
-    first_of = first_of_each(of)
-    hits_after = hits.ravel()[of] - running_sums(hit, first_of)
-    occurs_after = occurs.ravel()[of] - running_sums(np.ones(len(of), int), first_of)
-    change = np.empty(len(of))
-    change[order] = f1(hits_after, occurs_after) - f1(hits_after + hit, occurs_after + 1)
-    return own_after - f1(hits[bag, k], occurs[bag, k]) + running_sums(change, first)
+def _f1(hits: np.ndarray, occurs: np.ndarray) -> np.ndarray:
+    return 2 * hits / np.maximum(occurs, 1)
 
 
 def fit_temperature(mixed: np.ndarray, labels: np.ndarray) -> float:
@@ -221,13 +280,20 @@ def fit_temperature(mixed: np.ndarray, labels: np.ndarray) -> float:
     logits = np.log(np.maximum(mixed, np.finfo(np.float32).tiny)).astype(np.float64)
     logits -= logits.max(axis=1, keepdims=True)
     own = logits[np.arange(len(labels)), labels].mean()
+    at_once = max(1, CACHED // logits.shape[1])
+    blocks = [slice(begin, begin + at_once) for begin in range(0, len(labels), at_once)]
     inverse = 1.0
+    means, squares = np.empty(len(labels)), np.empty(len(labels))
     for _ in range(30):
-        powers = np.exp(inverse * logits)
-        powers /= powers.sum(axis=1, keepdims=True)
-        means = (powers * logits).sum(axis=1)
+        for rows in blocks:
+            powers = np.exp(inverse * logits[rows])
+            powers /= powers.sum(axis=1, keepdims=True)
+            powers *= logits[rows]
+            means[rows] = powers.sum(axis=1)
+            powers *= logits[rows]
+            squares[rows] = powers.sum(axis=1)
         slope = means.mean() - own
-        curvature = ((powers * logits * logits).sum(axis=1) - means**2).mean()
+        curvature = (squares - means**2).mean()
         new = np.clip(inverse - slope / max(curvature, 1e-12), inverse / 2, inverse * 2)
         new = float(np.clip(new, 0.05, 20))
         if abs(new - inverse) < 1e-6:

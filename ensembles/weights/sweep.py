@@ -16,3 +16,10 @@ def running_sums(steps: np.ndarray, first: np.ndarray) -> np.ndarray:
     starts = np.flatnonzero(first)
     lengths = np.diff(np.append(starts, len(steps)))
     return total - np.repeat(total[starts] - steps[starts], lengths)
+
+
+def running_count(first: np.ndarray) -> np.ndarray:
+    """(E,) `running_sums` of ones."""
+    place = np.arange(1, len(first) + 1)
+    starts = np.flatnonzero(first)
+    return place - starts[np.cumsum(first) - 1]

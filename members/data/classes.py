@@ -49,20 +49,22 @@ def read_labels(
     texts: Sequence[str],
     others: Mapping[str, Sequence[str]] | None = None,
     floats: bool = True,
+    classes: tuple[str, ...] = (),
 ) -> Labels:
     """The classes that occur in the labels of N photos, as written in `where`; "" is unknown.
 
     others: further columns of the same rows, of which a problem names the one that looks like
     labels where these look like ids. floats: `3.0` is `3` where every label is a whole number.
+    classes: their names in order, where the list gives them.
     """
     written = [composed(text) for text in texts]
-    written = _as_integers(written) if floats else written
+    written = _as_integers(written) if floats and not classes else written
     counts = Counter(filter(None, written))
-    names = class_names(counts)
+    names = classes or class_names(counts)
     problems = [
         *_character_problems(where, names),
         *_no_class_problems(where, counts, others or {}),
-        *_too_few_problems(where, names),
+        *_too_few_problems(where, class_names(counts)),
     ]
     if problems:
         return Labels(names, np.full(len(texts), -1, np.int16), problems=problems)
@@ -190,8 +192,8 @@ def _no_class_problems(
         return [f"{problem} Give a label that many photos share."]
     name, values = likely
     return [
-        f"{problem} The column {name!r} looks like labels ({some(values)}): name it "
-        f"`label`, or give data: {{columns: {{label: {name}}}}}."
+        f"{problem} The column {name!r} looks like labels ({some(values)}): "
+        f"`data: {{columns: {{label: {name}}}}}`, or name it `label`."
     ]
 
 

@@ -7,8 +7,7 @@ trained on by every other; -1 is trained on by all and validated by none.
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -211,22 +210,3 @@ def absent_classes(frame: pd.DataFrame, fold: np.ndarray, codec: Codec) -> list[
             for name in lost
         ]
     return texts
-
-
-def leaking_photos(
-    frame: pd.DataFrame, digests: Sequence[str] | np.ndarray
-) -> list[tuple[str, ...]]:
-    """Image ids of photos with the same bytes that stand in different groups, a tuple a photo.
-
-    `digests` (N,): of the files, in the order of `frame` (members/pixels/scan.py).
-    """
-    same: dict[str, list[int]] = defaultdict(list)
-    for row, digest in enumerate(digests):
-        if digest:
-            same[digest].append(row)
-    ids, groups = frame["image_id"].tolist(), frame["group"].tolist()
-    return [
-        tuple(ids[row] for row in rows)
-        for rows in same.values()
-        if len({groups[row] for row in rows}) > 1
-    ]

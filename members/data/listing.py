@@ -50,10 +50,15 @@ def photo_table(
     """The table of members/data/layouts.py, one row a photo.
 
     targets: class numbers (N,) of each target, -1 where unknown; None: all are unknown. Raises
-    BadInput for numbers outside the codec's classes.
+    BadInput for numbers outside the codec's classes, and for file names that are no UTF-8 text.
     """
     import pandas as pd
 
+    if odd := [name for name in (os.fspath(own) for own in path) if _is_no_text(name)]:
+        raise BadInput(
+            f"{len(odd)} photos have names that are no UTF-8 text: {some(odd)}. Rename them, or "
+            "their folders."
+        )
     unknown = np.full(len(image_id), -1, dtype=np.int16)
     targets = targets if targets is not None else dict.fromkeys(codec.targets, unknown)
     columns: dict[str, object] = {
@@ -66,6 +71,11 @@ def photo_table(
         if name != "label":
             columns[name] = np.asarray(targets[name], dtype=np.int16)
     return pd.DataFrame(columns)
+
+
+def _is_no_text(name: str) -> bool:
+    """Whether bytes of a file name could not be decoded: Python keeps those as half surrogates."""
+    return not name.isascii() and any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def require_folder(folder: Path, expected: str) -> None:

@@ -51,7 +51,7 @@ def read_own_folds(
             twice.append(name)
     if twice:
         raise BadInput(
-            f"{file}: {len({*twice})} values of {key} have several folds "
+            f"{file}: {len({*twice})} values of {names_of[key]} have several folds "
             f"({some(list(dict.fromkeys(twice)))}). Write one fold for each."
         )
     wrong = [name for name, value in values.items() if value is None]

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from members.data.classes import class_numbers, composed, known_labels, read_labels
+from members.data.classes import known_labels, read_labels
 from members.data.codec import Codec
 from members.data.listing import TestData, TrainData, photo_table, repeated_problems, some
 from members.data.lists import labels
-from members.data.lists.columns import Columns, Label, choose, free_columns, unused_notes
+from members.data.lists.columns import Columns, Label, choose, unused_notes
 from members.data.lists.lookup import Lookup
 from members.data.lists.pictures import write_out
 from members.data.lists.read import ListFile, read_list
@@ -62,21 +62,20 @@ def read_train(
             f"{file}: {len(empty)} rows have no label ({some(empty)}). "
             "Write their labels or take the rows out."
         )
-    order = tuple(map(composed, labels.order(listed, columns.label)))
-    others = {name: listed.frame[name].tolist() for name in free_columns(listed, columns)}
-    found = read_labels(file, texts, others, floats=not order)
-    problems += [] if wrong else found.problems
+    order = labels.order(listed, columns.label, texts)
+    others = {
+        name: listed.frame[name].tolist()
+        for name in listed.text_columns
+        if name not in columns.names
+    }
+    read = read_labels(file, texts, others, classes=order)
+    problems += [] if wrong else read.problems
     if problems:
         raise BadInput(problems)
-    names, numbers = found.names, found.numbers
-    if order:
-        several = isinstance(columns.label, tuple)
-        names = tuple(name for name in order if several or name in found.names)
-        numbers = class_numbers([*map(composed, texts)], names)
-    codec = Codec({"label": names})
-    frame = photo_table(codec, rows.ids, rows.paths, rows.groups, {"label": numbers})
-    notes = found.notes + unused_notes(listed, columns, options.used)
-    return TrainData(frame, codec, notes + _group_notes(listed, columns))
+    codec = Codec({"label": read.names})
+    notes = read.notes + unused_notes(listed, columns, options.used)
+    frame = photo_table(codec, rows.ids, rows.paths, rows.groups, {"label": read.numbers})
+    return TrainData(frame, codec, notes)
 
 
 def read_test(
@@ -96,12 +95,12 @@ def read_test(
     if columns.label is not None:
         texts, wrong = labels.texts(listed, columns.label, needed=False)
         problems += wrong
-    found = known_labels(file, texts, codec.classes)
-    problems += found.problems + _repeated(listed, columns, rows, texts)
+    read = known_labels(file, texts, codec.classes)
+    problems += read.problems + _repeated(listed, columns, rows, texts)
     if problems:
         raise BadInput(problems)
-    targets = codec.decode(found.numbers)
-    return TestData(photo_table(codec, rows.ids, rows.paths, rows.groups, targets), found.notes)
+    frame = photo_table(codec, rows.ids, rows.paths, rows.groups, codec.decode(read.numbers))
+    return TestData(frame, read.notes)
 
 
 def _rows(
@@ -124,25 +123,8 @@ def _rows(
     ids = frame[columns.image_id].tolist() if columns.image_id else texts
     ids = [given or text for given, text in zip(ids, texts, strict=True)]
     groups = frame[columns.group].tolist() if columns.group else ids
-    groups = [
-        image_id if group in ("", *labels.NO_VALUE) else group
-        for group, image_id in zip(groups, ids, strict=True)
-    ]
+    groups = [group or image_id for group, image_id in zip(groups, ids, strict=True)]
     return _Rows(ids, texts, paths, groups), problems
-
-
-def _group_notes(listed: ListFile, columns: Columns) -> list[str]:
-    """At most one note: rows without a group, where others have one."""
-    if columns.group is None:
-        return []
-    groups = listed.frame[columns.group].tolist()
-    void = [row for row, group in enumerate(groups) if group in ("", *labels.NO_VALUE)]
-    if not void:
-        return []
-    return [
-        f"{listed.file}: {len(void)} of {len(groups)} rows have no {columns.group} "
-        f"({some([*map(listed.where, void)])}): each is a group of its own."
-    ]
 
 
 def _repeated(listed: ListFile, columns: Columns, rows: _Rows, texts: list[str]) -> list[str]:

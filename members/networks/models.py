@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from members.errors import BadInput, first_line, nearest
 from members.networks import base_cnn  # noqa: F401  registers it with timm
@@ -70,6 +71,11 @@ def build_model(
             model.load_state_dict(matched, strict=False)  # what is missing is the new head
     freeze(model, recipe.freeze)
     return model
+
+
+def least_in_batch(model: nn.Module) -> int:
+    """Photos that a process needs in a batch to train on: batch norm has no statistics of one."""
+    return 2 if any(isinstance(module, _BatchNorm) for module in model.modules()) else 1
 
 
 def pretrained_config(recipe: Recipe):

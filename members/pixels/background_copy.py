@@ -26,7 +26,7 @@ from members.errors import BadInput
 from members.files import Progress
 from members.pixels.background_file import copy_file, cut_out, is_done
 from members.pixels.contact_sheet import write_contact_sheet
-from members.pixels.decode import decode
+from members.pixels.decode import decode_alone
 from members.recipe.blocks import Statistics
 
 JOURNAL, SHEET = ".background.jsonl", "contact_sheet.jpg"
@@ -199,6 +199,6 @@ def _draw_sheet(copied: Copied, source: Path, target: Path) -> None:
     rest = sorted(set(copied.kept) - set(odd))
     places = np.linspace(0, len(rest) - 1, min(len(rest), SHOWN - len(odd))).round().astype(int)
     shown = odd + [rest[place] for place in places]
-    pairs = [(decode(source / path), decode(target / path)) for path in shown]
+    pairs = [(decode_alone(source / path), decode_alone(target / path)) for path in shown]
     titles = [f"{path}  {copied.kept[path]:.0%}" for path in shown]
     write_contact_sheet(pairs, target / SHEET, titles)

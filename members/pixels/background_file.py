@@ -10,7 +10,7 @@ from typing import Any
 from members import files
 from members.errors import BadInput
 from members.pixels import background
-from members.pixels.decode import decode
+from members.pixels.decode import decode_alone
 
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),  # colour as sharp as the cut edge
@@ -29,7 +29,7 @@ def cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
 
     stamp = _stamp(source / path)
     try:
-        photo = decode(source / path)
+        photo = decode_alone(source / path)
     except BadInput as error:
         return error.problems[0]
     try:

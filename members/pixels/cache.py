@@ -16,8 +16,12 @@ from members.errors import BadInput
 from members.files import Progress
 from members.pixels.crop import Pair, crop_and_resize, crop_value_problems, fits, too_small_problems
 from members.pixels.decode import decode
+from members.pixels.memory import BUDGET
+from members.pixels.open import memory_needed
+from members.pixels.samples import bits_of
 
-# raise it whenever decode.py or crop.py give other pixels of the same photo: it names the cache
+# raise it whenever decode.py or crop.py give other pixels of the same photo: it names the cache.
+# Where few photos change, decode.py names a range for those (read_bits): their digests say it
 VERSION = 1
 
 
@@ -34,6 +38,7 @@ def pixels(
 
     `size`: (h, w). `crop`: (h, w) taken from the centre first; a value up to 1 is a fraction of
     the photo's side, above 1 it is pixels. Shrinking averages areas, enlarging is linear.
+    digests: of the files' bytes, with the range of 16-bit samples where `reading_digest` adds it.
     The file in `folder` is named after the digests, size and crop: the first call decodes, every
     other only opens it. Processes that call at once wait for one of them.
     Raises BadInput for unreadable photos, a crop larger than a photo, or too little disk.
@@ -50,7 +55,7 @@ def pixels(
         with files.locked(file.with_suffix(".lock")):
             if not file.exists():
                 files.remove_unfinished(folder, file.name)
-                _decode_all(file, paths, shape, crop, progress)
+                _decode_all(file, paths, digests, shape, crop, progress)
     return np.load(file, mmap_mode="r")
 
 
@@ -74,6 +79,7 @@ def _require_request(
 def _decode_all(
     file: Path,
     paths: Sequence[str | os.PathLike],
+    digests: Sequence[str],
     shape: tuple[int, int, int, int],
     crop: Pair | None,
     progress: Progress | None,
@@ -93,15 +99,16 @@ def _decode_all(
         out = np.lib.format.open_memmap(work, mode="w+", dtype=np.uint8, shape=shape)
 
         def fill(row: int) -> None:
-            try:
-                photo = decode(paths[row])
-            except BadInput as error:
-                problems.extend(error.problems)
-                return
-            if crop is not None and not fits(photo.shape[:2], crop):
-                small.append((str(paths[row]), *photo.shape[:2]))
-                return
-            out[row] = crop_and_resize(photo, shape[1:3], crop)
+            with BUDGET.taken(memory_needed(paths[row])):
+                try:
+                    photo = decode(paths[row], bits_of(digests[row]))
+                except BadInput as error:
+                    problems.extend(error.problems)
+                    return
+                if crop is not None and not fits(photo.shape[:2], crop):
+                    small.append((str(paths[row]), *photo.shape[:2]))
+                    return
+                out[row] = crop_and_resize(photo, shape[1:3], crop)
 
         for done, _ in enumerate(files.in_threads(fill, range(len(paths))), start=1):
             if progress:

@@ -1,4 +1,4 @@
-"""A scan of the photographs: whether each can be read, its size and its digest."""
+"""A scan of the photographs: whether each can be read, its size, its digest and what looks damaged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from members import files
+from members.duplicates import fingerprint
 from members.files import Progress
+from members.photo_kind import require_file
+from members.pixels import samples
 from members.pixels.decode import FIX, decode_bytes, reason
+from members.pixels.memory import BUDGET
+from members.pixels.open import memory_needed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,19 +27,25 @@ COLUMNS = {
     "digest": "str",
     "height": "int32",
     "width": "int32",
+    "used_bits": "int16",
+    "read_bits": "int16",
+    "warning": "str",
     "problem": "str",
+    **fingerprint.COLUMNS,
 }
 
 
 def scan(
     paths: Sequence[str | os.PathLike], memo: Path | None = None, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """One row a path, in order: path, size, mtime_ns, digest, height, width, problem.
+    """One row a path, in order, with the columns `COLUMNS`.
 
-    Every photo is decoded to the end; `problem` is empty where that worked, else a text.
-    `digest` is the BLAKE2b-128 of the file's bytes in hex; height and width are those of the
-    upright photo. With `memo` (a Parquet file) a path of the same size and time is not read
-    again. `progress(done, total)` counts the photos that had to be read.
+    Every photo is decoded to the end; `problem` is empty where that worked, else a text, and
+    `warning` says what looks like damage. `digest` is the BLAKE2b-128 of the file's bytes in hex;
+    height and width are those of the upright photo; used_bits and read_bits: see `Decoded`; by the
+    columns of `fingerprint` copies are found. With `memo` (a Parquet file) a readable path of the
+    same size and time is not read again. `progress(done, total)` counts the photos that had to be
+    read. However many threads there are, photos are decoded within 1 GiB.
     """
     import pandas as pd
 
@@ -65,23 +76,40 @@ def scan(
 
 def unreadable_problems(scanned: pd.DataFrame) -> list[str]:
     """The problems of a scan: at most one text, with three examples."""
-    bad = scanned[scanned["problem"] != ""]
-    if bad.empty:
+    return [f"{text} {FIX}" for text in _examples(scanned, "problem", "cannot be read")]
+
+
+def damage_notes(scanned: pd.DataFrame) -> list[str]:
+    """What looks like damage in photos that can be read: at most one text, with three examples."""
+    return _examples(scanned, "warning", "look damaged")
+
+
+def _examples(scanned: pd.DataFrame, column: str, what: str) -> list[str]:
+    found = scanned[scanned[column] != ""]
+    if found.empty:
         return []
-    rows = zip(bad["path"].head(3), bad["problem"].head(3), strict=True)
-    examples = "; ".join(f"{path}: {problem.rstrip('.')}" for path, problem in rows)
-    rest = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
-    return [f"{len(bad)} of {len(scanned)} photos cannot be read: {examples}{rest}. {FIX}"]
+    rows = zip(found["path"].head(3), found[column].head(3), strict=True)
+    examples = "; ".join(f"{path}: {text.rstrip('.')}" for path, text in rows)
+    rest = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    return [f"{len(found)} of {len(scanned)} photos {what}: {examples}{rest}."]
 
 
 def _inspect(path: str) -> dict:
     size, mtime_ns = _stamp(path) or (0, 0)
     row = {"path": path, "size": size, "mtime_ns": mtime_ns, "digest": "", "problem": ""}
-    row |= {"height": 0, "width": 0}
+    row |= {"height": 0, "width": 0, "used_bits": 0, "read_bits": 0, "warning": ""}
+    row |= fingerprint.UNREADABLE
     try:
-        data = Path(path).read_bytes()
-        row["digest"] = hashlib.blake2b(data, digest_size=16).hexdigest()
-        row["height"], row["width"] = decode_bytes(data).shape[:2]
+        with BUDGET.taken(memory_needed(path)):
+            require_file(path)
+            data = Path(path).read_bytes()
+            row["digest"] = hashlib.blake2b(data, digest_size=16).hexdigest()
+            found = decode_bytes(data)
+            row["height"], row["width"] = found.pixels.shape[:2]
+            row |= {name: getattr(found, name) for name in ("used_bits", "read_bits", "warning")}
+            if 0 < found.used_bits < samples.FULL:  # else they are too dark to be told apart
+                found = decode_bytes(data, found.used_bits)
+            row |= fingerprint.fingerprint(found.pixels)
     except Exception as error:  # whatever a broken file makes a decoder raise
         row["problem"] = reason(error)
     return row
@@ -97,14 +125,18 @@ def _stamp(path: str) -> tuple[int, int] | None:
 
 def _recall(memo: Path | None) -> dict[str, dict]:
     import pandas as pd
+    import pyarrow as pa
 
     if memo is None or not Path(memo).is_file():
         return {}
     try:
-        rows = pd.read_parquet(memo)[list(COLUMNS)].to_dict("records")
+        # of a file of Python's, Arrow's threads may let go when the interpreter is gone: exit code 134
+        with pa.OSFile(str(memo)) as content:
+            rows = pd.read_parquet(content)[list(COLUMNS)].to_dict("records")
     except (ValueError, OSError, KeyError):  # a memo is only a memo: scan again
         return {}
-    return {row["path"]: row for row in rows}
+    # what makes one unreadable may be mended outside the file: a package, a permission
+    return {row["path"]: row for row in rows if not row["problem"]}
 
 
 def _remember(memo: Path, known: dict[str, dict]) -> None:

@@ -8,13 +8,22 @@ the network takes photos of this size.
 
 from __future__ import annotations
 
-from members.errors import BadInput
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from members.batches.loader import in_steps
+from members.errors import BadInput, first_line
 from members.networks.compiling import compiler_problem
 from members.networks.cost import require_network
-from members.networks.models import model_problem
+from members.networks.freezing import train_mode
+from members.networks.models import build_model, least_in_batch, model_problem
 from members.pixels.augment import augmentation_problems
 from members.recipe.recipe import Recipe
 from members.training.optim import optimizer_problem, require_optimizer
+from members.training.ranks import Ranks
 
 
 def recipe_problems(recipe: Recipe) -> list[str]:
@@ -34,3 +43,62 @@ def recipe_problems(recipe: Recipe) -> list[str]:
     problems += augmentation_problems(recipe)
     problems += [compiler_problem() if recipe.compile else None]
     return [problem for problem in problems if problem]
+
+
+def batch_problem(
+    recipe: Recipe, n_classes: int, parts: Iterable[int], ranks: int = 1
+) -> str | None:
+    """Why the network cannot be trained with the smallest batch that will occur, or None.
+
+    parts: numbers of photos of the training parts; ranks: processes that divide each batch. One
+    forward and one backward pass on the meta device, which has shapes and no memory.
+    """
+    parts = sorted(set(parts))
+    smallest, why = _smallest_pass(recipe, n_classes, parts, ranks)
+    if why is None:
+        return None
+    height, width = recipe.image_size
+    others: list[dict[str, Any]] = [{"image_size": (2 * height, 2 * width)}]
+    if recipe.batch_size == 1:
+        others.insert(0, {"batch_size": 2})
+    ways = [
+        f"{key}: {list(value) if key == 'image_size' else f'{value} or more'}"
+        for other in others
+        for key, value in other.items()
+        if not _smallest_pass(recipe.model_copy(update=other), n_classes, parts, ranks)[1]
+    ]
+    photos = "1 photo" if smallest == 1 else f"{smallest} photos"
+    return (
+        f"batch_size: {recipe.batch_size} leaves a batch of {photos} in training parts of "
+        f"{' or '.join(map(str, parts[:3]))}, with which {recipe.model} cannot be trained at "
+        f"image_size {[height, width]}: {why}. What can: "
+        f"{', or '.join(ways) or 'more photos, or another model'}"
+    )
+
+
+def _smallest_pass(
+    recipe: Recipe, n_classes: int, parts: Iterable[int], ranks: int
+) -> tuple[int, str | None]:
+    """Photos of the smallest batch of one process, and why it cannot be trained with."""
+    model = build_model(recipe, n_classes, device="meta", pretrained=False)
+    sizes = {
+        len(rows)
+        for n in parts
+        for step in in_steps(np.arange(n), recipe.batch_size, recipe.accumulate)
+        for rows in step
+    }
+    shares = [Ranks(r, ranks).part(n, least_in_batch(model)) for n in sizes for r in range(ranks)]
+    smallest = min((own.stop - own.start for own in shares if own.stop > own.start), default=1)
+    train_mode(model)
+    try:
+        # the default device too: some networks make their position tables in forward
+        with torch.device("meta"):
+            logits = model(torch.empty(smallest, 3, *recipe.image_size))
+            if logits.requires_grad:
+                logits.sum().backward()
+    except (RuntimeError, ValueError) as error:
+        why = first_line(error).rstrip(".")
+        # what only the meta device cannot do says nothing of training
+        of_meta = isinstance(error, NotImplementedError) or "meta" in why
+        return smallest, None if of_meta else why
+    return smallest, None

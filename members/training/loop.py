@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from members.batches.loader import NETWORK, WEIGHTS, Loader, derived_seed
 from members.batches.mixing import shares_of
@@ -26,7 +25,7 @@ from members.batches.photos import Photos
 from members.networks.compiling import compiled_network
 from members.networks.ema import Average
 from members.networks.freezing import train_mode
-from members.networks.models import build_model
+from members.networks.models import build_model, least_in_batch
 from members.recipe.recipe import Recipe
 from members.training.feed import Feed
 from members.training.losses import loss_of
@@ -159,8 +158,7 @@ class Training:
             device=device,
             workers=self.workers,
             ranks=self.ranks,
-            # batch norm has no statistics of one
-            least=2 if any(isinstance(m, _BatchNorm) for m in model.modules()) else 1,
+            least=least_in_batch(model),
         )
         if state is not None:
             model.load_state_dict(state["model"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from typing import Annotated, NoReturn
 
 import typer
 
+from ensembles.errors import wrong_place
 from orchestrator.cli import photos, training, votes
 from orchestrator.cli.several_values import SeveralValues
 from orchestrator.errors import BAD_INPUT, FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed
+from orchestrator.printable import printable
 from orchestrator.program import called
 from orchestrator.version import __version__
 
@@ -48,6 +51,10 @@ def of_all_commands(
 
 def main() -> NoReturn:
     """Run one command. A wrong request ends with its mistakes and code 2, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # a file name that is no text is shown, and ends nothing
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:
@@ -59,8 +66,8 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        if isinstance(error, BAD_INPUT):
-            print(_listing(error.problems), file=sys.stderr)
+        if problems := _problems(error):
+            print(_listing(problems), file=sys.stderr)
             sys.exit(WRONG_REQUEST)
         if isinstance(error, RunFailed):
             print(error, file=sys.stderr)
@@ -70,7 +77,18 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
+def _problems(error: Exception) -> list[str]:
+    """What was wrong with the request, where that ended it; empty for other failures."""
+    if isinstance(error, BAD_INPUT):
+        return error.problems
+    # no reader or writer caught it: a path that was given, or one below it
+    if isinstance(error, OSError) and error.filename is not None and wrong_place(error):
+        return [f"{error.filename}: {wrong_place(error)}. Give another path, or change this one."]
+    return []
+
+
 def _listing(problems: list[str]) -> str:
+    problems = [printable(text) for text in problems]
     if len(problems) == 1:
         return f"error: {problems[0]}"
     return "\n".join([f"{len(problems)} mistakes:", *(f"- {text}" for text in problems)])

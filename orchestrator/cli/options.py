@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from orchestrator.cli.output import json_place
+
 SpecFile = Annotated[
     Path, typer.Argument(metavar="SPEC", help="an ensemble file, ensembles/*.yaml")
 ]
@@ -22,7 +24,13 @@ RunDir = Annotated[
     typer.Option("--run", metavar="DIR", help="run folder (default runs/<name>), or s3://"),
 ]
 Json = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="the figures, for programs")
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        callback=json_place,
+        help="the figures, for programs; - is standard output",
+    ),
 ]
 
 # as in `ensembles.voting.request`, which is slow to import; a test holds that they agree
@@ -30,4 +38,16 @@ Mode = Literal["hard", "soft", "weighted"]
 Pool = Literal["linear", "log_linear"]
 OptionalSpec = Annotated[
     Path | None, typer.Argument(metavar="[SPEC]", help="default: the run trained last")
+]
+IdColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id-column", metavar="NAME", help="the column of the ids, in files that have it"
+    ),
+]
+AnswerColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--answer-column", metavar="NAME", help="the column of the answers, in files that have it"
+    ),
 ]

@@ -1,31 +1,34 @@
-"""Where the commands print, and the files of `--json`."""
+"""What the commands say before they begin, and the places that they will write to."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from rich.console import Console
+from orchestrator.screens.console import STDOUT, screen
 
 
-def console() -> Console:
-    # a file or a pipe has no width of its own: tables need room, lines stay whole
-    width = None if sys.stdout.isatty() else 120
-    return Console(width=width, soft_wrap=width is not None, highlight=False)
-
-
-def spec_file(given: Path) -> Path:
+def spec_file(given: Path, json: Path | None = None) -> Path:
     """The path itself, or the file of that name that comes with the package, which is printed."""
     from orchestrator.spec.shipped import shipped
 
     file = shipped(given)
     if file != given:
-        console().print(f"{given}: the one that comes with the package, {file}", markup=False)
+        screen(json).print(f"{given}: the one that comes with the package, {file}")
     return file
 
 
-def write_json(file: Path | None, value: object) -> None:
-    if file:
-        from ensembles.files import places
+def json_place(file: Path | None) -> Path | None:
+    """The file of `--json`, which can be written. Raises BadInput before any work."""
+    from ensembles.files import places
 
-        places.write_json(file, value)
+    if file is not None and file != STDOUT:
+        places.require_writable_file(file, "--json")
+    return file
+
+
+def folder_place(folder: str | Path | None, flag: str) -> None:
+    """Raise BadInput where the folder cannot be made or written to; None is no folder."""
+    from ensembles.files import places
+
+    if folder is not None:
+        places.require_writable_folder(folder, flag)

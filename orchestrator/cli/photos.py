@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import Json
-from orchestrator.cli.output import console
+from orchestrator.cli.output import folder_place
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
+from orchestrator.screens.console import screen
 
 
 def sample(
@@ -20,6 +21,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="another seed, other people")] = 0,
 ) -> None:
     """Draw sample people in the competition's layout, with the truth in DIR/eval/truth.csv."""
+    folder_place(folder, "DIR")
     from members.samples.people import draw_people
 
     draw_people(folder, profiles=profiles, eval=eval, seed=seed)
@@ -43,6 +45,7 @@ def prepare(
         raise WrongRequest(
             f"say what is to be prepared: {called()} prepare --remove-background {source} {target}"
         )
+    folder_place(target, "DST")
     from orchestrator.commands.prepare import copy_without_background
 
-    copy_without_background(source, target, console(), jobs, json)
+    copy_without_background(source, target, screen(json), jobs, json)

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import Json, RunDir, Sets, Small, SpecFile
-from orchestrator.cli.output import console, spec_file
+from orchestrator.cli.output import folder_place, spec_file
 from orchestrator.errors import RunFailed, WrongRequest
 from orchestrator.program import called
+from orchestrator.screens.console import screen as new_screen
+from orchestrator.screens.console import write_json
 
 
 def check(
@@ -22,8 +24,9 @@ def check(
     from orchestrator.runs import folders
     from orchestrator.spec import load
 
-    loaded = load(spec_file(spec), small=small, sets=sets or ())
-    show_plan(loaded, folders.to_train(loaded.name, run), console(), json)
+    folder_place(run, "--run")
+    loaded = load(spec_file(spec, json), small=small, sets=sets or ())
+    write_json(json, show_plan(loaded, folders.to_train(loaded.name, run), new_screen(json)))
 
 
 def train_members(
@@ -53,13 +56,14 @@ def train_members(
 
     if run and new_run:
         raise WrongRequest("--run names the run folder and --new-run finds a new one: give one")
-    screen = console()
+    folder_place(run, "--run")
+    screen = new_screen()
     loaded = load(spec_file(spec), small=small, sets=sets or ())
     again = "run the same command again."
     if new_run:
         run = folders.new_run(loaded.name)
         again = f"go on with: {_with_run(run)}"
-        screen.print(f"A new run: {run}. If it stops before its end, {again}", markup=False)
+        screen.print(f"A new run: {run}. If it stops before its end, {again}")
     store = folders.to_train(loaded.name, run)
     try:
         outcome = train(loaded, store, screen, only=only or (), address=address)
@@ -86,7 +90,7 @@ def train_members(
             f"The rest is done and kept. Change the settings and {again}"
         )
     where = (" --small" if small else "") + (f" --run {run}" if run else "")
-    screen.print(f"Next: {called()} vote {spec}{where}", markup=False)
+    screen.print(f"Next: {called()} vote {spec}{where}")
 
 
 def _with_run(run: str) -> str:

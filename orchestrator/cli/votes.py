@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli.options import Json, Mode, OptionalSpec, Pool, RunDir, Sets, Small
-from orchestrator.cli.output import console, spec_file, write_json
+from orchestrator.cli.options import (
+    AnswerColumn,
+    IdColumn,
+    Json,
+    Mode,
+    OptionalSpec,
+    Pool,
+    RunDir,
+    Sets,
+    Small,
+)
+from orchestrator.cli.output import folder_place, spec_file
+from orchestrator.screens.console import screen, write_json
 
 
 def vote(
@@ -35,6 +46,12 @@ def vote(
             metavar="CSV ...",
             help="submission files: labels (--mode hard) or a column a class (--mode soft)",
         ),
+    ] = None,
+    id_column: IdColumn = None,
+    answer_column: AnswerColumn = None,
+    answers: Annotated[
+        Literal["numbers", "names"] | None,
+        typer.Option(help="what submission.csv shows for the classes; default: numbers"),
     ] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="where the vote goes")] = None,
     pool: Annotated[
@@ -63,6 +80,12 @@ def vote(
         list[str] | None,
         typer.Option("--weights", metavar="MEMBER=W ...", help="fixed weights, hard and soft"),
     ] = None,
+    common_rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--common-rows/--no-common-rows", help="vote over the rows that all members have"
+        ),
+    ] = None,
     why: Annotated[
         str | None, typer.Option(metavar="IMAGE_ID", help="how this photograph was decided")
     ] = None,
@@ -80,10 +103,11 @@ def vote(
     The spec's `vote:` says how; each option here comes before the spec's. A --mode that is not the
     spec's takes none of its other options.
     """
-    given = {**locals(), "spec": spec and spec_file(spec)}
+    given = {**locals(), "spec": spec and spec_file(spec, json)}
+    folder_place(out, "--out")
     from orchestrator.commands.vote import Command, cast
 
-    write_json(json, cast(Command.of(given), console()))
+    write_json(json, cast(Command.of(given), screen(json)))
 
 
 def leaderboard(
@@ -101,9 +125,9 @@ def leaderboard(
     from orchestrator.commands.run import find_run
     from orchestrator.screens.leaderboard import show_leaderboard
 
-    run_of = find_run(spec and spec_file(spec), small, sets or (), run)
+    run_of = find_run(spec and spec_file(spec, json), small, sets or (), run)
     rows = standings(run_of, truth)
-    show_leaderboard(run_of.spec.name, run_of.store, rows, console())
+    show_leaderboard(run_of.spec.name, run_of.store, rows, screen(json))
     write_json(json, rows)
 
 
@@ -122,15 +146,25 @@ def evaluate(
             help="ImageID,ans with the right answers (default: in $SM_GROUND_TRUTH_DIR)",
         ),
     ] = None,
+    id_column: IdColumn = None,
+    answer_column: AnswerColumn = None,
+    truth_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="the column of the right answers, of the truth only"),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Accuracy and macro F1, by class and by target, of predictions whose truth is known."""
     import ensembles
+    from ensembles.files.submissions.columns import Columns
     from orchestrator.runs import folders
+    from orchestrator.runs.standing import with_standing
     from orchestrator.screens.evaluation import show_evaluation
 
-    report = ensembles.evaluate(*folders.to_evaluate(predictions, truth))
-    show_evaluation(report, console())
+    places = folders.to_evaluate(predictions, truth)
+    columns = Columns(tuple(id_column or ()), tuple(answer_column or ()))
+    report = with_standing(places[:1], lambda: ensembles.evaluate(*places, columns, truth_column))
+    show_evaluation(report, screen(json))
     write_json(json, report)
 
 
@@ -138,12 +172,17 @@ def compare(
     submissions: Annotated[
         list[str], typer.Argument(metavar="CSV CSV ...", help="submission files")
     ],
+    id_column: IdColumn = None,
+    answer_column: AnswerColumn = None,
     json: Json = None,
 ) -> None:
     """How far submissions agree; says when two are the same."""
     import ensembles
+    from ensembles.files.submissions.columns import Columns
+    from orchestrator.runs.standing import with_standing
     from orchestrator.screens.evaluation import show_comparison
 
-    report = ensembles.compare(submissions)
-    show_comparison(report, console())
+    columns = Columns(tuple(id_column or ()), tuple(answer_column or ()))
+    report = with_standing(submissions, lambda: ensembles.compare(submissions, columns))
+    show_comparison(report, screen(json))
     write_json(json, report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from orchestrator.photographs.table import Photographs, codec_of
+from orchestrator.photographs.table import Photographs, codec_of, in_fold
 from orchestrator.spec.spec import Member, Spec
 
 
@@ -18,6 +18,30 @@ def training_problems(spec: Spec) -> list[str]:
     for member in spec.members:
         for recipe in spec.recipes_of(member):
             problems |= dict.fromkeys(f"{member.name}: {text}" for text in recipe_problems(recipe))
+    return list(problems)
+
+
+def batch_problems(spec: Spec, photographs: Photographs) -> list[str]:
+    """Recipes that fail at the smallest batch which training on some fold has. Imports torch.
+
+    They must be without `training_problems`.
+    """
+    from members.training.check import batch_problem
+
+    parts = {len(in_fold(photographs.train, fold)[0]) for fold in range(photographs.n_folds)}
+    problems: dict[str, None] = {}
+    tried: dict[tuple, str | None] = {}
+    for member in spec.members:
+        n_classes = len(codec_of(member, photographs.codec).classes)
+        for recipe in spec.recipes_of(member):
+            key = (
+                recipe.model, recipe.image_size, recipe.batch_size, recipe.accumulate,
+                str(recipe.freeze), n_classes,
+            )  # fmt: skip
+            if key not in tried:
+                tried[key] = batch_problem(recipe, n_classes, parts, spec.resources.workers)
+            if tried[key]:
+                problems[f"{member.name}: {tried[key]}"] = None
     return list(problems)
 
 

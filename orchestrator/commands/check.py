@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from ensembles.files import places
 from members.data.folds import photos_by_class
 from members.errors import BadInput
-from orchestrator.cluster.preflight import cost_of, training_problems
+from orchestrator.cluster.preflight import batch_problems, cost_of, training_problems
 from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.screens.plan import fold_table, plan_table, search_line
+from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import resolve
 from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Spec
@@ -23,17 +22,21 @@ from orchestrator.tracking.follow import tracking_problems
 from orchestrator.units import unit
 
 
-def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None = None) -> None:
+def show_plan(spec: Spec, store: Store, console: Console) -> dict[str, Any]:
     """Print the data by fold, the units and their share of the work; train nothing.
 
     Raises `BadInput` with every mistake of the data and of the recipes.
     """
     problems: list[str] = []
     try:
-        prepared = prepare_photographs(spec)
+        with reading(console) as progress:
+            prepared = prepare_photographs(spec, progress)
     except BadInput as error:
         prepared, problems = None, list(error.problems)
-    problems += training_problems(spec) + tracking_problems(spec.tracking, store)
+    of_recipes = training_problems(spec)
+    if prepared and not of_recipes:
+        of_recipes = batch_problems(spec, prepared.photographs)
+    problems += of_recipes + tracking_problems(spec.tracking, store)
     if problems or prepared is None:
         raise BadInput(problems)
 
@@ -49,15 +52,15 @@ def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None
     )
     console.print(fold_table(counts))
     for line in report_lines(prepared):
-        console.print(line, markup=False)
+        console.print(line)
     if not prepared.leaks:
-        console.print("No leaks: no group in two folds, no photograph in two groups.")
+        console.print(prepared.leaks.none_found())
 
     resolved, searching, left_out = resolve(spec, photographs, store)
     if spec.search:
-        console.print(search_line(spec.search), markup=False)
+        console.print(search_line(spec.search))
     for name in left_out:
-        console.print(f"{name} is left out: {STOPPED}", markup=False)
+        console.print(f"{name} is left out: {STOPPED}")
     resolved = resolved.model_copy(
         update={"members": tuple(m for m in resolved.members if m.name not in left_out)}
     )
@@ -66,18 +69,16 @@ def show_plan(spec: Spec, store: Store, console: Console, json_file: Path | None
     left = sum(row["units"] - row["done"] for row in plan)
     to_train = f"{counted(left, 'unit')} to train into {store.root}"
     console.print(to_train if left else "Everything is trained.")
-    if json_file:
-        report = {
-            "name": spec.name,
-            "photographs": len(photographs.train),
-            "groups": groups,
-            "to_predict": to_predict,
-            "classes_by_fold": {str(k): v.to_dict() for k, v in counts.items()},
-            "notes": prepared.notes,
-            "leaks": [list(ids) for ids in prepared.leaks],
-            "members": plan,
-        }
-        places.write_json(json_file, report)
+    return {
+        "name": spec.name,
+        "photographs": len(photographs.train),
+        "groups": groups,
+        "to_predict": to_predict,
+        "classes_by_fold": {str(k): v.to_dict() for k, v in counts.items()},
+        "notes": prepared.notes,
+        **prepared.leaks.record(),
+        "members": plan,
+    }
 
 
 def _plan(

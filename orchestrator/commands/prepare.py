@@ -9,9 +9,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from ensembles.files import places
 from members.errors import BadInput
 from members.pixels.background_copy import FEW, MOST, SHEET, Copied, remove_background
+from orchestrator.screens.console import write_json
 
 _LISTED = 20  # suspicious photos named on the screen; `--json` has them all
 
@@ -38,12 +38,10 @@ def copy_without_background(
     console.print(
         f"{copied.done} photos made, {copied.already} were done before, "
         f"{copied.other_files} other files are copied: {target}",
-        markup=False,
     )
     if copied.kept:
         _show(copied, target, console)
-    if json_file:
-        places.write_json(json_file, _record(copied))
+    write_json(json_file, _record(copied))
     if copied.problems:
         raise BadInput(copied.problems)
 
@@ -53,7 +51,6 @@ def _show(copied: Copied, target: Path, console: Console) -> None:
     console.print(
         f"Kept of a photo: {np.median(shares):.0%} in the middle, "
         f"{shares.min():.0%} to {shares.max():.0%}. Before and after: {target / SHEET}",
-        markup=False,
     )
     odd = copied.suspicious()
     if odd:
@@ -61,21 +58,20 @@ def _show(copied: Copied, target: Path, console: Console) -> None:
             f"{len(odd)} photos are suspicious (kept below {FEW:.0%} or above {MOST:.0%}):"
         )
         for path in odd[:_LISTED]:
-            console.print(f"  {path}  {copied.kept[path]:.1%}", markup=False)
+            console.print(f"  {path}  {copied.kept[path]:.1%}")
         if len(odd) > _LISTED:
             console.print(f"  and {len(odd) - _LISTED} more; --json FILE has every photo's share")
     if copied.extra:
         console.print(
             f"note: {target} has {len(copied.extra)} photos that the original has not, "
             f"e.g. {copied.extra[0]}; they are left alone",
-            markup=False,
         )
     figures = copied.statistics
     assert figures is not None  # photos were kept
     mean, std = (", ".join(f"{v:.4f}" for v in part) for part in (figures.mean, figures.std))
     console.print("Statistics of the copy, for members that see it whole (with a `crop`, write")
     console.print("`normalize: computed`):")
-    console.print(f"  normalize: {{mean: [{mean}], std: [{std}]}}", markup=False)
+    console.print(f"  normalize: {{mean: [{mean}], std: [{std}]}}")
 
 
 def _record(copied: Copied) -> dict[str, Any]:

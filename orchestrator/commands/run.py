@@ -5,14 +5,12 @@ Nothing here imports torch or Ray: the commands that use it start in a blink.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 import ensembles
+from ensembles.files import places
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
 from orchestrator.runs import folders
@@ -108,9 +106,7 @@ def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.
 
 def _groups(store: Store) -> dict[str, str] | None:
     """image id -> group, where the run has them: rows of a person err together."""
-    try:
-        content = io.BytesIO(store.read("images.parquet"))
-    except FileNotFoundError:
+    if not store.exists("images.parquet"):
         return None
-    table = pq.read_table(content, columns=["image_id", "group"])
+    table = places.read_parquet(store.uri("images.parquet"), ["image_id", "group"])
     return dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))

@@ -10,13 +10,19 @@ from rich.console import Console
 
 from members.errors import BadInput
 from orchestrator.cluster.connect import show_token
-from orchestrator.cluster.preflight import cost_of, device_problems, training_problems
+from orchestrator.cluster.preflight import (
+    batch_problems,
+    cost_of,
+    device_problems,
+    training_problems,
+)
 from orchestrator.errors import WrongRequest, counted, unknown
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import cache_folder, prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs import folders
 from orchestrator.runs.store import Store
+from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import resolve, with_winners
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.tracking.follow import create_experiment, lost_curves, tracking_problems
@@ -59,9 +65,10 @@ def train(
         show_token()
     chosen = _chosen(spec, only)
     with store.lock():
-        prepared = prepare_photographs(spec)
+        with reading(console) as progress:
+            prepared = prepare_photographs(spec, progress)
         for text in report_lines(prepared):
-            console.print(text, highlight=False, markup=False)
+            console.print(text)
         photographs = prepared.photographs
         write_photographs(photographs, store)
         resolved, searching, left_out = resolve(spec, photographs, store)
@@ -98,7 +105,8 @@ def train(
 def _train(spec, photographs, store, console, todo, searching, address, outcome: Outcome):
     """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
     clock = _Clock(outcome.timing)
-    problems = training_problems(spec) + tracking_problems(spec.tracking, store)
+    problems = training_problems(spec) or batch_problems(spec, photographs)
+    problems += tracking_problems(spec.tracking, store)
     if problems:
         raise BadInput(problems)
     create_experiment(spec.tracking, store, spec.name)
@@ -122,7 +130,6 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
         console.print(
             f"{counted(len(todo), 'unit')} to train, {counted(len(searching), 'member')} to search, "
             f"{slots} at a time{each} on {where}",
-            highlight=False,
         )
         with Progress(console, cost) as progress:
             progress.expect(todo)
@@ -147,7 +154,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
         ),
     ]
     for line in lost_curves(tracked, store):
-        console.print(f"note: {line}", highlight=False, markup=False)
+        console.print(f"note: {line}")
     outcome.timing |= {"slots": slots, **schedule.seconds}
     outcome.failures = schedule.failures
     outcome.left_out += schedule.left_out

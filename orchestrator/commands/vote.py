@@ -15,14 +15,17 @@ from rich.console import Console
 
 import ensembles
 from ensembles.errors import nearest
-from ensembles.files import places
 from ensembles.files.compare import same_submissions
 from ensembles.files.digests import file_digests
-from ensembles.files.submission import submission_tables
+from ensembles.files.ids import like_id
+from ensembles.files.submissions.columns import Columns
 from ensembles.voting.request import VoteRequest
+from ensembles.voting.submissions import submissions_as_tables
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
 from orchestrator.errors import WrongRequest
 from orchestrator.runs import folders
+from orchestrator.runs.standing import other_tables, remarks
+from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.vote import show_large, show_vote
 from orchestrator.screens.why import show_pareto, show_why
 
@@ -37,6 +40,9 @@ class Command:
     run: str | None = None
     tables: str | None = None
     submissions: Sequence[Path] | None = None
+    id_column: Sequence[str] | None = None
+    answer_column: Sequence[str] | None = None
+    answers: str | None = None
     out: str | None = None
     why: str | None = None
     pareto: bool = False
@@ -55,7 +61,11 @@ class Command:
     def flags(self, *names: str) -> list[str]:
         """Those of these options that were given, as they are written."""
         given = [name for name in names if name in self.options or getattr(self, name, None)]
-        return ["--set" if name == "sets" else f"--{name}" for name in given]
+        return ["--set" if name == "sets" else f"--{name.replace('_', '-')}" for name in given]
+
+    @property
+    def columns(self) -> Columns:
+        return Columns(tuple(self.id_column or ()), tuple(self.answer_column or ()))
 
 
 @dataclass
@@ -93,12 +103,23 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
         return _in_ranges(command, source, request, console)
     ballot = source.ballot()
     if command.why:
-        result = ensembles.cast(ballot.oof, ballot.test, request, groups=ballot.groups)
+        with fits_shown(console) as progress:
+            result = ensembles.cast(
+                ballot.oof, ballot.test, request, groups=ballot.groups, progress=progress
+            )
         return _why(command.why, result, ballot, console)
     digests = file_digests(source.folder, {"oof": ballot.oof, "test": ballot.test})
-    result = ensembles.cast(ballot.oof, ballot.test, request, groups=ballot.groups, digests=digests)
+    with fits_shown(console) as progress:
+        result = ensembles.cast(
+            ballot.oof,
+            ballot.test,
+            request,
+            groups=ballot.groups,
+            digests=digests,
+            progress=progress,
+        )
     result.notes += source.notes
-    _write(result, command.out, source.run, console)
+    _write(result, command, source.run, console)
     return result.record()
 
 
@@ -159,6 +180,10 @@ def _check(command: Command) -> None:
         "--tables": command.tables,
         "--submissions": command.submissions,
     }
+    named = (*sources.items(), ("--out", command.out), ("--why", command.why))
+    named = (*named, ("--address", command.address))
+    if empty := [name for name, value in named if value is not None and str(value) == ""]:
+        raise WrongRequest(f"{', '.join(empty)}: an empty text. Give a value, or leave it out.")
     given = [name for name, value in sources.items() if value]
     if len(given) > 1 and given != ["SPEC", "--run"]:
         raise WrongRequest(f"give one of SPEC, --run, --tables and --submissions, not {given}")
@@ -170,7 +195,18 @@ def _check(command: Command) -> None:
 
     if command.tables or command.submissions:
         useless(command.flags("small", "sets"), given[0], "they change a spec, and none is read.")
+    if not command.submissions:
+        useless(
+            command.flags("id_column", "answer_column"),
+            given[0] if given else "the run trained last",
+            "they are of submission files (--submissions).",
+        )
     if command.submissions:
+        useless(
+            command.flags("answers"),
+            "--submissions",
+            "a submission shows the answers as the files have them. Leave it out.",
+        )
         fitted = [own.name for own in fields(VoteRequest) if own.name not in _OF_SUBMISSIONS]
         useless(
             command.flags(*fitted, "pareto"),
@@ -191,7 +227,7 @@ def _check(command: Command) -> None:
     for shown in ("pareto", "why"):
         if getattr(command, shown):
             useless(
-                command.flags("out", "address"),
+                command.flags("out", "address", "answers"),
                 f"--{shown}",
                 "it writes no vote and reads the tables here (--json FILE keeps what it shows). "
                 "Leave these out.",
@@ -200,7 +236,7 @@ def _check(command: Command) -> None:
         raise WrongRequest(problems)
 
 
-_OF_SUBMISSIONS = ("mode", "pool", "weights")
+_OF_SUBMISSIONS = ("mode", "pool", "weights", "top")
 
 
 def _weights(texts: Sequence[str]) -> dict[str, float] | None:
@@ -224,13 +260,13 @@ def _weights(texts: Sequence[str]) -> dict[str, float] | None:
     return found or None
 
 
-def _write(result: ensembles.Vote, out: str | None, run: Run | None, console: Console):
+def _write(result: ensembles.Vote, command: Command, run: Run | None, console: Console) -> None:
     store = run.store if run else None
-    targets = folders.for_vote(out, store, vote_folder(result.mode, result.objective))
+    targets = folders.for_vote(command.out, store, vote_folder(result.mode, result.objective))
     if store:
         result.notes += _same_as_earlier(result, targets[0], f"{store.root}/")
     for folder in targets:
-        paths = result.write(folder)
+        paths = result.write(folder, named=command.answers == "names")
     show_vote(result, console, paths)
 
 
@@ -245,16 +281,12 @@ def _source(command: Command) -> _Source:
 def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
     files = list(map(str, command.submissions or ()))
     request = _checked(VoteRequest(**{"mode": "hard", **command.options}), ())
-    if request.mode == "soft":
-        tables = ensembles.read_soft_submissions(files)
-        digests = {file: places.file_digest(file) for file in files}
-        result = ensembles.cast(None, tables, request, digests=digests)
-    else:
-        tables = submission_tables(files) if command.why else {}
-        result = ensembles.cast_submissions(files, request=request)
+    result = ensembles.cast_submissions(files, request=request, columns=command.columns)
+    result.notes += remarks(other_tables(files))
     if command.why:
+        tables = submissions_as_tables(files, request, command.columns)
         return _why(command.why, result, Ballot({}, tables, None), console)
-    _write(result, command.out, None, console)
+    _write(result, command, None, console)
     return result.record()
 
 
@@ -279,7 +311,13 @@ def _in_ranges(
     folder = folders.for_vote(command.out, store, name)[0]
     with _runner(command.address) as run:
         record = ensembles.cast_large(
-            source.folder, folder, request, None, source.members, run, notes=source.notes
+            source.folder,
+            folder,
+            request,
+            members=source.members,
+            run=run,
+            notes=source.notes,
+            named=command.answers == "names",
         )
     show_large(record, folder, console)
     return record.record()
@@ -304,7 +342,7 @@ def _decided(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, A
         if found:
             return found
     known = [str(i) for t in (ballot.test, ballot.oof) if t for i in next(iter(t.values())).ids]
-    hint = nearest(image_id, known[:20_000])
+    hint = like_id(image_id, known) or nearest(image_id, known[:20_000])
     raise WrongRequest(f"--why {image_id!r}: no photograph of that id was voted on.{hint}")
 
 
@@ -312,7 +350,10 @@ def _same_as_earlier(vote: ensembles.Vote, folder: str, run: str) -> list[str]:
     """A note for each earlier submission of the run with the same class on every row."""
     if vote.rows != "test" or not run:
         return []
+    same = same_submissions(vote.ids, vote.answers, f"{run}votes", folder)
+    of_others = other_tables(same)
     return [
-        f"the same answers as {other}: do not hand in both."
-        for other in same_submissions(vote.ids, vote.answers, f"{run}votes", folder)
+        f"the same answers as {other}{', a vote of other tables' if other in of_others else ''}: do "
+        "not hand in both."
+        for other in same
     ]

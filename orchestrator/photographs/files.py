@@ -6,6 +6,7 @@ import io
 
 import pandas as pd
 
+from ensembles.files import places
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 
@@ -25,7 +26,7 @@ def read_photographs(store: Store) -> Photographs:
     from members.data.codec import Codec
 
     def frame(name: str) -> pd.DataFrame:
-        return pd.read_parquet(io.BytesIO(store.read(f"{name}.parquet")))
+        return pd.read_parquet(places.in_arrow(store.read(f"{name}.parquet")))
 
     return Photographs(
         train=frame("images"),

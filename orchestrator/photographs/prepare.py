@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from members.data.corrections import apply_corrections
 from members.data.folds import (
     absent_classes,
     assign_folds,
-    leaking_photos,
     require_whole_groups,
 )
 from members.data.layouts import read_test, read_train
@@ -23,9 +23,16 @@ from members.data.table_layout import ListOptions
 from members.errors import BadInput
 from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
-from members.pixels.scan import scan, unreadable_problems
+from members.pixels.scan import damage_notes, scan, unreadable_problems
 from orchestrator.photographs import copies
+from orchestrator.photographs.leaks import (
+    Leaks,
+    contradicting,
+    contradiction_problems,
+    find_leaks,
+)
 from orchestrator.photographs.problems import epoch_choice_problems, member_problems
+from orchestrator.photographs.sample_range import SampleRange
 from orchestrator.photographs.table import Photographs, column
 from orchestrator.spec.shipped import shipped
 from orchestrator.spec.spec import Spec
@@ -36,9 +43,12 @@ class Prepared:
     """Photographs in their folds, and what is worth knowing about them."""
 
     photographs: Photographs
+    leaks: Leaks
     notes: list[str] = field(default_factory=list)
-    # ids of the same bytes in two groups
-    leaks: list[tuple[str, ...]] = field(default_factory=list)
+
+
+# called with what is done, how many are done, and of how many
+Reading = Callable[[str, int, int], None]
 
 
 def cache_folder() -> str:
@@ -47,10 +57,11 @@ def cache_folder() -> str:
     return os.environ.get("ENSEMBLE_CACHE") or str(Path(home).expanduser() / "photo-ensembles")
 
 
-def prepare_photographs(spec: Spec) -> Prepared:
+def prepare_photographs(spec: Spec, progress: Reading = lambda *_: None) -> Prepared:
     """Read the spec's photographs, decode each once to prove it, and put them into folds.
 
-    Raises `BadInput` with every mistake of the data.
+    `progress` is called while photos are read and compared. Raises `BadInput` with every mistake
+    of the data.
     """
     data = spec.data
     problems: list[str] = []
@@ -71,10 +82,18 @@ def prepare_photographs(spec: Spec) -> Prepared:
     if data.test is None or test is not None:  # else it is not known what its photos need
         problems += options.lookup.without_effect()
     notes += options.lookup.notes
+    samples = SampleRange(data.bits)
+    scanned = []  # of the originals
     for part, given in ((frame, "train"), (test, "test")):
         if part is not None:
             problems += copies.add_paths(part, spec, given)
-            problems += _add_digests(part, spec)
+            found, unfit = _add_digests(part, spec, samples, notes, progress)
+            scanned.append(found)
+            problems += unfit
+    problems += samples.unused_problems()
+    notes += samples.notes()
+    if data.contradictions == "refuse":
+        problems += contradiction_problems(frame, contradicting(frame, scanned[0]), codec)
     try:
         frame["fold"] = _folds(spec, frame)
         problems += epoch_choice_problems(spec, frame)
@@ -86,28 +105,42 @@ def prepare_photographs(spec: Spec) -> Prepared:
     assigned = frame["fold"].to_numpy()
     require_whole_groups(frame, assigned)
     notes += absent_classes(frame, assigned, codec)
-    leaks = leaking_photos(frame, frame["digest"].tolist())
+    leaks = find_leaks(frame, test, scanned, lambda *done: progress("comparing photographs", *done))
     known = [name for name in (*codec.targets, "age_years") if name != "label" and name in frame]
     seen = [name for name in map(str, frame.columns) if "@" in name]  # the copies'
     frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest", *seen]]
-    return Prepared(Photographs(frame, test, codec), notes, leaks)
+    return Prepared(Photographs(frame, test, codec), leaks, notes)
 
 
-def _add_digests(part: pd.DataFrame, spec: Spec) -> list[str]:
-    """Decode every picture that a member sees, originals and copies, and add their digests."""
+def _add_digests(
+    part: pd.DataFrame, spec: Spec, samples: SampleRange, notes: list[str], progress: Reading
+) -> tuple[pd.DataFrame, list[str]]:
+    """Decode every picture that a member sees, originals and copies, and add their digests.
+
+    Returns the scan of the originals, and problems.
+    """
     problems = []
+    scans = {}
     for copy in (None, *copies.seen(spec)):
         if column("path", copy) not in part:  # the copy is not complete: that is reported already
             continue
         paths = part[column("path", copy)].tolist()
-        scanned = scan(paths, Path(cache_folder()) / "scan.parquet")
+        scanned = scan(
+            paths,
+            Path(cache_folder()) / "scan.parquet",
+            lambda *done: progress("reading photographs", *done),
+        )
         problems += unreadable_problems(scanned)
         seeing = [member for member in spec.members if member.photos == copy]
         recipes = [recipe for member in seeing for recipe in spec.recipes_of(member)]
         for crop in dict.fromkeys(map(crop_of, recipes)):
             problems += crop_problems(scanned, crop)
-        part[column("digest", copy)] = scanned["digest"].to_numpy()
-    return problems
+        notes += damage_notes(scanned)
+        scans[copy] = scanned
+    problems += samples.settle(list(scans.values()))
+    for copy, scanned in scans.items():
+        part[column("digest", copy)] = samples.digests(scanned)
+    return scans[None], problems
 
 
 def _list_options(spec: Spec) -> ListOptions:
@@ -135,9 +168,4 @@ def _folds(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
 
 def report_lines(prepared: Prepared) -> list[str]:
     """The notes and the leaks, one line each."""
-    lines = [f"note: {note}" for note in prepared.notes]
-    for ids in prepared.leaks[:3]:
-        lines.append(f"leak: the same photograph stands in several groups: {', '.join(ids[:4])}")
-    if len(prepared.leaks) > 3:
-        lines.append(f"leak: {len(prepared.leaks) - 3} more such photographs; see `check`")
-    return lines
+    return [*(f"note: {note}" for note in prepared.notes), *prepared.leaks.lines()]

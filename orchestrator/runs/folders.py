@@ -55,8 +55,17 @@ def _holds_something(parent: str, name: str) -> bool:
 
 
 def remember(store: Store) -> None:
-    """`latest` in the folder of runs names the run trained last."""
-    Store(runs()).write("latest", store.root + "\n")
+    """`latest` in the folder of runs names the run trained last.
+
+    Relative to that folder where both are in one project, so that a copied project's `latest` is
+    the copy's.
+    """
+    folder = Store(runs())
+    project = folder.root.rpartition("/")[0]
+    named = store.root
+    if folder.local and store.local and named.startswith(f"{project}/"):
+        named = os.path.relpath(named, folder.root)
+    folder.write("latest", named + "\n")
 
 
 def to_read(name: str, given: str | None) -> Store:
@@ -77,16 +86,24 @@ def latest() -> Store:
     folder = _variable("SM_CHANNEL_MODEL") or runs()
     if Store(folder).exists("spec.yaml"):
         return Store(folder)
+    beside = Store(folder)
     try:
-        store = Store(Store(folder).read("latest").decode().strip())
+        named = beside.read("latest").decode().strip()
     except FileNotFoundError:
         raise WrongRequest(
             f"nothing was trained here yet (there is no {folder}/latest). Give a SPEC, --run DIR, "
             "--tables DIR or --submissions CSV, or train first: "
             f"{called()} train-members SPEC"
         ) from None
-    moved = Store(f"{folder}/{store.root.rsplit('/', 1)[-1]}")  # with all runs, to another machine
-    return moved if not store.exists("spec.yaml") and moved.exists("spec.yaml") else store
+    if "://" not in named and not named.startswith("/"):
+        return Store(os.path.normpath(f"{beside.root}/{named}") if beside.local else named)
+    # written by an earlier version, maybe in the project that this one is a copy of
+    parent, _, name = named.rstrip("/").rpartition("/")
+    own = Store(f"{beside.root}/{name}")
+    of_a_copy = parent.rpartition("/")[2] == beside.root.rpartition("/")[2]
+    if own.exists("spec.yaml") and (of_a_copy or not Store(named).exists("spec.yaml")):
+        return own
+    return Store(named)
 
 
 def for_vote(given: str | None, run: Store | None, vote: str) -> list[str]:

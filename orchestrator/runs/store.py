@@ -9,12 +9,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pyarrow import fs
 
+from ensembles.errors import file_problem, wrong_place
 from ensembles.files import places
 from orchestrator.errors import WrongRequest
 
@@ -44,11 +46,27 @@ class Store:
     def list(self, path: str = "") -> list[str]:
         """Names directly below `path`, sorted; empty where there is no such folder."""
         selector = fs.FileSelector(self._at(path), allow_not_found=True)
-        return sorted(info.base_name for info in self._fs.get_file_info(selector))
+        with self._named(path, "the folder of a run"):
+            return sorted(info.base_name for info in self._fs.get_file_info(selector))
 
     def read(self, path: str) -> bytes:
-        with self._fs.open_input_stream(self._at(path)) as stream:
+        with (
+            self._named(path, "the folder of a run"),
+            self._fs.open_input_stream(self._at(path)) as stream,
+        ):
             return stream.read()
+
+    @contextmanager
+    def _named(self, path: str, expected: str) -> Iterator[None]:
+        """Arrow's errors name no file that a program can read off them."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if not wrong_place(error):
+                raise
+            raise WrongRequest(file_problem(self.uri(path), error, expected)) from None
 
     def write(self, path: str, content: bytes | memoryview | str) -> None:
         """Replace `path` as a whole, durably."""

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.runs.standing import remarks
 from orchestrator.runs.store import Store
 from orchestrator.screens.figures import figures, plain, seconds
 
@@ -27,13 +28,25 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
             oof = row["note"] or oof
             estimate = figures(row["estimate"])[0] if row["estimate"] else ""
             cells = [oof, estimate] + ([plain(row["truth"])] if with_truth else [])
-            table.add_row(f"{kind} {row['name']}", _selected(row), *cells, seconds(row["seconds"]))
+            name = f"{kind} {row['name']}{_mark(row)}"
+            table.add_row(name, _selected(row), *cells, seconds(row["seconds"]))
         table.add_section()
     console.print(table)
     for row in rows:
         if row["kind"] == "vote" and store.exists(f"votes/{row['name']}/submission.csv"):
             path = store.uri(f"votes/{row['name']}/submission.csv")
-            console.print(f"submission of {row['name']}: {path}")
+            console.print(f"submission of {row['name']}{_mark(row)}: {path}")
+    for mark, differ in ((" *", True), (" ?", None)):
+        names = [f"{row['kind']} {row['name']}" for row in rows if _mark(row) == mark]
+        for note in remarks(dict.fromkeys(names, differ)):
+            console.print(f"note:{mark} {note}", markup=False)
+
+
+def _mark(row: dict[str, Any]) -> str:
+    """Of figures that are of other tables than the run has now and of votes that may be."""
+    if row["other_tables"]:
+        return " *"
+    return " ?" if row["other_tables"] is None and row["kind"] == "vote" else ""
 
 
 def _selected(row: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ class Progress:
         self._work += sum(self._cost(unit.member) for unit in units)
 
     def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text)
 
     def started(self, titles: dict[str, str], units: Sequence[Unit]) -> None:
         """Units begin in one process; `titles`: unit's path -> its title."""

@@ -36,7 +36,6 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
                 f"{name}: this vote {vote.estimate[name]:.4f} ±{error:.4f}, best single "
                 f"({vote.best_single['member']}) {vote.best_single[name]:.4f}, uniform weights "
                 f"{vote.uniform[name]:.4f}",
-                markup=False,
             )
         show_reasons(vote.reasons, console)
         show_candidates(vote.candidates, console)
@@ -47,7 +46,7 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
         if vote.gap is not None:
             console.print(f"The weights are at most {vote.gap:.1e} above the lowest log-loss.")
     for note in vote.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
     console.print(
         f"{'submission' if 'submission.csv' in paths else 'probabilities'}: "
         f"{paths.get('submission.csv', paths['probabilities.parquet'])}"
@@ -64,18 +63,18 @@ def show_large(record: VoteRecord, folder: str, console: Console) -> None:
         )
         console.print(f"on rows that nothing was fitted to: {', '.join(figures)}")
     for name, weight in record.weights.items():
-        console.print(f"{name}: {weight:.3f}", markup=False)
+        console.print(f"{name}: {weight:.3f}")
     show_reasons(record.reasons, console)
     show_candidates(record.candidates, console)
     for note in record.notes:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
     console.print(f"{record.seconds:.1f} s, in ranges of rows. The vote is in {folder}")
 
 
 def show_reasons(reasons: list[dict[str, Any]], console: Console) -> None:
     width = max((len(reason["member"]) for reason in reasons), default=0)
     for reason in reasons:
-        console.print(f"{reason['member']:<{width}}  {reason['text']}", markup=False)
+        console.print(f"{reason['member']:<{width}}  {reason['text']}")
 
 
 def show_candidates(candidates: list[dict[str, Any]], console: Console) -> None:

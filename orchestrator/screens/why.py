@@ -13,7 +13,7 @@ from ensembles.scores import metrics
 def show_why(reason: dict[str, Any], console: Console) -> None:
     classes, decision = reason["classes"], reason["decision"]
     truth = "" if reason["label"] is None else f" (labelled {reason['label']})"
-    console.print(f"{reason['image_id']}: {decision}{truth}", markup=False)
+    console.print(f"{reason['image_id']}: {decision}{truth}")
     final = reason["final"]
     order = sorted(range(len(classes)), key=lambda k: -final[k])[:4]
     table = Table(box=None, pad_edge=False)
@@ -29,12 +29,12 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
     table.add_row("the vote", "", *(f"{final[k]:.3f}" for k in order), str(decision))
     console.print(table)
     votes = ", ".join(f"{name} {count}" for name, count in reason["votes"].items())
-    console.print(f"first choices: {votes}", markup=False)
+    console.print(f"first choices: {votes}")
     if reason["offsets_decided"]:
         console.print("The class offsets decided: without them the pool says another class.")
     if reason["turned_by"]:
         names = ", ".join(reason["turned_by"])
-        console.print(f"Without any one of these it would be another class: {names}", markup=False)
+        console.print(f"Without any one of these it would be another class: {names}")
     else:
         console.print("No single member's absence would change it.")
 
@@ -58,5 +58,4 @@ def show_pareto(front: dict[str, Any], console: Console) -> None:
         f"Cheapest within one standard error of the best: {', '.join(cheapest['members'])}: "
         f"{cheapest['milliseconds']:.2f} ms a photo against {best['milliseconds']:.2f}, "
         f"{metrics.title(metric)} {cheapest[metric]:.4f} against {best[metric]:.4f}.",
-        markup=False,
     )

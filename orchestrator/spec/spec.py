@@ -81,6 +81,14 @@ class Data(_Block):
     corrections: str | None = Field(
         None, description="a CSV of corrected labels, for the layout profiles"
     )
+    contradictions: Literal["refuse", "allow"] = Field(
+        "refuse", description="what becomes of a picture that stands under two labels"
+    )
+    bits: Literal[8, 10, 12, 14, 16] | None = Field(
+        None,
+        description="how many of 16 bits a sample uses, where photos do not say it themselves; "
+        "null: what the largest sample of the training photos needs",
+    )
     copies: dict[Name, PhotoCopy] = Field(
         {}, description="other pictures of the same photographs by name; a member takes one: photos"
     )

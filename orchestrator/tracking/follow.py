@@ -11,6 +11,7 @@ A tracker that fails costs its curves, never the unit. Its package is imported w
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ TRACKERS: dict[str, Callable[[Unit, Store, str], Tracker]] = {
     "mlflow": MLflow,
 }
 
+_log = logging.getLogger(__name__)
 _FAILED = "tracking-failed.txt"
 
 
@@ -59,7 +61,9 @@ class Curves:
                 call(tracker)
             except Exception:
                 del self._trackers[name]
-                self._on_failure(name, traceback.format_exc())
+                _log.warning("%s lost some of its curves", name, exc_info=True)
+                with suppress(Exception):  # a disk that is full, too, costs the curves only
+                    self._on_failure(name, traceback.format_exc())
 
 
 @contextmanager

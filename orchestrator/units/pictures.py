@@ -6,6 +6,8 @@ import io
 
 import numpy as np
 
+from orchestrator.printable import printable
+
 _COLUMNS, _HEIGHT, _LINE, _GAP = 6, 128, 14, 6  # pictures a row; pixels
 _INK, _RIGHT, _WRONG = (40, 40, 40), (0, 120, 60), (200, 0, 0)
 
@@ -24,7 +26,7 @@ def prediction_grid(
     shares = probabilities.max(axis=1)
     n, high, wide = pixels.shape[:3]
     titles = [
-        (classes[true], f"{classes[guess]} {share:.0%}")
+        (printable(classes[true]), f"{printable(classes[guess])} {share:.0%}")
         for true, guess, share in zip(labels, predicted, shares, strict=True)
     ]
     size = (max(1, round(wide * _HEIGHT / high)), _HEIGHT)

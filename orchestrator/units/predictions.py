@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from members.batches.photos import Photos
     from members.data.codec import Codec
 
+_log = logging.getLogger(__name__)
 _SHOWN = 24  # photographs on the picture
 
 
@@ -84,6 +86,14 @@ def write_submissions(unit: Unit, store: Store, epoch: int) -> None:
     base = f"{unit.path}/epochs/{epoch}"
     write_submission(store.uri(f"{base}-hard.csv"), table.ids, predictions)
     write_soft_submission(store.uri(f"{base}-soft.csv"), table)
+
+
+def try_picture(unit: Unit, store: Store, part: PhotoPart, epoch: int | None) -> None:
+    """`write_picture`; where it fails, a warning: the unit is as good without."""
+    try:
+        write_picture(unit, store, part, epoch)
+    except Exception:
+        _log.warning("%s: no predictions.png", unit.title, exc_info=True)
 
 
 def write_picture(unit: Unit, store: Store, part: PhotoPart, epoch: int | None) -> None:

@@ -76,7 +76,8 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
             weights, record = _train(unit, process, report, curves)
             _predict(unit, process, weights, record)
             if ranks.first and store.exists(f"{unit.path}/predictions.png"):
-                curves.picture(store.read(f"{unit.path}/predictions.png"), len(record.history))
+                picture = store.read(f"{unit.path}/predictions.png")
+                curves.picture(picture, len(record.history))
     report.done()
 
 
@@ -237,7 +238,7 @@ def _predict(
         shown = None if own else record.best_epoch
         changes["per_target"] = predictions.scores_by_target(unit, store, shown)
         if not store.exists(f"{unit.path}/predictions.png"):
-            predictions.write_picture(unit, store, parts["oof"], shown)
+            predictions.try_picture(unit, store, parts["oof"], shown)
     write_record(unit.path, record.model_copy(update=changes), store)
     for left in ("state.pt", "failed.txt", "failed.json"):
         store.delete(f"{unit.path}/{left}")

@@ -6,8 +6,10 @@ import os
 import unicodedata
 from collections import defaultdict
 
-from members.data.folder_contents import PHOTO_ENDINGS
-
+PHOTO_ENDINGS = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif",
+     ".jp2", ".tga", ".ppm", ".pgm", ".heic", ".heif")
+)  # fmt: skip
 MOST_FOLDERS = 20_000  # below a root that are searched for a name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from members.data.classes import composed
 from members.data.listing import some
 from members.data.lists.columns import Label, flag
 from members.data.lists.read import ListFile
@@ -36,12 +37,17 @@ def texts(listed: ListFile, label: Label, *, needed: bool = True) -> tuple[list[
             f"{listed.file}: {len(void)} labels are words for no value: {some(where)}. Write their "
             "labels or take the rows out; if it is a class, give it another name."
         )
-    return ["" if needed and text in NO_VALUE else text for text in found], problems
+    return ["" if text in NO_VALUE else text for text in found], problems
 
 
-def order(listed: ListFile, label: Label) -> tuple[str, ...]:
-    """The classes in the order that the columns or the file's metadata give; empty where none do."""
-    return label if isinstance(label, tuple) else listed.class_names.get(label, ())
+def order(listed: ListFile, label: Label, found: list[str]) -> tuple[str, ...]:
+    """The classes in the order of their columns, or in that of the names which the file's metadata
+    gives, of those only what is `found`; empty where neither gives any.
+    """
+    if isinstance(label, tuple):
+        return tuple(map(composed, label))
+    occurring = {*found}
+    return tuple(composed(n) for n in listed.class_names.get(label, ()) if n in occurring)
 
 
 def _named(listed: ListFile, label: str, found: list[str]) -> tuple[list[str], list[str]]:

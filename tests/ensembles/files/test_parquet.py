@@ -125,7 +125,7 @@ def test_class_names_must_fit_the_columns(tmp_path, make_tables, given):
     ("columns", "texts"),
     [
         ({"image_id": ["x"], "p0": [0.5], "p2": [0.5]}, ["no gap|without a gap"]),
-        ({"id": ["x"]}, ["no column `image_id`", "p0, p1"]),
+        ({"score": [0.5]}, ["no column `image_id`; there are score", "among score.* p0, p1"]),
         ({"image_id": ["x", None], "p0": [1.0, None]}, ["image_id.* 1 null", "p0.* 1 null"]),
         ({"image_id": ["x"], "p0": ["high"], "label": [0.5]}, ["label.*int16", "p0.*float"]),
         ({"image_id": pa.array([], pa.string()), "p0": pa.array([], pa.float32())}, ["no rows"]),

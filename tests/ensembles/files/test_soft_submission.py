@@ -31,14 +31,14 @@ def test_written_bit_for_bit_with_a_column_a_class_and_read_back(tmp_path):
         "ImageID,cat,dog\na,0.25,0.75\nb,1,0\n",
         "\ufeffImageID,cat,dog\r\na,0.25,0.75\r\nb,1,0\r\n",
         ",ImageID,cat,dog\n0,a,0.25,0.75\n1,b,1.0,0.0\n\n",
-        "cat,dog,ImageID\n0.252,0.756,a\n1.008,0,b",  # rounded, or of some other sum near 1
+        "cat,dog,ImageID\n0.25,0.751,a\n1.000,0.000,b",  # three digits
     ],
     ids=["plain", "BOM, CRLF", "index column", "rounded, ids last"],
 )
 def test_files_of_other_people_are_read(file, content):
     found = soft_submission.read_soft_submission(file("s.csv", content))
     assert (found.ids.tolist(), found.classes) == (["a", "b"], ["cat", "dog"])
-    assert found.probabilities == pytest.approx(np.array([[0.25, 0.75], [1, 0]]), abs=1e-6)
+    assert found.probabilities == pytest.approx(np.array([[0.25, 0.75], [1, 0]]), abs=1e-3)
 
 
 def test_a_soft_vote_over_files_is_the_mean_aligned_by_id(tmp_path):
@@ -57,15 +57,15 @@ def test_a_soft_vote_over_files_is_the_mean_aligned_by_id(tmp_path):
     ("content", "text"),
     [
         ("ImageID,ans\na,1\n", "one column of probabilities a class"),
-        ("id,0,1\na,0,1\n", "has the column ImageID"),
+        ("where,0,1\n7,0,1\n", "no column ImageID"),
         ("", "the first line has nothing"),
         ("ImageID,0,1\n", "no rows"),
-        ("ImageID,0,1\na,0.5,0.5\nb,0.5\n", "1 rows do not have 3 fields: rows 2"),
-        ("ImageID,0,1\na,0.5,much\n", "every column but ImageID holds probabilities"),
+        ("ImageID,0,1\na,0.5,0.5\nb,0.5\n", "1 rows do not have 3 fields: line 3"),
+        ("ImageID,0,1\na,0.5,much\n", "'much' in `1`, in line 2; every column of a class holds"),
         ("ImageID,0,1\na,0.5,0.5\na,0.5,0.5\n", "twice: a"),
         ("ImageID,0,1\na,2.5,-1.5\n", "outside [0, 1]"),
         ("ImageID,0,1\na,0.5,0.1\n", "do not sum to 1"),
-        ("ImageID,0,0\na,0.5,0.5\n", "1 different"),
+        ("ImageID,0,0\na,0.5,0.5\n", "stand there twice: 0"),
         (b"ImageID,\xff\n", "not UTF-8"),
     ],
 )

@@ -36,15 +36,15 @@ def test_files_of_other_people_are_read(file, content):
 @pytest.mark.parametrize(
     ("content", "texts"),
     [
-        ("id,ans\na,1\n", ["no column ImageID; the first line has id, ans"]),
+        ("where,what,ans\n7,8,1\n", ["no column ImageID; the first line has where, what, ans"]),
         ("", ["no column ImageID nor ans; the first line has nothing"]),
         ("ImageID,ans\n", ["no rows"]),
-        ("ImageID,ans\na,1\na,2\nb,\n", ["twice: a", "empty in lines 4"]),
+        ("ImageID,ans\na,1\na,2\nb,\n", ["twice: a", "empty in line 4"]),
         (
             "ImageID,ans\na,18\nb,cat\nc,13.5\n",
             ["3 unknown answers: '18' in line 2, 'cat' in line 3"],
         ),
-        ("ImageID,ans\na\nb,1\n", ["line 2: 1 of 2 fields"]),
+        ("ImageID,ans\na\nb,1\n", ["1 rows do not have 2 fields: line 2"]),
         (b"ImageID,ans\n\xff,1\n", ["not UTF-8"]),
     ],
 )
@@ -99,8 +99,8 @@ def test_ids_that_differ_are_named_with_their_file(file):
 
 
 def test_an_answer_that_is_no_number_among_numbers_is_refused(file):
-    paths = [file("one.csv", ROWS), file("two.csv", ROWS.replace(",5", ",nan"))]
-    with pytest.raises(BadInput, match=r"two: 1 answers are not whole numbers.*c.jpg: 'nan'"):
+    paths = [file("one.csv", ROWS), file("two.csv", ROWS.replace(",5", ",cat"))]
+    with pytest.raises(BadInput, match=r"two: 1 answers are not whole numbers.*c.jpg: 'cat'"):
         cast_submissions(paths)
 
 

@@ -54,7 +54,9 @@ def test_a_submission_of_anyone_is_scored_on_the_answers_that_occur(tmp_path):
 def test_ids_on_one_side_only_are_refused(tmp_path):
     write_submission(tmp_path / "s.csv", ["a", "b"], ["3", "3"])
     write_submission(tmp_path / "t.csv", ["c", "b"], ["3", "3"])
-    with pytest.raises(BadInput, match=r"t.csv: 1 ids of .*s.csv.*: a.\n.*s.csv: 1 ids of .*: c"):
+    with pytest.raises(
+        BadInput, match=r"t.csv: 1 ids of .*s.csv.*: a.\n.*t.csv: 1 ids .* not in .*: c"
+    ):
         evaluate(tmp_path / "s.csv", tmp_path / "t.csv")
 
 

@@ -144,7 +144,7 @@ def test_the_digests_are_those_of_the_files(folder, tmp_path):
         record = json.loads((tmp_path / name / "vote.json").read_text())
         assert record["files"] == {
             file: sha(tmp_path / name / file)
-            for file in ("submission.csv", "probabilities.parquet")
+            for file in ("submission.csv", "confidence.csv", "probabilities.parquet")
         }
     (tmp_path / "x.csv").write_text("ImageID,ans\na,1\nb,2\n")
     vote = cast_submissions([tmp_path / "x.csv"])

@@ -6,7 +6,6 @@ from members.data.columns import age_groups
 from members.data.folds import (
     absent_classes,
     assign_folds,
-    leaking_photos,
     n_folds,
     photos_by_class,
     require_whole_groups,
@@ -157,13 +156,6 @@ def test_counts_of_classes_by_fold():
     assert table.index.tolist() == ["a", "b", "unknown"]
     assert table.columns.tolist() == [-1, 0, 1]
     assert table.to_numpy().tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 1]]
-
-
-def test_leaks_are_the_same_bytes_in_two_groups():
-    frame = made_up_frame([0] * 6, ["x", "x", "y", "y", "z", "z"])
-    digests = ["1", "1", "2", "3", "2", ""]
-    assert leaking_photos(frame, digests) == [("photo-00002", "photo-00004")]
-    assert leaking_photos(frame, ["1", "1", "2", "2", "", ""]) == []
 
 
 def aged(years):

@@ -5,6 +5,7 @@ import yaml
 
 from members.data.codec import Codec
 from members.data.layouts import read_test, read_train
+from members.data.own_folds import read_own_folds
 from members.data.splits import part_of
 from tests.members.data_fixtures import problems_of, write_photo
 
@@ -76,6 +77,20 @@ def test_parts_are_refused_with_the_data_block_for_them(tmp_path, train, val, te
     assert read_test(block["layout"], block["test"], codec).frame["label"].tolist() == [0, 1]
     assert f"{root / val} are not used" in text
     assert "scheme: own" in text
+
+
+def test_the_table_that_the_message_asks_for_holds_out_exactly_the_part_for_it(tmp_path):
+    names = [f"{p}/{c}/{i}.jpg" for p in ("train", "val") for c in ("cat", "dog") for i in range(2)]
+    root = write(tmp_path / "data", *names)
+    text = problems_of(read_train, "folders", root)
+    start = text.index("  data: {layout: table")
+    block = yaml.safe_load(text[start : text.index("\n  folds", start)])["data"]
+    rows = [f"{name},{name.split('/')[1]},{0 if name[0] == 'v' else -1}" for name in names]
+    table = tmp_path / block["train"]
+    table.write_text("path,label,fold\n" + "\n".join(rows))
+    frame = read_train(block["layout"], table, block["root"]).frame
+    held_out = frame["image_id"][read_own_folds(frame, table) == 0].tolist()
+    assert held_out == [name for name in names if name.startswith("val/")]
 
 
 def test_parts_without_class_folders_are_refused_too(tmp_path):

@@ -76,7 +76,9 @@ def test_the_cache_is_opened_not_made_again_until_something_changes(tmp_path, mo
     paths = [write_photo(tmp_path / f"{i}.png", i) for i in range(3)]
     first = np.array(cached(tmp_path / "cache", paths))
     decoded = []
-    monkeypatch.setattr(cache, "decode", lambda path: decoded.append(path) or decode(path))
+    monkeypatch.setattr(
+        cache, "decode", lambda path, bits: decoded.append(path) or decode(path, bits)
+    )
     assert (cached(tmp_path / "cache", paths) == first).all()
     assert decoded == []
     assert (cached(tmp_path / "cache", paths[::-1]) == first[::-1]).all()
@@ -89,7 +91,7 @@ def test_the_cache_is_opened_not_made_again_until_something_changes(tmp_path, mo
 def test_an_interrupted_build_is_made_anew(tmp_path, monkeypatch):
     paths = [write_photo(tmp_path / f"{i}.png", i) for i in range(3)]
 
-    def stop(path):
+    def stop(path, bits):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -110,7 +112,7 @@ def test_too_little_disk_is_reported_before_anything_is_written(tmp_path, monkey
 def _open_at_once(start, folder, paths, digests, lines):
     start.wait()
     decoded = []
-    cache.decode = lambda path: decoded.append(path) or decode(path)
+    cache.decode = lambda path, bits: decoded.append(path) or decode(path, bits)
     found = cache.pixels(paths, digests, size=(12, 9), crop=None, folder=folder)
     lines.put((len(decoded), int(found.sum(dtype=np.int64))))
 

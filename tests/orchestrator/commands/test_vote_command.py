@@ -233,7 +233,7 @@ FILES = ["--submissions", "a.csv", "b.csv"]
         ([*FILES, "--address", "x:1"], "--address beside --submissions"),
         ([*FILES, "--pareto"], "--pareto beside --submissions"),
         ([*FILES, "--objective", "macro_f1"], "--objective beside --submissions"),
-        ([*FILES, "--top", "1"], "--top beside --submissions"),
+        ([*FILES, "--top", "1"], "there is no vote.json"),
         ([*FILES, "--offsets"], "--offsets beside --submissions"),
         ([*FILES, "--temperature"], "--temperature beside --submissions"),
         ([*FILES, "--ridge", "1"], "--ridge beside --submissions"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +70,8 @@ def test_runs_go_to_the_folder_that_the_variable_names(work, command, trained_in
     assert command("train-members", "spec.yaml", "--small")[0] == 0
     expected = ["runs/e", "models/e", "elsewhere", "runs/e-small"]
     assert trained_into == [str(work / folder) for folder in expected]
-    assert (work / "models/latest").read_text().strip() == str(work / "elsewhere")
-    assert (work / "runs/latest").read_text().strip() == str(work / "runs/e-small")
+    assert (work / "models/latest").read_text().strip() == "../elsewhere"
+    assert (work / "runs/latest").read_text().strip() == "e-small"
 
 
 def test_check_looks_where_training_would_go(work, command, monkeypatch):
@@ -86,7 +87,7 @@ def test_new_runs_number_themselves_and_the_last_one_is_latest(work, command, tr
         assert code == 0
         assert "4 units trained, 0 were done before" in out
     assert trained_into == [str(work / f"runs/{name}") for name in ("e", "e-2", "e-3")]
-    assert (work / "runs/latest").read_text().strip() == str(work / "runs/e-3")
+    assert (work / "runs/latest").read_text().strip() == "e-3"
     assert "A new run: runs/e-3" in out
     assert "Next: python -m orchestrator vote spec.yaml --run runs/e-3" in out
 
@@ -208,6 +209,28 @@ def test_a_vote_reads_the_runs_that_the_variables_name(work, command, monkeypatc
         assert voted(*given, "--run", "mine") == {"mine/votes/soft/submission.csv"}
         monkeypatch.delenv("SM_MODEL_DIR")
         monkeypatch.delenv("SM_CHANNEL_MODEL")
+
+
+@pytest.mark.parametrize("written", ["now", "by an earlier version"])
+def test_a_vote_in_a_copied_project_leaves_the_original_alone(work, command, monkeypatch, written):
+    original, copy = work / "original", work / "copy"
+    make_run(original / "runs/e")
+    monkeypatch.chdir(original)
+    run_folders.remember(Store("runs/e"))
+    if written != "now":
+        (original / "runs/latest").write_text(f"{original}/runs/e\n")
+    shutil.copytree(original, copy)
+    monkeypatch.chdir(copy)
+    assert command("vote", "--mode", "soft")[0] == 0
+    assert not (original / "runs/e/votes").exists()
+    assert (copy / "runs/e/votes/soft/submission.csv").exists()
+
+
+def test_a_run_elsewhere_is_latest_though_one_here_has_its_name(work, command, tmp_path_factory):
+    make_run(work / "runs/e")
+    there = make_run(tmp_path_factory.mktemp("data") / "e")
+    run_folders.remember(Store(there))
+    assert run_folders.latest().root == str(there)
 
 
 def test_a_folder_without_runs_says_which_and_what_to_do(work, command, monkeypatch):

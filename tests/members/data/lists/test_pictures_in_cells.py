@@ -48,8 +48,8 @@ def test_an_image_column_of_hugging_face_is_a_photo(tmp_path, blobs):
     assert found.frame["image_id"].tolist() == PATHS
     assert [Path(path).read_bytes() for path in found.frame["path"]] == blobs
     unknown = with_names(tmp_path, names, image=cells, label=[0, 1, -1, None])
-    frame = read_test("table", unknown, found.codec, options=options(tmp_path, path="image")).frame
-    assert frame["label"].tolist() == [0, 1, -1, -1]
+    test = read_test("table", unknown, found.codec, options=options(tmp_path, path="image"))
+    assert test.frame["label"].tolist() == [0, 1, -1, -1]
     wrong = with_names(tmp_path, names, image=cells, label=[0, 1, 2, 0])
     text = problems_of(read_train, "table", wrong, None, options(tmp_path, path="image"))
     assert "'label' holds 2, but the file's metadata names the classes 0 to 1" in text
@@ -133,6 +133,6 @@ def test_an_index_of_pandas_is_a_column_like_others(tmp_path, blobs):
 
 def test_a_test_table_with_nothing_for_a_number(tmp_path, blobs):
     file = table(tmp_path, path=PATHS, label=[1, None, 0, 1])
-    found = read_test("table", file, Codec({"label": ("0", "1")})).frame
-    assert found["label"].tolist() == [1, -1, 0, 1]
+    found = read_test("table", file, Codec({"label": ("0", "1")}))
+    assert found.frame["label"].tolist() == [1, -1, 0, 1]
     assert "1 rows have no label (row 1)" in problems_of(read_train, "table", file)

@@ -1,0 +1,26 @@
+"""How far a long fit is: a count that a screen may follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+# Called with the steps done and all there are, first with none done.
+Progress = Callable[[int, int], None]
+
+
+class Steps:
+    def __init__(self, total: int, progress: Progress | None):
+        self._done, self._total, self._progress = 0, total, progress
+        self._say()
+
+    def counted(self, result: T) -> T:
+        """What one step gave, as it is."""
+        self._done += 1
+        self._say()
+        return result
+
+    def _say(self) -> None:
+        if self._progress:
+            self._progress(self._done, self._total)

@@ -1,0 +1,104 @@
+"""Members' OOF and test tables brought into one order, and what a vote's notes say of their reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ensembles.errors import BadInput
+from ensembles.files.align import align, common_rows, compare_classes
+from ensembles.files.table import OofTable, Table
+from ensembles.voting.request import VoteRequest
+
+
+@dataclass
+class Matched:
+    """oof, test: the same members in the same order, aligned. common: kind -> the rows that all
+    have and those that any has, where only common rows vote.
+    """
+
+    oof: dict[str, OofTable]
+    test: dict[str, Table]
+    notes: list[str]
+    common: dict[str, dict[str, int]] | None = None
+
+
+def matched(
+    given_oof: Mapping[str, Table], given_test: Mapping[str, Table], request: VoteRequest
+) -> Matched:
+    """Both sets of tables checked and aligned. Raises BadInput with every problem."""
+    problems = []
+    if not given_oof and not given_test:
+        problems.append("no tables to vote on: give <member>/oof.parquet or <member>/test.parquet.")
+    elif request.needs_oof and not given_oof:
+        what = "a weighted vote" if request.mode == "weighted" else "what is fitted here"
+        problems.append(
+            f"{what} needs OOF tables to fit to, and there are none. Add <member>/oof.parquet with "
+            "fold and label, or vote with --mode soft alone."
+        )
+    if given_oof and given_test:
+        for having, lacking, kind in (
+            (given_oof, given_test, "test"),
+            (given_test, given_oof, "OOF"),
+        ):
+            if without := [name for name in having if name not in lacking]:
+                problems.append(
+                    f"no {kind} table of members: {', '.join(without)}. Add it, or leave them out."
+                )
+    notes = notes_of_reading(given_oof, given_test)
+    common: dict[str, dict[str, int]] = {}
+    oof: dict[str, OofTable] = {}
+    test: dict[str, Table] = {}
+    try:
+        chosen = _chosen(given_oof, "oof", request, common)
+        oof = align(chosen, "oof") if chosen else {}
+    except BadInput as error:
+        problems += [f"oof tables: {problem}" for problem in error.problems]
+    try:
+        chosen = _chosen(given_test, "test", request, common)
+        test = align(chosen) if chosen else {}
+    except BadInput as error:
+        problems += [f"test tables: {problem}" for problem in error.problems]
+    if problems:
+        raise BadInput(problems)
+    if oof and test:
+        for name in oof:
+            whose = f"member {name}'s test table"
+            problems += compare_classes(whose, test[name], "its OOF table", oof[name])
+        if problems:
+            raise BadInput(problems)
+        test = {name: _named_as(test[name], oof[name]) for name in oof}
+    notes += [
+        f"only the rows that every member has vote: {own['rows']} of {own['of']} {kind} rows."
+        for kind, own in common.items()
+    ]
+    return Matched(oof, test, notes, common if request.common_rows else None)
+
+
+def notes_of_reading(oof: Mapping[str, Table], test: Mapping[str, Table]) -> list[str]:
+    """The tables' own notes, each once with the members that it is of; `a, b: ...`."""
+    found: dict[str, dict[str, None]] = {}
+    for tables in (oof, test):
+        for name, table in tables.items():
+            for note in table.notes:
+                found.setdefault(note, {})[name] = None
+    return [f"{', '.join(names)}: {note}" for note, names in found.items()]
+
+
+def _chosen(
+    tables: Mapping[str, Table], kind: str, request: VoteRequest, common: dict[str, dict[str, int]]
+) -> Mapping[str, Table]:
+    """All rows, or with `common_rows` those that all members have, counted in `common`."""
+    if not request.common_rows or not tables:
+        return tables
+    chosen = common_rows(tables)
+    n_any = len(set().union(*(table.ids.tolist() for table in tables.values())))
+    common[kind] = {"rows": len(next(iter(chosen.values())).ids), "of": n_any}
+    return chosen
+
+
+def _named_as(test: Table, oof: Table) -> Table:
+    """With the OOF table's names of the classes, where the test table has none."""
+    if "classes" in test.meta or "classes" not in oof.meta:
+        return test
+    return replace(test, meta={**test.meta, "classes": oof.meta["classes"]})

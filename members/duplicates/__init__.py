@@ -1,0 +1,1 @@
+"""Photographs that show the same picture: what each looks like, and which are copies."""

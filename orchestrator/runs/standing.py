@@ -1,0 +1,96 @@
+"""Whether a vote is of the tables that its run has now, by the digests in its `vote.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ensembles.errors import BadInput
+from ensembles.files import places
+from ensembles.files.parquet import KINDS
+from ensembles.files.table import RECORD
+from ensembles.voting.record import VoteRecord
+
+
+class StandingTables:
+    """The tables that stand in a run; each file is digested once."""
+
+    def __init__(self, run: str):
+        self.folder = places.join(run, "tables")
+        self._digests: dict[str, str | None] = {}
+
+    def differ_from(self, record: VoteRecord) -> bool | None:
+        """Whether the vote is of other tables than these; None where its record does not say."""
+        names = [name.rpartition("/") for name in record.tables]
+        if not names or any(member == "" for member, _, _ in names):
+            return None
+        members = {member for member, _, _ in names}
+        if any(self._digest(name) != digest for name, digest in record.tables.items()):
+            return True
+        # a run that got its test photographs after the vote
+        now = {f"{member}/{kind}.parquet" for member in members for kind in KINDS}
+        return any(self._digest(name) for name in now - record.tables.keys())
+
+    def _digest(self, name: str) -> str | None:
+        if name not in self._digests:
+            path = places.join(self.folder, name)
+            self._digests[name] = places.file_digest(path) if places.exists(path) else None
+        return self._digests[name]
+
+
+def other_tables(predictions: Iterable[str]) -> dict[str, bool | None]:
+    """Of files in `<run>/votes/<vote>/`, whether they are of other tables than the run has now.
+
+    None where the vote's record does not say. Files elsewhere, and those of today's tables, are left
+    out.
+    """
+    standing: dict[str, StandingTables] = {}
+    found: dict[str, bool | None] = {}
+    for given in map(str, predictions):
+        folder, _, _ = (given if "://" in given else str(Path(given).resolve())).rpartition("/")
+        votes, _, _ = folder.rpartition("/")
+        run, _, name = votes.rpartition("/")
+        path = places.join(folder, RECORD)
+        if name != "votes" or not all(map(places.exists, (path, places.join(run, "spec.yaml")))):
+            continue
+        try:
+            record = VoteRecord.from_json(places.read_bytes(path), path)
+        except BadInput:
+            found[given] = None
+            continue
+        differ = standing.setdefault(run, StandingTables(run)).differ_from(record)
+        if differ is not False:
+            found[given] = differ
+    return found
+
+
+def with_standing(files: Sequence[str], report: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The report on these files with `other_tables` (file -> true, or null where it is unknown) and
+    its `notes`, where there is any such file. What BadInput says then ends with the notes, too.
+    """
+    others = other_tables(files)
+    notes = remarks(others)
+    try:
+        found = report()
+    except BadInput as error:
+        raise BadInput([*error.problems, *notes]) from error
+    if not others:
+        return found
+    return {**found, "other_tables": others, "notes": [*found.get("notes", ()), *notes]}
+
+
+def remarks(others: Mapping[str, bool | None]) -> list[str]:
+    """A sentence on the votes that are of other tables, and one on those that may be."""
+    notes = []
+    if names := [name for name, differ in others.items() if differ]:
+        notes.append(
+            f"of other tables than the run has now, so of other photographs or other members: "
+            f"{', '.join(names)}. Cast the vote again before you compare it."
+        )
+    if names := [name for name, differ in others.items() if differ is None]:
+        notes.append(
+            f"unknown of which tables, their vote.json has no digests of them: {', '.join(names)}. "
+            "Cast the vote again."
+        )
+    return notes

@@ -1,0 +1,47 @@
+"""Where the commands print for people, and for programs with `--json`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ensembles.files import places
+from orchestrator.printable import printable
+
+STDOUT = Path("-")
+
+
+class Screen(Console):
+    """A console to which text is text: nothing in it is markup, an emoji or a control code.
+
+    It holds for cells and titles of tables too, so that a class may be called `[red]`. Style is
+    given by `style=`, never in the text.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        options |= {"markup": False, "emoji": False}
+        return super().render_str(printable(text), **options)
+
+
+def screen(json: Path | None = None) -> Screen:
+    """For people: standard output, or standard error where `--json -` has the other for itself."""
+    aside = json == STDOUT
+    # a file or a pipe has no width of its own: tables need room, lines stay whole
+    width = None if (sys.stderr if aside else sys.stdout).isatty() else 120
+    return Screen(stderr=aside, width=width, soft_wrap=width is not None)
+
+
+def write_json(file: Path | None, value: object) -> None:
+    """To the file of `--json`, or to standard output for `-`; nothing without one."""
+    if file == STDOUT:
+        sys.stdout.write(places.json_bytes(value).decode())
+        sys.stdout.flush()
+    elif file:
+        places.write_json(file, value)
