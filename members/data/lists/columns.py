@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from members.data.listing import SUFFIXES
+from members.data.folder_contents import PHOTO_ENDINGS
 from members.data.lists.read import ListFile
 
 Label = str | tuple[str, ...]  # a column of classes, or one of 0 and 1 for each class
@@ -97,7 +97,7 @@ def _path(listed: ListFile) -> str | None:
 
 def _are_photos(listed: ListFile, name: str) -> bool:
     cells = listed.frame[name].head(1000).tolist()
-    return sum(cell.lower().endswith(SUFFIXES) for cell in cells) > len(cells) / 2
+    return sum(cell.lower().endswith(PHOTO_ENDINGS) for cell in cells) > len(cells) / 2
 
 
 def _label(listed: ListFile, path: str) -> Label | None:
@@ -107,7 +107,7 @@ def _label(listed: ListFile, path: str) -> Label | None:
         return min(named, key=lambda name: _rank(name, LABELS))
     if one_hot := _one_hot(listed, others):
         return one_hot
-    fitting = looking_like_labels(listed, others)
+    fitting = _looking_like_labels(listed, others)
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -131,7 +131,13 @@ def flag(cell: str) -> bool | None:
         return None
 
 
-def looking_like_labels(listed: ListFile, names: list[str]) -> list[str]:
+def free_columns(listed: ListFile, columns: Columns) -> list[str]:
+    """Columns without a part in anything, which may hold labels: no groups, folds, or the like."""
+    usual = (*GROUPS, *FOLDS, *PARTS)
+    return [n for n in listed.text_columns if n not in columns.names and n.lower() not in usual]
+
+
+def _looking_like_labels(listed: ListFile, names: list[str]) -> list[str]:
     """Those whose values repeat as classes do: at least two, each in two rows or more on average."""
     found = {name: listed.frame[name].nunique() for name in names}
     usual = (*GROUPS, *FOLDS, *PARTS)

@@ -6,10 +6,8 @@ import os
 import unicodedata
 from collections import defaultdict
 
-PHOTO_ENDINGS = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif",
-     ".jp2", ".tga", ".ppm", ".pgm", ".heic", ".heif")
-)  # fmt: skip
+from members.data.folder_contents import PHOTO_ENDINGS
+
 MOST_FOLDERS = 20_000  # below a root that are searched for a name
 
 

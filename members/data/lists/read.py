@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from members.data.listing import SUFFIXES, some
+from members.data.folder_contents import PHOTO_ENDINGS
+from members.data.listing import some
 from members.data.lists.text import read_rows, read_text
 from members.errors import BadInput, first_line, nearest
 
@@ -60,7 +61,7 @@ class ListFile:
         if not lost:
             return found
         first = self.text_columns
-        if any(name.lower().endswith(SUFFIXES) for name in first):
+        if any(name.lower().endswith(PHOTO_ENDINGS) for name in first):
             return [
                 *found,
                 f"{self.file}: the first line, {some(first)}, looks like a photo and not like names "
