@@ -12,7 +12,7 @@ from members.data.classes import known_labels, read_labels
 from members.data.codec import Codec
 from members.data.listing import TestData, TrainData, photo_table, repeated_problems, some
 from members.data.lists import labels
-from members.data.lists.columns import Columns, Label, choose, unused_notes
+from members.data.lists.columns import Columns, Label, choose, free_columns, unused_notes
 from members.data.lists.lookup import Lookup
 from members.data.lists.pictures import write_out
 from members.data.lists.read import ListFile, read_list
@@ -63,17 +63,14 @@ def read_train(
             "Write their labels or take the rows out."
         )
     order = labels.order(listed, columns.label, texts)
-    others = {
-        name: listed.frame[name].tolist()
-        for name in listed.text_columns
-        if name not in columns.names
-    }
+    others = {name: listed.frame[name].tolist() for name in free_columns(listed, columns)}
     read = read_labels(file, texts, others, classes=order)
     problems += [] if wrong else read.problems
     if problems:
         raise BadInput(problems)
     codec = Codec({"label": read.names})
     notes = read.notes + unused_notes(listed, columns, options.used)
+    notes += _group_notes(listed, columns)
     frame = photo_table(codec, rows.ids, rows.paths, rows.groups, {"label": read.numbers})
     return TrainData(frame, codec, notes)
 
@@ -123,8 +120,25 @@ def _rows(
     ids = frame[columns.image_id].tolist() if columns.image_id else texts
     ids = [given or text for given, text in zip(ids, texts, strict=True)]
     groups = frame[columns.group].tolist() if columns.group else ids
-    groups = [group or image_id for group, image_id in zip(groups, ids, strict=True)]
+    groups = [
+        image_id if group in ("", *labels.NO_VALUE) else group
+        for group, image_id in zip(groups, ids, strict=True)
+    ]
     return _Rows(ids, texts, paths, groups), problems
+
+
+def _group_notes(listed: ListFile, columns: Columns) -> list[str]:
+    """At most one note: rows without a group, where others have one."""
+    if columns.group is None:
+        return []
+    groups = listed.frame[columns.group].tolist()
+    void = [row for row, group in enumerate(groups) if group in ("", *labels.NO_VALUE)]
+    if not void:
+        return []
+    return [
+        f"{listed.file}: {len(void)} of {len(groups)} rows have no {columns.group} "
+        f"({some([*map(listed.where, void)])}): each is a group of its own."
+    ]
 
 
 def _repeated(listed: ListFile, columns: Columns, rows: _Rows, texts: list[str]) -> list[str]:

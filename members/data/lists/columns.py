@@ -107,7 +107,7 @@ def _label(listed: ListFile, path: str) -> Label | None:
         return min(named, key=lambda name: _rank(name, LABELS))
     if one_hot := _one_hot(listed, others):
         return one_hot
-    fitting = looking_like_labels(listed, others)
+    fitting = _looking_like_labels(listed, others)
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -131,7 +131,13 @@ def flag(cell: str) -> bool | None:
         return None
 
 
-def looking_like_labels(listed: ListFile, names: list[str]) -> list[str]:
+def free_columns(listed: ListFile, columns: Columns) -> list[str]:
+    """Columns without a part in anything, which may hold labels: no groups, folds, or the like."""
+    usual = (*GROUPS, *FOLDS, *PARTS)
+    return [n for n in listed.text_columns if n not in columns.names and n.lower() not in usual]
+
+
+def _looking_like_labels(listed: ListFile, names: list[str]) -> list[str]:
     """Those whose values repeat as classes do: at least two, each in two rows or more on average."""
     found = {name: listed.frame[name].nunique() for name in names}
     usual = (*GROUPS, *FOLDS, *PARTS)

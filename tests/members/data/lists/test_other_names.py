@@ -140,3 +140,11 @@ def test_columns_that_seem_to_matter_are_noted_unless_they_are_used(folder):
     assert "split" not in notes  # all rows are of one part
     used = ListOptions(columns={"group": "patient_id"}, used=("fold",))
     assert read_train("table", file, options=used).notes == []
+
+
+def test_words_for_no_value_are_no_group(folder):
+    row = lambda n: (f"{n}.jpg", "ab"[n % 2], ["nan", "NA", "", "x"][n % 4])  # noqa: E731
+    found = read_train("table", write(folder, "path,label,group", row))
+    groups = found.frame["group"].tolist()
+    assert groups == ["x" if n % 4 == 3 else f"{n}.jpg" for n in range(12)]
+    assert "9 of 12 rows have no group" in found.notes[-1]
