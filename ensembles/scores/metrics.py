@@ -84,7 +84,12 @@ class Metric:
         """
         if self.of_probabilities:
             return self.of_probabilities(*_of_values(labels, probabilities, values))
-        truth, guess, n_values = _decisions(labels, probabilities, values)
+        return self.score_decisions(*_decisions(labels, probabilities, values))
+
+    def score_decisions(self, truth: np.ndarray, guess: np.ndarray, n_values: int) -> float:
+        """Of true and predicted classes or values (N,), of a metric that takes decisions."""
+        if self.name == "macro_f1":  # of many classes the counts of all pairs take long
+            return scorers.macro_f1(truth, guess, n_values)
         return self.score_counts(scorers.confusion(truth, guess, n_values))
 
     def score_counts(self, counts: np.ndarray) -> float:

@@ -99,9 +99,9 @@ def _scores_with_each(
     changed = after != top[moved]
     members, moved, after = members[changed], moved[changed], after[changed]
     truth, before = labels[moved], top[moved]
-    base, sums = scorers.confusion(labels, top, n_values), metrics.named(objective).sums
+    sums, true = metrics.named(objective).sums, np.bincount(labels, minlength=n_values)
     if sums:
-        true = base.sum(axis=1)
+        base = scorers.confusion(labels, top, n_values)
         added = sums.of_rows(true, truth, after) - sums.of_rows(true, truth, before)
         each = np.stack([np.bincount(members, own, n_members) for own in added])
         return sums.score(sums.of_all(base)[:, None] + each, true)
@@ -111,13 +111,14 @@ def _scores_with_each(
         at = members[chosen] * n_values + classes[chosen]
         return np.bincount(at, minlength=n_cells).reshape(n_members, n_values)
 
-    hits = base.diagonal() + tally(after, after == truth) - tally(before, before == truth)
+    right = np.bincount(labels[labels == top], minlength=n_values)
+    hits = right + tally(after, after == truth) - tally(before, before == truth)
     if objective == "accuracy":
         return hits.sum(axis=1) / len(stack.labels)
     every = np.ones(len(moved), bool)
-    predicted = base.sum(axis=0) + tally(after, every) - tally(before, every)
+    predicted = np.bincount(top, minlength=n_values) + tally(after, every) - tally(before, every)
     # scikit-learn's order of operations, so that the last digit is the same.
-    return np.mean(2 * hits / np.maximum(predicted + base.sum(axis=1), 1), axis=1)
+    return np.mean(2 * hits / np.maximum(predicted + true, 1), axis=1)
 
 
 def _leads(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,8 +132,7 @@ def _leads(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _score(stack: Stack, predictions: np.ndarray, objective: str) -> float:
     truth, guess = stack.meaning(stack.labels), stack.meaning(predictions)
-    counts = scorers.confusion(truth, guess, stack.n_values)
-    return metrics.named(objective).score_counts(counts)
+    return metrics.named(objective).score_decisions(truth, guess, stack.n_values)
 
 
 def _loss_with(stack: Stack, mean: np.ndarray, s: int, member: int) -> float:
