@@ -139,7 +139,7 @@ def fields_of(model: type) -> dict[str, FieldInfo]:
         field.name: FieldInfo(
             annotation=hints[field.name],
             default=field.default,
-            description=helps.get(f"--{field.name}"),
+            description=helps.get(f"--{field.name.replace('_', '-')}"),
         )
         for field in dataclasses.fields(model)
     }

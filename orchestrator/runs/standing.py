@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ensembles.errors import BadInput
@@ -48,7 +48,7 @@ def other_tables(predictions: Iterable[str]) -> dict[str, bool | None]:
     standing: dict[str, StandingTables] = {}
     found: dict[str, bool | None] = {}
     for given in map(str, predictions):
-        folder, _, _ = (given if "://" in given else str(Path(given).resolve())).rpartition("/")
+        folder, _, _ = (given if "://" in given else os.path.realpath(given)).rpartition("/")
         votes, _, _ = folder.rpartition("/")
         run, _, name = votes.rpartition("/")
         path = places.join(folder, RECORD)

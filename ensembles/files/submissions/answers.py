@@ -61,7 +61,7 @@ def answer_problems(
         problems.append(_of_scores(sheet, name, scores, answers))
     if broken := rows.get("broken"):
         problems.append(
-            f"{at} holds a line break in {sheet.at(broken)}. A quotation mark is perhaps not closed."
+            f"{at} holds whole rows in {sheet.at(broken)}: a quotation mark is perhaps not closed."
         )
     if allowed is not None and (wrong := rows.get("unknown")):
         shown = ", ".join(
@@ -87,7 +87,7 @@ def _kind(answer: str, allowed: Collection[str] | None) -> str:
         return "missing"
     if is_array(answer):
         return "array"
-    if "\n" in answer:
+    if re.search(r"\n[^\n]*[,;\t|]", answer):  # rows that a quotation mark has swallowed
         return "broken"
     if allowed is not None:
         return "unknown"
