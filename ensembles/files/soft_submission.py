@@ -142,6 +142,11 @@ def _probabilities(sheet: Sheet, found: Layout) -> tuple[list[str], np.ndarray, 
             f"{examples([cells[row] for row in bad])} in {sheet.at(bad)}. Write one column of "
             "probabilities a class."
         )
+    if cells[0].lstrip().startswith("{"):
+        raise BadInput(
+            f"{sheet.name}: `{sheet.header[column]}` holds dictionaries: {cells[0][:60]!r}. Write "
+            "one column of probabilities a class."
+        )
     raise BadInput(
         f"{sheet.name}: a soft submission has one column of probabilities a class; "
         f"`{sheet.header[column]}` of {sheet.columns} holds labels. Labels alone vote with "

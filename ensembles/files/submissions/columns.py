@@ -80,6 +80,11 @@ def layout(sheet: Sheet, columns: Columns = RECOGNISED) -> Layout:
         return found
     found.answer = _answer_column(sheet, named)
     numeric = [i for i in named if i != found.answer and _is_numeric(sheet, i)]
+    used = [header[i] for i in (ids, found.answer) if i is not None]
+    if again := [name for name in used if name in twice]:
+        raise BadInput(
+            f"{sheet.name}: columns that stand there twice: {', '.join(again)}. Keep one of each."
+        )
     if found.answer is None or len(numeric) > 1:
         classes, problems = class_columns([header[i] for i in numeric])
         if twice and found.answer is None:

@@ -67,11 +67,11 @@ def _in_columns(
         names.sort()
     best = values.shape[1]
     short = float(values.sum(axis=1).max()) < 0.98
-    if len(names) != best or short or any(len(set(row)) != best for row in classes):
+    numbers = base == "label" or set(names) == set(map(str, range(best)))
+    if len(names) != best or not numbers or short or any(len(set(row)) != best for row in classes):
         raise BadInput(
-            f"{sheet.name}: the best {best} of {max(len(names), best + short)} or more classes of "
-            "each photograph; the probabilities of the others are not in it. Write all: "
-            "inference.py --topk 0, or vote with --mode hard."
+            f"{sheet.name}: only the best {best} classes of each photograph; the probabilities of "
+            "the others are not in it. Write all: inference.py --topk 0, or vote with --mode hard."
         )
     number = {name: k for k, name in enumerate(names)}
     order = np.array([[number[name] for name in row] for row in classes])

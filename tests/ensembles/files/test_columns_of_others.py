@@ -44,6 +44,8 @@ def test_the_only_reading_is_taken(file, content):
         ("ImageID,cat,comment\na,x,y\n", ["no column ans", "ImageID, cat, comment"]),
         ("a.jpg,cat\nb.jpg,dog\n", ["no line of names"]),
         ("a,cat\nb,cat\nc,dog\n", ["no line of names"]),
+        ("ImageID,ans,ans\na,1,2\n", ["stand there twice: ans"]),
+        ("ImageID,ImageID,ans\na,b,2\n", ["stand there twice: ImageID"]),
         ("a.jpg,13\nb.jpg,2\n", ["no column ImageID nor ans", "no line of names"]),
     ],
 )

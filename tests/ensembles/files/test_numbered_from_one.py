@@ -19,11 +19,11 @@ def guesses():
 
 def test_from_1_beside_from_0_is_refused(file, guesses):
     paths = [write(file, f"{i}.csv", own + (i == 2)) for i, own in enumerate(guesses)]
-    reason = "2: classes from 1 to 18 .* 0 and 1 has classes from 0 .* one numbers from 1"
+    reason = "2: classes from 1 to 18, none is 0; 0 and 1: classes from 0.* One numbers from 1"
     for call in (cast_submissions, compare):
         with pytest.raises(BadInput, match=reason):
             call(paths)
-    with pytest.raises(BadInput, match="one numbers from 1, the other from 0"):
+    with pytest.raises(BadInput, match="One numbers from 1, the other from 0"):
         evaluate(paths[2], paths[0])
 
 

@@ -24,6 +24,7 @@ def rows(answers, header="ImageID,ans"):
         (["[0.1 0.9]", "[0.8 0.2]"], ["a soft file", "--mode soft"]),
         (["tensor([0.1, 0.9])", "tensor([1., 0.])"], ["a soft file"]),
         (["0.1 0.9", "0.8 0.2"], ["a soft file"]),
+        (["{'cat': 0.1, 'dog': 0.9}", "{'cat': 1.0, 'dog': 0.0}"], ["arrays of scores"]),
         ([f"id{i}" for i in range(60)], ["60 different answers in 60 rows", "no classes"]),
     ],
 )

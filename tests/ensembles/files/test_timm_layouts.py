@@ -73,3 +73,9 @@ def test_of_the_best_few_the_first_is_a_label_and_the_rest_is_not_made_up(
 def test_without_the_index_the_labels_are_the_answers(tmp_path, layout, separate, best):
     save(frame(separate, best, index=False), tmp_path / layout)
     assert cast_submissions([tmp_path / layout]).answers == NAMES[ORDER[:, 0]].tolist()
+
+
+def test_two_of_six_classes_are_not_all_of_two(file):
+    path = file("s.csv", "filename,index_0,index_1,prob_0,prob_1\nx,5,1,.9,.1\ny,1,5,.8,.2\n")
+    with pytest.raises(BadInput, match="only the best 2 classes"):
+        read_soft_submission(path)
