@@ -351,9 +351,8 @@ def _same_as_earlier(vote: ensembles.Vote, folder: str, run: str) -> list[str]:
     if vote.rows != "test" or not run:
         return []
     same = same_submissions(vote.ids, vote.answers, f"{run}votes", folder)
-    of_others = other_tables(same)
+    of_others = {True: ", a vote of other tables", None: ", perhaps of other tables"}
+    told = {other: of_others[differ] for other, differ in other_tables(same).items()}
     return [
-        f"the same answers as {other}{', a vote of other tables' if other in of_others else ''}: do "
-        "not hand in both."
-        for other in same
+        f"the same answers as {other}{told.get(other, '')}: do not hand in both." for other in same
     ]
