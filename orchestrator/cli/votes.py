@@ -105,7 +105,8 @@ def vote(
     """
     given = {**locals(), "spec": spec and spec_file(spec, json)}
     folder_place(out, "--out")
-    from orchestrator.commands.vote import Command, cast
+    from orchestrator.commands.vote import cast
+    from orchestrator.commands.vote_options import Command
 
     write_json(json, cast(Command.of(given), screen(json)))
 

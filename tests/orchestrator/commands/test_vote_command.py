@@ -12,7 +12,7 @@ import ensembles
 from ensembles import VoteRequest
 from ensembles.voting import request
 from orchestrator.cli import options
-from orchestrator.commands.vote import requested
+from orchestrator.commands.vote_options import requested
 from orchestrator.errors import WrongRequest
 from orchestrator.spec import load
 
