@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from members.pixels.cache import CachedPixels
+
 
 @dataclass(frozen=True, eq=False)
 class Photos:
     """Photographs of one size, with labels where they are known.
 
-    pixels: (M, h, w, 3) uint8; an array or a memory map, never copied as a whole.
+    pixels: (M, h, w, 3) uint8; an array, or a file of which only the rows asked for are read.
     labels: (N,) int64, or None.
     rows: (N,) int64, which of the M pictures these are; None: all, N = M.
     columns: name -> (N,) str, attributes for sampling and mixing (members/data/columns.py).
     """
 
-    pixels: np.ndarray
+    pixels: np.ndarray | CachedPixels
     labels: np.ndarray | None = None
     rows: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The decoded photographs of one size, kept in a file that every process maps into memory."""
+"""The decoded photographs of one size, kept in a file that every process reads."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from members import files
+from members import checked_array, files
+from members.checked_array import CheckedArray, Damaged
 from members.errors import BadInput
 from members.files import Progress
 from members.pixels.crop import Pair, crop_and_resize, crop_value_problems, fits, too_small_problems
@@ -23,6 +27,32 @@ from members.pixels.samples import bits_of
 # raise it whenever decode.py or crop.py give other pixels of the same photo: it names the cache.
 # Where few photos change, decode.py names a range for those (read_bits): their digests say it
 VERSION = 1
+DAMAGE = "damaged.txt"  # in the cache: a line for each file that was damaged
+_READ_AT_ONCE = 256  # photos
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Photos in one size: paths and digests (N,), in order; size and crop as in `pixels`."""
+
+    paths: Sequence[str | os.PathLike]
+    digests: Sequence[str]
+    size: tuple[int, int]
+    crop: Pair | None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return (len(self.paths), int(self.size[0]), int(self.size[1]), 3)
+
+    @property
+    def key(self) -> str:
+        """All that decides the pixels."""
+        crop = (float(self.crop[0]), float(self.crop[1])) if self.crop is not None else None
+        return json.dumps([VERSION, self.shape, crop, list(self.digests)])
+
+    def file_in(self, folder: Path) -> Path:
+        name = hashlib.blake2b(self.key.encode(), digest_size=16).hexdigest()
+        return folder / f"{self.shape[1]}x{self.shape[2]}-{name}.npy"
 
 
 def pixels(
@@ -33,30 +63,99 @@ def pixels(
     crop: Pair | None,
     folder: str | os.PathLike,
     progress: Progress | None = None,
-) -> np.memmap:
+) -> CachedPixels:
     """All photos, cropped at the centre and resized: (N, h, w, 3) uint8 RGB, read-only, on disk.
 
     `size`: (h, w). `crop`: (h, w) taken from the centre first; a value up to 1 is a fraction of
     the photo's side, above 1 it is pixels. Shrinking averages areas, enlarging is linear.
     digests: of the files' bytes, with the range of 16-bit samples where `reading_digest` adds it.
     The file in `folder` is named after the digests, size and crop: the first call decodes, every
-    other only opens it. Processes that call at once wait for one of them.
-    Raises BadInput for unreadable photos, a crop larger than a photo, or too little disk.
+    other only opens it. Processes that call at once wait for one of them, and are told progress of
+    none meanwhile.
+    Raises BadInput for photos that are unreadable or have changed since their digests were taken, a
+    crop larger than a photo, a folder that cannot be written to, or too little disk.
     """
-    folder = Path(folder)
     _require_request(paths, digests, size, crop)
-    shape = (len(paths), int(size[0]), int(size[1]), 3)
-    crop = (float(crop[0]), float(crop[1])) if crop is not None else None
-    key = json.dumps([VERSION, shape, crop, list(digests)])
-    name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-    file = folder / f"{shape[1]}x{shape[2]}-{name}.npy"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not file.exists():
-        with files.locked(file.with_suffix(".lock")):
-            if not file.exists():
-                files.remove_unfinished(folder, file.name)
-                _decode_all(file, paths, digests, shape, crop, progress)
-    return np.load(file, mmap_mode="r")
+    wanted = Wanted(list(paths), list(digests), size, crop)
+    return CachedPixels(wanted, Path(folder), progress)
+
+
+class CachedPixels:
+    """Read as an array is: `pixels[rows]` is a copy of some photos, `np.asarray(pixels)` of all.
+
+    Every photo that is read is compared with its checksum. Where one differs, the file is made
+    again, its damaged photos decoded anew, and `damage` gets a line; the pixels that come out are
+    always those of the photos. Raises BadInput where a photo has changed by then.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, wanted: Wanted, folder: Path, progress: Progress | None = None):
+        self._wanted, self._folder, self._progress = wanted, folder, progress
+        self._file = _open_or_make(wanted, folder, progress=progress)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._file.shape
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """rows: one, a slice, or an array (n,) of numbers or bools."""
+        numbers = np.arange(len(self))[rows]
+        found = self._read(np.atleast_1d(numbers))
+        return found if numbers.ndim else found[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        found, damaged = self._file.read(rows)
+        if damaged:
+            again = (self._wanted, self._folder, self._file, len(damaged), self._progress)
+            self._file = _open_or_make(*again)
+            found, damaged = self._file.read(rows)
+        if damaged:
+            raise BadInput(
+                f"{self._folder}: what is written there reads differently at once. Its disk is "
+                "failing: set ENSEMBLE_CACHE to a folder on another."
+            )
+        return found
+
+
+def verify(wanted: Wanted, folder: Path, progress: Progress | None = None) -> bool:
+    """Read all that is kept of these photos; whether it was damaged, and is removed and noted."""
+    file = wanted.file_in(folder)
+    try:
+        opened = CheckedArray(file, wanted.shape, wanted.key)
+        damaged = 0
+        for begin in range(0, len(opened), _READ_AT_ONCE):
+            rows = np.arange(begin, min(begin + _READ_AT_ONCE, len(opened)))
+            damaged += len(opened.read(rows)[1])
+            if progress:
+                progress(begin + len(rows), len(opened))
+        if not damaged:
+            return False
+        why = _of_photos(damaged, len(opened))
+    except FileNotFoundError:
+        return False
+    except Damaged as error:
+        if error.earlier:
+            return False
+        why = str(error)
+    with files.in_cache(folder):
+        file.unlink(missing_ok=True)
+        _note(file, f"{why}; removed, and made again when it is needed")
+    return True
+
+
+def damage(folder: str | os.PathLike) -> list[str]:
+    """One line for each file of the cache that was found damaged, the earliest first."""
+    try:
+        return (Path(folder) / DAMAGE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _require_request(
@@ -76,15 +175,54 @@ def _require_request(
         raise BadInput(problems)
 
 
+def _open_or_make(
+    wanted: Wanted,
+    folder: Path,
+    known: CheckedArray | None = None,
+    damaged: int = 0,
+    progress: Progress | None = None,
+) -> CheckedArray:
+    """The file of these photos. known: it, opened earlier, of which so many photos are damaged."""
+    file = wanted.file_in(folder)
+    try:
+        if known is None:
+            return CheckedArray(file, wanted.shape, wanted.key)
+    except (Damaged, OSError):
+        pass  # looked at again by one process alone
+    with files.in_cache(folder):
+        files.make_folder(folder)
+        waiting = None if progress is None else partial(progress, 0, len(wanted.paths))
+        with files.locked(file.with_suffix(".lock"), waiting=waiting):
+            why = None
+            try:
+                found = CheckedArray(file, wanted.shape, wanted.key)
+                if known is None or not known.is_at(file):  # another process made it meanwhile
+                    return found
+                why = _of_photos(damaged, len(known))
+            except FileNotFoundError:
+                pass
+            except Damaged as error:
+                why = None if error.earlier else str(error)
+            _decode_all(file, wanted, known, progress)
+            if why:
+                _note(file, f"{why}; made again")
+            return CheckedArray(file, wanted.shape, wanted.key)
+
+
+def _of_photos(damaged: int, total: int) -> str:
+    return f"{damaged} of {total} photos in it {'is' if damaged == 1 else 'are'} damaged"
+
+
+def _note(file: Path, text: str) -> None:
+    with files.locked(file.with_name(DAMAGE)) as lines:
+        lines.write(f"{file}: {text}\n")
+
+
 def _decode_all(
-    file: Path,
-    paths: Sequence[str | os.PathLike],
-    digests: Sequence[str],
-    shape: tuple[int, int, int, int],
-    crop: Pair | None,
-    progress: Progress | None,
+    file: Path, wanted: Wanted, known: CheckedArray | None, progress: Progress | None
 ) -> None:
-    """Write the array of `pixels` to `file`."""
+    """Write the pixels to `file`; those that `known` has whole are copied."""
+    shape, crop = wanted.shape, wanted.crop
     needed = int(np.prod(shape)) + 4096
     free = shutil.disk_usage(file.parent).free
     if needed > free:
@@ -95,26 +233,30 @@ def _decode_all(
         )
     problems: list[str] = []
     small: list[tuple[str, int, int]] = []
-    with files.replacing(file) as work:
-        out = np.lib.format.open_memmap(work, mode="w+", dtype=np.uint8, shape=shape)
+    with files.replacing(file) as work, checked_array.writing(work, shape, wanted.key) as out:
 
         def fill(row: int) -> None:
-            with BUDGET.taken(memory_needed(paths[row])):
+            if known is not None:
+                kept, damaged = known.read(np.array([row]))
+                if not damaged:
+                    out.write(row, kept[0])
+                    return
+            path, digest = wanted.paths[row], wanted.digests[row]
+            with BUDGET.taken(memory_needed(path)):
                 try:
-                    photo = decode(paths[row], bits_of(digests[row]))
+                    photo = decode(path, bits_of(digest), digest.partition("-")[0])
                 except BadInput as error:
                     problems.extend(error.problems)
                     return
                 if crop is not None and not fits(photo.shape[:2], crop):
-                    small.append((str(paths[row]), *photo.shape[:2]))
+                    small.append((str(path), *photo.shape[:2]))
                     return
-                out[row] = crop_and_resize(photo, shape[1:3], crop)
+                out.write(row, crop_and_resize(photo, shape[1:3], crop))
 
-        for done, _ in enumerate(files.in_threads(fill, range(len(paths))), start=1):
+        for done, _ in enumerate(files.in_threads(fill, range(shape[0])), start=1):
             if progress:
-                progress(done, len(paths))
+                progress(done, shape[0])
         if problems or small:
             more = [f"... and {len(problems) - 10} more photos."] if len(problems) > 10 else []
             cropped = [] if crop is None else too_small_problems(sorted(small), crop)
             raise BadInput(sorted(problems)[:10] + more + cropped)
-        out.flush()

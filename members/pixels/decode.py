@@ -54,16 +54,27 @@ class Decoded(NamedTuple):
     warning: str = ""
 
 
-def decode(path: str | os.PathLike, bits: int | None = None) -> np.ndarray:
+def decode(
+    path: str | os.PathLike, bits: int | None = None, digest: str | None = None
+) -> np.ndarray:
     """The photo's pixels, (H, W, 3) uint8 RGB. Raises BadInput if they cannot all be read.
 
-    bits: how many of 16 are used, where the file does not say; None: all.
+    bits: how many of 16 are used, where the file does not say; None: all. digest: of the content
+    that was scanned; BadInput where it is another by now.
     """
     try:
         require_file(path)
-        return decode_bytes(Path(path).read_bytes(), bits).pixels
+        data = Path(path).read_bytes()
+        # of the very bytes that are decoded: the file may change at any moment
+        if digest is None or samples.content_digest(data) == digest:
+            return decode_bytes(data, bits).pixels
     except Exception as error:
         raise BadInput(f"{path}: {reason(error)} {FIX}") from error
+    raise BadInput(
+        f"{path}: has other content than when the photographs were read: it was changed since. "
+        "Run the command again; should it stop here again, size and times are as they were: "
+        "`check SPEC --deep` reads every photo anew."
+    )
 
 
 def decode_alone(path: str | os.PathLike) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,11 @@ def read_deep(data: bytes) -> np.ndarray:
     if found.shape[2] == 4:
         return cv2.cvtColor(found, cv2.COLOR_BGRA2RGBA)
     return cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
+
+
+def content_digest(data: bytes) -> str:
+    """BLAKE2b-128 of a file's bytes in hex, by which a photo is known."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def reading_digest(digest: str, bits: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +17,14 @@ from members.pixels.memory import BUDGET
 from members.pixels.open import memory_needed
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 COLUMNS = {
     "path": "str",
     "size": "int64",
     "mtime_ns": "int64",
+    "ctime_ns": "int64",
     "digest": "str",
     "height": "int32",
     "width": "int32",
@@ -33,6 +34,8 @@ COLUMNS = {
     "problem": "str",
     **fingerprint.COLUMNS,
 }
+_STAMP = ("size", "mtime_ns", "ctime_ns")
+_CHECKSUM = "checksum"
 
 
 def scan(
@@ -44,8 +47,9 @@ def scan(
     `warning` says what looks like damage. `digest` is the BLAKE2b-128 of the file's bytes in hex;
     height and width are those of the upright photo; used_bits and read_bits: see `Decoded`; by the
     columns of `fingerprint` copies are found. With `memo` (a Parquet file) a readable path of the
-    same size and time is not read again. `progress(done, total)` counts the photos that had to be
-    read. However many threads there are, photos are decoded within 1 GiB.
+    same size and times (of its content and of its entry: the second is the system's own) is not
+    read again. `progress(done, total)` counts the photos that had to be read. However many threads
+    there are, photos are decoded within 1 GiB.
     """
     import pandas as pd
 
@@ -56,7 +60,7 @@ def scan(
     for name in dict.fromkeys(names):
         stamp = _stamp(name)
         found = known.get(name)
-        if found and stamp and (found["size"], found["mtime_ns"]) == stamp:
+        if found and stamp and tuple(found[column] for column in _STAMP) == stamp:
             rows[name] = found
         else:
             fresh.append(name)
@@ -72,6 +76,32 @@ def scan(
             known |= {name: rows[name] for name in part}
             _remember(memo, known)
     return pd.DataFrame([rows[name] for name in names], columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def forget_changed(
+    paths: Sequence[str | os.PathLike], memo: Path, progress: Progress | None = None
+) -> list[str]:
+    """Read every photo that the memo has; those with other content at the same size and time.
+
+    They are forgotten, so that the next scan reads them. `progress(done, total)` counts photos.
+    """
+    known = _recall(memo)
+    names = [name for name in dict.fromkeys(map(str, paths)) if name in known]
+    other = []
+    for done, digest in enumerate(files.in_threads(_digest, names), start=1):
+        if digest != known[names[done - 1]]["digest"]:
+            other.append(names[done - 1])
+        if progress:
+            progress(done, len(names))
+    changed = []
+    for name in other:
+        row, stamp = known.pop(name), _stamp(name)
+        # one of another time is found by every scan
+        if stamp and stamp[:2] == (row["size"], row["mtime_ns"]):
+            changed.append(name)
+    if other:
+        _remember(memo, known)
+    return changed
 
 
 def unreadable_problems(scanned: pd.DataFrame) -> list[str]:
@@ -95,15 +125,16 @@ def _examples(scanned: pd.DataFrame, column: str, what: str) -> list[str]:
 
 
 def _inspect(path: str) -> dict:
-    size, mtime_ns = _stamp(path) or (0, 0)
-    row = {"path": path, "size": size, "mtime_ns": mtime_ns, "digest": "", "problem": ""}
+    # before the content is read: what is changed meanwhile is read again next time
+    row = {"path": path, **dict(zip(_STAMP, _stamp(path) or (0, 0, 0), strict=True))}
+    row |= {"digest": "", "problem": ""}
     row |= {"height": 0, "width": 0, "used_bits": 0, "read_bits": 0, "warning": ""}
     row |= fingerprint.UNREADABLE
     try:
         with BUDGET.taken(memory_needed(path)):
             require_file(path)
             data = Path(path).read_bytes()
-            row["digest"] = hashlib.blake2b(data, digest_size=16).hexdigest()
+            row["digest"] = samples.content_digest(data)
             found = decode_bytes(data)
             row["height"], row["width"] = found.pixels.shape[:2]
             row |= {name: getattr(found, name) for name in ("used_bits", "read_bits", "warning")}
@@ -115,12 +146,20 @@ def _inspect(path: str) -> dict:
     return row
 
 
-def _stamp(path: str) -> tuple[int, int] | None:
+def _digest(path: str) -> str | None:
+    try:
+        require_file(path)
+        return samples.content_digest(Path(path).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
     try:
         found = os.stat(path)  # noqa: PTH116 - a Path for each of 100,000 photos is slow
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _recall(memo: Path | None) -> dict[str, dict]:
@@ -132,16 +171,26 @@ def _recall(memo: Path | None) -> dict[str, dict]:
     try:
         # of a file of Python's, Arrow's threads may let go when the interpreter is gone: exit code 134
         with pa.OSFile(str(memo)) as content:
-            rows = pd.read_parquet(content)[list(COLUMNS)].to_dict("records")
-    except (ValueError, OSError, KeyError):  # a memo is only a memo: scan again
+            found = pd.read_parquet(content)
+        table = found[list(COLUMNS)].astype(COLUMNS)
+        table = table[found[_CHECKSUM] == _checksums(table)]
+    except Exception:  # Arrow and pandas raise what they like on damage, and a memo is only a memo
         return {}
     # what makes one unreadable may be mended outside the file: a package, a permission
-    return {row["path"]: row for row in rows if not row["problem"]}
+    return {row["path"]: row for row in table.to_dict("records") if not row["problem"]}
 
 
 def _remember(memo: Path, known: dict[str, dict]) -> None:
     import pandas as pd
 
     table = pd.DataFrame(list(known.values()), columns=list(COLUMNS)).astype(COLUMNS)
-    with files.replacing(memo) as work:
+    table[_CHECKSUM] = _checksums(table)
+    with files.in_cache(Path(memo).parent), files.replacing(memo) as work:
         table.to_parquet(work, index=False)
+
+
+def _checksums(table: pd.DataFrame) -> np.ndarray:
+    """(N,) uint64 of the rows: a bit that flips on the disk must not become another digest."""
+    import pandas as pd
+
+    return pd.util.hash_pandas_object(table, index=False).to_numpy()

@@ -17,7 +17,18 @@ from orchestrator.screens.console import write_json
 
 
 def check(
-    spec: SpecFile, small: Small = False, sets: Sets = None, run: RunDir = None, json: Json = None
+    spec: SpecFile,
+    small: Small = False,
+    sets: Sets = None,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep",
+            help="read every photo, and all decoded photos of the cache, whatever was read before",
+        ),
+    ] = False,
+    run: RunDir = None,
+    json: Json = None,
 ) -> None:
     """Validate spec and data and train nothing; exit code 0 only where training would start."""
     from orchestrator.commands.check import show_plan
@@ -26,7 +37,8 @@ def check(
 
     folder_place(run, "--run")
     loaded = load(spec_file(spec, json), small=small, sets=sets or ())
-    write_json(json, show_plan(loaded, folders.to_train(loaded.name, run), new_screen(json)))
+    store = folders.to_train(loaded.name, run)
+    write_json(json, show_plan(loaded, store, new_screen(json), deep=deep))
 
 
 def train_members(

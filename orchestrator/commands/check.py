@@ -22,15 +22,16 @@ from orchestrator.tracking.follow import tracking_problems
 from orchestrator.units import unit
 
 
-def show_plan(spec: Spec, store: Store, console: Console) -> dict[str, Any]:
+def show_plan(spec: Spec, store: Store, console: Console, *, deep: bool = False) -> dict[str, Any]:
     """Print the data by fold, the units and their share of the work; train nothing.
 
+    deep: read every photo and all that is kept of them, see `prepare_photographs`.
     Raises `BadInput` with every mistake of the data and of the recipes.
     """
     problems: list[str] = []
     try:
         with reading(console) as progress:
-            prepared = prepare_photographs(spec, progress)
+            prepared = prepare_photographs(spec, progress, deep)
     except BadInput as error:
         prepared, problems = None, list(error.problems)
     of_recipes = training_problems(spec)

@@ -17,8 +17,9 @@ from orchestrator.cluster.preflight import (
     training_problems,
 )
 from orchestrator.errors import WrongRequest, counted, unknown
+from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.files import write_photographs
-from orchestrator.photographs.prepare import cache_folder, prepare_photographs, report_lines
+from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs import folders
 from orchestrator.runs.store import Store

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +23,13 @@ from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
 from members.pixels.scan import damage_notes, scan, unreadable_problems
 from orchestrator.photographs import copies
+from orchestrator.photographs.cache import (
+    Reading,
+    cache_folder,
+    damaged_caches,
+    forget_changed_photos,
+    scan_memo,
+)
 from orchestrator.photographs.leaks import (
     Leaks,
     contradicting,
@@ -47,21 +52,13 @@ class Prepared:
     notes: list[str] = field(default_factory=list)
 
 
-# called with what is done, how many are done, and of how many
-Reading = Callable[[str, int, int], None]
-
-
-def cache_folder() -> str:
-    """Where decoded photographs are kept: `ENSEMBLE_CACHE`, or a folder in the user's cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return os.environ.get("ENSEMBLE_CACHE") or str(Path(home).expanduser() / "photo-ensembles")
-
-
-def prepare_photographs(spec: Spec, progress: Reading = lambda *_: None) -> Prepared:
+def prepare_photographs(
+    spec: Spec, progress: Reading = lambda *_: None, deep: bool = False
+) -> Prepared:
     """Read the spec's photographs, decode each once to prove it, and put them into folds.
 
-    `progress` is called while photos are read and compared. Raises `BadInput` with every mistake
-    of the data.
+    `progress` is called while photos are read and compared. deep: believe no size and time, and
+    read what the cache has of them to the end. Raises `BadInput` with every mistake of the data.
     """
     data = spec.data
     problems: list[str] = []
@@ -87,6 +84,8 @@ def prepare_photographs(spec: Spec, progress: Reading = lambda *_: None) -> Prep
     for part, given in ((frame, "train"), (test, "test")):
         if part is not None:
             problems += copies.add_paths(part, spec, given)
+            if deep:
+                notes += forget_changed_photos(part, spec, progress)
             found, unfit = _add_digests(part, spec, samples, notes, progress)
             scanned.append(found)
             problems += unfit
@@ -109,6 +108,8 @@ def prepare_photographs(spec: Spec, progress: Reading = lambda *_: None) -> Prep
     known = [name for name in (*codec.targets, "age_years") if name != "label" and name in frame]
     seen = [name for name in map(str, frame.columns) if "@" in name]  # the copies'
     frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest", *seen]]
+    if deep:
+        notes += damaged_caches(spec, (frame, test), progress)
     return Prepared(Photographs(frame, test, codec), leaks, notes)
 
 
@@ -127,7 +128,7 @@ def _add_digests(
         paths = part[column("path", copy)].tolist()
         scanned = scan(
             paths,
-            Path(cache_folder()) / "scan.parquet",
+            scan_memo(),
             lambda *done: progress("reading photographs", *done),
         )
         problems += unreadable_problems(scanned)

@@ -15,6 +15,7 @@ from orchestrator.units.unit import Unit
 
 if TYPE_CHECKING:
     from members.batches.photos import Photos
+    from members.pixels.cache import CachedPixels
 
 Part = Literal["train", "test"]
 
@@ -33,11 +34,21 @@ class Inputs:
 
     def __init__(self, store: Store, cache: str):
         self._store, self._cache = store, cache
-        self._pixels: dict[_Decoded, np.ndarray] = {}
+        self._pixels: dict[_Decoded, CachedPixels] = {}
+        self._noted = 0
+        self.damage()
 
     @cached_property
     def photographs(self) -> Photographs:
         return read_photographs(self._store)
+
+    def damage(self) -> list[str]:
+        """What was damaged in the cache since the last call, and is mended; of any process here."""
+        from members.pixels.cache import damage
+
+        lines = damage(self._cache)
+        new, self._noted = lines[self._noted :], len(lines)
+        return new
 
     def photos(self, unit: Unit, part: Part) -> Photos:
         """All photographs of a part, in the size of the unit's recipe, with labels of its targets."""

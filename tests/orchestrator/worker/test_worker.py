@@ -13,7 +13,7 @@ from members.networks import saving
 from members.networks.models import build_model
 from members.pixels import cache
 from members.training import fit
-from orchestrator.photographs.prepare import cache_folder
+from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.table import Photographs, in_fold
 from orchestrator.spec.spec import Member
 from orchestrator.units import unit as units
