@@ -114,6 +114,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     from orchestrator.cluster import tune
     from orchestrator.cluster.connect import connect
     from orchestrator.cluster.schedule import Schedule
+    from orchestrator.cluster.watch import Watch
     from orchestrator.screens.progress import Progress
     from orchestrator.worker.job import job_of
 
@@ -142,6 +143,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
                 slots=slots,
                 job=job_of(spec, store, cluster.gpus_each(spec.resources), cache_folder()),
                 progress=progress,
+                watch=Watch(store, spec.resources.hang_minutes),
             )
             tune.run_all(schedule, store)
         clock.lap("runs")
