@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator import stopping
 from orchestrator.cli.options import Json, RunDir, Sets, Small, SpecFile
 from orchestrator.cli.output import folder_place, spec_file
 from orchestrator.errors import RunFailed, WrongRequest
@@ -63,14 +64,10 @@ def train_members(
     if new_run:
         run = folders.new_run(loaded.name)
         again = f"go on with: {_with_run(run)}"
+        stopping.goes_on_with(again)
         screen.print(f"A new run: {run}. If it stops before its end, {again}")
     store = folders.to_train(loaded.name, run)
-    try:
-        outcome = train(loaded, store, screen, only=only or (), address=address)
-    except KeyboardInterrupt:
-        if new_run:
-            print(f"\nStopped. Nothing is lost: {again}", file=sys.stderr)
-        raise
+    outcome = train(loaded, store, screen, only=only or (), address=address)
     if not outcome.trained and not outcome.failures:
         screen.print(
             f"Nothing to do: all {outcome.already} units are trained. Tables: {store.uri('tables')}"

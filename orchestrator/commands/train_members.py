@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from members.errors import BadInput
-from orchestrator.cluster.connect import show_token
+from orchestrator.cluster.joining import reach
 from orchestrator.cluster.preflight import (
     batch_problems,
     cost_of,
     device_problems,
     training_problems,
 )
+from orchestrator.cluster.private import show_token
 from orchestrator.errors import WrongRequest, counted, unknown
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import cache_folder, prepare_photographs, report_lines
@@ -61,8 +62,9 @@ def train(
     Raises `WrongRequest` or `BadInput` before anything is trained.
     """
     started = time.monotonic()
-    if address is not None:
+    if address not in (None, "local"):
         show_token()
+        reach(address)
     chosen = _chosen(spec, only)
     with store.lock():
         with reading(console) as progress:
