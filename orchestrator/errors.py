@@ -59,7 +59,7 @@ _OF_DISKS = {
 
 
 def disk_problem(error: BaseException) -> str | None:
-    """One sentence where a disk is full or fails; None for other failures."""
+    """What to print where a disk is full or fails; None for other failures."""
     if not isinstance(error, OSError) or error.errno not in _OF_DISKS:
         return None
     place = error.filename and os.fsdecode(error.filename)
@@ -70,7 +70,7 @@ def disk_problem(error: BaseException) -> str | None:
         where = f"The disk of {place}"
         state += _room_on(place)
     fix = "Free some space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Mend that"
-    return f"{where} {state}. {fix}, then:"
+    return f"{where} {state}. {fix}."
 
 
 def _room_on(place: str) -> str:

@@ -21,7 +21,7 @@ from orchestrator.cluster import joining
 from orchestrator.cluster.alive import Watch
 from orchestrator.cluster.private import private_folder, private_token, show_token
 from orchestrator.cluster.processes import Started
-from orchestrator.cluster.ray_internals import on_loopback, without_signal_handlers
+from orchestrator.cluster.ray_internals import on_loopback, silence, without_signal_handlers
 from orchestrator.errors import RunFailed, WrongRequest
 from orchestrator.spec.spec import Resources
 from orchestrator.tracking.settings import open_settings
@@ -30,6 +30,9 @@ PROJECT = Path(orchestrator.__file__).resolve().parent.parent
 
 # How often Train's controller polls its workers; its default, 2 s, is an epoch of a small network.
 _POLL_SECONDS = "0.2"
+
+
+_NODE_SECONDS = 60.0  # a process, Python and the packages of trackers, on a busy machine
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,27 @@ def mapped(address: str | None) -> Iterator[Callable[[Callable, Sequence], Itera
         yield run
 
 
+def on_each_node(function: Callable, *arguments: object) -> dict[str, Any]:
+    """`function(*arguments)` on every machine of the joined Ray, by its address; a silent one is left out."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    call = ray.remote(num_cpus=0)(function)
+    results = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            results[node["NodeManagerAddress"]] = call.options(scheduling_strategy=there).remote(
+                *arguments
+            )
+    ray.wait(list(results.values()), num_returns=len(results), timeout=_NODE_SECONDS)
+    return {
+        where: ray.get(result)
+        for where, result in results.items()
+        if ray.wait([result], timeout=0)[0]
+    }
+
+
 def _quiet() -> None:
     """Settings that Ray reads when it is imported or when a process of it starts."""
     logging.getLogger("ray").setLevel(logging.ERROR)  # its notes are about Ray, not about the work
@@ -178,6 +202,7 @@ def _start_local(ray, folder: Path) -> str:
 
 
 def _init(ray, **how: Any) -> None:
+    silence()
     with without_signal_handlers():
         ray.init(log_to_driver=False, logging_level="ERROR", configure_logging=False, **how)
     stopping.handle_again()  # Ray's C++ has taken SIGTERM

@@ -124,6 +124,15 @@ def on_loopback() -> Iterator[None]:
             os.environ[name] = before
 
 
+def silence() -> None:
+    """Ray prints what goes wrong in its other processes on standard output, logs included."""
+    with suppress(ImportError, AttributeError):
+        from ray._private import worker
+
+        worker.print_to_stdstream  # noqa: B018  # where there is none, nothing is to be replaced
+        worker.print_to_stdstream = lambda *data, **options: None
+
+
 @contextmanager
 def without_signal_handlers() -> Iterator[None]:
     """`ray.init` leaves SIGTERM alone: its handlers would end the process in its own ways."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,14 @@ from orchestrator.runs.store import Store
 from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import resolve, with_winners
 from orchestrator.spec.spec import Member, Spec
-from orchestrator.tracking.follow import create_experiment, lost_curves, tracking_problems
+from orchestrator.tracking.follow import (
+    create_experiment,
+    joined_problems,
+    lost_curves,
+    problems_of_node,
+    tracking_problems,
+)
+from orchestrator.tracking.settings import withheld
 from orchestrator.units import unit as units
 from orchestrator.units.assemble import assemble
 from orchestrator.units.joins import assemble_join
@@ -121,6 +129,8 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     cost = cost_of(photographs)
     clock.lap("check")
     with connect(address) as cluster:
+        if spec.tracking and not cluster.started_here:
+            _require_trackers(spec.tracking, console)
         slots = cluster.slots(spec.resources)
         to_train = {*searching, *(unit.member.name for unit in todo)}
         problems = device_problems(spec, [m for m in spec.members if m.name in to_train])
@@ -162,6 +172,19 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     outcome.left_out += schedule.left_out
     outcome.trained = schedule.trained
     return schedule.winners
+
+
+def _require_trackers(trackers: Sequence[str], console: Console) -> None:
+    """Raise `WrongRequest` where a machine of the joined Ray lacks a tracker, or its key."""
+    from orchestrator.cluster.connect import on_each_node
+
+    kept = withheld(os.environ, trackers)
+    if others := [name for name, secret in kept.items() if not secret]:
+        console.print(f"note: not known to be no secrets, so not passed on: {', '.join(others)}")
+    secrets = [name for name, secret in kept.items() if secret]
+    found = on_each_node(problems_of_node, list(trackers), secrets)
+    if problems := joined_problems(trackers, found):
+        raise WrongRequest(problems)
 
 
 class _Clock:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-
-TRACKER_PREFIXES = ("WANDB_", "MLFLOW_")
+from collections.abc import Mapping, Sequence
 
 # Ray writes what it passes on into logs and shows it in its State API. Only these are no secrets.
 _OPEN = {
@@ -17,6 +15,7 @@ _OPEN = {
     "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_S3_ENDPOINT_URL",
     "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
 }  # fmt: skip
+_SECRET = re.compile("KEY|TOKEN|PASSWORD|SECRET|USERNAME|AUTH|HEADER|CERT")
 _PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -34,7 +33,11 @@ def open_settings(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """Names of the trackers' settings that are not passed on, sorted."""
-    names = {name for name in environment if name.startswith(TRACKER_PREFIXES)}
-    return sorted(names - open_settings(environment).keys())
+def withheld(environment: Mapping[str, str], trackers: Sequence[str]) -> dict[str, bool]:
+    """Names of these trackers' settings that are not passed on -> whether they hold a secret."""
+    prefixes = tuple(f"{name.upper()}_" for name in trackers)
+    names = {name for name in environment if name.startswith(prefixes)}
+    return {
+        name: bool(_SECRET.search(name) or _PASSWORD.search(environment[name]))
+        for name in sorted(names - open_settings(environment).keys())
+    }
