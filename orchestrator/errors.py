@@ -47,6 +47,7 @@ class UnexpectedEnd(RunFailed):
     """An EOFError: as one, it would end the command as if somebody had aborted it."""
 
 
+THE_DISK = "The disk at"  # how the text of `disk_problem` begins
 _OF_DISKS = {
     errno.ENOSPC: "is full",
     errno.EDQUOT: "has no room left for this user (quota)",
@@ -62,33 +63,31 @@ def disk_problem(error: BaseException) -> str | None:
     """What to print where a disk is full or fails; None for other failures."""
     if not isinstance(error, OSError) or error.errno not in _OF_DISKS:
         return None
-    place = error.filename and os.fsdecode(error.filename)
-    where = f"The disk of {place}" if place else "A disk"
-    state = _OF_DISKS[error.errno]
-    if error.errno == errno.ENOSPC:
-        place = place or _fullest()
-        where = f"The disk of {place}"
-        state += _room_on(place)
-    fix = "Free some space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Mend that"
-    return f"{where} {state}. {fix}."
+    place = Path(os.fsdecode(error.filename) if error.filename else _fullest()).absolute()
+    disk = place
+    while not (disk.exists() and os.path.ismount(disk)) and disk != disk.parent:
+        disk = disk.parent
+    room, fix = "", "Mend that"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        room, fix = _room_on(disk), "Make room there"
+    what = f": {place} cannot be written or read" if error.filename else ""
+    return f"{THE_DISK} {disk} {_OF_DISKS[error.errno]}{room}{what}. {fix}."
 
 
-def _room_on(place: str) -> str:
-    """` (0 bytes of 20 MB free)` of the disk on which `place` is, or would be."""
-    folder = Path(place).absolute()
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+def _room_on(disk: Path) -> str:
+    """` (20 kB of 20 MB free)`, after what could not be written is gone again."""
     try:
-        found = os.statvfs(folder)
+        found = os.statvfs(disk)
     except OSError:
         return ""
-    free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-    if not found.f_favail and found.f_files:
-        return f" (it takes no more files; {_megabytes(free)} of {_megabytes(total)} free)"
-    return f" ({_megabytes(free)} of {_megabytes(total)} free)"
+    free = _size(found.f_bavail * found.f_frsize)
+    total = _size(found.f_blocks * found.f_frsize)
+    if found.f_files and not found.f_favail:
+        return f" (it takes no more files; {free} of {total} free)"
+    return f" (now {free} of {total} free)"
 
 
-def _megabytes(n: int) -> str:
+def _size(n: int) -> str:
     return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.1f} MB"
 
 
