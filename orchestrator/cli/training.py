@@ -15,7 +15,6 @@ from orchestrator.program import called
 from orchestrator.screens.console import screen as new_screen
 from orchestrator.screens.console import write_json
 
-
 KeepUnits = Annotated[
     bool,
     typer.Option(

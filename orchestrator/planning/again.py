@@ -17,7 +17,7 @@ from orchestrator.planning.kept import Resolved
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.record import UnitRecord, find_record
-from orchestrator.units.unit import member_hash, of_member, uses_years
+from orchestrator.units.unit import member_hash, uses_years
 
 
 @dataclass(frozen=True)
