@@ -16,6 +16,13 @@ from orchestrator.program import called
 from orchestrator.screens.console import screen as new_screen
 from orchestrator.screens.console import write_json
 
+KeepUnits = Annotated[
+    bool,
+    typer.Option(
+        "--keep-units", help="use finished units where photos are gone since; the record says so"
+    ),
+]
+
 
 def check(
     spec: SpecFile,
@@ -30,6 +37,7 @@ def check(
     ] = False,
     run: RunDir = None,
     json: Json = None,
+    keep_units: KeepUnits = False,
 ) -> None:
     """Validate spec and data and train nothing; exit code 0 only where training would start."""
     from orchestrator.commands.check import show_plan
@@ -39,7 +47,8 @@ def check(
     folder_place(run, "--run")
     loaded = load(spec_file(spec, json), small=small, sets=sets or ())
     store = folders.to_train(loaded.name, run)
-    write_json(json, show_plan(loaded, store, new_screen(json), deep=deep))
+    plan = show_plan(loaded, store, new_screen(json), deep=deep, keep_units=keep_units)
+    write_json(json, plan)
 
 
 def train_members(
@@ -60,6 +69,11 @@ def train_members(
         bool,
         typer.Option("--new-run", help="from nothing, into runs/<name>-2, runs/<name>-3, ..."),
     ] = False,
+    keep_units: KeepUnits = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="on a terminal: train finished units again without a question"),
+    ] = False,
 ) -> None:
     """Search, train every fold of every member, write the tables; again: do what is missing."""
     from orchestrator.commands.train_members import train
@@ -69,6 +83,10 @@ def train_members(
 
     if run and new_run:
         raise WrongRequest("--run names the run folder and --new-run finds a new one: give one")
+    if keep_units and new_run:
+        raise WrongRequest(
+            "--new-run trains from nothing, and --keep-units what is there: give one"
+        )
     folder_place(run, "--run")
     screen = new_screen()
     loaded = load(spec_file(spec), small=small, sets=sets or ())
@@ -79,14 +97,23 @@ def train_members(
         stopping.goes_on_with(again)
         screen.print(f"A new run: {run}. If it stops before its end, {again}")
     store = folders.to_train(loaded.name, run)
-    outcome = train(loaded, store, screen, only=only or (), address=address)
-    if not outcome.trained and not outcome.failures:
+    outcome = train(
+        loaded,
+        store,
+        screen,
+        only=only or (),
+        address=address,
+        keep_units=keep_units,
+        agreed=lambda: yes or _agreed(),
+    )
+    if not (outcome.trained or outcome.predicted or outcome.failures):
         screen.print(
             f"Nothing to do: all {outcome.already} units are trained. Tables: {store.uri('tables')}"
         )
     else:
+        again = f"{outcome.predicted} predicted again, " if outcome.predicted else ""
         screen.print(
-            f"{outcome.trained} units trained, {outcome.already} were done before, "
+            f"{outcome.trained} units trained, {again}{outcome.already} were done before, "
             f"{outcome.seconds:.0f} s. "
             f"Tables of {len(outcome.tables)} members: {store.uri('tables')}"
         )
@@ -102,6 +129,18 @@ def train_members(
         )
     where = (" --small" if small else "") + (f" --run {run}" if run else "")
     screen.print(f"Next: {called()} vote {spec}{where}")
+
+
+def _agreed() -> bool:
+    """The answer of a terminal; what has none, a script or a job of a cluster, goes on."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    try:
+        answer = input("Train them again? [y/N] ")
+    except EOFError:
+        print()
+        return False
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _with_run(run: str) -> str:

@@ -11,21 +11,24 @@ from members.errors import BadInput
 from orchestrator.cluster.preflight import batch_problems, cost_of, training_problems
 from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
-from orchestrator.photographs.table import Photographs
+from orchestrator.planning.plan import Plan, make_plan, units_left
 from orchestrator.runs.store import Store
 from orchestrator.screens.plan import fold_table, plan_table, search_line
 from orchestrator.screens.reading import reading
-from orchestrator.search.candidates import resolve
 from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Spec
 from orchestrator.tracking.follow import tracking_problems
 from orchestrator.units import unit
 
 
-def show_plan(spec: Spec, store: Store, console: Console, *, deep: bool = False) -> dict[str, Any]:
+def show_plan(
+    spec: Spec, store: Store, console: Console, *, deep: bool = False, keep_units: bool = False
+) -> dict[str, Any]:
     """Print the data by fold, the units and their share of the work; train nothing.
 
-    deep: read every photo and all that is kept of them, see `prepare_photographs`.
+    deep: read every photo and all that is kept of them, see `prepare_photographs`. keep_units: as
+    `train-members` with that option would do it.
+
     Raises `BadInput` with every mistake of the data and of the recipes.
     """
     problems: list[str] = []
@@ -41,6 +44,8 @@ def show_plan(spec: Spec, store: Store, console: Console, *, deep: bool = False)
     if problems or prepared is None:
         raise BadInput(problems)
 
+    names = [member.name for member in spec.members]
+    to_do = make_plan(spec, prepared, store, names, keep_units)
     photographs = prepared.photographs
     counts = photos_by_class(
         photographs.train, photographs.train["fold"].to_numpy(), photographs.codec
@@ -57,7 +62,7 @@ def show_plan(spec: Spec, store: Store, console: Console, *, deep: bool = False)
     if not prepared.leaks:
         console.print(prepared.leaks.none_found())
 
-    resolved, searching, left_out = resolve(spec, photographs, store)
+    resolved, left_out = to_do.now.spec, to_do.now.left_out
     if spec.search:
         console.print(search_line(spec.search))
     for name in left_out:
@@ -65,10 +70,14 @@ def show_plan(spec: Spec, store: Store, console: Console, *, deep: bool = False)
     resolved = resolved.model_copy(
         update={"members": tuple(m for m in resolved.members if m.name not in left_out)}
     )
-    plan = _plan(resolved, set(searching), photographs, store)
+    plan = _plan(resolved, to_do, store)
     console.print(plan_table(plan))
+    for text in to_do.lines():
+        console.print(f"note: {text}")
     left = sum(row["units"] - row["done"] for row in plan)
-    to_train = f"{counted(left, 'unit')} to train into {store.root}"
+    n_again = len(to_do.predicted_again)
+    again = f", {counted(n_again, 'unit')} to predict again" if n_again else ""
+    to_train = f"{counted(left - n_again, 'unit')} to train{again} into {store.root}"
     console.print(to_train if left else "Everything is trained.")
     return {
         "name": spec.name,
@@ -79,18 +88,18 @@ def show_plan(spec: Spec, store: Store, console: Console, *, deep: bool = False)
         "notes": prepared.notes,
         **prepared.leaks.record(),
         "members": plan,
+        **to_do.record(),
     }
 
 
-def _plan(
-    spec: Spec, searching: set[str], photographs: Photographs, store: Store
-) -> list[dict[str, Any]]:
+def _plan(spec: Spec, plan: Plan, store: Store) -> list[dict[str, Any]]:
+    photographs = plan.now.photographs
     cost = cost_of(photographs)
     rows: list[dict[str, Any]] = []
     for member in spec.members:
-        of_member = unit.of_member(member, photographs)
-        left = unit.left(of_member, store, photographs.test_hash_of(member.photos))
-        searched = member.name in searching
+        of_member = unit.chosen(member, photographs, store)
+        left = units_left(member, plan.now, store)
+        searched = member.name in plan.now.searching
         rows.append(
             {
                 "member": member.name,

@@ -20,6 +20,8 @@ from orchestrator.spec.load import load_recorded
 from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Spec
 
+KEPT_UNITS = "kept_units.json"  # member -> which of its units are of other photographs, in words
+
 
 @dataclass
 class Run:
@@ -70,6 +72,8 @@ def members_of(run: Run) -> tuple[list[str], list[str]]:
     missing = [m.name for m in run.spec.members if m.name not in [*trained, *lost]]
     if missing:
         notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
+    kept = run.store.read_json(KEPT_UNITS) if run.store.exists(KEPT_UNITS) else {}
+    notes += [f"{name}: {text}." for name, text in kept.items() if name in trained]
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
     partial = [name for name in names if name not in voting and name not in joined]
     if partial:

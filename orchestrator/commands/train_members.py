@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -18,16 +18,19 @@ from orchestrator.cluster.preflight import (
     training_problems,
 )
 from orchestrator.cluster.private import show_token
-from orchestrator.errors import WrongRequest, counted, unknown
+from orchestrator.commands.run import KEPT_UNITS
+from orchestrator.errors import RunFailed, WrongRequest, counted, unknown
 from orchestrator.photographs.cache import cache_folder
+from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
+from orchestrator.planning.plan import Plan, make_plan, units_left
 from orchestrator.runs import folders
 from orchestrator.runs.store import Store
 from orchestrator.screens.reading import reading
-from orchestrator.search.candidates import resolve, with_winners
-from orchestrator.spec.spec import Member, Spec
+from orchestrator.search.candidates import with_winners
+from orchestrator.spec.spec import Spec
 from orchestrator.tracking.follow import (
     create_experiment,
     joined_problems,
@@ -37,9 +40,8 @@ from orchestrator.tracking.follow import (
 )
 from orchestrator.tracking.settings import withheld
 from orchestrator.units import unit as units
-from orchestrator.units.assemble import assemble
+from orchestrator.units.assemble import assemble, kept_units
 from orchestrator.units.joins import assemble_join
-from orchestrator.units.unit import Unit
 
 
 @dataclass
@@ -47,9 +49,11 @@ class Outcome:
     """What one call did. `failures`: what failed -> why; `tables`: complete members.
 
     left_out: members that lost to others in the search, and so were not trained.
+    predicted: units that were trained before, and now predicted other test photographs.
     """
 
     trained: int = 0
+    predicted: int = 0
     already: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
@@ -65,10 +69,15 @@ def train(
     *,
     only: Sequence[str] = (),
     address: str | None = None,
+    keep_units: bool = False,
+    agreed: Callable[[], bool] = lambda: True,
 ) -> Outcome:
     """Do what is missing of `spec` in the run folder `store`; a second call finds nothing to do.
 
-    Raises `WrongRequest` or `BadInput` before anything is trained.
+    keep_units: finished units are used where photographs are gone since. agreed: called before
+    finished units are trained again for what does not stand in the spec. Raises `WrongRequest` or
+    `BadInput` before anything is trained, and `RunFailed` where that is not agreed to: the run
+    folder is then as it was.
     """
     started = time.monotonic()
     if address not in (None, "local"):
@@ -80,21 +89,24 @@ def train(
             prepared = prepare_photographs(spec, progress)
         for text in report_lines(prepared):
             console.print(text)
-        photographs = prepared.photographs
-        write_photographs(photographs, store)
-        resolved, searching, left_out = resolve(spec, photographs, store)
-        store.write("spec.yaml", resolved.to_yaml())
-        waiting = {*searching, *left_out}
-        members = [m for m in resolved.members if m.name in chosen and m.name not in waiting]
-        todo = [u for m in members for u in _left(m, photographs, store)]
-        already = sum(len(units.of_member(m, photographs)) for m in members) - len(todo)
-        outcome = Outcome(already=already, left_out=left_out)
-        outcome.timing["data"] = time.monotonic() - started
-        searching = {name: search for name, search in searching.items() if name in chosen}
-        if todo or searching:
-            winners = _train(
-                resolved, photographs, store, console, todo, searching, address, outcome
+        plan = make_plan(spec, prepared, store, chosen, keep_units)
+        for text in plan.lines():
+            console.print(f"note: {text}")
+        if plan.is_surprising() and not agreed():
+            raise RunFailed(
+                "Nothing was trained, and the run folder is as it was. Put back what changed, or "
+                "use the finished units with --keep-units where that is offered above."
             )
+        photographs = plan.now.photographs
+        keep_earlier(photographs, store)
+        write_photographs(photographs, store)
+        resolved, left_out, todo = plan.now.spec, plan.now.left_out, plan.todo
+        store.write("spec.yaml", resolved.to_yaml())
+        outcome = Outcome(already=len(plan.units) - len(todo), left_out=list(left_out))
+        outcome.timing["data"] = time.monotonic() - started
+        searching = {name: s for name, s in plan.now.searching.items() if name in chosen}
+        if todo or searching:
+            winners = _train(resolved, plan, store, console, searching, address, outcome)
             resolved = with_winners(resolved, winners)
             store.write("spec.yaml", resolved.to_yaml())
         for member in resolved.members:
@@ -105,6 +117,7 @@ def train(
         for join in resolved.join:
             if assemble_join(join, resolved, photographs, store):
                 outcome.tables.append(join.name)
+        _record_kept(resolved, photographs, store)
         folders.remember(store)
         outcome.seconds = time.monotonic() - started
         if outcome.timing.get("slots"):
@@ -113,9 +126,24 @@ def train(
     return outcome
 
 
-def _train(spec, photographs, store, console, todo, searching, address, outcome: Outcome):
+def _record_kept(spec: Spec, photographs: Photographs, store: Store) -> None:
+    """`kept_units.json`: member -> which of its units were trained on other photographs."""
+    kept: dict[str, str] = {}
+    for name in store.list("tables") if photographs.earlier else ():
+        if name in [member.name for member in spec.members]:
+            found = units.chosen(spec.member(name), photographs, store)
+            kept[name] = kept_units(found, photographs)
+    kept = {name: text for name, text in kept.items() if text}
+    if kept:
+        store.write_json(KEPT_UNITS, kept)
+    else:
+        store.delete(KEPT_UNITS)
+
+
+def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcome):
     """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
     clock = _Clock(outcome.timing)
+    photographs, todo = plan.now.photographs, plan.todo
     problems = training_problems(spec) or batch_problems(spec, photographs)
     problems += tracking_problems(spec.tracking, store)
     if problems:
@@ -141,16 +169,18 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
         clock.lap("ray_start")
         where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
         each = f", {n} processes each" if (n := spec.resources.workers) > 1 else ""
+        n_again = len(plan.predicted_again)
+        again = f"{counted(n_again, 'unit')} to predict again, " if n_again else ""
         console.print(
-            f"{counted(len(todo), 'unit')} to train, {counted(len(searching), 'member')} to search, "
-            f"{slots} at a time{each} on {where}",
+            f"{counted(len(todo) - n_again, 'unit')} to train, {again}"
+            f"{counted(len(searching), 'member')} to search, {slots} at a time{each} on {where}",
         )
         with Progress(console, cost) as progress:
             progress.expect(todo)
             schedule = Schedule(
                 units=todo,
                 searches=searching,
-                units_left=lambda member: _left(member, photographs, store),
+                units_left=lambda member: units_left(member, plan.now, store),
                 cost=cost,
                 slots=slots,
                 job=job_of(spec, store, cluster.gpus_each(spec.resources), cache_folder()),
@@ -165,7 +195,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
         *(
             unit
             for name, settings in schedule.winners.items()
-            for unit in units.of_member(spec.member(name).with_settings(settings), photographs)
+            for unit in units.chosen(spec.member(name).with_settings(settings), photographs, store)
         ),
     ]
     for line in lost_curves(tracked, store):
@@ -173,7 +203,8 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     outcome.timing |= {"slots": slots, **schedule.seconds}
     outcome.failures = schedule.failures
     outcome.left_out += schedule.left_out
-    outcome.trained = schedule.trained
+    outcome.predicted = sum(u.title not in schedule.failures for u in plan.predicted_again)
+    outcome.trained = schedule.trained - outcome.predicted
     return schedule.winners
 
 
@@ -201,14 +232,9 @@ class _Clock:
         self._laps[name], self._last = now - self._last, now
 
 
-def _left(member: Member, photographs: Photographs, store: Store) -> list[Unit]:
-    of_member = units.of_member(member, photographs)
-    return units.left(of_member, store, photographs.test_hash_of(member.photos))
-
-
-def _chosen(spec: Spec, only: Sequence[str]) -> set[str]:
+def _chosen(spec: Spec, only: Sequence[str]) -> list[str]:
     names = [member.name for member in spec.members]
     wrong = [f"--only: {unknown('member', name, names)}" for name in only if name not in names]
     if wrong:
         raise WrongRequest(wrong)
-    return set(only or names)
+    return [name for name in names if not only or name in only]

@@ -22,11 +22,14 @@ class Photographs:
     `train` has image_id, path, group, fold, label, one column a target, and digest; `test` has
     image_id, path, label (-1 where unknown) and digest, or is None. For each copy of the photos
     that a member sees, both also have path@NAME and digest@NAME.
+    earlier: tables of the same photographs and more, in the same folds, whose finished units are
+    used as they are (`--keep-units`).
     """
 
     train: pd.DataFrame
     test: pd.DataFrame | None
     codec: Codec
+    earlier: tuple[Photographs, ...] = ()
 
     @cached_property
     def data_hash(self) -> str:

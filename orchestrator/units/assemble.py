@@ -13,13 +13,14 @@ import numpy as np
 
 from ensembles.files.parquet import read_oof_table, read_table, write_table
 from ensembles.files.table import OofTable, Table
+from orchestrator.errors import counted
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
 from orchestrator.units.predictions import table_path, weights_path
 from orchestrator.units.record import read_record
 from orchestrator.units.selection import common_epoch, mean_curve
-from orchestrator.units.unit import Unit, is_done, of_member
+from orchestrator.units.unit import Unit, chosen, is_done, member_hash
 
 T = TypeVar("T", bound=Table)
 
@@ -32,12 +33,16 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     complete.
     """
     folder = f"tables/{member.name}"
-    units = of_member(member, photographs)
+    units = chosen(member, photographs, store)
     test_hash = photographs.test_hash_of(member.photos)
     if not all(is_done(unit, store, test_hash) for unit in units):
         store.delete(folder)
         return False
     stamp = f"{units[0].hash} {test_hash} {member.seeds}"
+    kept = kept_units(units, photographs)
+    if kept:
+        hashes = " ".join(unit.hash for unit in units)
+        stamp += f"\n{kept}; units {hashes}; data {photographs.data_hash}"
     if (
         store.exists(f"{folder}/made_from.txt")
         and store.read(f"{folder}/made_from.txt") == stamp.encode()
@@ -47,12 +52,37 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     store.write_json(f"{folder}/epochs.json", _choose_epochs(member, units, store))
     cost = _milliseconds_per_photo(units, photographs, store)
     if (photographs.train["fold"] >= 0).any():
-        _write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store), cost)
+        oof = _oof(units, photographs, store)
+        _write(store.uri(f"{folder}/oof.parquet"), _with_meta(oof, photographs, kept), cost)
     if photographs.test is not None:
         parts = [read_table(store.uri(f"{unit.path}/test.parquet")) for unit in units]
-        _write(store.uri(f"{folder}/test.parquet"), _mean(parts), cost)
+        test = _with_meta(_mean(parts), photographs, kept)
+        _write(store.uri(f"{folder}/test.parquet"), test, cost)
     store.write(f"{folder}/made_from.txt", stamp)
     return True
+
+
+def kept_units(units: Sequence[Unit], photographs: Photographs) -> str:
+    """Which of a member's units were trained on other photographs, in words; empty where none."""
+    member = units[0].member
+    n_kept = sum(unit.hash != member_hash(member, photographs) for unit in units)
+    if not n_kept:
+        return ""
+    used = {unit.hash for unit in units}
+    seen = [len(t.train) for t in photographs.earlier if member_hash(member, t) in used]
+    more = max(seen) - len(photographs.train)
+    return (
+        f"{n_kept} of {counted(len(units), 'unit')} kept, trained when there "
+        f"{'was' if more == 1 else 'were'} {counted(more, 'photo')} more"
+    )
+
+
+def _with_meta(table: T, photographs: Photographs, kept: str) -> T:
+    """A table with kept units is about the photographs of now, and says of which it learnt."""
+    if kept:
+        hashes = {"data_hash": photographs.data_hash, "folds_hash": photographs.folds_hash}
+        table.meta = {**table.meta, **hashes, "kept_units": kept}
+    return table
 
 
 def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str, Any]:
@@ -108,12 +138,15 @@ def _milliseconds_per_photo(
 
 
 def _oof(units: list[Unit], photographs: Photographs, store: Store) -> OofTable:
+    position = {image_id: i for i, image_id in enumerate(photographs.train["image_id"])}
     by_fold = []
     for fold in sorted({unit.fold for unit in units}):
         seeds = [unit for unit in units if unit.fold == fold]
-        by_fold.append(_mean([read_oof_table(store.uri(f"{u.path}/oof.parquet")) for u in seeds]))
+        parts = [read_oof_table(store.uri(f"{u.path}/oof.parquet")) for u in seeds]
+        if photographs.earlier:
+            parts = [_of_now(part, position) for part in parts]
+        by_fold.append(_mean(parts))
     ids = np.concatenate([part.ids for part in by_fold])
-    position = {image_id: i for i, image_id in enumerate(photographs.train["image_id"])}
     rows = np.array([position[image_id] for image_id in ids])
     order = np.argsort(rows, kind="stable")
     return OofTable(
@@ -124,6 +157,12 @@ def _oof(units: list[Unit], photographs: Photographs, store: Store) -> OofTable:
         meta=by_fold[0].meta,
         group=photographs.train["group"].astype(str).to_numpy(object)[rows[order]],
     )
+
+
+def _of_now(table: OofTable, position: dict[str, int]) -> OofTable:
+    """Without the photographs that are gone since, in the order of those of now."""
+    rows = [(position[i], row) for row, i in enumerate(table.ids) if i in position]
+    return table.take(np.array([row for _, row in sorted(rows)], dtype=int))
 
 
 def _mean(parts: Sequence[T]) -> T:

@@ -66,13 +66,13 @@ def member_hash(member: Member, photographs: Photographs) -> str:
         content["age_bounds"] = member.age_bounds
     if member.photos is not None:
         content["photos"] = photographs.seen_hash(member.photos)
-    if _uses_years(member):
+    if uses_years(member):
         content["years"] = photographs.years_hash
     text = json.dumps(content, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _uses_years(member: Member) -> bool:
+def uses_years(member: Member) -> bool:
     sampling, mixing = member.recipe.sampling, member.recipe.mixing
     columns = [] if sampling == "shuffle" else [sampling.balance]
     columns += [] if mixing is None or mixing.partners == "random" else mixing.partners
@@ -98,6 +98,23 @@ def of_member(member: Member, photographs: Photographs) -> list[Unit]:
         for fold in range(photographs.n_folds)
         for seed in (member.seeds or (None,))
     ]
+
+
+def chosen(member: Member, photographs: Photographs, store: Store) -> list[Unit]:
+    """As `of_member`; where a unit is not trained, that of an earlier table which is (kept units)."""
+    own = of_member(member, photographs)
+    earlier = [of_member(member, before) for before in photographs.earlier]
+    kept = {(unit.fold, unit.seed): unit for units in reversed(earlier) for unit in units
+            if is_trained(unit, store)}  # fmt: skip
+    return [
+        kept.get((unit.fold, unit.seed), unit) if kept and not is_trained(unit, store) else unit
+        for unit in own
+    ]
+
+
+def is_trained(unit: Unit, store: Store) -> bool:
+    """Complete, for whatever test photographs. Raises as `is_done`."""
+    return find_record(unit.path, store) is not None
 
 
 def is_done(unit: Unit, store: Store, test_hash: str) -> bool:

@@ -1,0 +1,127 @@
+"""What a call has to do for a run folder, and what of it is done again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from members.data.folds import absent_classes
+from orchestrator.errors import WrongRequest, counted
+from orchestrator.photographs.earlier import earlier_photographs
+from orchestrator.photographs.prepare import Prepared
+from orchestrator.planning.again import Again, again_lines, trained_again
+from orchestrator.planning.kept import Resolved, kept_units, resolved, with_kept
+from orchestrator.runs.store import Store
+from orchestrator.spec.spec import Member, Spec
+from orchestrator.units import unit as units
+from orchestrator.units.unit import Unit
+
+
+@dataclass
+class Plan:
+    """The units of the members that are asked for, and the searches that are still open.
+
+    again: finished units that do not fit. predicted_again: finished units whose test photographs
+    changed. kept: member -> its units that were trained on earlier photographs.
+    """
+
+    now: Resolved
+    units: list[Unit]
+    todo: list[Unit]
+    predicted_again: list[Unit]
+    again: list[Again] = field(default_factory=list)
+    keepable: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, list[Unit]] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """What of the finished units is done again and why, a sentence each."""
+        lines = again_lines(self.again, self.keepable)
+        if self.predicted_again:
+            lines.append(
+                f"other photos to predict: {_named(self.predicted_again)} predict them; nothing of "
+                "them is trained again"
+            )
+        if self.kept:
+            every = [unit for of_member in self.kept.values() for unit in of_member]
+            lines.append(
+                f"--keep-units: {_named(every)} are used, trained on photos that are gone since; "
+                "the record says so"
+            )
+        return lines
+
+    def is_surprising(self) -> bool:
+        """Whether finished units are trained again for something that does not stand in the spec."""
+        return any(again.outside for again in self.again)
+
+    def record(self) -> dict[str, Any]:
+        """For `check --json`."""
+        return {
+            "trained_again": [
+                {
+                    "member": again.member,
+                    "units": again.units,
+                    "reasons": list(again.reasons),
+                    "keepable": self.keepable.get(again.member, 0),
+                }
+                for again in self.again
+            ],
+            "predicted_again": [unit.path for unit in self.predicted_again],
+            "kept": {name: [unit.path for unit in found] for name, found in self.kept.items()},
+        }
+
+
+def make_plan(
+    spec: Spec, prepared: Prepared, store: Store, names: Sequence[str], keep_units: bool
+) -> Plan:
+    """What the members `names` of `spec` need.
+
+    With `keep_units` the folds of `prepared` become those of the units that are kept. Raises
+    `WrongRequest` where none can be.
+    """
+    earlier = earlier_photographs(store)
+    now = resolved(spec, prepared.photographs, store)
+    keepable: dict[str, int] = {}
+    kept: dict[str, list[Unit]] = {}
+    if keep_units:
+        own = now.photographs
+        now = with_kept(now, spec, earlier, store)
+        kept = {name: of for name, of in kept_units(now, store).items() if name in names}
+        if not kept:
+            raise WrongRequest(f"--keep-units: no unit of {', '.join(names)} can be kept")
+        _note_folds(prepared, own, now)
+    again = trained_again(now, list(names), spec, earlier, store)
+    if again and not keep_units:
+        try:
+            kept_then = kept_units(with_kept(now, spec, earlier, store), store)
+            keepable = {name: len(found) for name, found in kept_then.items()}
+        except WrongRequest:  # says why, to a call with that option
+            pass
+    of_members = [u for name in now.trained() if name in names for u in now.units(name, store)]
+    todo = [unit for unit in of_members if not is_done(unit, now, store)]
+    predicted_again = [unit for unit in todo if units.is_trained(unit, store)]
+    return Plan(now, of_members, todo, predicted_again, again, keepable, kept)
+
+
+def is_done(unit: Unit, now: Resolved, store: Store) -> bool:
+    return units.is_done(unit, store, now.photographs.test_hash_of(unit.member.photos))
+
+
+def units_left(member: Member, now: Resolved, store: Store) -> list[Unit]:
+    """The units of a member that are not done."""
+    of_member = units.chosen(member, now.photographs, store)
+    return [unit for unit in of_member if not is_done(unit, now, store)]
+
+
+def _note_folds(prepared: Prepared, own: Any, now: Resolved) -> None:
+    """The notes of `prepared` on classes by fold are about the folds that are used."""
+    codec, frame = own.codec, now.photographs.train
+    wrong = absent_classes(own.train, own.train["fold"].to_numpy(), codec)
+    right = absent_classes(frame, frame["fold"].to_numpy(), codec)
+    prepared.notes = [note for note in prepared.notes if note not in wrong] + right
+    prepared.photographs = now.photographs
+
+
+def _named(found: list[Unit]) -> str:
+    members = ", ".join(dict.fromkeys(unit.member.name for unit in found))
+    return f"{counted(len(found), 'finished unit')} ({members})"
