@@ -21,7 +21,7 @@ from members.data.listing import some
 from members.errors import nearest
 
 INTEGER = re.compile(r"-?[0-9]+(\.0*)?")
-FRACTION = re.compile(r"[-+]?[0-9]*\.[0-9]*[1-9][0-9]*([eE][-+]?[0-9]+)?")
+FRACTION = re.compile(r"[-+]?[0-9]*\.0*[1-9][0-9]*([eE][-+]?[0-9]+)?")
 MISSING = ("nan", "none", "null", "na", "n/a", "<na>", "nat", "?")
 MOST_CLASSES = np.iinfo(np.int16).max
 
