@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from members.errors import BadInput
 
 MIB = 2**20
-RATIO = 100  # tables of probabilities take up to 10 times their file, of hard 0 and 1 up to 300
+RATIO = 100
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,13 @@ class Limit:
 
 TEXT = Limit("ENSEMBLE_MAX_TEXT_MIB", 1024, "MiB")  # of a CSV or JSON file
 CELLS = Limit("ENSEMBLE_MAX_CELLS", 100_000_000, "cells")  # of a CSV or JSON file
-CELL = Limit("ENSEMBLE_MAX_CELL", 1_000_000, "characters")  # an array of 21,000 classes has 260,000
-NAME = Limit("ENSEMBLE_MAX_NAME", 4096, "characters")  # of an id or a class; paths may be as long
+CELL = Limit("ENSEMBLE_MAX_CELL", 1_000_000, "characters")
+NAME = Limit("ENSEMBLE_MAX_NAME", 4096, "characters")  # of a path, an id, a group or a class
 COLUMNS = Limit("ENSEMBLE_MAX_COLUMNS", 40_000, "columns")
-VALUES = Limit("ENSEMBLE_MAX_VALUES", 2_000_000_000, "values")  # photographs x classes, of labels
 UNPACKED = Limit("ENSEMBLE_MAX_UNPACKED_MIB", 1024, "MiB")  # in memory, of a file 1/RATIO as large
-MOST_CLASSES = 32_767  # `label` is int16 in every table
+PHOTO = Limit("ENSEMBLE_MAX_PHOTO_MIB", 1024, "MiB")  # to decode all that are decoded at once
+FLAT_PHOTO = Limit("ENSEMBLE_MAX_FLAT_PHOTO_MIB", 512, "MiB")  # to decode one of next to no bytes
+RATIO_OF_PHOTOS = 1000  # of one colour: JPEG 900, PNG 1,000; of the world: 2 to 50
 
 
 def require_unpacked(what: str, needed: int, size: int) -> None:

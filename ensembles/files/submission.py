@@ -219,10 +219,10 @@ def answer_classes(
             f"holds at most {limits.MOST_CLASSES:,} classes. Name the column of the answers: "
             "--answer-column NAME."
         )
-    rows = max((len(own.ids) for own in submissions.values()), default=0)
+    n_rows = max((len(own.ids) for own in submissions.values()), default=0)
     limits.VALUES.require(
-        f"{where}: {rows:,} rows of {len(answers):,} different answers, a table that",
-        rows * len(answers),
+        f"{where}: {n_rows:,} rows of {len(answers):,} different answers, a table that",
+        n_rows * len(answers),
     )
     if not any(all(map(is_whole, own)) for own in occurring.values()):
         return sorted(answers)

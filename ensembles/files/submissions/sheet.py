@@ -99,9 +99,9 @@ def _of_csv(name: str, text: str) -> Sheet:
                 lines.append(start)
             start = reader.line_num + 1
     except csv.Error as error:
-        more = f" {limits.CELL.raised}" if "field limit" in str(error) else ""
+        how = f" {limits.CELL.raised}" if "field limit" in str(error) else ""
         raise BadInput(
-            f"{name}, line {reader.line_num}: {error}. A quotation mark is perhaps not closed.{more}"
+            f"{name}, line {reader.line_num}: {error}. A quotation mark is perhaps not closed.{how}"
         ) from None
     if rows and text.count('"') % 2 and "\n" in rows[-1][-1]:
         raise BadInput(
