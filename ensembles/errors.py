@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+MOST_NAMES = 5000  # that are compared for the nearest
 _LONG = 80  # characters of a text that is printed whole
 
 
@@ -99,5 +100,7 @@ def _short(value: Any) -> str:
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """`" Did you mean x?"` for the allowed name closest to `name`, or an empty text."""
-    found = difflib.get_close_matches(str(name), [*map(str, allowed)], 1)
+    if len(str(name)) > _LONG:  # what compares two texts takes the product of their lengths
+        return ""
+    found = difflib.get_close_matches(str(name), [*map(str, allowed)][:MOST_NAMES], 1)
     return f" Did you mean {found[0]}?" if found else ""

@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONG = 80  # characters of a text that is printed whole
+MOST_NAMES = 5000  # that are compared for the nearest
+
 
 class BadInput(ValueError):
     """The request is wrong. `problems` holds every mistake found, one text each.
@@ -34,5 +37,8 @@ def first_line(error: BaseException) -> str:
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the allowed name closest to `name`, or an empty text."""
-    found = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=1, cutoff=0.5)
+    if len(str(name)) > LONG:  # what compares two texts takes the product of their lengths
+        return ""
+    known = [str(a) for a in allowed][:MOST_NAMES]
+    found = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     return f" Did you mean {found[0]!r}?" if found else ""

@@ -102,7 +102,7 @@ def common_rows(tables: Mapping[str, T]) -> dict[str, T]:
         problems = [
             problem
             for name, table in rest
-            if shared.isdisjoint(table.ids) and not np.isin(table.ids, first.ids).any()
+            if shared.isdisjoint(table.ids) and not _among(table.ids, first.ids).any()
             for problem in id_problems(f"member {name}", table.ids, first_name, first.ids)
         ]
         raise BadInput(["no row is in every member's table, so none are common.", *problems])
@@ -114,14 +114,14 @@ def common_rows(tables: Mapping[str, T]) -> dict[str, T]:
 
 def _compare_ids(name: str, table: Table, first_name: str, first: Table) -> list[str]:
     problems = id_problems(name, table.ids, first_name, first.ids)
-    common = np.isin(first.ids.astype(str), table.ids.astype(str))
+    common = _among(first.ids, table.ids)
     if not problems or not common.any():
         return problems
     lacking = _whole_folds(first, common)
     if lacking and common.sum() == len(table.ids):
         n_rows = len(first.ids) - common.sum()
         problems = [f"{name} lacks {lacking} ({n_rows} rows), which {first_name} has."]
-    of_first = _whole_folds(table, np.isin(table.ids.astype(str), first.ids.astype(str)))
+    of_first = _whole_folds(table, _among(table.ids, first.ids))
     if of_first and common.all():
         n_rows = len(table.ids) - len(first.ids)
         problems = [f"member {first_name} lacks {of_first} ({n_rows} rows), which {name} has."]
@@ -129,6 +129,12 @@ def _compare_ids(name: str, table: Table, first_name: str, first: Table) -> list
         f" The {common.sum()} rows that both have can vote alone: --common-rows (common_rows=True)."
     )
     return problems
+
+
+def _among(ids: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N,) bool: which ids are among the others."""
+    known = set(others.tolist())
+    return np.array([i in known for i in ids.tolist()], bool)
 
 
 def _whole_folds(table: Table, common: np.ndarray) -> str:

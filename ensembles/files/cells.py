@@ -1,16 +1,18 @@
-"""What the text of one cell means: a whole number however it was printed, or nothing at all."""
+"""What a text means: a cell a whole number however it was printed, or nothing at all; JSON."""
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
+from typing import Any
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 # `tensor(13, device='cuda:0')`, `np.int64(3)`, `array([3])`, `[3]`, `(3,)`: one value, as printed
 _PRINTED = re.compile(
     r"(?:(?:torch\.)?[Tt]ensor|(?:np|numpy|jnp)\.\w+|[Aa]rray)?"
     r"\(?[\s\[]*(?P<value>[^\s,()\[\]]+)\s*,?[\s\]]*"
-    r"(?:,\s*(?:device|dtype|grad_fn|requires_grad|shape|weak_type)\s*=\s*[^()]*)*\)?"
+    r"(?:,\s*(?:device|dtype|grad_fn|requires_grad|shape|weak_type)\s*=\s*[^(),]*)*\)?"
 )
 _QUOTES = "'\""
 _MOST_DIGITS = 40  # no class number and no id of a photo is longer
@@ -55,3 +57,11 @@ def bare(text: str) -> str:
 def is_missing(text: str) -> bool:
     """Whether a cell is empty or holds what programs write for a missing value (`nan`, `NA`)."""
     return text.strip().lower() in _MISSING
+
+
+def parse_json(text: str | bytes) -> Any:
+    """`json.loads`, which raises ValueError for any text that is none, nested without end as well."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("lists or objects stand inside each other too deep") from None

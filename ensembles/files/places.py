@@ -6,6 +6,7 @@ import errno
 import json
 import mmap
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -30,29 +31,40 @@ def join(folder: Place, *names: str) -> str:
     return "/".join([os.fspath(folder).rstrip("/") or "/", *names])
 
 
-def read_bytes(place: Place) -> bytes:
-    """The whole content. Raises OSError; BadInput for a pipe or device that has no end."""
+def read_bytes(place: Place, most: int | None = None) -> bytes:
+    """The whole content, or its first `most` bytes. Raises OSError; BadInput for what has no end."""
     remote = _remote(place)
     if remote is None:
         _require_end(Path(place))
-        return Path(place).read_bytes()
-    filesystem, path = remote
-    with filesystem.open_input_file(path) as stream:
-        return stream.readall()
+    with remote[0].open_input_stream(remote[1]) if remote else Path(place).open("rb") as stream:
+        if most is None:
+            return stream.read()
+        pieces, left = [], most
+        while left and (piece := stream.read(min(left, 1 << 22))):
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
 
 
 def open_parquet(place: Place) -> ParquetFile:
     """A Parquet file of which only what is asked for is read."""
     import pyarrow.parquet as pq
 
+    return pq.ParquetFile(parquet_source(place)[0])
+
+
+def parquet_source(place: Place) -> tuple[str | NativeFile, int]:
+    """What `pyarrow.parquet` reads the file at `place` from, and its bytes."""
     remote = _remote(place)
     if remote is None:
         given = Path(place)
         if given.exists() and not given.is_file() and not given.is_dir():  # `<(...)`: no seeking
-            return pq.ParquetFile(in_arrow(read_bytes(place)))
-        return pq.ParquetFile(place, memory_map=False)
+            content = read_bytes(place)
+            return in_arrow(content), len(content)
+        return os.fspath(place), given.stat().st_size
     filesystem, path = remote
-    return pq.ParquetFile(filesystem.open_input_file(path))
+    opened = filesystem.open_input_file(path)
+    return opened, opened.size()
 
 
 def read_parquet(place: Place, columns: Sequence[str] | None = None) -> Table:
@@ -251,8 +263,9 @@ def _require_end(path: Path) -> None:
         raise BadInput(f"{path}: a named pipe, whose writer may never come. Give a file.")
     if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
         raise BadInput(f"{path}: a socket or a disk. Give a file.")
-    if stat.S_ISCHR(mode) and path.resolve() in (Path("/dev/zero"), Path("/dev/full")):
-        raise BadInput(f"{path}: a device without an end. Give a file.")
+    terminal_or_empty = re.match(r"/dev/(pts/|tty|console|null$)", os.path.realpath(path))
+    if stat.S_ISCHR(mode) and not terminal_or_empty:
+        raise BadInput(f"{path}: a device, which has no end. Give a file.")
 
 
 def _mapped(stream: IO[bytes]) -> mmap.mmap:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ensembles import limits
 from ensembles.errors import BadInput, examples, reads
 from ensembles.files import places
 from ensembles.files.ids import id_problems
@@ -24,6 +25,7 @@ from ensembles.files.submissions.answers import (
     plain_answer,
     shifted,
 )
+from ensembles.files.submissions.arrays import is_array
 from ensembles.files.submissions.columns import RECOGNISED, Columns, Layout, check_given, layout
 from ensembles.files.submissions.ranked import best_of_ranked
 from ensembles.files.submissions.sheet import Sheet, read_sheet
@@ -82,6 +84,9 @@ def submission_of(sheet: Sheet, found: Layout, allowed: Sequence[str] | None = N
     """As `read_submission`, of a file that is read and its columns that are known."""
     ids, problems = sheet_ids(sheet, found)
     column, texts = _answers(sheet, found)
+    # an array of scores, which is long, is named as one
+    longest = max((len(text) for text in texts if not is_array(text)), default=0)
+    limits.NAME.require(f"{sheet.name}: an answer", longest)
     plain = {text: plain_answer(text) for text in set(texts)}
     answers = [plain[text] for text in texts]
     known = None if allowed is None else {plain_answer(a) for a in allowed}
@@ -112,6 +117,7 @@ def _answers(sheet: Sheet, found: Layout) -> tuple[int, list[str]]:
 def sheet_ids(sheet: Sheet, found: Layout) -> tuple[np.ndarray, list[str]]:
     """(N,) str, the ids as they are written, and what is wrong with them."""
     ids = [cell.strip() for cell in sheet.cells(found.ids)]
+    limits.NAME.require(f"{sheet.name}: an id", max(map(len, ids), default=0))
     problems = []
     if twice := sorted({i for i, count in Counter(ids).items() if count > 1}):
         problems.append(
@@ -180,12 +186,18 @@ def submission_tables(
     """Submissions as tables of probabilities, 1 for the answer. Raises BadInput."""
     classes = answer_classes(submissions, allowed)
     meta = {"classes": classes, "answers": classes}
-    one_hot = np.eye(len(classes), dtype=np.float32)
     choices = class_numbers(submissions, classes)
     return {
-        name: Table(own.ids, one_hot[chosen], meta=meta)
+        name: Table(own.ids, _one_hot(chosen, len(classes)), meta=meta)
         for (name, own), chosen in zip(submissions.items(), choices, strict=True)
     }
+
+
+def _one_hot(chosen: np.ndarray, n_classes: int) -> np.ndarray:
+    """(N,) int -> (N, K) float32."""
+    found = np.zeros((len(chosen), n_classes), np.float32)
+    found[np.arange(len(chosen)), chosen] = 1
+    return found
 
 
 def answer_classes(
@@ -194,12 +206,24 @@ def answer_classes(
     """The answers that are the classes: `allowed`, or all that occur, numbers by value.
 
     submissions: rows in one order. Where some file answers in whole numbers only, others must too,
-    and all number from 0 or all from 1. Raises BadInput.
+    and all number from 0 or all from 1. Raises BadInput, also where they are too many for a table.
     """
     if allowed is not None:
         return [plain_answer(answer) for answer in allowed]
     occurring = {name: set(s.answers.tolist()) for name, s in submissions.items()}
     answers = set().union(*occurring.values())
+    where = " and ".join([*occurring][:3]) + (" ..." if len(occurring) > 3 else "")
+    if len(answers) > limits.MOST_CLASSES:
+        raise BadInput(
+            f"{where}: {len(answers):,} different answers ({examples(sorted(answers))}), and a table "
+            f"holds at most {limits.MOST_CLASSES:,} classes. Name the column of the answers: "
+            "--answer-column NAME."
+        )
+    n_rows = max((len(own.ids) for own in submissions.values()), default=0)
+    limits.VALUES.require(
+        f"{where}: {n_rows:,} rows of {len(answers):,} different answers, a table that",
+        n_rows * len(answers),
+    )
     if not any(all(map(is_whole, own)) for own in occurring.values()):
         return sorted(answers)
     problems = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ensembles.errors import BadInput, examples
 from ensembles.files.rounding import ROW_SUM_TOLERANCE
+from ensembles.limits import MOST_CLASSES
 
 # The files of a vote.
 SUBMISSION, PROBABILITIES, RECORD = "submission.csv", "probabilities.parquet", "vote.json"
@@ -103,6 +105,8 @@ def table_problems(table: Table, name: str) -> list[str]:
         return [f"{name}: probabilities have shape {p.shape}, but must be ({n}, at least 1)."]
     if n == 0:
         return [f"{name}: no rows. A table needs at least one photograph."]
+    if p.shape[1] > MOST_CLASSES:
+        return [f"{name}: {p.shape[1]:,} classes, and a table holds at most {MOST_CLASSES:,}."]
     for column in ("classes", "answers"):
         given = table.meta.get(column)
         if given is not None and (len(given) != p.shape[1] or len(set(given)) != len(given)):
@@ -111,9 +115,9 @@ def table_problems(table: Table, name: str) -> list[str]:
                 f"for {p.shape[1]} columns. Give one name a column, each once."
             )
     if len(set(table.ids.tolist())) < n:
-        ids, counts = np.unique(table.ids.astype(str), return_counts=True)
+        twice = sorted(i for i, count in Counter(table.ids.tolist()).items() if count > 1)
         problems.append(
-            f"{name}: ids that stand there twice: {examples(ids[counts > 1])}. Write one row a "
+            f"{name}: ids that stand there twice: {examples(twice)}. Write one row a "
             "photograph, of several views or models their mean."
         )
     # A NaN makes every comparison false, hence the negations.

@@ -44,7 +44,7 @@ class Derived:
 
     def true(self, begin: int) -> np.ndarray:
         """(M, n) float64 of the range that begins there, each >= EPSILON."""
-        return np.load(self.folder / f"true-{begin}.npy").astype(np.float64)
+        return np.load(self.folder / f"true-{begin}.npy", allow_pickle=False).astype(np.float64)
 
 
 def derive(oof: Tables, run: RunRanges, cache: str | os.PathLike[str] | None = None) -> Derived:
@@ -60,7 +60,7 @@ def derive(oof: Tables, run: RunRanges, cache: str | os.PathLike[str] | None = N
         with places.writing_folder(folder) as unfinished:
             _write(oof, run, unfinished)
     names = ("labels", "folds", "groups", "sample_rows", "sample")
-    kept = {name: np.load(folder / f"{name}.npy") for name in names}
+    kept = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in names}
     return Derived(folder, **{**kept, "groups": kept["groups"] if kept["groups"].size else None})
 
 

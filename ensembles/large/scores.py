@@ -89,7 +89,9 @@ def score_ranges(
 
         def of(which: int) -> Predictions:
             def load(kind: str, begin: int) -> np.ndarray:
-                return np.load(Path(folder) / f"{kind}-{begin}.npy", mmap_mode="r")[which]
+                return np.load(
+                    Path(folder) / f"{kind}-{begin}.npy", mmap_mode="r", allow_pickle=False
+                )[which]
 
             return lambda begin: Kept(
                 load("guess", begin),

@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from ensembles.errors import BadInput
+from ensembles.files.cells import parse_json
 from ensembles.rules.pools import Rule
 
 # Names in the file that differ from the fields'.
@@ -73,7 +74,7 @@ class VoteRecord:
         name: the file's, for messages.
         """
         try:
-            found = json.loads(content)
+            found = parse_json(content)
         except ValueError as error:
             raise BadInput(f"{name}: not valid JSON ({error}). Cast the vote again.") from None
         known = {_IN_FILE.get(own.name, own.name): own for own in fields(VoteRecord)}

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from members import limits
 from members.data.listing import some
 from members.errors import nearest
 
 INTEGER = re.compile(r"-?[0-9]+(\.0*)?")
-FRACTION = re.compile(r"[-+]?[0-9]*\.[0-9]*[1-9][0-9]*([eE][-+]?[0-9]+)?")
+FRACTION = re.compile(r"[-+]?[0-9]*\.0*[1-9][0-9]*([eE][-+]?[0-9]+)?")
 MISSING = ("nan", "none", "null", "na", "n/a", "<na>", "nat", "?")
 MOST_CLASSES = np.iinfo(np.int16).max
 
@@ -57,6 +58,7 @@ def read_labels(
     labels where these look like ids. floats: `3.0` is `3` where every label is a whole number.
     classes: their names in order, where the list gives them.
     """
+    limits.NAME.require(f"{where}: a label", max(map(len, texts), default=0))
     written = [composed(text) for text in texts]
     written = _as_integers(written) if floats and not classes else written
     counts = Counter(filter(None, written))
@@ -83,6 +85,7 @@ def known_labels(where: Path, texts: Sequence[str], names: tuple[str, ...]) -> L
     Unknown are also -1 and texts like `nan` that are no class. Where only one class has a number's
     value, another way to write it is that class: `7` is `007`.
     """
+    limits.NAME.require(f"{where}: a label", max(map(len, texts), default=0))
     by_value: dict[int, list[str]] = defaultdict(list)
     for name in names:
         if INTEGER.fullmatch(name):

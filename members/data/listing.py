@@ -18,6 +18,7 @@ from members.errors import BadInput
 if TYPE_CHECKING:
     import pandas as pd
 
+LONGEST = 200  # characters of a name that is printed whole
 # of photos that a copy without background can be written as
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # of all that are read
@@ -110,5 +111,9 @@ def some(names: Sequence[object], count: int = 3) -> str:
 
 
 def shown(name: str) -> str:
-    """The name; quoted with escapes where it has blanks at its ends or cannot be printed."""
+    """The name; quoted with escapes where it has blanks at its ends or cannot be printed.
+
+    Of one that is long, as its end is what tells paths apart: the start and the end.
+    """
+    name = name if len(name) <= LONGEST else f"{name[:12]}...{name[15 - LONGEST :]}"
     return name if name.isprintable() and name == name.strip() else ascii(name)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from members import limits
 from members.data.classes import known_labels, read_labels
 from members.data.codec import Codec
 from members.data.listing import TestData, TrainData, photo_table, repeated_problems, some
@@ -124,6 +125,8 @@ def _rows(
         image_id if group in ("", *labels.NO_VALUE) else group
         for group, image_id in zip(groups, ids, strict=True)
     ]
+    for what, names in (("an id", ids), ("a group", groups)) if not problems else ():
+        limits.NAME.require(f"{file}: {what}", max(map(len, names), default=0))
     return _Rows(ids, texts, paths, groups), problems
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import importlib.metadata
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import safetensors
 import torch
 from torch import nn
 
-from members.errors import BadInput
+from members.errors import BadInput, first_line
 from members.networks.timm_import import timm
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -30,13 +30,19 @@ def read_weights(source: str) -> tuple[Weights, bool]:
     package = source.startswith("package:")
     path = in_package(source.removeprefix("package:")) if package else Path(source).expanduser()
     if not path.is_file():
-        raise BadInput(f"pretrained: there is no weights file {str(path)!r}")
+        what = "a folder, pipe or device" if path.exists() else "not there"
+        raise BadInput(f"pretrained: there is no weights file {str(path)!r}: it is {what}")
     if path.suffix not in SUFFIXES:
         raise BadInput(f"pretrained: {path.name} must end in one of {', '.join(SUFFIXES)}")
+    _require_unpacked(path)
     try:
-        weights = timm.models.load_state_dict(str(path))  # unwraps {"state_dict": ...}, "module."
-    except (RuntimeError, EOFError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
-        raise BadInput(f"pretrained: {path} cannot be read as weights: {error}") from error
+        # unwraps {"state_dict": ...}, "module."; without weights_only, a file may run any code
+        weights = timm.models.load_state_dict(str(path), weights_only=True)
+    except Exception as error:  # torch and its unpickler raise what they like
+        why = first_line(error)
+        if isinstance(error, pickle.UnpicklingError):
+            why = f"it holds more than tensors, which is not read as it may run code ({why})"
+        raise BadInput(f"pretrained: {path} cannot be read as weights: {why}") from error
     wrong = [name for name, value in weights.items() if not isinstance(value, torch.Tensor)]
     if wrong or not weights:
         raise BadInput(
@@ -44,6 +50,23 @@ def read_weights(source: str) -> tuple[Weights, bool]:
             + (f" ({wrong[0]!r} is a {type(weights[wrong[0]]).__name__})" if wrong else "")
         )
     return dict(weights), package
+
+
+def _require_unpacked(path: Path) -> None:
+    """Raise BadInput for an archive that unpacks to more than it holds: torch compresses none."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError):
+        return  # torch says what is wrong with it
+    size = path.stat().st_size
+    if unpacked > size:
+        raise BadInput(
+            f"pretrained: {path} is a compressed archive of {size:,} bytes that unpacks to "
+            f"{unpacked:,}, and torch writes none. Load it where you trust it, and save it anew"
+        )
 
 
 def in_package(name: str) -> Path:

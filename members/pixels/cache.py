@@ -56,7 +56,7 @@ def pixels(
             if not file.exists():
                 files.remove_unfinished(folder, file.name)
                 _decode_all(file, paths, digests, shape, crop, progress)
-    return np.load(file, mmap_mode="r")
+    return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
 def _require_request(

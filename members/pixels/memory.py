@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from members import limits
+
 GIB = 2**30
 
 
@@ -32,4 +34,4 @@ class Budget:
                 self._changed.notify_all()
 
 
-BUDGET = Budget(GIB)
+BUDGET = Budget(limits.PHOTO.value * limits.MIB)

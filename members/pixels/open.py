@@ -9,6 +9,7 @@ import warnings
 from functools import cache
 from typing import TYPE_CHECKING
 
+from members import limits
 from members.photo_kind import HEAD, HEIC, photo_kind, read_head, require_file, unreadable
 from members.pixels.memory import BUDGET, GIB
 
@@ -43,14 +44,28 @@ def open_photo(data: bytes) -> Image.Image:
         ) from None
     if photo.format == "TIFF":
         _require_plain_tiff(photo)
-    needed = bytes_needed(photo) + len(data)
+    _require_bounded(photo, len(data))
+    return photo
+
+
+def _require_bounded(photo: Image.Image, size: int) -> None:
+    """Raise ValueError for a photo that takes too much memory, or far more than its file has bytes."""
+    needed = bytes_needed(photo) + size
+    what = (
+        f"has {photo.width * photo.height / 1e6:.0f} megapixels ({photo.width}x{photo.height}); "
+        f"to decode it takes {needed / GIB:.1f} GiB, and at most"
+    )
     if needed > BUDGET.total:
         raise ValueError(
-            f"has {photo.width * photo.height / 1e6:.0f} megapixels ({photo.width}x{photo.height}); "
-            f"to decode it takes {needed / GIB:.1f} GiB, and at most {BUDGET.total / GIB:.0f} GiB "
-            "may be used. Shrink it."
+            f"{what} {BUDGET.total / GIB:g} GiB may be used. Shrink it, or raise the limit: export "
+            f"{limits.PHOTO.variable}=N"
         )
-    return photo
+    if needed > max(limits.FLAT_PHOTO.value * limits.MIB, limits.RATIO_OF_PHOTOS * size):
+        raise ValueError(
+            f"{what} {limits.FLAT_PHOTO.value} MiB may be used by a file of {size:,} bytes, which is "
+            f"of one colour or damaged. Shrink it, or raise the limit: export "
+            f"{limits.FLAT_PHOTO.variable}=N"
+        )
 
 
 def bytes_needed(photo: Image.Image) -> int:

@@ -13,7 +13,7 @@ from orchestrator.errors import WrongRequest
 from orchestrator.spec.reader import read
 from orchestrator.spec.shipped import names, shipped
 from orchestrator.spec.spec import Spec
-from orchestrator.spec.yaml_lines import parse
+from orchestrator.spec.yaml_lines import parse, read_text
 
 
 def load(path: str | Path, *, small: bool = False, sets: Sequence[str] = ()) -> Spec:
@@ -25,17 +25,13 @@ def load(path: str | Path, *, small: bool = False, sets: Sequence[str] = ()) -> 
     found.
     """
     given, path = path, shipped(path)
-    if not path.is_file():
+    if not path.exists():
         near = nearest(path.name, (file.name for file in path.parent.glob("*.yaml")))
         raise WrongRequest(
             f"no spec file at {given}.{near} Give the path of a YAML file. "
             f"Specs that come with the package: {', '.join(names())}."
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongRequest(f"{path} cannot be read as UTF-8 text: {error}.") from None
-    return read(parse(text, str(path)), str(path), small=small, sets=sets)
+    return read(parse(read_text(path), str(path)), str(path), small=small, sets=sets)
 
 
 def load_recorded(text: str, name: str) -> Spec:

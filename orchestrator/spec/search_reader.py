@@ -20,7 +20,7 @@ from orchestrator.spec import member_metrics
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.nni import ours
 from orchestrator.spec.shipped import shipped
-from orchestrator.spec.yaml_lines import Document, parse
+from orchestrator.spec.yaml_lines import Document, parse, read_text
 
 _AT = ("search", "space")
 # in place of a wrong one, to find what else is wrong
@@ -86,15 +86,15 @@ def _that_comes_with_the_package(given: str) -> Path | None:
 
 
 def _document(file: Path) -> Document:
+    text = read_text(file)
     try:
-        text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".json":
             json.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongRequest(f"{file} cannot be read as UTF-8 text: {error}.") from None
     except json.JSONDecodeError as error:
         where = f"{file}, line {error.lineno}, column {error.colno}"
         raise WrongRequest(f"{where}: not valid JSON: {error.msg}.") from None
+    except (ValueError, RecursionError):
+        pass  # a number or a nest that is too large: the YAML parser says where
     # JSON is YAML but for its tabs, which stand between tokens only; the YAML parser keeps the lines
     document = parse(text.replace("\t", " "), str(file))
     if not isinstance(document.data, dict) or not document.data:

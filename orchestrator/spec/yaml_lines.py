@@ -7,6 +7,7 @@ Differs from PyYAML's defaults where those surprise: `1e-3` is a number, `on`, `
 from __future__ import annotations
 
 import os
+import pathlib
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +15,28 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import WrongRequest
+from orchestrator.limits import MOST_DIGITS, SPEC, SPEC_DEPTH, SPEC_VALUES
 
 Path = tuple[str | int, ...]
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
+_TOO_DEEP = f"blocks stand inside each other more than {SPEC_DEPTH} deep"
+
+
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict = {}  # noqa: RUF012 (PyYAML's own registry)
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > SPEC_DEPTH:
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 _Loader.add_implicit_resolver(
@@ -70,7 +86,12 @@ class Document:
 
 
 def parse(text: str, name: str) -> Document:
-    """Parse YAML `text`; `name` is the file's name in messages. Raises `WrongRequest`."""
+    """Parse YAML `text`; `name` is the file's name in messages. Raises `WrongRequest`.
+
+    What is larger than `orchestrator.limits` allows is refused before it takes memory or time: the
+    text, and what it stands for with every alias written out.
+    """
+    SPEC.require(name, -(-len(text) // 2**10))
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -81,13 +102,49 @@ def parse(text: str, name: str) -> Document:
         raise WrongRequest(f"{name}: not valid YAML: {error}.") from None
     document = Document(data=None)
     if root is not None:
-        try:
-            document.data = _plain(root, (), document, name)
-        except RecursionError:
-            raise WrongRequest(
-                f"{name}: an alias (*name) stands for a block that contains itself."
-            ) from None
+        _require_few(root, name)
+        document.data = _plain(root, (), document, name)
     return document
+
+
+def read_text(file: os.PathLike[str]) -> str:
+    """The text of a spec or of a search space, a file of a size that `parse` takes. Raises BadInput."""
+    path = pathlib.Path(file)
+    try:
+        if not path.is_file():
+            raise WrongRequest(f"{path}: a folder, pipe or device. Give a YAML file.")
+        SPEC.require(str(path), -(-path.stat().st_size // 2**10))
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongRequest(f"{path} cannot be read as UTF-8 text: {error}.") from None
+
+
+def _require_few(root: yaml.Node, name: str) -> None:
+    """Raise BadInput for aliases that stand for more than may be written out, or for themselves.
+
+    Each block is counted once, however many aliases lead to it.
+    """
+    known: dict[int, tuple[int, int]] = {}  # values and depth of a block
+    inside: set[int] = set()
+
+    def measured(node: yaml.Node) -> tuple[int, int]:
+        if isinstance(node, yaml.ScalarNode):
+            return 1, 1
+        if id(node) in inside:
+            raise WrongRequest(f"{name}: an alias (*name) stands for a block that contains itself.")
+        if id(node) not in known:
+            inside.add(id(node))
+            pairs = isinstance(node, yaml.MappingNode)
+            below = [part for pair in node.value for part in pair] if pairs else node.value
+            sizes = [measured(part) for part in below]
+            inside.discard(id(node))
+            values = 1 + sum(count for count, _ in sizes)
+            known[id(node)] = values, 1 + max((depth for _, depth in sizes), default=0)
+            if known[id(node)][1] > SPEC_DEPTH:
+                raise WrongRequest(f"{name}, line {node.start_mark.line + 1}: {_TOO_DEEP}.")
+        return known[id(node)]
+
+    SPEC_VALUES.require(f"{name}, with its aliases (*name) written out,", measured(root)[0])
 
 
 def parse_value(text: str) -> Any:
@@ -100,8 +157,11 @@ def _plain(node: yaml.Node, path: Path, document: Document, name: str) -> Any:
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                document.problems.append(f"{name}, line {line}: a key is a list or a mapping.")
+                continue
+            key = str(key_node.value)
             if key in result:
                 dotted = ".".join(map(str, (*path, key)))
                 document.problems.append(
@@ -140,4 +200,10 @@ def _scalar(node: yaml.ScalarNode, path: Path, document: Document, name: str) ->
         if node.style is None:
             tag = loader.resolve(yaml.ScalarNode, text, (True, False))
         node = yaml.ScalarNode(tag, text, node.start_mark, node.end_mark, node.style)
+    if node.tag.endswith(":int") and len(node.value) > MOST_DIGITS:
+        document.problems.append(
+            f"{name}, line {node.start_mark.line + 1}: {'.'.join(map(str, path))}: a number of "
+            f"{len(node.value):,} digits; the most are {MOST_DIGITS}."
+        )
+        return 0
     return loader.construct_object(node)

@@ -84,6 +84,8 @@ def _weights_digest(pretrained: bool | str) -> str | None:
     if not isinstance(pretrained, str) or pretrained.startswith("package:"):
         return None
     try:
+        if not Path(pretrained).is_file():  # a pipe would be waited for
+            return None
         with Path(pretrained).open("rb") as file:
             return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
     except OSError:

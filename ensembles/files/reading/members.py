@@ -45,8 +45,9 @@ def completed(tables: Mapping[str, Table]) -> dict[str, OofTable]:
 
 def _with_folds(table: Table) -> Table:
     """Drawn by group or, without groups, by id: the same in every order of the rows."""
-    units = table.ids if table.group is None else table.group
-    fold = draw_folds(len(units), units.astype(str)).astype(np.int16)
+    units = (table.ids if table.group is None else table.group).tolist()
+    place = {unit: i for i, unit in enumerate(sorted(set(units)))}
+    fold = draw_folds(len(units), np.array([place[unit] for unit in units])).astype(np.int16)
     by = "photograph, as there is no `group`" if table.group is None else "group"
     note = (
         f"no column `fold`: {len(np.unique(fold))} parts were drawn by {by}, for the weights and "

@@ -17,28 +17,28 @@ def averaged(table: Table, name: str) -> tuple[Table, list[str]]:
     that never saw the row, so any split by group is as good. Returns the problems of ids whose label
     or group differs from row to row.
     """
-    ids, first, at, count = np.unique(
-        table.ids.astype(str), return_index=True, return_inverse=True, return_counts=True
-    )
-    if len(ids) == len(table.ids):
+    # by a dict: as an array of equally long texts, ids would take the memory of the longest
+    row_of: dict[str, int] = {}
+    at = np.array([row_of.setdefault(i, len(row_of)) for i in table.ids.tolist()])
+    if len(row_of) == len(table.ids):
         return table, []
+    first, count = np.unique(at, return_index=True)[1], np.bincount(at)
     problems = []
     for column in ("label", "group"):
         values = getattr(table, column)
         if values is not None and (differ := values != values[first][at]).any():
             problems.append(
                 f"{name}: ids that stand there twice with another `{column}`: "
-                f"{examples(np.unique(table.ids[differ].astype(str)))}. An id is one photograph's."
+                f"{examples(sorted({*table.ids[differ].tolist()}))}. An id is one photograph's."
             )
     if problems:
         return table, problems
-    order = np.argsort(first)  # the first rows, as they stand
-    total = np.zeros((len(ids), table.n_classes))
+    total = np.zeros((len(row_of), table.n_classes))
     np.add.at(total, at, table.probabilities.astype(np.float64))
-    once = table.take(first[order])
-    once.probabilities = (total / count[:, None])[order].astype(np.float32)
+    once = table.take(first)
+    once.probabilities = (total / count[:, None]).astype(np.float32)
     times = f"{count.min()}" if count.min() == count.max() else f"{count.min()} to {count.max()}"
-    note = f"{len(table.ids)} rows of {len(ids)} photographs, {times} of each: averaged"
+    note = f"{len(table.ids)} rows of {len(row_of)} photographs, {times} of each: averaged"
     if table.fold is not None and (table.fold != table.fold[first][at]).any():
         once.fold = None
         note += ", their folds differ from repeat to repeat and were left out"

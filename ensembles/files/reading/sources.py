@@ -8,9 +8,11 @@ import io
 import pyarrow as pa
 import pyarrow.csv
 
+from ensembles import limits
 from ensembles.errors import BadInput, reads
 from ensembles.files import places
 from ensembles.files.places import Place
+from ensembles.files.reading.unpacked import read_bounded
 
 ENDINGS = ("parquet", "csv")  # the first that is there is read
 _DELIMITERS = ",;\t|"
@@ -23,8 +25,22 @@ def read_arrow(place: Place) -> pa.Table:
     Raises BadInput: no such file, or not readable as what its ending says.
     """
     if str(place).lower().endswith(".csv"):
-        return _csv_columns(places.read_bytes(place), str(place))
-    return places.read_parquet(place)
+        return _csv_columns(read_content(place), str(place))
+    return read_bounded(place)
+
+
+def read_content(place: Place) -> bytes:
+    """The content of a text file. Raises BadInput where it is larger than one may be, or has no end."""
+    limits.require_text(str(place), places.size(place))
+    content = places.read_bytes(place, limits.TEXT.value * limits.MIB + 1)
+    limits.require_text(str(place), len(content))
+    return content
+
+
+def first_cells(line: str, delimiter: str) -> list[str]:
+    """The cells of a header. Raises csv.Error."""
+    csv.field_size_limit(limits.CELL.value)
+    return next(csv.reader(io.StringIO(line), delimiter=delimiter), [])
 
 
 def _csv_columns(content: bytes, name: str) -> pa.Table:
@@ -34,7 +50,8 @@ def _csv_columns(content: bytes, name: str) -> pa.Table:
         raise BadInput(f"{name}: not UTF-8 text ({error}). Save it as UTF-8 CSV.") from None
     first = text.lstrip("\r\n").splitlines()[0] if text.strip() else ""
     delimiter = max(_DELIMITERS, key=first.count)  # of none: the comma
-    header = next(csv.reader(io.StringIO(first), delimiter=delimiter), [])
+    limits.COLUMNS.require(name, 1 + first.count(delimiter))
+    header = first_cells(first, delimiter)
     if not header:
         raise BadInput(f"{name}: an empty file. Write a header and a row a photograph.")
     try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from ensembles import limits
 from ensembles.errors import BadInput, examples
+from ensembles.files.cells import parse_json
 from ensembles.files.reading.cells import is_number, plain, real_numbers, texts, whole_numbers
 from ensembles.files.reading.labels import class_labels
 from ensembles.files.reading.repeats import averaged
@@ -27,7 +29,7 @@ def table_of(found: pa.Table, name: str, is_oof: bool) -> tuple[Table, bool]:
     needed in every row where there are labels. Raises BadInput with every problem, each beginning
     with `name`.
     """
-    twice = sorted({c for c in found.column_names if found.column_names.count(c) > 1})
+    twice = sorted(c for c, count in Counter(found.column_names).items() if count > 1)
     if twice:
         raise BadInput(f"{name}: columns that stand there twice: {', '.join(twice)}.")
     meta = metadata(found.schema, name)
@@ -38,10 +40,11 @@ def table_of(found: pa.Table, name: str, is_oof: bool) -> tuple[Table, bool]:
         raise BadInput(problems)
     wrong: list[str] = []
     notes = [*roles.notes]
-    ids = _text(columns, roles.id, wrong)
+    ids = _text(columns, roles.id, name, wrong)
     fold = _fold(columns, roles, wrong)
     label, label_classes = _label(columns, roles, is_oof, wrong, notes)
-    group = _text(columns, roles.others["group"], wrong) if "group" in roles.others else None
+    by = roles.others.get("group")
+    group = _text(columns, by, name, wrong) if by else None
     probabilities = _probabilities(columns, roles, wrong)
     if wrong or ids is None or probabilities is None:
         raise BadInput(f"{name}: {text}" for text in wrong)
@@ -67,7 +70,7 @@ def table_of(found: pa.Table, name: str, is_oof: bool) -> tuple[Table, bool]:
 def metadata(schema: pa.Schema, name: str) -> dict[str, Any]:
     """The JSON object under `ensemble`, {} where there is none. Raises BadInput."""
     try:
-        meta = json.loads((schema.metadata or {}).get(b"ensemble", b"{}"))
+        meta = parse_json((schema.metadata or {}).get(b"ensemble", b"{}"))
     except ValueError:
         raise BadInput(
             f"{name}: metadata `ensemble` is not JSON. Write JSON, or leave it out."
@@ -84,13 +87,13 @@ def _indexes(found: pa.Table) -> list[str]:
     """The columns that were the index of a pandas frame."""
     try:
         known = found.schema.pandas_metadata or {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [c for c in known.get("index_columns", ()) if c in found.column_names]
 
 
-def _text(columns: Columns, column: str, wrong: list[str]) -> np.ndarray | None:
-    """(N,) str, or None with the problem appended."""
+def _text(columns: Columns, column: str, name: str, wrong: list[str]) -> np.ndarray | None:
+    """(N,) str, or None with the problem appended. Raises BadInput for a text of megabytes."""
     values = columns[column]
     found = texts(values)
     if found is None:
@@ -103,6 +106,8 @@ def _text(columns: Columns, column: str, wrong: list[str]) -> np.ndarray | None:
         n_null = sum(text is None for text in found)
         wrong.append(f"`{column}` has {n_null} null values; allow none.")
         return None
+    else:
+        limits.NAME.require(f"{name}: `{column}`: a value", max(map(len, found), default=0))
     return found
 
 

@@ -10,15 +10,20 @@ import numpy as np
 from ensembles.errors import BadInput
 from ensembles.files.submissions.sheet import Sheet
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf"
+# each text is read in one way only, so that a long one which is no array takes no longer
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf"
 _NUMBERS = re.compile(rf"(?:{_NUMBER})(?:[\s,;|]+(?:{_NUMBER}))+,?", re.IGNORECASE)
-_INSIDE = re.compile(r"[^\[\]]*?[\[(]+(.*?)[\])]+.*", re.DOTALL)
+_OPENING, _CLOSING = re.compile(r"[\[(]+"), re.compile(r"[\])]")
 
 
 def inside(text: str) -> str:
     """What stands between the brackets, or the whole text where there are none."""
-    found = _INSIDE.fullmatch(text.strip())
-    return (found[1] if found else text).strip()
+    text = text.strip()
+    opening = _OPENING.search(text)
+    closing = _CLOSING.search(text, opening.end()) if opening else None
+    if not opening or not closing or "]" in text[: opening.start()]:
+        return text
+    return text[opening.end() : closing.start()].strip()
 
 
 def is_array(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -68,7 +69,7 @@ class Layout:
 def layout(sheet: Sheet, columns: Columns = RECOGNISED) -> Layout:
     """What the columns are. Raises BadInput where nothing or several things could be the ids or answers."""
     header = sheet.header
-    twice = sorted({name for name in header if name and header.count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if name and count > 1)
     ids = _id_column(sheet, columns.ids)
     named = [i for i, name in enumerate(header) if i != ids and not _is_index(sheet, i)]
     found = Layout(ids)
@@ -94,7 +95,8 @@ def layout(sheet: Sheet, columns: Columns = RECOGNISED) -> Layout:
             )
         if classes is not None:
             names = classes.classes or [str(classes.first + k) for k in range(len(classes.columns))]
-            found.classes = dict(zip(names, map(header.index, classes.columns), strict=True))
+            place = {name: i for i, name in reversed([*enumerate(header)])}
+            found.classes = dict(zip(names, (place[c] for c in classes.columns), strict=True))
         elif found.answer is None:
             raise BadInput(_no_answers(sheet, named, problems if numeric else []))
     return found
@@ -222,7 +224,7 @@ def _is_numeric(sheet: Sheet, column: int) -> bool:
     """
     if re.search(r"\d[\])]?$", sheet.header[column]):
         return True
-    cells = sheet.cells(column)[:200]
+    cells = [row[column] for row in sheet.rows[:200]]
     found = sum(decimal_number(cell) is not None or cell.strip().lower() == "nan" for cell in cells)
     return 2 * found >= len(cells)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +12,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ensembles import limits
 from ensembles.errors import BadInput, examples, reads
 from ensembles.files import places
+from ensembles.files.cells import parse_json
 from ensembles.files.places import Place
+from ensembles.files.reading.sources import first_cells, read_content
+from ensembles.files.reading.unpacked import read_bounded
 
 SEPARATORS = (",", ";", "\t", "|")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*")
@@ -53,9 +56,9 @@ class Sheet:
 def read_sheet(place: Place) -> Sheet:
     """Read the file, told by its content. Raises BadInput: no such file, no rows, rows cut short."""
     name = str(place)
-    content = places.read_bytes(place)
-    if content[:4] == b"PAR1":
-        return _of_parquet(name, places.read_parquet(place))
+    if places.size(place) and places.read_bytes(place, 4) == b"PAR1":
+        return _of_parquet(name, read_bounded(place))
+    content = read_content(place)
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = content.decode(encoding)
@@ -71,16 +74,24 @@ def read_sheet(place: Place) -> Sheet:
     return _of_csv(name, text)
 
 
+def _require_few_cells(name: str, text: str, between: str) -> None:
+    cells = sum(map(text.count, between)) + 1
+    limits.CELLS.require(f"{name}: a text of {len(text):,} characters that", cells)
+
+
 def _of_csv(name: str, text: str) -> Sheet:
     if found := re.match(r"sep=(.)\r?\n", text):  # Excel's
         separator, text = found[1], text[found.end() :]
     else:
         separator = _separator(text)
+    _require_few_cells(name, text, f"{separator}\n")
+    csv.field_size_limit(limits.CELL.value)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     rows, lines = [], []
     try:
         first = next((row for row in reader if any(map(str.strip, row))), [])
         header = [cell.strip() for cell in first]
+        _require_header(name, header)
         start = reader.line_num + 1
         for row in reader:
             if any(map(str.strip, row)):
@@ -88,8 +99,9 @@ def _of_csv(name: str, text: str) -> Sheet:
                 lines.append(start)
             start = reader.line_num + 1
     except csv.Error as error:
+        how = f" {limits.CELL.raised}" if "field limit" in str(error) else ""
         raise BadInput(
-            f"{name}, line {reader.line_num}: {error}. A quotation mark is perhaps not closed."
+            f"{name}, line {reader.line_num}: {error}. A quotation mark is perhaps not closed.{how}"
         ) from None
     if rows and text.count('"') % 2 and "\n" in rows[-1][-1]:
         raise BadInput(
@@ -116,8 +128,11 @@ def _of_csv(name: str, text: str) -> Sheet:
 
 def _separator(text: str) -> str:
     """What cuts the first line into most fields; the comma, where nothing cuts it."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    counts = [len(next(csv.reader([first], delimiter=own), [])) for own in SEPARATORS]
+    found = re.search(r"\S[^\r\n]*", text)
+    first = found[0] if found else ""
+    if len(first) > limits.CELL.value:  # no CSV that can be read, whatever separates it
+        return ","
+    counts = [len(first_cells(first, own)) for own in SEPARATORS]
     return SEPARATORS[counts.index(max(counts))]
 
 
@@ -134,11 +149,12 @@ def _dots_for_commas(sheet: Sheet) -> None:
 
 def _of_json(name: str, text: str) -> Sheet:
     """`orient` index, split, records, columns or lines of `DataFrame.to_json`."""
+    _require_few_cells(name, text, ",:[{")
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except ValueError as error:
         try:
-            value = [json.loads(line) for line in text.splitlines() if line.strip()]
+            value = [parse_json(line) for line in text.splitlines() if line.strip()]
         except ValueError:
             raise BadInput(f"{name}: neither CSV nor JSON ({error}). Write it anew.") from None
     if isinstance(value, Mapping) and {"columns", "data"} <= set(value):
@@ -176,7 +192,14 @@ def _of_parquet(name: str, table: pa.Table) -> Sheet:
     return _of_values(name, list(map(str, table.column_names)), rows)
 
 
+def _require_header(name: str, header: Sequence[str]) -> None:
+    """Raise BadInput for more columns, or longer names of them, than may be read."""
+    limits.COLUMNS.require(name, len(header))
+    limits.NAME.require(f"{name}: the name of a column", max(map(len, header), default=0))
+
+
 def _of_values(name: str, header: list[str], rows: Sequence[Sequence[Any]]) -> Sheet:
+    _require_header(name, header)
     cells = [
         ["" if v is None else v if isinstance(v, str) else str(v) for v in row] for row in rows
     ]

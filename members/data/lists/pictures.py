@@ -13,6 +13,8 @@ from members.errors import BadInput
 ENDINGS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp",
            b"II*\0": ".tif", b"MM\0*": ".tif"}  # fmt: skip
 
+_AT_ONCE = 16  # photos in memory; one of megabytes may stand in every row
+
 
 def write_out(file: Path, column: str, folder: Path) -> tuple[list[str], list[Path]]:
     """Ids and paths of the photos in `column`, cells of bytes or of `{bytes, path}`.
@@ -48,7 +50,7 @@ def _cells(file: Path, column: str, folder: Path) -> Iterator[tuple[Path | None,
         return _write(folder, content) if content else None, name
 
     with pq.ParquetFile(file) as opened:
-        for batch in opened.iter_batches(batch_size=256, columns=[column]):
+        for batch in opened.iter_batches(batch_size=_AT_ONCE, columns=[column]):
             yield from files.in_threads(written, batch.column(0).to_pylist())
 
 

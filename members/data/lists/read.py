@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from members.data.listing import PHOTO_ENDINGS, some
-from members.data.lists.text import read_rows, read_text
+from members.data.lists.text import read_rows, read_text, require_columns
+from members.data.lists.unpacked import require_bounded
 from members.errors import BadInput, first_line, nearest
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class ListFile:
 def read_list(file: Path) -> ListFile:
     """Read a list of any of `READERS`. Raises BadInput where it is not there or is no such file."""
     if not file.is_file():
-        what = "is a folder" if file.is_dir() else "no such file"
+        other = "is a pipe, socket or device" if file.exists() else "no such file"
+        what = "is a folder" if file.is_dir() else other
         raise BadInput(f"{file}: {what}. Expected a file that lists photographs.")
     reader = READERS.get(file.suffix.lower())
     if reader is None:
@@ -123,12 +125,13 @@ def _read_json_lines(file: Path) -> ListFile:
     numbers, rows = [], []
     for number, line in enumerate(read_text(file).splitlines(), start=1):
         if line.strip():
-            row = json.loads(line)
+            row = parse_json(line)
             if not isinstance(row, dict):
                 raise BadInput(f"{file}, line {number}: {line[:40]!r} is no mapping in braces.")
             numbers.append(number)
             rows.append(row)
     names = list(dict.fromkeys(name for row in rows for name in row))
+    require_columns(file, names)
     nested = {
         name: "a list" if isinstance(row[name], list) else "a mapping"
         for row in rows
@@ -143,6 +146,7 @@ def _read_parquet(file: Path) -> ListFile:
     import pandas as pd
     import pyarrow.parquet as pq
 
+    require_bounded(file)
     with pq.ParquetFile(file) as opened:
         schema = opened.schema_arrow
         twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
@@ -203,7 +207,7 @@ def _is_text(value: bytes) -> bool:
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]]:
     """Of the columns that Hugging Face's `datasets` wrote as numbers of classes."""
     try:
-        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        features = parse_json(metadata.get(b"huggingface", b"{}"))["info"]["features"]
         return {
             name: tuple(map(str, feature["names"]))
             for name, feature in features.items()
@@ -211,6 +215,14 @@ def _class_names(metadata: dict[bytes, bytes]) -> dict[str, tuple[str, ...]]:
         }
     except (KeyError, TypeError, ValueError):  # metadata of something else
         return {}
+
+
+def parse_json(text: str | bytes) -> Any:
+    """`json.loads`, which raises ValueError for any text that is none, nested without end as well."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("lists or objects stand inside each other too deep") from None
 
 
 PARQUET = (".parquet", ".pq")

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from members import limits
 from members.data.listing import some
 from members.errors import BadInput
 
@@ -26,6 +27,7 @@ OTHER_FILES = {
 
 def read_text(file: Path) -> str:
     """The content as text: UTF-8 or UTF-16, with a byte order mark or without. Raises BadInput."""
+    limits.require_text(str(file), file.stat().st_size)
     content = file.read_bytes()
     for start, what in OTHER_FILES.items():
         if content.startswith(start):
@@ -67,7 +69,10 @@ def read_rows(file: Path) -> tuple[list[str], list[list[str]], list[int]]:
     Separated by what divides the header into most names: comma, semicolon, tab or bar. Lines that
     are blank, and comments above the header, are left out. Raises BadInput.
     """
-    lines = io.StringIO(read_text(file), newline="").readlines()
+    text = read_text(file)
+    n_cells = max(map(text.count, SEPARATORS)) + text.count("\n")
+    limits.CELLS.require(f"{file}: a text of {len(text):,} characters that", n_cells)
+    lines = io.StringIO(text, newline="").readlines()
     start, separator = 0, None
     while start < len(lines):
         line = lines[start].strip()
@@ -79,6 +84,8 @@ def read_rows(file: Path) -> tuple[list[str], list[list[str]], list[int]]:
     if start == len(lines):
         raise BadInput(f"{file}: the file is empty. Write a header and one row a photo.")
     lines[start] = lines[start].lstrip().removeprefix("#")
+    csv.field_size_limit(limits.CELL.value)
+    limits.CELL.require(f"{file}, line {start + 1}: the header", len(lines[start]))
     if separator is None:
         separator = max(SEPARATORS, key=lambda mark: len(_cells(lines[start], mark)))
     rows, numbers, end = [], [], start
@@ -91,11 +98,18 @@ def read_rows(file: Path) -> tuple[list[str], list[list[str]], list[int]]:
                 numbers.append(end + 1)
             end = start + reader.line_num
     except csv.Error as error:
+        more = f" {limits.CELL.raised}" if "field limit" in str(error) else ""
         raise BadInput(
             f"{file}, line {end + 1}: {error}. Is a quote opened there and never closed? A quote "
-            "inside a cell is written twice."
+            f"inside a cell is written twice.{more}"
         ) from None
     return _in_shape(file, rows, numbers)
+
+
+def require_columns(file: Path, names: list[str]) -> None:
+    """Raise BadInput for more columns, or longer names of them, than may be read."""
+    limits.COLUMNS.require(str(file), len(names))
+    limits.NAME.require(f"{file}: the name of a column", max(map(len, names), default=0))
 
 
 def _is_comment(below: list[str], line: str) -> bool:
@@ -107,7 +121,10 @@ def _is_comment(below: list[str], line: str) -> bool:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    try:
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    except csv.Error:  # a cell that is too long for any separator; reading the rows says so
+        return []
 
 
 def _in_shape(
@@ -116,6 +133,7 @@ def _in_shape(
     """Rows as wide as the header. Raises BadInput for those that are wider, and names twice."""
     header, body, numbers = rows[0], rows[1:], numbers[1:]
     width = len(header)
+    require_columns(file, header)
     counted = [str(row) for row in range(len(body) + 1)]
     first = [cells[0] for cells in body]
     if (

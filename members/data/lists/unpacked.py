@@ -1,0 +1,70 @@
+"""Parquet lists that unpack to a thousand times their size, refused before they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from members import limits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_OF_TEXT = 60  # bytes of a cell as Python's text, beside its letters
+_ROWS_AT_ONCE = 65_536
+_FEW_ROWS = 64  # where each cell may be the one before it and a letter more
+
+
+def require_bounded(file: Path) -> None:
+    """Raise BadInput where `members.limits` do not allow what a Parquet file unpacks to.
+
+    Its footer says how many rows it has, and texts are looked at a few rows at a time: one of
+    megabytes may stand in each of a million rows. Cells of bytes are photos, read one by one.
+    """
+    import pyarrow.parquet as pq
+    from pyarrow import types
+
+    with pq.ParquetFile(file) as opened:
+        footer, schema = opened.metadata, opened.schema_arrow
+    size, rows = file.stat().st_size, footer.num_rows
+    limits.COLUMNS.require(str(file), len(schema.names))
+    for column in schema.names:
+        limits.NAME.require(f"{file}: the name of a column", len(column))
+    flat = [field for field in schema if not types.is_nested(field.type)]
+    needed = rows * _OF_TEXT * len(flat)
+    limits.require_unpacked(f"{file}, {rows:,} rows", needed, size)
+    texts = [own.name for own in flat if _is_text(own.type)]
+    letters = 0
+    # as a dictionary, a text that stands in many rows is there once
+    with pq.ParquetFile(file, metadata=footer, read_dictionary=texts) as opened:
+        encodings = {
+            encoding
+            for group in range(footer.num_row_groups)
+            for column in range(footer.num_columns)
+            for encoding in footer.row_group(group).column(column).encodings
+        }
+        at_once = _FEW_ROWS if "DELTA_BYTE_ARRAY" in encodings else _ROWS_AT_ONCE
+        for batch in opened.iter_batches(at_once, columns=texts) if texts else ():
+            for column, values in zip(texts, batch.columns, strict=True):
+                letters += _letters(f"{file}: {column!r}: a cell", values)
+            limits.require_unpacked(f"{file}, {rows:,} rows", needed + letters, size)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    from pyarrow import types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return types.is_string(kind) or types.is_large_string(kind)
+
+
+def _letters(what: str, values: pa.Array) -> int:
+    """Bytes of all texts of a column. Raises BadInput for one that is longer than a cell may be."""
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    if types.is_dictionary(values.type):
+        lengths = pc.binary_length(values.dictionary).take(values.indices)
+    else:
+        lengths = pc.binary_length(values)
+    limits.CELL.require(what, pc.max(lengths).as_py() or 0)
+    return pc.sum(lengths).as_py() or 0

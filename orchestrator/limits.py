@@ -1,0 +1,12 @@
+"""The most that a spec or a search space may take, so that no stranger's fills the machine."""
+
+from __future__ import annotations
+
+from members.limits import Limit
+
+SPEC = Limit("ENSEMBLE_MAX_SPEC_KIB", 256, "KiB")
+SPEC_VALUES = Limit(
+    "ENSEMBLE_MAX_SPEC_VALUES", 20_000, "values"
+)  # each alias counts as what it names
+SPEC_DEPTH = 50  # blocks inside each other; Python's own stack bounds it
+MOST_DIGITS = 100  # of a number
