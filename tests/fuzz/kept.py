@@ -1,0 +1,47 @@
+"""Cases as small JSON files: of each changed file, only what differs from the right one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+from tests.fuzz.workspace import Case
+
+
+def keep(case: Case, folder: Path, place: Path, problem: str = "") -> None:
+    """folder: of the workspace, whose files are right."""
+    files = {path: _difference(folder / path, new) for path, new in case.files.items()}
+    record = {
+        "problem": problem,
+        "command": case.command,
+        "only_reads": case.only_reads,
+        "files": files,
+    }
+    place.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def read(place: Path, folder: Path) -> Case:
+    record = json.loads(place.read_text(encoding="utf-8"))
+    files = {path: _applied(folder / path, change) for path, change in record["files"].items()}
+    return Case(tuple(record["command"]), files, record["only_reads"])
+
+
+def _difference(place: Path, new: bytes | None) -> dict | None:
+    """How many bytes at the beginning and at the end stay, and what stands between them."""
+    if new is None:
+        return None
+    old = place.read_bytes() if place.exists() else b""
+    head = len(os.path.commonprefix([old, new]))
+    tail = len(os.path.commonprefix([old[head:][::-1], new[head:][::-1]]))
+    middle = new[head : len(new) - tail]
+    return {"head": head, "tail": tail, "between": base64.b64encode(middle).decode()}
+
+
+def _applied(place: Path, change: dict | None) -> bytes | None:
+    if change is None:
+        return None
+    old = place.read_bytes() if place.exists() else b""
+    tail = old[len(old) - change["tail"] :]
+    return old[: change["head"]] + base64.b64decode(change["between"]) + tail
