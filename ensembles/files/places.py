@@ -212,6 +212,14 @@ def make_folder(folder: Path) -> None:
         sync(folder.parent)
 
 
+def move(file: Place, target: Place) -> None:
+    """Move a file or folder of this machine to where nothing is; it is there after a power cut."""
+    make_folder(Path(target).parent)
+    Path(file).rename(target)
+    sync(Path(target).parent)
+    sync(Path(file).parent)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Delete what killed writers left in a folder of this machine and below; none may be at work."""
     for left in folder.rglob(".*.*-????????.part"):
