@@ -128,9 +128,7 @@ def photographs(folder: Path, kind: str) -> tuple[str, Path]:
         shutil.copytree(folder / "photos/train", folder / "dark/train")
         shutil.copytree(folder / "photos/test", folder / "dark/test")
         copies = "photos/test, copies: {dark: {train: dark/train, test: dark/test}}"
-        spec = SPEC.replace("photos/test", copies).replace(
-            "{name: net", "{name: net, photos: dark"
-        )
+        spec = SPEC.replace("photos/test", copies).replace("{name: net", "{name: net, photos: dark")
         return spec, folder / "dark/train/cat/05.png"
     if kind == "cell":
         files = sorted((folder / "photos/train").glob("*/*.png"))
