@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import functools
-import glob
 import os
-import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +13,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
+from members import unfinished
 from members.errors import BadInput
+from members.unfinished import remove_unfinished as remove_unfinished
 
 # where a folder of the cache is full, read-only, somebody else's, or no folder
 _REFUSED = (
@@ -54,18 +53,15 @@ def replacing(file: str | os.PathLike) -> Iterator[Path]:
 
     A reader sees the old content or the new, whenever the process or the machine dies: the content
     is synced to the disk, moved, and the folder synced. Of a process that was killed a hidden file
-    `.NAME.PID-....part` stays.
+    `.NAME.PID-....part` stays, until the next one writes into that folder.
     """
     file = Path(file)
     make_folder(file.parent)
-    aside = _aside(file)
-    try:
+    with unfinished.aside(file) as aside:
         yield aside
         _sync(aside)
         aside.replace(file)
         _sync(file.parent)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def write_bytes(file: str | os.PathLike, content: bytes) -> None:
@@ -83,16 +79,12 @@ def new_folder(folder: str | os.PathLike) -> Iterator[Path]:
     """
     folder = Path(folder)
     make_folder(folder.parent)
-    aside = _aside(folder)
-    aside.mkdir()
-    try:
+    with unfinished.aside(folder, folder=True) as aside:
         yield aside
         for _ in in_threads(_sync, [*aside.rglob("*"), aside]):
             pass
         aside.rename(folder)
         _sync(folder.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:
@@ -101,16 +93,6 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         _sync(folder.parent)
-
-
-def remove_unfinished(folder: Path, name: str | None = None) -> None:
-    """Delete what killed processes left of the file `name`, or of any, in `folder` and below.
-
-    No other process may be writing there: hold the lock of the writers.
-    """
-    name = "*" if name is None else glob.escape(name[:50])
-    for left in folder.rglob(f".{name}.*-????????.part"):
-        left.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -173,9 +155,3 @@ def _sync(path: Path) -> None:
             raise
     finally:
         os.close(opened)
-
-
-def _aside(target: Path) -> Path:
-    """A name beside `target` that no other writer has, here or on another machine."""
-    token = secrets.token_hex(4)
-    return target.with_name(f".{target.name[:50]}.{os.getpid()}-{token}.part")

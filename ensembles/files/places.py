@@ -7,8 +7,6 @@ import json
 import mmap
 import os
 import re
-import secrets
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
+from ensembles import unfinished
 from ensembles.errors import BadInput, names_its_place, wrong_place
+from ensembles.unfinished import remove_unfinished as remove_unfinished
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile, Table
@@ -145,16 +145,13 @@ def writing(place: Place, filesystem: FileSystem | None = None) -> Iterator[IO[b
         return
     target = Path(os.path.realpath(place))  # a link stays one
     make_folder(target.parent)
-    aside = _aside(target)
-    try:
+    with unfinished.aside(target) as aside:
         with aside.open("wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         aside.replace(target)
         sync(target.parent)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def write_bytes(
@@ -188,9 +185,7 @@ def writing_folder(folder: Path) -> Iterator[Path]:
     Where another process was faster, its folder stays.
     """
     make_folder(folder.parent)
-    aside = _aside(folder)
-    aside.mkdir()
-    try:
+    with unfinished.aside(folder, folder=True) as aside:
         yield aside
         for path in [*aside.rglob("*"), aside]:
             sync(path)
@@ -200,8 +195,6 @@ def writing_folder(folder: Path) -> Iterator[Path]:
             if not folder.is_dir():
                 raise
         sync(folder.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:
@@ -218,12 +211,6 @@ def move(file: Place, target: Place) -> None:
     Path(file).rename(target)
     sync(Path(target).parent)
     sync(Path(file).parent)
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Delete what killed writers left in a folder of this machine and below; none may be at work."""
-    for left in folder.rglob(".*.*-????????.part"):
-        left.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -280,15 +267,6 @@ def _require_end(path: Path) -> None:
 
 def _mapped(stream: IO[bytes]) -> mmap.mmap:
     return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _aside(target: Path) -> Path:
-    """A name beside `target` that no other writer has, here or on another machine.
-
-    The process id in it says whether its writer is alive; of a long name a part must do.
-    """
-    token = secrets.token_hex(4)
-    return target.with_name(f".{target.name[:50]}.{os.getpid()}-{token}.part")
 
 
 def _without_waiting(path: str, flags: int) -> int:

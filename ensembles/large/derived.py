@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from ensembles.large.ranges import Tables, read_range
 from ensembles.scores.scorers import EPSILON
 
 SAMPLE = 20_000
+_SUMS = "SHA256SUMS"
 RunRanges = Callable[[Callable[[tuple[int, int]], Any], Sequence[tuple[int, int]]], Iterable[Any]]
 
 
@@ -51,10 +53,13 @@ def derive(oof: Tables, run: RunRanges, cache: str | os.PathLike[str] | None = N
     """Read from `cache/<digest>`, or read all tables once and keep it there.
 
     cache: a local folder; default `$XDG_CACHE_HOME/ensemble-votes`. It takes 4 bytes a member and
-    row, and may be deleted at any time. Raises BadInput where a group stands in several folds.
+    row, and may be deleted at any time; what is damaged is made again. Raises BadInput where a
+    group stands in several folds.
     """
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(cache or Path(home) / "ensemble-votes") / ranges.digest(oof)
+    if folder.exists() and not _is_whole(folder):
+        shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
         # another vote over the same tables may be faster: its files are the same
         with places.writing_folder(folder) as unfinished:
@@ -81,6 +86,21 @@ def _write(oof: Tables, run: RunRanges, folder: Path) -> None:
     kept |= {"sample": np.concatenate(samples, axis=1)}
     for name, array in kept.items():
         np.save(folder / f"{name}.npy", array)
+    (folder / _SUMS).write_text(_sums(folder))
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file is as it was written; not where an earlier version wrote no digests."""
+    try:
+        return (folder / _SUMS).read_bytes() == _sums(folder).encode()
+    except OSError:
+        return False
+
+
+def _sums(folder: Path) -> str:
+    """As `sha256sum *.npy` prints it."""
+    found = sorted(folder.glob("*.npy"))
+    return "".join(f"{places.file_digest(file)}  {file.name}\n" for file in found)
 
 
 def _small_columns(oof: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -138,5 +138,5 @@ class Store:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            places.remove_unfinished(folder / "units")  # the large ones; nobody else writes there
+            places.remove_unfinished(folder)
             yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -32,22 +31,6 @@ def test_a_lock_refuses_until_its_holder_is_gone_however_it_went(tmp_path):
     holder.stdout.close()
     with files.locked(tmp_path / "lock", "wait for it"):
         pass
-
-
-def test_what_killed_writers_left_of_a_file_is_removed_and_nothing_else(tmp_path):
-    with files.replacing(tmp_path / "a[1].npy") as killed, files.replacing(tmp_path / "b") as other:
-        for path in (killed, other, tmp_path / ".mine.part"):
-            path.write_bytes(b"")
-        os.link(killed, left := tmp_path / killed.name.replace(str(os.getpid()), "1"))
-        files.remove_unfinished(tmp_path, "a[1].npy")
-        assert not killed.exists()
-        assert not left.exists()
-        assert other.exists()
-        files.remove_unfinished(tmp_path)
-        assert not other.exists()
-        for path in (killed, other):
-            path.write_bytes(b"")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.part", "a[1].npy", "b"]
 
 
 def test_threads_keep_the_order_and_begin_nothing_after_the_caller_stops():

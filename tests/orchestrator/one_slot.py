@@ -26,6 +26,7 @@ class Stopped(BaseException):
 class Commands:
     """`commands("train-members", "spec.yaml")` runs one and gives what it printed.
 
+    code: the exit code that it must have; of an error the output is part of what is given.
     begun: member and number of each candidate that was given out, None for a run of units.
     """
 
@@ -33,12 +34,13 @@ class Commands:
         self.begun: list[tuple[str, int] | None] = []
         self._patch = patch
 
-    def __call__(self, *arguments: str) -> str:
+    def __call__(self, *arguments: str, code: int = 0) -> str:
         self._patch.setattr(sys, "argv", ["orchestrator", *arguments])
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as end:
+        errors = contextlib.redirect_stderr(printed) if code else contextlib.nullcontext()
+        with contextlib.redirect_stdout(printed), errors, pytest.raises(SystemExit) as end:
             app.main()
-        assert end.value.code == 0, printed.getvalue()
+        assert end.value.code == code, printed.getvalue()
         return printed.getvalue()
 
     def run_all(self, schedule: Schedule, *_: object) -> None:
