@@ -89,10 +89,7 @@ def tables(root: Path) -> dict[str, object]:
     """What each unit and each member predicted, by the table's path."""
     found = sorted([*root.glob("units/*/*/*/*.parquet"), *root.glob("tables/*/*.parquet")])
     assert found
-    return {
-        str(path.relative_to(root)): pq.read_table(path).to_pydict()
-        for path in found
-    }
+    return {str(path.relative_to(root)): pq.read_table(path).to_pydict() for path in found}
 
 
 @contextlib.contextmanager
