@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from orchestrator.runs.store import Store
 
 _TIMES_THE_LONGEST = 20  # that a member's steps ever took, before silence counts as hanging
-_TIMES_UNTIL_KNOWN = 3  # hang_minutes: until a process has started, and until its first epoch
+_TIMES_UNTIL_KNOWN = 3  # hang_minutes: until a unit's first epoch
+_LEAST_START = 900.0  # seconds; Ray itself gives up waiting for a slot before
 _LONGEST_TICK = 5.0  # seconds; a longer pause is one of this process, or of the whole machine
 _LOOK_EVERY = 2.0
 
@@ -105,7 +106,8 @@ class Watch:
     def _bound(self, run: _Watched) -> float:
         longest = self._longest.get((run.member, run.phase))
         if longest is None:
-            return run.patience * self._hang * _TIMES_UNTIL_KNOWN
+            least = _LEAST_START if run.phase == "start" else 0.0
+            return run.patience * max(least, self._hang * _TIMES_UNTIL_KNOWN)
         return run.patience * max(self._hang, _TIMES_THE_LONGEST * longest)
 
     def _read(self, run: _Watched) -> bytes:

@@ -66,7 +66,7 @@ def test_long_epochs_may_be_silent_for_many_times_as_long(watch, clock):
 
 
 def test_starting_and_the_first_epoch_may_take_longer(watch, clock):
-    assert after(watch, clock, 179) == []
+    assert after(watch, clock, 899) == []
     watch.reported("r", "started")
     assert after(watch, clock, 179) == []
     assert len(after(watch, clock, 5)) == 1
