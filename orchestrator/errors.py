@@ -55,7 +55,6 @@ _OF_DISKS = {
     errno.EIO: "fails (input/output error; see `dmesg`)",
     errno.ESTALE: "is gone (a network disk that was mounted anew?)",
     errno.ENOTCONN: "is gone (a network disk that lost its server?)",
-    errno.EREMOTEIO: "fails (its server reports an error)",
 }
 
 
@@ -63,12 +62,15 @@ def disk_problem(error: BaseException) -> str | None:
     """What to print where a disk is full or fails; None for other failures."""
     if not isinstance(error, OSError) or error.errno not in _OF_DISKS:
         return None
+    out_of_room = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not error.filename and not out_of_room:  # of a terminal or a connection, perhaps
+        return None
     place = Path(os.fsdecode(error.filename) if error.filename else _fullest()).absolute()
     disk = place
     while not (disk.exists() and os.path.ismount(disk)) and disk != disk.parent:
         disk = disk.parent
     room, fix = "", "Mend that"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if out_of_room:
         room, fix = _room_on(disk), "Make room there"
     what = f": {place} cannot be written or read" if error.filename else ""
     return f"{THE_DISK} {disk} {_OF_DISKS[error.errno]}{room}{what}. {fix}."
