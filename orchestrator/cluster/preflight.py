@@ -70,3 +70,13 @@ def cost_of(photographs: Photographs) -> Callable[[Member], float]:
         return 3 * known[key] * recipe.epochs * len(photographs.train)
 
     return cost
+
+
+def memory_of_unit(spec: Spec, member: Member, photographs: Photographs) -> int:
+    """Bytes that the training of one unit takes, of all its processes; an estimate. Imports torch."""
+    from members.training.memory import memory_of
+
+    resources = spec.resources
+    n_classes = len(codec_of(member, photographs.codec).classes)
+    one = memory_of(member.recipe, n_classes, resources.workers, resources.loader_workers)
+    return resources.workers * one.total
