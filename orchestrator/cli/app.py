@@ -13,7 +13,7 @@ from ensembles.errors import wrong_place
 from orchestrator.cli import photos, training, votes
 from orchestrator.cli.several_values import SeveralValues
 from orchestrator.errors import BAD_INPUT, FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed
-from orchestrator.printable import printable
+from orchestrator.printable import printable, printable_lines, shortened
 from orchestrator.program import called
 from orchestrator.version import __version__
 
@@ -70,9 +70,10 @@ def main() -> NoReturn:
             print(_listing(problems), file=sys.stderr)
             sys.exit(WRONG_REQUEST)
         if isinstance(error, RunFailed):
-            print(error, file=sys.stderr)
+            print(printable_lines(str(error)), file=sys.stderr)
         else:
-            print(f"{type(error).__name__}: {error}\n(--debug shows where)", file=sys.stderr)
+            text = printable_lines(f"{type(error).__name__}: {error}")
+            print(f"{text}\n(--debug shows where)", file=sys.stderr)
         sys.exit(FAILED)
     sys.exit(0)
 
@@ -88,7 +89,7 @@ def _problems(error: Exception) -> list[str]:
 
 
 def _listing(problems: list[str]) -> str:
-    problems = [printable(text) for text in problems]
+    problems = [shortened(printable(text)) for text in problems]
     if len(problems) == 1:
         return f"error: {problems[0]}"
     return "\n".join([f"{len(problems)} mistakes:", *(f"- {text}" for text in problems)])
