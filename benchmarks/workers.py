@@ -33,7 +33,7 @@ def measure(model: str, side: int, photos: int, workers: int) -> dict[str, float
     with tempfile.TemporaryDirectory() as folder:
         arguments = (workers, model, side, photos, folder)
         multiprocessing.spawn(_train, args=arguments, nprocs=workers)
-        return torch.load(Path(folder) / "found.pt")
+        return torch.load(Path(folder) / "found.pt", weights_only=True)
 
 
 def _train(rank: int, workers: int, model: str, side: int, photos: int, folder: str) -> None:

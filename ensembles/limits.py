@@ -63,7 +63,7 @@ MOST_CLASSES = 32_767  # `label` is int16 in every table
 def require_unpacked(what: str, needed: int, size: int) -> None:
     """Raise BadInput where a file of `size` bytes takes `needed` bytes of memory, out of proportion."""
     if needed > RATIO * size:
-        UNPACKED.require(f"{what}: a file of {size:,} bytes that unpacked", -(-needed // MIB))
+        UNPACKED.require(f"{what} in a file of {size:,} bytes: unpacked, it", -(-needed // MIB))
 
 
 def require_text(what: str, size: int) -> None:

@@ -64,7 +64,7 @@ RATIO_OF_PHOTOS = 1000  # of one colour: JPEG 900, PNG 1,000; of the world: 2 to
 def require_unpacked(what: str, needed: int, size: int) -> None:
     """Raise BadInput where a file of `size` bytes takes `needed` bytes of memory, out of proportion."""
     if needed > RATIO * size:
-        UNPACKED.require(f"{what}: a file of {size:,} bytes that unpacked", -(-needed // MIB))
+        UNPACKED.require(f"{what} in a file of {size:,} bytes: unpacked, it", -(-needed // MIB))
 
 
 def require_text(what: str, size: int) -> None:

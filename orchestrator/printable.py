@@ -19,3 +19,16 @@ def printable(text: str) -> str:
         else c
         for c in text
     )
+
+
+def printable_lines(text: str) -> str:
+    """The same of a text whose line breaks are meant."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def shortened(text: str, longest: int = 3000) -> str:
+    """Without its middle where it is longer: a list of 40,000 columns tells nobody anything."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} ... ({len(text) - 2 * half:,} characters) ... {text[-half:]}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from members.data.listing import PHOTO_ENDINGS, some
+from members.data.lists.lookup import outside_note
 from members.photo_kind import photo_kind, read_head, unreadable
 
 FORMATS = (
@@ -41,7 +42,7 @@ class Contents:
 
     folders: those in it that are not hidden, by name. photos: in it and below, by folder and path.
     left_out: why -> what; known junk such as .DS_Store is not counted. wrong: what and what to do
-    -> where.
+    -> where. outside: what links lead out of `root` -> to where.
     """
 
     root: Path
@@ -49,10 +50,13 @@ class Contents:
     photos: list[str] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     wrong: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    outside: dict[str, str] = field(default_factory=dict)
 
     def notes(self) -> list[str]:
-        """One note for each reason to leave something out."""
-        return [
+        """One note for each reason to leave something out, and one on links that lead elsewhere."""
+        links = sorted(self.outside.items())
+        followed = [outside_note(self.root, "entries", links, "it")] if links else []
+        return followed + [
             f"{self.root}: {len(names)} entries are left out ({some(sorted(names))}): each {why}."
             for why, names in sorted(self.left_out.items(), key=lambda item: item[0] == _HIDDEN)
         ]
@@ -69,7 +73,8 @@ class Contents:
         return [path[len(folder) + 1 :] for path in self.photos if path.startswith(f"{folder}/")]
 
     def add(self, other: Contents, folder: str) -> None:
-        """What is left out and wrong in a folder of this one."""
+        """What is left out and wrong in a folder of this one, and its links."""
+        self.outside |= {f"{folder}/{name}": to for name, to in other.outside.items()}
         for why, names in other.left_out.items():
             self.left_out[why] += [f"{folder}/{name}" for name in names]
         for what, names in other.wrong.items():
@@ -123,16 +128,25 @@ def _add(
                 return False
             if not prefix:
                 found.folders.append(entry.name)
+            _note_link(entry, path, found)
             return True
         elif why := _why_left_out(entry):
             found.left_out[why].append(path)
         else:
             found.photos.append(path)
+            _note_link(entry, path, found)
     except PermissionError:
         found.wrong[_CLOSED].append(path)
     except OSError:
         found.wrong[_BROKEN].append(path)
     return False
+
+
+def _note_link(entry: os.DirEntry[str], path: str, found: Contents) -> None:
+    if entry.is_symlink():
+        real = os.path.realpath(entry.path)
+        if not real.startswith(os.path.join(os.path.realpath(found.root), "")):  # noqa: PTH118
+            found.outside[path] = real
 
 
 def is_junk(name: str) -> bool:

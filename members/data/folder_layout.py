@@ -86,13 +86,14 @@ def read_list(file: Path, codec: Codec, root: str | os.PathLike | None) -> TestD
         raise BadInput(f"{file}: no such file or folder. Give a folder of photos or a file list.")
     names = read_lines(file)
     base = Path(root) if root is not None else file.parent
-    paths, problems = Lookup().find(file, names, base)
+    lookup = Lookup()
+    paths, problems = lookup.find(file, names, base)
     problems += repeated_problems(file, "path", names)
     if not names:
         problems.append(f"{file}: the list is empty. Write one path a line.")
     if problems:
         raise BadInput(problems)
-    return TestData(photo_table(codec, names, paths, names))
+    return TestData(photo_table(codec, names, paths, names), lookup.notes)
 
 
 def _folder_problems(found: Contents) -> list[str]:

@@ -31,7 +31,7 @@ from members.data.listing import (
     require_folder,
     some,
 )
-from members.data.lists.lookup import Lookup
+from members.data.lists.lookup import Lookup, leaves
 from members.data.lists.read import read_file
 from members.errors import BadInput, nearest
 
@@ -63,12 +63,21 @@ def read_train(folder: str | os.PathLike) -> TrainData:
     problems: list[str] = []
     groups, notes = _groups(listed)
     absent, empty, rows = [], [], []
+    outside = [profile for profile in groups if leaves(profile)]
+    if outside:
+        problems.append(
+            f"{folder / 'train.csv'}: {len(outside)} profiles lead out of {images}: {some(outside)}. "
+            "Write the names of folders there."
+        )
+        groups = {profile: group for profile, group in groups.items() if profile not in outside}
     all_found = Contents(images)
     for profile, group in groups.items():
         place = images / profile
         if not profile or not place.is_dir():
             absent.append(profile or "(empty path)")
             continue
+        if place.is_symlink() and not (real := place.resolve()).is_relative_to(images.resolve()):
+            all_found.outside[profile] = str(real)
         truth = _truth(profile, problems)
         photos = _photos(place, all_found, problems, notes)
         if not photos:
@@ -88,7 +97,7 @@ def read_train(folder: str | os.PathLike) -> TrainData:
             f"{images}: {len(empty)} profiles have no photos: {some(empty)}. "
             f"Expected {', '.join(MASKS)} there. {FORMATS}"
         )
-    if not groups:
+    if not groups and not outside:
         problems.append(f"{where}: no rows below the header. Expected one row a profile.")
     problems += all_found.problems()
     if problems:
@@ -112,7 +121,8 @@ def read_test(folder: str | os.PathLike, codec: Codec) -> TestData:
     where = folder / "info.csv"
     listed = read_file(where, required=("ImageID",))
     ids = [name.strip() for name in listed["ImageID"]]
-    paths, problems = Lookup().find(where, ids, folder / "images")
+    lookup = Lookup()
+    paths, problems = lookup.find(where, ids, folder / "images")
     problems += repeated_problems(where, "ImageID", ids)
     if not ids:
         problems.append(f"{where}: no rows below the header. Expected one row a photo.")
@@ -123,7 +133,8 @@ def read_test(folder: str | os.PathLike, codec: Codec) -> TestData:
     names = sorted(entry.name for entry in images.iterdir())
     others = [name for name in names if name not in listed_names and not is_junk(name)]
     note = f"{images}: {len(others)} entries are not in info.csv, left out: {some(others)}."
-    return TestData(photo_table(codec, ids, paths, ids), [note] if others else [])
+    notes = [*lookup.notes, *([note] if others else [])]
+    return TestData(photo_table(codec, ids, paths, ids), notes)
 
 
 def _groups(listed: pd.DataFrame) -> tuple[dict[str, str], list[str]]:

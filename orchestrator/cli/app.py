@@ -23,7 +23,7 @@ from orchestrator.errors import (
     UnexpectedEnd,
     disk_problem,
 )
-from orchestrator.printable import printable
+from orchestrator.printable import printable, printable_lines, shortened
 from orchestrator.program import called
 from orchestrator.version import __version__
 
@@ -90,7 +90,7 @@ def main() -> NoReturn:
                 traceback.print_exc()
             if not stopping.exit_code():
                 ending, text = _end_of(error)
-                print(text, file=sys.stderr)
+                print(printable_lines(text), file=sys.stderr)
                 stopping.end(ending)
         if code := stopping.exit_code():
             stopping.print_stopped()
@@ -120,7 +120,7 @@ def _problems(error: Exception) -> list[str]:
 
 
 def _listing(problems: list[str]) -> str:
-    problems = [printable(text) for text in problems]
+    problems = [shortened(printable(text)) for text in problems]
     if len(problems) == 1:
         return f"error: {problems[0]}"
     return "\n".join([f"{len(problems)} mistakes:", *(f"- {text}" for text in problems)])

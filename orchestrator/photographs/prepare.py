@@ -39,6 +39,7 @@ from orchestrator.photographs.leaks import (
 from orchestrator.photographs.problems import epoch_choice_problems, member_problems
 from orchestrator.photographs.sample_range import SampleRange
 from orchestrator.photographs.table import Photographs, column
+from orchestrator.spec.checks import one_folder_elsewhere
 from orchestrator.spec.shipped import shipped
 from orchestrator.spec.spec import Spec
 
@@ -78,7 +79,7 @@ def prepare_photographs(
             problems += error.problems
     if data.test is None or test is not None:  # else it is not known what its photos need
         problems += options.lookup.without_effect()
-    notes += options.lookup.notes
+    notes += options.lookup.notes + one_folder_elsewhere(spec)
     samples = SampleRange(data.bits)
     scanned = []  # of the originals
     for part, given in ((frame, "train"), (test, "test")):

@@ -84,6 +84,20 @@ def joins(spec: Spec) -> Iterator[Mistake]:
         taken.append(join.name)
 
 
+def one_folder_elsewhere(spec: Spec) -> list[str]:
+    """A note on members and joins whose folders are one where capitals do not count."""
+    names = [*(member.name for member in spec.members), *(join.name for join in spec.join)]
+    by_folded: dict[str, list[str]] = {}
+    for name in names:
+        by_folded.setdefault(name.casefold(), []).append(name)
+    return [
+        f"{' and '.join(same)} differ in capitals only: copied to a disk where those do not count "
+        "(macOS, Windows), their folders are one. Rename one of them."
+        for same in by_folded.values()
+        if len(same) > 1
+    ]
+
+
 def members(spec: Spec) -> Iterator[Mistake]:
     """What is wrong with the members together: all of the above but the vote."""
     return chain(workers(spec), targets(spec), copies(spec), joins(spec))

@@ -18,12 +18,16 @@ class _Listing:
     def __init__(self, folder: str):
         self.files: set[str] = set()
         self.folders: set[str] = set()
+        self.links: set[str] = set()  # of the files
+        self.real = os.path.realpath(folder)
         self.readable = True
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.is_file():
                         self.files.add(entry.name)
+                        if entry.is_symlink():
+                            self.links.add(entry.name)
                     elif entry.is_dir():
                         self.folders.add(entry.name)
         except PermissionError:
@@ -67,6 +71,14 @@ class Folders:
             return False
         listing = self._listing(folder)
         return name in listing.files if listing.readable else os.path.isfile(path)  # noqa: PTH113
+
+    def leads_out(self, path: str, root: str) -> str:
+        """Where the file at `path`, below `root`, really is if links lead out of it; else empty."""
+        folder, name = os.path.split(path)
+        listing = self._listing(folder)
+        linked = name in listing.links
+        real = os.path.realpath(path) if linked else _joined(listing.real, name)
+        return "" if real.startswith(_joined(self._listing(root).real, "")) else real
 
     def locate(self, root: str, parts: tuple[str, ...]) -> tuple[str, frozenset[str]] | None:
         """The one file below `root` that the names `parts` lead to, and the repairs it took."""

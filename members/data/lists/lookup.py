@@ -53,14 +53,24 @@ class Lookup:
     def find(
         self, file: Path, texts: Sequence[str], root: Path, *, key: bool = False
     ) -> tuple[list[Path], list[str]]:
-        """The paths of the photos `texts` of the list `file`; at most one problem.
+        """The paths of the photos `texts` of the list `file`; problems of those that are not there,
+        and of those that lead out of `root`, which an absolute path may.
 
         key: whether `data.repair` counts for this list, so that the problem may advise it.
         """
         places: list[Path] = []
         repaired: dict[frozenset[str], list[tuple[str, str]]] = defaultdict(list)
         missing: list[str] = []
+        outside: list[str] = []
         for text in texts:
+            if leaves(text):
+                own = _from_list(file, text, root)
+                if own is None:
+                    outside.append(text)
+                elif not self._folders.has(str(own)):
+                    missing.append(text)
+                places.append(own or root / text)
+                continue
             if text and self._folders.has(os.path.join(root, text)):  # noqa: PTH118 - 100,000 rows
                 places.append(root / text)
                 continue
@@ -76,7 +86,24 @@ class Lookup:
             self.notes.append(
                 f"{file}: {len(pairs)} photos are read {_how(kinds)}: {_arrow(pairs)}"
             )
-        return places, self._problem(file, missing, len(texts), root, key) if missing else []
+        problems = _outside_problem(file, outside, len(texts), root, key) if outside else []
+        if missing:
+            problems += self._problem(file, missing, len(texts), root, key)
+        else:
+            self.notes += self._link_notes(file, texts, places, root)
+        return places, problems
+
+    def _link_notes(
+        self, file: Path, texts: Sequence[str], places: Sequence[Path], root: Path
+    ) -> list[str]:
+        """At most one note: photos below the root that are elsewhere, by a link."""
+        found = [
+            (text, leads)
+            for text, place in zip(texts, places, strict=True)
+            if not text.startswith("/")
+            and (leads := self._folders.leads_out(str(place), str(root)))
+        ]
+        return [outside_note(file, "photos", found, root)] if found else []
 
     def without_effect(self) -> list[str]:
         """At most one problem: repairs that no list needed, of all that were read so far."""
@@ -123,7 +150,7 @@ class Lookup:
             return None
         for spelled, kinds in _spellings(text):
             found = self._under(spelled, root)
-            if found:
+            if found and not leaves(found.path):
                 return Found(found.path, found.repairs | kinds)
         return None
 
@@ -159,6 +186,47 @@ class Lookup:
         if self._folders.candidates(str(root), text.replace("\\", "/")):
             return "several files have such a name; write the path of the one that is meant"
         return ""
+
+
+def leaves(text: str) -> bool:
+    """Whether a relative path leads out of the folder that it is relative to, as it is written."""
+    return ".." in text and os.path.normpath(text).split("/", 1)[0] == ".."
+
+
+def outside_note(
+    where: Path, what: str, found: Sequence[tuple[str, str]], root: str | os.PathLike
+) -> str:
+    """For links that are followed. found: paths below `root`, and where they lead."""
+    return (
+        f"{where}: {len(found)} {what} are reached by links that lead out of {root} "
+        f"({some([f'{text} -> {leads}' for text, leads in found])}). Where that is not meant, take "
+        "the links out."
+    )
+
+
+def _from_list(file: Path, text: str, root: Path) -> Path | None:
+    """The path as read from the list's own folder, where that stays below the root."""
+    own = Path(os.path.normpath(file.absolute().parent / text))
+    return own if own.is_relative_to(os.path.normpath(root.absolute())) else None
+
+
+def _outside_problem(
+    file: Path, outside: list[str], total: int, root: Path, key: bool
+) -> list[str]:
+    how = "Write paths that stay inside, or absolute ones."
+    if key:
+        above = os.path.commonpath(
+            [root.absolute(), *(os.path.normpath(file.absolute().parent / t) for t in outside)]
+        )
+        how = (
+            f"Where they are meant, name the folder above them all: data: {{root: {above}}}. Then "
+            "paths with .. are read from the list's own folder, all others from there. Or write "
+            "absolute paths."
+        )
+    return [
+        f"{file}: {len(outside)} of {total} paths lead out of {root.absolute()}, the folder that "
+        f"they are relative to: {some(outside)}. {how}"
+    ]
 
 
 def _spellings(text: str) -> Iterator[tuple[str, frozenset[str]]]:
