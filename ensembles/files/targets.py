@@ -17,6 +17,10 @@ def target_indices(meta: dict[str, Any], n_classes: int) -> dict[str, np.ndarray
     targets = meta.get("targets") or []
     if not all(isinstance(t, list | tuple) and len(t) == 2 for t in targets):
         return {}
+    if not all(
+        isinstance(name, str) and isinstance(names, list | tuple) for name, names in targets
+    ):
+        return {}
     sizes = [len(names) for _, names in targets]
     if not targets or int(np.prod(sizes)) != n_classes:
         return {}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from ensembles.errors import BadInput
 from ensembles.files.cells import parse_json
+from ensembles.files.typed import type_problem
 from ensembles.rules.pools import Rule
+from ensembles.scores.metrics import REPORTED
 
 # Names in the file that differ from the fields'.
 _IN_FILE = {"weights": "members"}
@@ -82,7 +84,37 @@ class VoteRecord:
         if not isinstance(found, Mapping) or (missing := [k for k in needed if k not in found]):
             lacks = "is no mapping" if not isinstance(found, Mapping) else f"lacks {missing}"
             raise BadInput(f"{name}: no record of a vote, it {lacks}. Cast the vote again.")
+        declared = get_type_hints(VoteRecord)
+        problems = [
+            type_problem(found[key], declared[own.name], key)
+            for key, own in known.items()
+            if key in found
+        ]
+        problems += [
+            _figures_problem(found[key], key)
+            for key in ("oof", "estimate", "best_single", "uniform")
+            if isinstance(found.get(key), Mapping)
+        ]
+        if isinstance(solo := found.get("solo"), Mapping):
+            problems += [_figures_problem(own, f"solo.{member}") for member, own in solo.items()]
+        if wrong := [problem for problem in problems if problem]:
+            raise BadInput(
+                f"{name}: no record of a vote, {'; '.join(wrong[:3])}. Cast the vote again."
+            )
         return VoteRecord(**{own.name: found[key] for key, own in known.items() if key in found})
+
+
+def _figures_problem(found: Any, at: str) -> str | None:
+    """The figures that every vote reports are numbers."""
+    if not isinstance(found, Mapping):
+        return f"{at} is no mapping"
+    of_metrics = {name: value for name, value in found.items() if name in REPORTED}
+    if "macro_f1" not in of_metrics:
+        return f"{at} lacks macro_f1"
+    errors = found.get("standard_error")
+    return type_problem(of_metrics, dict[str, float], at) or type_problem(
+        errors, dict[str, float | None] | None, f"{at}.standard_error"
+    )
 
 
 def of_rule(rule: Rule, names: list[str]) -> dict[str, Any]:

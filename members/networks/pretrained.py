@@ -28,7 +28,7 @@ def read_weights(source: str) -> tuple[Weights, bool]:
     Only a package's may: there, the author of the spec has no way to rename them. Raises BadInput.
     """
     package = source.startswith("package:")
-    path = in_package(source.removeprefix("package:")) if package else Path(source).expanduser()
+    path = in_package(source.removeprefix("package:")) if package else _in_home(source)
     if not path.is_file():
         what = "a folder, pipe or device" if path.exists() else "not there"
         raise BadInput(f"pretrained: there is no weights file {str(path)!r}: it is {what}")
@@ -43,13 +43,33 @@ def read_weights(source: str) -> tuple[Weights, bool]:
         if isinstance(error, pickle.UnpicklingError):
             why = f"it holds more than tensors, which is not read as it may run code ({why})"
         raise BadInput(f"pretrained: {path} cannot be read as weights: {why}") from error
-    wrong = [name for name, value in weights.items() if not isinstance(value, torch.Tensor)]
-    if wrong or not weights:
-        raise BadInput(
-            f"pretrained: {path} holds no plain tensors by name"
-            + (f" ({wrong[0]!r} is a {type(weights[wrong[0]]).__name__})" if wrong else "")
-        )
+    if not isinstance(weights, Mapping) or not weights:
+        raise BadInput(f"pretrained: {path} holds no plain tensors by name")
+    wrong = [text for name, value in weights.items() if (text := _unusable(name, value))]
+    if wrong:
+        more = f" ({len(wrong)} such)" if len(wrong) > 1 else ""
+        raise BadInput(f"pretrained: {path} holds no plain tensors by name: {wrong[0]}{more}")
     return dict(weights), package
+
+
+def _in_home(source: str) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise BadInput(f"pretrained: there is no weights file {source!r}: {error}") from None
+
+
+def _unusable(name: object, value: object) -> str | None:
+    """Why no network can start from what stands under a name, or None."""
+    if not isinstance(name, str):
+        return f"{name!r} is no name"
+    if not isinstance(value, torch.Tensor):
+        return f"{name!r} is a {type(value).__name__}"
+    if value.layout != torch.strided or value.is_meta or value.is_quantized or value.is_complex():
+        return f"{name!r} is sparse, quantised, complex or without values"
+    if value.is_floating_point() and not torch.isfinite(value.float()).all():
+        return f"{name!r} has NaN or infinite values"
+    return None
 
 
 def _require_unpacked(path: Path) -> None:
@@ -114,6 +134,11 @@ def start_from(
             f"{n} is {tuple(given[n].shape)} instead of {tuple(body[n].shape)}"
             for n in sorted(mismatched - head)
         ),
+        *(
+            f"{n} is {given[n].dtype} instead of {body[n].dtype}"
+            for n in matched
+            if given[n].is_floating_point() != body[n].is_floating_point()
+        ),
     ]
     if problems:
         shown = "; ".join(problems[:5]) + (" ..." if len(problems) > 5 else "")
@@ -148,7 +173,7 @@ def _converted(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> Weights
         return dict(weights)
     try:
         return convert(dict(weights), model)
-    except (KeyError, RuntimeError, AttributeError, IndexError):
+    except (KeyError, RuntimeError, AttributeError, IndexError, ValueError, TypeError):
         return dict(weights)  # not a format of timm's: the comparison below says what differs
 
 

@@ -43,11 +43,17 @@ def load(model: nn.Module, path: str | Path) -> nn.Module:
 def load_bytes(model: nn.Module, content: bytes, described: str = "weights") -> nn.Module:
     """Read what `to_bytes` made into `model`, and return it.
 
-    described: of `content`, for the error. Raises BadInput where a tensor is missing, too many or
-    of another shape.
+    described: of `content`, for the error. Raises BadInput where they cannot be read, or a tensor is
+    missing, too many or of another shape or kind.
     """
+    own = model.state_dict()
     try:
-        model.load_state_dict(safetensors.torch.load(content))
-    except (RuntimeError, safetensors.SafetensorError) as error:
+        given = safetensors.torch.load(content)
+        for name, tensor in given.items():
+            if name in own and tensor.dtype != own[name].dtype:
+                raise ValueError(f"{name} is {tensor.dtype} instead of {own[name].dtype}")
+        model.load_state_dict(given)
+    # safetensors raises KeyError for a dtype that torch has not
+    except (RuntimeError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
         raise BadInput(f"{described} does not fit {type(model).__name__}: {error}") from error
     return model

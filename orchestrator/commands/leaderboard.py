@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import PositiveInt
 
 import ensembles
 from ensembles.errors import BadInput
@@ -12,6 +15,7 @@ from ensembles.voting.record import VoteRecord
 from orchestrator.commands.run import Run, left_out
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
+from orchestrator.runs.recorded import Recorded, read_recorded
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
 from orchestrator.spec.search import STOPPED
@@ -102,10 +106,21 @@ def _record(store: Store, path: str) -> VoteRecord:
     return VoteRecord.from_json(store.read(path), store.uri(path))
 
 
-def _training_seconds(store: Store, member: str) -> float:
-    """Of all units that the member's tables were made from; epochs only, validation included."""
-    made_from = store.read(f"tables/{member}/made_from.txt").decode().split()[0]
-    folder = f"units/{member}/{made_from}"
+def _training_seconds(store: Store, member: str) -> float | None:
+    """Of all units that the member's tables were made from; epochs only, validation included.
+
+    None where it has no tables now.
+    """
+    path = f"tables/{member}/made_from.txt"
+    if not store.exists(path):
+        return None
+    made_from = store.read_text(path).split()
+    if not made_from or not re.fullmatch(r"[0-9a-f]{16}", made_from[0]):
+        raise WrongRequest(
+            f"{store.uri(path)} is damaged: it names no units. Delete the folder that it stands in: "
+            "train-members makes the tables again."
+        )
+    folder = f"units/{member}/{made_from[0]}"
     records = [find_record(f"{folder}/{unit}", store) for unit in store.list(folder)]
     return sum(record.seconds.train for record in records if record)
 
@@ -113,5 +128,15 @@ def _training_seconds(store: Store, member: str) -> float:
 def _epochs(store: Store, member: str) -> dict[str, Any]:
     """How the epochs of a member's units were chosen, and which; nothing is known of a join."""
     path = f"tables/{member}/epochs.json"
-    chosen = store.read_json(path) if store.exists(path) else {}
-    return {"select": chosen.get("select"), "epochs": chosen.get("epochs")}
+    if not store.exists(path):
+        return {"select": None, "epochs": None}
+    way_on = f"Delete {store.uri(f'tables/{member}')}: train-members makes its tables again."
+    chosen = read_recorded(_Chosen, store, path, way_on)
+    return {"select": chosen.select, "epochs": chosen.epochs}
+
+
+class _Chosen(Recorded):
+    """`epochs.json`: unit -> the epoch its weights are of, and how it was chosen."""
+
+    select: Literal["best", "last", "common_epoch"]
+    epochs: dict[str, PositiveInt]

@@ -9,12 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyarrow import types
+
 import ensembles
+from ensembles.errors import reads
 from ensembles.files import places
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
 from orchestrator.runs import folders
 from orchestrator.runs.store import Store
+from orchestrator.search.record import read_search
 from orchestrator.spec import load
 from orchestrator.spec.load import load_recorded
 from orchestrator.spec.search import STOPPED
@@ -40,7 +44,7 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
         raise WrongRequest("--small and --set change a spec: give its file too")
     store = Store(folder) if folder else folders.latest()
     try:
-        text = store.read("spec.yaml").decode()
+        text = store.read_text("spec.yaml")
     except FileNotFoundError:
         raise WrongRequest(f"{store.root} is no run folder: it has no spec.yaml") from None
     return Run(load_recorded(text, store.uri("spec.yaml")), store)
@@ -95,8 +99,7 @@ def left_out(run: Run) -> list[str]:
     return [
         name
         for name in records
-        if run.store.read_json(f"search/{name}.json").get("left_out")
-        and not run.store.exists(f"tables/{name}")
+        if read_search(run.store, name).left_out and not run.store.exists(f"tables/{name}")
     ]
 
 
@@ -112,5 +115,22 @@ def _groups(store: Store) -> dict[str, str] | None:
     """image id -> group, where the run has them: rows of a person err together."""
     if not store.exists("images.parquet"):
         return None
-    table = places.read_parquet(store.uri("images.parquet"), ["image_id", "group"])
+    return _read_groups(store.uri("images.parquet"))
+
+
+@reads(
+    "the images.parquet that train-members writes: the same train-members command makes it again"
+)
+def _read_groups(place: str) -> dict[str, str]:
+    table = places.read_parquet(place)
+    problems = [
+        f"{place}: `{name}` must stand there once and be text, without nulls. The same train-members "
+        "command makes this file again."
+        for name in ("image_id", "group")
+        if table.column_names.count(name) != 1
+        or not (types.is_string(table[name].type) or types.is_large_string(table[name].type))
+        or table[name].null_count
+    ]
+    if problems:
+        raise WrongRequest(problems)
     return dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))

@@ -88,13 +88,17 @@ def latest() -> Store:
         return Store(folder)
     beside = Store(folder)
     try:
-        named = beside.read("latest").decode().strip()
+        named = beside.read_text("latest").strip()
     except FileNotFoundError:
         raise WrongRequest(
             f"nothing was trained here yet (there is no {folder}/latest). Give a SPEC, --run DIR, "
             "--tables DIR or --submissions CSV, or train first: "
             f"{called()} train-members SPEC"
         ) from None
+    if not named or not named.isprintable():
+        raise WrongRequest(
+            f"{folder}/latest is damaged: it names no run folder ({named!r}). Give --run DIR, or a SPEC."
+        )
     if "://" not in named and not named.startswith("/"):
         return Store(os.path.normpath(f"{beside.root}/{named}") if beside.local else named)
     # written by an earlier version, maybe in the project that this one is a copy of

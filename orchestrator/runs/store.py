@@ -56,6 +56,15 @@ class Store:
         ):
             return stream.read()
 
+    def read_text(self, path: str) -> str:
+        """As `read`. Raises `WrongRequest` where the file is no UTF-8 text."""
+        try:
+            return self.read(path).decode()
+        except UnicodeDecodeError as error:
+            raise WrongRequest(
+                file_problem(self.uri(path), error, "text, or make it anew")
+            ) from None
+
     @contextmanager
     def _named(self, path: str, expected: str) -> Iterator[None]:
         """Arrow's errors name no file that a program can read off them."""

@@ -17,11 +17,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
+from members.errors import first_line
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.search.asha import Bracket, Stop
 from orchestrator.search.draws import draw, grid
+from orchestrator.search.record import SearchRecord, damaged_search, read_search
 from orchestrator.spec import member_metrics
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
@@ -276,17 +279,31 @@ class MemberSearch:
         decisions: a candidate that was let past a rung is past it, whatever came there since.
         """
         try:
-            record = self.store.read_json(f"search/{self.member.name}.json")
+            record = read_search(self.store, self.member.name)
         except FileNotFoundError:
             return
-        if record["key"] != self._key:  # the space, the member or the data changed: a new search
+        if record.key != self._key:  # the space, the member or the data changed: a new search
             return
-        self._seconds, self._exhausted = record["seconds"], record["exhausted"]
-        self.candidates = [Candidate(**row) for row in record["candidates"]]
+        self._seconds, self._exhausted = record.seconds, record.exhausted
+        self.candidates = [
+            Candidate(**{**row.model_dump(), "curve": list(row.curve)}) for row in record.candidates
+        ]
+        self._require_own(record)
         for candidate in self.candidates:
             for epoch in range(1, candidate.epochs + 1):
                 best = max(self._sign * value for value in candidate.curve[:epoch])
                 self._bracket.report(self._name(candidate), epoch, best)
+
+    def _require_own(self, record: SearchRecord) -> None:
+        """Raise `WrongRequest` where what is written of a candidate is not of one unit."""
+        for row in record.candidates:
+            try:
+                same = self.unit(row.settings).hash == row.hash
+            except (ValidationError, ValueError, TypeError) as error:
+                raise damaged_search(self.store, self.member.name, first_line(error)) from None
+            if not same:
+                text = f"candidate {row.number}: its settings are not those of its hash"
+                raise damaged_search(self.store, self.member.name, text)
 
     def _name(self, candidate: Candidate) -> str:
         return f"{self.member.name}/{candidate.number}"

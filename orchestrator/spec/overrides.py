@@ -71,7 +71,7 @@ def override(raw: dict, text: str, mistakes: Mistakes) -> None:
                 f"--set {text}: {'.'.join(map(str, path))} has no keys below it"
             )
             return
-    at[parts[-1]] = parse_value(value)
+    at[parts[-1]] = parse_value(value, mistakes.problems)
     mistakes.elsewhere[(*path, parts[-1])] = f"--set {text}"
 
 
@@ -84,5 +84,6 @@ def _member_index(raw: dict, name: str) -> int | None:
 
 
 def _names(raw: dict) -> list[str]:
-    members = raw.get("members") or []
+    members = raw.get("members")
+    members = members if isinstance(members, list) else []
     return [str(member.get("name")) for member in members if isinstance(member, dict)]

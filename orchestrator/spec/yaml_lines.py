@@ -6,6 +6,7 @@ Differs from PyYAML's defaults where those surprise: `1e-3` is a number, `on`, `
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 import re
@@ -58,6 +59,21 @@ _Loader.add_implicit_resolver(
 )
 
 
+_STR = "tag:yaml.org,2002:str"
+_TAGS: dict[type, tuple[str, ...]] = {
+    yaml.MappingNode: ("tag:yaml.org,2002:map",),
+    yaml.SequenceNode: ("tag:yaml.org,2002:seq",),
+    yaml.ScalarNode: (
+        _STR,
+        *(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float")),
+    ),
+}
+
+
+def _shown(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
+
+
 @dataclass
 class Document:
     """`data`: plain lists, dicts and scalars. `lines`: path -> line, counted from 1."""
@@ -77,6 +93,11 @@ class Document:
                 path = (key, at - 1, *path[2:])
             moved[path] = line
         self.lines = moved
+
+    def add(self, node: yaml.Node, path: Path, name: str, text: str) -> None:
+        """A mistake at `node`. name: how the messages call the file."""
+        place = f"{name}, line {node.start_mark.line + 1}"
+        self.problems.append(": ".join(filter(None, (place, ".".join(map(str, path)), text))))
 
     def line(self, path: Path) -> int | None:
         """The line of `path`, or of the nearest thing above it that the file holds."""
@@ -147,13 +168,18 @@ def _require_few(root: yaml.Node, name: str) -> None:
     SPEC_VALUES.require(f"{name}, with its aliases (*name) written out,", measured(root)[0])
 
 
-def parse_value(text: str) -> Any:
-    """The value of one `--set key=value`, read as YAML; raises `WrongRequest`."""
-    return parse(text, f"--set ...={text}").data
+def parse_value(text: str, problems: list[str]) -> Any:
+    """The value of one `--set key=value`, read as YAML; adds its mistakes, raises `WrongRequest`."""
+    document = parse(text, f"--set ...={text}")
+    problems += document.problems
+    return document.data
 
 
 def _plain(node: yaml.Node, path: Path, document: Document, name: str) -> Any:
     document.lines.setdefault(path, node.start_mark.line + 1)
+    if node.tag not in _TAGS[type(node)]:
+        document.add(node, path, name, f"the tag {_shown(node.tag)} is not read. Leave it out.")
+        return None
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -201,9 +227,15 @@ def _scalar(node: yaml.ScalarNode, path: Path, document: Document, name: str) ->
             tag = loader.resolve(yaml.ScalarNode, text, (True, False))
         node = yaml.ScalarNode(tag, text, node.start_mark, node.end_mark, node.style)
     if node.tag.endswith(":int") and len(node.value) > MOST_DIGITS:
-        document.problems.append(
-            f"{name}, line {node.start_mark.line + 1}: {'.'.join(map(str, path))}: a number of "
-            f"{len(node.value):,} digits; the most are {MOST_DIGITS}."
-        )
+        text = f"a number of {len(node.value):,} digits; the most are {MOST_DIGITS}."
+        document.add(node, path, name, text)
         return 0
-    return loader.construct_object(node)
+    # `!!int x`: a tag that was written, on what is none
+    if node.tag not in (_STR, loader.resolve(yaml.ScalarNode, node.value, (True, False))):
+        text = f"{node.value!r} is no {_shown(node.tag)}. Leave the tag out, or write one."
+        document.add(node, path, name, text)
+        return None
+    value = loader.construct_object(node)
+    if value in (math.inf, -math.inf) and "inf" not in node.value.lower():
+        document.add(node, path, name, f"{node.value} is larger than any number that is kept.")
+    return value

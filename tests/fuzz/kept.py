@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from pathlib import Path
 
 from tests.fuzz.workspace import Case
@@ -33,8 +32,8 @@ def _difference(place: Path, new: bytes | None) -> dict | None:
     if new is None:
         return None
     old = place.read_bytes() if place.exists() else b""
-    head = len(os.path.commonprefix([old, new]))
-    tail = len(os.path.commonprefix([old[head:][::-1], new[head:][::-1]]))
+    head = _alike(old, new)
+    tail = _alike(old[head:][::-1], new[head:][::-1])
     middle = new[head : len(new) - tail]
     return {"head": head, "tail": tail, "between": base64.b64encode(middle).decode()}
 
@@ -45,3 +44,9 @@ def _applied(place: Path, change: dict | None) -> bytes | None:
     old = place.read_bytes() if place.exists() else b""
     tail = old[len(old) - change["tail"] :]
     return old[: change["head"]] + base64.b64decode(change["between"]) + tail
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """How many bytes are the same before the first that is not."""
+    pairs = zip(one, other, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))

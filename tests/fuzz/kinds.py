@@ -133,7 +133,7 @@ def _truth(workspace: Workspace) -> st.SearchStrategy[Case]:
 
 
 def _tables(workspace: Workspace) -> st.SearchStrategy[Case]:
-    paths = [f"tables/{member}/{kind}.parquet" for member in ("plain", "searched") for kind in ("oof", "test")]  # fmt: skip
+    paths = [f"tables/{m}/{k}.parquet" for m in ("plain", "searched") for k in ("oof", "test")]
     over = ("vote", "--tables", "tables", "--out", "../out")
     votes = _of_files(
         workspace, paths, edits.changed_table, (*over, "--mode", "soft"), (*over, "--mode", "hard"),

@@ -31,7 +31,10 @@ members:
 join: {name: joined, of: [ages, rest]}
 search:
   members: [all]
-  space: {lr: {log_uniform: [1.0e-3, 1.0e-1]}, loss: {choice: [f1, focal]}, epochs: {_type: randint, _value: [1, 3]}}
+  space:
+    lr: {log_uniform: [1.0e-3, 1.0e-1]}
+    loss: {choice: [f1, focal]}
+    epochs: {_type: randint, _value: [1, 3]}
   candidates: 2
   metric: macro_f1
   asha: {grace_epochs: 1, reduction_factor: 2}

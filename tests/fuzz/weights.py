@@ -81,9 +81,16 @@ def _edited(tensors: dict[str, Any], changes: list[tuple]) -> Any:
 
 
 def _safetensors(value: Any) -> bytes:
-    tensors = {str(k): t for k, t in value.items() if isinstance(t, torch.Tensor)} if isinstance(value, dict) else {}  # fmt: skip
-    strided = {k: t for k, t in tensors.items() if t.layout == torch.strided and t.device.type == "cpu"}  # fmt: skip
-    return safetensors.torch.save({k: t.contiguous() for k, t in strided.items()})
+    """Those of the tensors that the format has."""
+    named = value if isinstance(value, dict) else {}
+    kept = {
+        str(name): tensor.contiguous()
+        for name, tensor in named.items()
+        if isinstance(tensor, torch.Tensor)
+        and tensor.layout == torch.strided
+        and tensor.device.type == "cpu"
+    }
+    return safetensors.torch.save(kept)
 
 
 def _pickled(value: Any) -> bytes:

@@ -18,8 +18,17 @@ from ensembles.files.reading.repeats import averaged
 from ensembles.files.reading.roles import Roles, find_roles
 from ensembles.files.rounding import rescale
 from ensembles.files.table import Table, table_problems
+from ensembles.files.typed import type_problem
 
 Columns = Mapping[str, pa.Array]
+_NAMES = list[str | float | bool | None]  # of classes: numbers and words alike
+_METADATA: dict[str, Any] = {
+    "classes": _NAMES | None,
+    "answers": _NAMES | None,
+    "targets": list[list[str | _NAMES]] | None,
+    "member": str | None,
+    "milliseconds_per_photo": float | None,
+}
 
 
 def table_of(found: pa.Table, name: str, is_oof: bool) -> tuple[Table, bool]:
@@ -77,10 +86,17 @@ def metadata(schema: pa.Schema, name: str) -> dict[str, Any]:
         ) from None
     if not isinstance(meta, dict):
         raise BadInput(f"{name}: metadata `ensemble` is no JSON object. Write one, or none.")
-    for key in ("classes", "answers"):
-        if not isinstance(meta.get(key, []), list):
-            raise BadInput(f"{name}: metadata `{key}` is no list. Give one name a column.")
-    return meta
+    problems = [
+        type_problem(meta[key], declared, f"`{key}`")
+        for key, declared in _METADATA.items()
+        if key in meta
+    ]
+    wrong = [problem for problem in problems if problem]
+    if not wrong and any(len(target) != 2 for target in meta.get("targets") or ()):
+        wrong = ["`targets` must be pairs: [[name, [class, ...]], ...]"]
+    if wrong:
+        raise BadInput(f"{name}: in the metadata `ensemble` {'; '.join(wrong)}.")
+    return {key: value for key, value in meta.items() if value is not None}
 
 
 def _indexes(found: pa.Table) -> list[str]:

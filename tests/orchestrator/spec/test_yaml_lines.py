@@ -28,8 +28,8 @@ def test_plain_values_agree_with_pyyaml():
      ("~", None), ("[1, 2]", [1, 2]), ("1e3x", "1e3x"), ("2026-11-21", "2026-11-21")],
 )  # fmt: skip
 def test_values_are_read_as_yaml_1_2_means_them(text, value):
-    assert parse_value(text) == value
-    assert type(parse_value(text)) is type(value)
+    assert parse_value(text, []) == value
+    assert type(parse_value(text, [])) is type(value)
 
 
 def test_every_key_knows_its_line():
