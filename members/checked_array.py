@@ -99,8 +99,8 @@ class Rows:
 def writing(file: Path, shape: Sequence[int], made_from: str) -> Iterator[Rows]:
     """Rows to fill, all of them; `file` is a `CheckedArray` when the block ends without an error.
 
-    The room on the disk is taken before the first row, where the disk can. made_from: any text that tells this array
-    from others of its shape.
+    The room on the disk is taken before the first row, where the disk can. made_from: any text
+    that tells this array from others of its shape.
     """
     layout = _Layout(shape)
     opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
