@@ -9,7 +9,7 @@ look like is in `ensembles.files.reading`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, get_args, overload
 
@@ -167,6 +167,16 @@ def table_place(folder: Place, member: str, kind: str) -> str | None:
     """The member's table of a kind, the Parquet first; None where there is none."""
     paths = [places.join(folder, member, f"{kind}.{ending}") for ending in ENDINGS]
     return next((path for path in paths if places.exists(path)), None)
+
+
+def file_digests(folder: Place, members: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """`<member>/<kind>.parquet`, or `.csv` where that was read -> sha256 of the file. members: kind
+    -> names.
+    """
+    places_of = [table_place(folder, name, kind) for kind, own in members.items() for name in own]
+    return {
+        "/".join(place.split("/")[-2:]): places.file_digest(place) for place in places_of if place
+    }
 
 
 def _beside(folder: Place, member: str, kind: str, place: str) -> list[str]:

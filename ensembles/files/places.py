@@ -191,6 +191,14 @@ def make_folder(folder: Path) -> None:
         sync(folder.parent)
 
 
+def move(file: Place, target: Place) -> None:
+    """Move a file or folder of this machine to where nothing is; it is there after a power cut."""
+    make_folder(Path(target).parent)
+    Path(file).rename(target)
+    sync(Path(target).parent)
+    sync(Path(file).parent)
+
+
 def sync(path: Path) -> None:
     """Return when the content of a file, or the names in a folder, are on the disk."""
     opened = os.open(path, os.O_RDONLY)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from members.errors import first_line
 from members.training.ranks import Ranks
 from orchestrator.photographs.table import codec_of, in_fold, training_labels
 from orchestrator.runs.store import Store
 from orchestrator.spec.member_metrics import of_history
 from orchestrator.tracking.follow import Curves, follow
 from orchestrator.units import predictions
-from orchestrator.units.files import read_state, write_state
+from orchestrator.units.files import files_of, read_state, write_state
 from orchestrator.units.record import Rows, Seconds, UnitRecord, find_record, write_record
 from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit
@@ -97,7 +98,7 @@ def _train(
     began, started = time.time(), time.perf_counter()
     train, valid = _parts(unit, process.inputs)
     recipe = with_statistics(unit.member.recipe, train)
-    state, epochs = _begin(unit, process, recipe, train, valid)
+    state, epochs = _begin(unit, process, recipe, train, valid, report)
     before = state["history"] if state else []
     if ranks.first and not before:
         store.delete(f"{unit.path}/epochs")
@@ -152,21 +153,32 @@ def _parts(unit: Unit, inputs: Inputs) -> tuple[Photos, Photos | None]:
 
 
 def _begin(
-    unit: Unit, process: Process, recipe: Recipe, train: Photos, valid: Photos | None
+    unit: Unit,
+    process: Process,
+    recipe: Recipe,
+    train: Photos,
+    valid: Photos | None,
+    report: Reporter,
 ) -> tuple[dict[str, Any] | None, Iterator[Epoch]]:
-    """The state that an interrupted training left, if it can be used, and the epochs that follow."""
+    """The state that an interrupted training left, if it can be used, and the epochs that follow.
+
+    One that cannot is set aside: it is damaged, or of another unit or version.
+    """
     from members.errors import BadInput
     from members.training import fit
 
     given = (recipe, train, valid, process.n_classes(unit))
     options = {"seed": unit.seed or 0, "metrics": of_history(recipe.metric), **process.options()}
-    state = read_state(unit, process.store, process.ranks)
     try:
-        return state, fit.fit(*given, **options, state=state)
-    except BadInput:  # a state that another version of the project left: begin again
-        if state is None:
-            raise
-        return None, fit.fit(*given, **options)
+        state = read_state(unit, process.store, process.ranks)
+        if state is not None:
+            return state, fit.fit(*given, **options, state=state)
+    except BadInput as error:
+        why = first_line(error)
+        path = f"{unit.path}/state.pt"
+        moved = process.ranks.from_first(lambda: process.store.set_aside(path))
+        report.note(f"{path}: {why}. It is now {moved}, and the unit begins again.")
+    return None, fit.fit(*given, **options)
 
 
 def _versions() -> dict[str, str]:
@@ -241,6 +253,7 @@ def _predict(
         changes["per_target"] = predictions.scores_by_target(unit, store, shown)
         if not store.exists(f"{unit.path}/predictions.png"):
             predictions.try_picture(unit, store, parts["oof"], shown)
+    changes |= files_of(unit, record, store)
     write_record(unit.path, record.model_copy(update=changes), store)
     for left in ("state.pt", "failed.txt", "failed.json"):
         store.delete(f"{unit.path}/{left}")
