@@ -17,6 +17,7 @@ import pytest
 import ensembles.unfinished
 import members.unfinished
 from tests.faults.small_photographs import write_photographs
+from tests.orchestrator.command_line import ROOT
 from tests.orchestrator.one_slot import commands
 
 WRITERS = {
@@ -35,7 +36,7 @@ def writer(how: str, target: Path) -> Iterator[subprocess.Popen]:
         f"with writing(Path({str(target)!r})) as aside:\n"
         "    print('writing', flush=True)\n    time.sleep(600)\n"
     )
-    running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    running = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
     assert running.stdout is not None
     running.stdout.readline()
     try:
