@@ -7,6 +7,7 @@ memory: where a file is cut short or a disk fails, a mapped page ends the proces
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -98,13 +99,17 @@ class Rows:
 def writing(file: Path, shape: Sequence[int], made_from: str) -> Iterator[Rows]:
     """Rows to fill, all of them; `file` is a `CheckedArray` when the block ends without an error.
 
-    The room on the disk is taken before the first row. made_from: any text that tells this array
-    from others of its shape.
+    The room on the disk is taken before the first row, where the disk can. made_from: any text
+    that tells this array from others of its shape.
     """
     layout = _Layout(shape)
     opened = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
-        os.posix_fallocate(opened, 0, layout.size)
+        try:
+            os.posix_fallocate(opened, 0, layout.size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
         _write_all(opened, layout.header, 0)
         rows = Rows(opened, layout)
         yield rows

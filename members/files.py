@@ -17,10 +17,6 @@ from members import unfinished
 from members.errors import BadInput
 from members.unfinished import remove_unfinished as remove_unfinished
 
-# where a folder of the cache is full, read-only, somebody else's, or no folder
-_REFUSED = (
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST
-)  # fmt: skip
 Progress = Callable[[int, int], None]  # how many are done, of how many
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -124,8 +120,6 @@ def in_cache(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _REFUSED:
-            raise
         raise BadInput(
             f"{error.filename or folder}: cannot be kept or read ({error.strerror}). It belongs to "
             "the cache: make room there, or set ENSEMBLE_CACHE to a folder that can be written to."

@@ -4,9 +4,10 @@
 
 Below the copy every photo has the path it had, its pixels upright and cut out; other files (lists
 of labels, say) are copied as they are; hidden files are left out. Work that was done is kept in
-`.background.jsonl`, one line a photo, and is not done again while the photo's size and time are
-the same; photos are written under another name and moved, so a killed copy costs the photos it was
-at. `contact_sheet.jpg` shows some photos before and after, those that look wrong first.
+`.background.jsonl`, one line a photo, and is not done again while the photo's size and times are
+the same and the copy has the content that was written; photos are written under another name and
+moved, so a killed copy costs the photos it was at. `contact_sheet.jpg` shows some photos before and
+after, those that look wrong first.
 """
 
 from __future__ import annotations

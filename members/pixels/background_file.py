@@ -9,7 +9,7 @@ from typing import Any
 
 from members import files
 from members.errors import BadInput
-from members.pixels import background
+from members.pixels import background, samples
 from members.pixels.decode import decode_alone
 
 FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -27,7 +27,7 @@ def cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
     """Make one photo of the copy: its line for the journal, or what is wrong with the photo."""
     from PIL import Image
 
-    stamp = _stamp(source / path)
+    stamp, ctime_ns = _stamp(source / path), _ctime(source / path)  # before the content is read
     try:
         photo = decode_alone(source / path)
     except BadInput as error:
@@ -45,7 +45,9 @@ def cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
         "path": path,
         "version": background.VERSION,
         "stamp": stamp,
+        "ctime_ns": ctime_ns,
         "bytes": len(content.getvalue()),
+        "digest": samples.content_digest(content.getvalue()),
         "kept": round(kept, 6),
         "mean": levels.mean(axis=0).tolist(),
         "square": (levels * levels).mean(axis=0).tolist(),
@@ -53,11 +55,22 @@ def cut_out(source: Path, target: Path, path: str) -> dict[str, Any] | str:
 
 
 def is_done(row: dict[str, Any] | None, source: Path, target: Path, path: str) -> bool:
-    """Whether the journal has the photo as it is now, and the file made of it is unchanged."""
+    """Whether the journal has the photo as it is now, and the file made of it is unchanged.
+
+    A line of an earlier version says less: what it does not say is not compared.
+    """
     if row is None or row["version"] != background.VERSION or row["stamp"] != _stamp(source / path):
         return False
+    if row.get("ctime_ns", found := _ctime(source / path)) != found:
+        return False
     made = _stamp(target / path)
-    return made is not None and made[0] == row["bytes"]
+    if made is None or made[0] != row["bytes"]:
+        return False
+    try:
+        content = (target / path).read_bytes()
+    except OSError:
+        return False
+    return row.get("digest", digest := samples.content_digest(content)) == digest
 
 
 def _stamp(file: Path) -> list[int] | None:
@@ -67,6 +80,14 @@ def _stamp(file: Path) -> list[int] | None:
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns]
+
+
+def _ctime(file: Path) -> int | None:
+    """Time that only the system sets, in nanoseconds."""
+    try:
+        return file.stat().st_ctime_ns
+    except OSError:
+        return None
 
 
 def copy_file(file: Path, to: Path) -> None:

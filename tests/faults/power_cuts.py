@@ -64,12 +64,15 @@ class Disk:
 
 
 def cuts(disk: Disk, writer: subprocess.Popen, begun: Path, pause: float) -> list[Disk]:
-    """The disk at many moments, from when `begun` is there until the writer has ended."""
+    """The disk at many moments, from when `begun` is there until the writer has ended.
+
+    pause: seconds between two, or as long as the last one took, so that the writer gets on.
+    """
     while not begun.exists() and writer.poll() is None:
         time.sleep(0.01)
     found: list[Disk] = []
     while writer.poll() is None:
-        image = disk.image.with_name(f"cut-{len(found)}.img")
-        found.append(disk.cut(writer, image))
-        time.sleep(pause)
+        started = time.monotonic()
+        found.append(disk.cut(writer, disk.image.with_name(f"cut-{len(found)}.img")))
+        time.sleep(max(pause, time.monotonic() - started))
     return found

@@ -48,6 +48,10 @@ def undisturbed(folder: Path) -> dict[str, pd.DataFrame]:
     return tables(fresh / "runs/small")
 
 
+@pytest.mark.fault(
+    "photographs change between the reading of the list and their decoding",
+    "their units fail and name them, nothing wrong is kept, and the same command is right",
+)
 def test_a_photo_changed_between_scan_and_decoding_stops_the_run_and_the_next_one_is_right(
     folder, monkeypatch
 ):
@@ -68,6 +72,10 @@ def test_a_photo_changed_between_scan_and_decoding_stops_the_run_and_the_next_on
     assert_same_tables(tables(folder / "runs/small"), undisturbed(folder))
 
 
+@pytest.mark.fault(
+    "a photograph changes under the same size and time",
+    "the next call notices it and trains anew",
+)
 def test_a_photo_changed_under_its_size_and_time_is_trained_on_by_the_next_call(folder):
     with commands(folder) as command:
         command("train-members", "spec.yaml")
@@ -79,6 +87,10 @@ def test_a_photo_changed_under_its_size_and_time_is_trained_on_by_the_next_call(
     assert_same_tables(after, undisturbed(folder))
 
 
+@pytest.mark.fault(
+    "a photograph changes and none of its times do, as when a disk loses bits",
+    "`check --deep` names it, and the next call trains anew",
+)
 def test_a_photo_changed_below_the_file_system_is_found_by_check_deep(folder):
     """As when a disk loses bits: not even the time that only the system sets is another."""
     with commands(folder) as command:
@@ -95,6 +107,10 @@ def test_a_photo_changed_below_the_file_system_is_found_by_check_deep(folder):
     assert_same_tables(tables(folder / "runs/small"), undisturbed(folder))
 
 
+@pytest.mark.fault(
+    "a photograph changes and none of its times do, as when a disk loses bits",
+    "it is never decoded under the digest of the old one; the message names `check --deep`",
+)
 def test_decoding_finds_it_as_well_and_names_the_way_on(folder):
     with commands(folder) as command:
         command("check", "spec.yaml")

@@ -98,6 +98,10 @@ def no_array(file: Path) -> None:
 DAMAGES = [flip, zero_a_page, cut_short, empty, foreign, no_array]
 
 
+@pytest.mark.fault(
+    "a file of decoded photographs has a flipped bit or a zeroed page, is cut short, empty, or another's",
+    "named in a note, made again, the tables are the same",
+)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_is_named_and_made_again_and_the_tables_are_the_same(
     damage: Callable[[Path], None], folder, trained
@@ -116,6 +120,10 @@ def test_a_damaged_cache_is_named_and_made_again_and_the_tables_are_the_same(
     assert_same_tables(tables(folder / "runs/small"), tables(trained / "runs/small"))
 
 
+@pytest.mark.fault(
+    "decoded photographs are damaged, cut short or deleted while a unit trains on them",
+    "the training goes on with the right pixels",
+)
 @pytest.mark.parametrize("damage", [flip, zero_a_page, cut_in_a_row, empty, None])
 def test_damage_while_a_unit_trains_is_mended_in_the_same_training(
     damage: Callable[[Path], None] | None, folder, trained, monkeypatch
@@ -143,6 +151,10 @@ def test_damage_while_a_unit_trains_is_mended_in_the_same_training(
     assert_same_tables(tables(folder / "runs/small"), tables(trained / "runs/small"))
 
 
+@pytest.mark.fault(
+    "a file of decoded photographs has a flipped bit or a zeroed page, is cut short, empty, or another's",
+    "`check --deep` names and removes it",
+)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_check_deep_names_and_removes_it(damage: Callable[[Path], None], folder):
     file = of_training(folder)
@@ -184,6 +196,10 @@ def test_a_photo_that_changed_meanwhile_is_not_what_a_damaged_one_is_made_of(fol
         pixels[5]
 
 
+@pytest.mark.fault(
+    "a bit flips in what is kept of a scan of the photographs",
+    "the photographs are read again",
+)
 def test_no_bit_of_the_scan_s_memo_is_believed_when_it_flipped(tmp_path):
     paths = [write_photo(tmp_path / f"{n}.png", n) or tmp_path / f"{n}.png" for n in range(2)]
     memo = tmp_path / "scan.parquet"
@@ -201,7 +217,10 @@ def test_no_bit_of_the_scan_s_memo_is_believed_when_it_flipped(tmp_path):
     pd.testing.assert_frame_equal(scan.scan(paths, memo), right)
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self/ns").exists(), reason="Linux only")
+@pytest.mark.fault(
+    "the folder of the cache cannot be written to",
+    "said in one sentence, exit code 2",
+)
 def test_a_cache_that_cannot_be_written_is_named_in_one_sentence(folder):
     (folder / "full").write_text("a file")
     with commands(folder) as command, pytest.MonkeyPatch.context() as patch:
@@ -211,6 +230,10 @@ def test_a_cache_that_cannot_be_written_is_named_in_one_sentence(folder):
     assert len(printed.splitlines()) < 8
 
 
+@pytest.mark.fault(
+    "a file of decoded photographs is damaged and loader processes read it",
+    "named in a note, made again, the tables are the same",
+)
 @pytest.mark.ray
 def test_loader_processes_of_a_real_run_mend_it_too(folder, trained):
     spec = (folder / "spec.yaml").read_text() + "resources: {loader_workers: 1}\n"

@@ -17,6 +17,7 @@ import pytest
 import ensembles.unfinished
 import members.unfinished
 from tests.faults.small_photographs import write_photographs
+from tests.orchestrator.command_line import ROOT
 from tests.orchestrator.one_slot import commands
 
 WRITERS = {
@@ -35,7 +36,7 @@ def writer(how: str, target: Path) -> Iterator[subprocess.Popen]:
         f"with writing(Path({str(target)!r})) as aside:\n"
         "    print('writing', flush=True)\n    time.sleep(600)\n"
     )
-    running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    running = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
     assert running.stdout is not None
     running.stdout.readline()
     try:
@@ -50,6 +51,10 @@ def parts(folder: Path) -> list[Path]:
     return sorted(folder.rglob(".*.part"))
 
 
+@pytest.mark.fault(
+    "a writer is killed, or stopped, in the middle of a file or folder",
+    "what it left is removed once it is dead, and never before",
+)
 @pytest.mark.parametrize("how", WRITERS)
 @pytest.mark.parametrize("remove", [members.unfinished, ensembles.unfinished])
 def test_what_a_living_writer_writes_stays_until_it_dies(remove, how, tmp_path):
@@ -89,6 +94,10 @@ def test_another_machine_s_is_left_alone_for_a_day_and_foreign_files_for_ever(tm
     assert sorted(tmp_path.iterdir()) == sorted(foreign)
 
 
+@pytest.mark.fault(
+    "writers of a run folder are killed in the middle of files",
+    "the next `train-members` removes what they left, in every folder of the run",
+)
 def test_train_members_tidies_every_folder_of_its_run(tmp_path):
     write_photographs(tmp_path)
     places = [

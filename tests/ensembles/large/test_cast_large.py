@@ -173,6 +173,26 @@ def test_what_was_derived_is_used_again_until_a_table_changes(folder, tmp_path, 
     assert len(list(cache.iterdir())) == 2
 
 
+@pytest.mark.parametrize("what", ["flipped", "cut short", "missing", "without digests"])
+def test_what_was_derived_is_made_again_where_it_is_damaged(folder, tmp_path, what):
+    cache, out = tmp_path / "cache", tmp_path / "out"
+    first = cast_large(folder, out, objective="log_loss", cache=cache)
+    (kept,) = cache.iterdir()
+    before = {file.name: file.read_bytes() for file in kept.iterdir()}
+    sample = kept / "sample.npy"
+    if what == "flipped":
+        sample.write_bytes(before["sample.npy"][:-2] + b"\x17\x40")
+    elif what == "cut short":
+        sample.write_bytes(before["sample.npy"][:200])
+    elif what == "missing":
+        sample.unlink()
+    else:
+        (kept / "SHA256SUMS").unlink()
+    again = cast_large(folder, out, objective="log_loss", cache=cache)
+    assert again.weights == first.weights
+    assert {file.name: file.read_bytes() for file in kept.iterdir()} == before
+
+
 def test_tables_in_another_order_are_refused_by_name(folder, tmp_path):
     path = folder / "c" / "test.parquet"
     write_table(path, read_table(path).take(np.arange(100)[::-1]))

@@ -100,6 +100,24 @@ def test_only_photos_that_are_new_changed_or_lost_are_made(source, tmp_path):
     assert after[photos[1]][0] == before[photos[1]][0]
 
 
+def test_what_changed_under_its_size_and_time_is_made_again(source, tmp_path):
+    remove_background(source, tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    photo, other = sorted(path for path in before if path.endswith(".jpg"))[1:3]
+    for file in (source / photo, tmp_path / "copy" / other):
+        content, found = bytearray(file.read_bytes()), file.stat()
+        if file.is_relative_to(
+            tmp_path / "copy"
+        ):  # of the photo its time alone, that of the system
+            content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+        os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    copied = remove_background(source, tmp_path / "copy")
+    assert (copied.done, copied.already) == (2, 12)
+    after = files(tmp_path / "copy")
+    assert {path: after[path][0] for path in before} == {path: before[path][0] for path in before}
+
+
 def test_a_photo_that_left_the_original_is_left_in_the_copy_and_named(source, tmp_path):
     remove_background(source, tmp_path / "copy")
     lost = next(iter(sorted(source.rglob("*.jpg"))))
