@@ -197,8 +197,13 @@ class Schedule:
         found = []
         for silence in self._watch.silent():
             run = self.runs[silence.run_id]
-            usual = f", {silence.longest:.0f} s at most before" if silence.longest else ""
-            run.cause = f"it was stopped or hung: no sign of it for {silence.seconds:.0f} s{usual}"
+            title = run.title((run.left or run.units)[0])
+            usual = f" (before {silence.longest:.0f} s at most)" if silence.longest else ""
+            self._progress.note(
+                f"{title}: no sign of its training process for {silence.seconds:.0f} s{usual}; it is "
+                "stopped or hangs, and will be killed"
+            )
+            run.cause = "it was stopped or hung"
             found.append(silence.run_id)
         return found
 

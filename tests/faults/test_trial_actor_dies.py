@@ -38,7 +38,7 @@ def test_the_units_of_a_stopped_leader_go_on_from_their_last_epoch(tmp_path, mea
         stopped = run.processes(LEADER)[0]
         stopped.suspend()
         with measured.clear_state():
-            run.wait_for(lambda: "stopped or hung" in run.printed)
+            run.wait_for(lambda: "stopped or hangs" in run.printed)
             run.wait_for(lambda: not stopped.is_running())
         assert run.end() == 0, run.printed
         same = run.tables() == undisturbed(tmp_path, spec)

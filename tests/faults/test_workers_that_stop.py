@@ -29,7 +29,7 @@ def test_a_stopped_worker_is_started_again_from_its_last_epoch(tmp_path, measure
         stopped = run.processes(WORKER)[-1]  # of two ranks, one that writes no file
         stopped.suspend()
         with measured.clear_state():
-            run.wait_for(lambda: "stopped or hung" in run.printed)
+            run.wait_for(lambda: "stopped or hangs" in run.printed)
             run.wait_for(lambda: not stopped.is_running())
         assert run.end() == 0, run.printed
         assert "it goes on after epoch" in run.printed
@@ -64,7 +64,7 @@ def test_a_call_that_never_returns_costs_an_epoch(tmp_path, measured):
     with training(tmp_path, IMPATIENT, before=tmp_path) as run:
         run.wait_for(mark.exists)
         with measured.clear_state():
-            run.wait_for(lambda: "stopped or hung" in run.printed)
+            run.wait_for(lambda: "stopped or hangs" in run.printed)
         assert run.end() == 0, run.printed
         same = run.tables() == undisturbed(tmp_path, IMPATIENT)
     measured(units=2, units_kept=2, tables_equal=same)
