@@ -92,7 +92,8 @@ def connect(address: str | None = None) -> Iterator[Cluster]:
                 except Exception as error:
                     stopping.tear()  # what of it runs is of no use
                     raise RunFailed(
-                        f"no local Ray could be started: {first_line(error)}. Nothing was trained."
+                        f"no local Ray could be started: {first_line(error).rstrip('.')}. "
+                        "Nothing was trained; the same command may succeed when the machine has less to do."
                     ) from error
         else:
             stack.callback(_leave, ray)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -45,7 +46,7 @@ with stopping.stops():
 
 @pytest.mark.ray
 def test_nobody_else_gets_in(tmp_path):
-    home, place = tmp_path / "home", Path("/tmp")
+    home, place = tmp_path / "home", Path(tempfile.gettempdir())
     home.mkdir()
     with started(
         tmp_path, "-c", PROGRAM,
