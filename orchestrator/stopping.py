@@ -60,7 +60,7 @@ def stops() -> Iterator[None]:
     try:
         yield
     finally:
-        _state.pid = None
+        _state.pid, _state.received, _state.torn = None, None, False
         for which in _state.handled:
             signal.signal(which, before[which] or signal.SIG_DFL)
 
@@ -110,6 +110,11 @@ def end(code: int) -> NoReturn:
 def exit_code() -> int | None:
     """128 + the number of the signal that was received, as shells report it; None without one."""
     return None if _state.received is None else 128 + _state.received
+
+
+def interrupted() -> None:
+    """A KeyboardInterrupt came, perhaps past the handlers here: it counts as SIGINT."""
+    _state.received = _state.received or signal.SIGINT
 
 
 def print_stopped() -> None:

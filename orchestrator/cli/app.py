@@ -29,11 +29,14 @@ from orchestrator.version import __version__
 
 
 class Commands(TyperGroup):
-    """Of an EOFError, which a file that is cut short may raise, Typer would say `Aborted!`."""
+    """Typer would print `Aborted!` for an EOFError, which a file that is cut short may raise."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            stopping.interrupted()
+            raise
         except EOFError as error:
             raise UnexpectedEnd(f"EOFError: {first_line(error)}") from error
 

@@ -87,7 +87,14 @@ def connect(address: str | None = None) -> Iterator[Cluster]:
             folder = stack.enter_context(private_folder())
             stack.callback(_end_local, ray, started)
             with on_loopback():
-                pinned = _start_local(ray, folder)
+                try:
+                    pinned = _start_local(ray, folder)
+                except Exception as error:
+                    stopping.tear()  # what of it runs is of no use
+                    raise RunFailed(
+                        f"no local Ray could be started: {first_line(error).rstrip('.')}. "
+                        "Nothing was trained; the same command may succeed when the machine has less to do."
+                    ) from error
         else:
             stack.callback(_leave, ray)
             pinned = joining.resolve(address)

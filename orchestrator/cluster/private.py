@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ from members.errors import BadInput
 from members.files import locked
 
 _PREFIX = "ensemble-ray-"
+_LEAST_ROOM = 32_000_000  # bytes; the logs of a small run are some MB
 _SURELY_LOCKED = 60.0  # seconds after which a folder is locked by its process, where that lives
 # A socket's path has at most 107 bytes, and Ray's longest below its folder are
 # session_YYYY-MM-DD_HH-MM-SS_MICROS_PROCESS/sockets/dash_MetricsHead
@@ -29,10 +31,13 @@ def private_folder() -> Iterator[Path]:
     """A folder for Ray's files, which only its owner can look into; removed at the end.
 
     It is below RAY_TMPDIR, else the system's folder for temporary files. Those of processes that were
-    killed are removed first.
+    killed are removed first. Raises OSError where Ray would fail for want of room.
     """
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_place()))  # made with mode 700
     try:
+        if shutil.disk_usage(folder).free < _LEAST_ROOM:
+            full = os.strerror(errno.ENOSPC)
+            raise OSError(errno.ENOSPC, full, f"{folder}, for Ray's files (RAY_TMPDIR),")
         with locked(folder / "lock"):
             _remove_abandoned(folder.parent, folder)
             inner = folder / "r"  # Ray opens its own folder to everybody

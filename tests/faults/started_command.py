@@ -44,6 +44,7 @@ def photographs(folder: Path, number: int = 24) -> None:
 class Command:
     folder: Path
     driver: subprocess.Popen
+    environment: dict[str, str]
 
     @property
     def printed(self) -> str:
@@ -87,13 +88,14 @@ def started(folder: Path, *words: str, **options: object) -> Iterator[Command]:
     options: of Popen; `env` is added to what the commands of tests have.
     """
     extra: dict[str, str] = options.pop("env", {})  # type: ignore[assignment]
+    environ = environment(folder) | extra
     with (folder / "printed.txt").open("w") as output:
         driver = subprocess.Popen(
-            [sys.executable, *words], cwd=folder, env=environment(folder) | extra, stdout=output,
+            [sys.executable, *words], cwd=folder, env=environ, stdout=output,
             stderr=subprocess.STDOUT, start_new_session=True, **options,
         )  # fmt: skip
         try:
-            yield Command(folder, driver)
+            yield Command(folder, driver, environ)
         finally:
             kill_everything(driver)
             with contextlib.suppress(ProcessLookupError):
