@@ -210,15 +210,18 @@ def _predict(
             if ranks.first:
                 predictions.write_table(unit, store, photographs, part, probabilities, path)
 
+    def load(path: str) -> None:
+        saving.load_bytes(model, store.read(path), described=store.uri(path))
+
     ranks.from_first(lambda: None)  # the first has written what the others read now
     kept = kept_epochs(record.history, recipe)
     for epoch in kept:
-        saving.load_bytes(model, store.read(predictions.weights_path(unit, epoch)))
+        load(predictions.weights_path(unit, epoch))
         write_tables(epoch)
     own = recipe.select != "common_epoch"  # whether it has weights beside those of kept epochs
     if own:
         if weights is None:
-            saving.load_bytes(model, store.read(predictions.weights_path(unit)))
+            load(predictions.weights_path(unit))
         else:
             model.load_state_dict(weights)
         write_tables()
