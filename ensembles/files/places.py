@@ -50,7 +50,7 @@ def open_parquet(place: Place) -> ParquetFile:
     """A Parquet file of which only what is asked for is read."""
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(parquet_source(place)[0])
+    return pq.ParquetFile(parquet_source(place)[0], page_checksum_verification=True)
 
 
 def parquet_source(place: Place) -> tuple[str | NativeFile, int]:
@@ -208,6 +208,14 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
+
+
+def move(file: Place, target: Place) -> None:
+    """Move a file or folder of this machine to where nothing is; it is there after a power cut."""
+    make_folder(Path(target).parent)
+    Path(file).rename(target)
+    sync(Path(target).parent)
+    sync(Path(file).parent)
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -93,7 +93,9 @@ def fit(
         ranks,
         metrics,
     )
-    return training.epochs(state)
+    if state is not None:
+        training.resume(state)
+    return training.epochs(begun=state is not None)
 
 
 def _require_metric(recipe: Recipe, metrics: Sequence[Metric]) -> None:
@@ -121,7 +123,10 @@ def _require_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -
 
 
 def _require_own_state(state: State, recipe: Recipe, n_classes: int, seed: int) -> None:
-    mine, theirs = identity(recipe, n_classes, seed), json.loads(state["made_by"])
+    try:
+        mine, theirs = identity(recipe, n_classes, seed), dict(json.loads(state["made_by"]))
+    except (KeyError, TypeError, ValueError):
+        raise BadInput("this is no state of a training. Start without it") from None
     defaults = {name: field.default for name, field in Recipe.model_fields.items()}
     differ = [key for key in sorted({*mine, *theirs}) if mine.get(key) != theirs.get(key)]
     if differ:

@@ -22,6 +22,7 @@ from torch import nn
 from members.batches.loader import NETWORK, WEIGHTS, Loader, derived_seed
 from members.batches.mixing import shares_of
 from members.batches.photos import Photos
+from members.errors import BadInput, first_line
 from members.networks.compiling import compiled_network
 from members.networks.ema import Average
 from members.networks.freezing import train_mode
@@ -118,14 +119,25 @@ class Training:
         self.best_epoch = 0
         self.best_weights: dict[str, torch.Tensor] = {}
 
-    def epochs(self, state: State | None) -> Iterator[Epoch]:
-        """Each epoch after those of `state`, until `stop_reason` is not empty."""
-        if state is not None:
+    def resume(self, state: State) -> None:
+        """Stand where `state` was taken. Raises BadInput where it does not fit the network."""
+        self.start(pretrained=False)
+        try:
             self.history = [dict(row) for row in state["history"]]
             self.best_epoch = state["best_epoch"]
-            if self.stop_reason():
-                return
-        self.start(state)
+            if self.valid is not None:
+                self.history[self.best_epoch - 1][
+                    self.metric.name
+                ]  # what the next are compared with
+            self.load(state)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            why = first_line(error)
+            raise BadInput(f"this state does not fit the network ({why}). Start without") from None
+
+    def epochs(self, begun: bool) -> Iterator[Epoch]:
+        """Each epoch, until `stop_reason` is not empty. begun: `resume` was called."""
+        if not begun:
+            self.start()
         while not self.stop_reason():
             row = self.epoch(len(self.history))
             self.history.append(row)
@@ -136,11 +148,11 @@ class Training:
             number = len(self.history)
             yield Epoch(number, row, best, bool(reason), reason, partial(self.state, number))
 
-    def start(self, state: State | None) -> None:
-        """Network, optimiser, scaler and average: new, or as in `state`."""
+    def start(self, pretrained: bool = True) -> None:
+        """Network, optimiser, scaler and average, new."""
         recipe, device = self.recipe, self.device
         torch.manual_seed(derived_seed(self.seed, WEIGHTS))
-        model = build_model(recipe, self.n_classes, pretrained=state is None).to(device)
+        model = build_model(recipe, self.n_classes, pretrained=pretrained).to(device)
         if recipe.channels_last:
             # documented by torch, and missing from its types
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -160,14 +172,17 @@ class Training:
             ranks=self.ranks,
             least=least_in_batch(model),
         )
-        if state is not None:
-            model.load_state_dict(state["model"])
-            # a copy, since the optimiser goes on in the tensors that it is given
-            self.optimizer.load_state_dict(_copy(state["optimizer"]))
-            self.scaler.load_state_dict(state["scaler"])
-            self.best_weights = state["best_weights"]
         self.average = Average(model, recipe.ema) if recipe.ema is not None else None
-        if state is not None and self.average:
+
+    def load(self, state: State) -> None:
+        """Network, optimiser, scaler and average as in `state`."""
+        self.kept.load_state_dict(state["best_weights"])  # raises where they do not fit
+        self.model.load_state_dict(state["model"])
+        # a copy, since the optimiser goes on in the tensors that it is given
+        self.optimizer.load_state_dict(_copy(state["optimizer"]))
+        self.scaler.load_state_dict(state["scaler"])
+        self.best_weights = state["best_weights"]
+        if self.average:
             self.average.load_state_dict(state["average"])
 
     @property

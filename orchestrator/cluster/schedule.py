@@ -150,6 +150,9 @@ class Schedule:
             run.ended[result["unit"]] = result["message"]
         elif result["event"] == "done":
             run.ended[result["unit"]] = "done"
+        elif result["event"] == "note":
+            self._progress.note(f"note: {result['message']}")
+            return False
         self._progress.reported(result)
         if run.candidate and result["event"] == "epoch":
             name, number = run.candidate

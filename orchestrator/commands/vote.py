@@ -15,8 +15,8 @@ from rich.console import Console
 import ensembles
 from ensembles.errors import nearest
 from ensembles.files.compare import same_submissions
-from ensembles.files.digests import file_digests
 from ensembles.files.ids import like_id
+from ensembles.files.parquet import file_digests
 from ensembles.voting.request import VoteRequest
 from ensembles.voting.submissions import submissions_as_tables
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of

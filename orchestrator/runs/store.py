@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,33 @@ class Store:
             self._fs.delete_dir(self._at(path))
         elif kind == fs.FileType.File:
             self._fs.delete_file(self._at(path))
+
+    def set_aside(self, path: str) -> str:
+        """Move a damaged file or folder to `damaged/<path>`, numbered where that is taken.
+
+        Returns where it is now. Raises FileNotFoundError.
+        """
+        target, number = f"damaged/{path}", 1
+        while self.exists(target):
+            number += 1
+            target = f"damaged/{path}.{number}"
+        if self.local:
+            places.move(self._at(path), self._at(target))
+            return target
+        found = self._fs.get_file_info(self._at(path))
+        if found.type == fs.FileType.Directory:  # an object store has no folders to move
+            below = fs.FileSelector(found.path, recursive=True)
+            files = [info.path for info in self._fs.get_file_info(below) if info.is_file]
+        else:
+            files = [found.path]
+        for file in files:
+            self._fs.move(file, self._at(target) + file[len(found.path) :])
+        return target
+
+    def sizes(self, paths: Sequence[str]) -> dict[str, int]:
+        """Bytes of those of the files that are there."""
+        found = self._fs.get_file_info([self._at(path) for path in paths])
+        return {path: info.size for path, info in zip(paths, found, strict=True) if info.is_file}
 
     @contextmanager
     def lock(self):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ensembles.files.digests import sealed, unsealed
+from members.errors import first_line
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
+
+UNFINISHED = "-"  # no hash of test photographs
 
 
 class _Block(BaseModel):
@@ -59,38 +64,80 @@ class UnitRecord(_Block):
     versions: dict[str, str] = {}
     per_target: dict[str, Any] | None = None
     test_hash: str
+    digests: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+
+    def without_tables(self, right: Collection[str]) -> UnitRecord:
+        """The record while tables are made again, all but those of the kinds `right`: of no test
+        photographs, so that the unit is not taken for complete."""
+        left = {
+            name: digest
+            for name, digest in self.digests.items()
+            if name.endswith(".safetensors") or name.rpartition("-")[2].partition(".")[0] in right
+        }
+        changes: dict[str, Any] = {"test_hash": UNFINISHED}
+        if self.digests:
+            changes["digests"] = left
+        return self.model_copy(update=changes)
 
 
 def read_record(folder: str, store: Store) -> UnitRecord:
     """The record in a unit's folder.
 
-    Raises FileNotFoundError where there is none, and `WrongRequest` where the file is damaged or
-    something else.
+    Raises FileNotFoundError where there is none, and `WrongRequest` where the file is damaged,
+    another unit's or something else.
     """
-    path = f"{folder}/unit.json"
-    try:
-        return UnitRecord.model_validate(store.read_json(path))
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()
-        ]
-        why = "; ".join(problems)
-    except ValueError as error:  # no JSON, or no text
-        why = str(error)
-    raise WrongRequest(
-        f"{store.uri(path)} is no record of a trained unit ({why}). Delete the folder "
-        f"{store.uri(folder)}: train-members then trains this unit again."
-    )
+    record, why = _read(folder, store)
+    if record is None:
+        raise WrongRequest(
+            f"{store.uri(record_path(folder))}: no record of this unit ({why}). train-members "
+            "moves it to damaged/ and trains this unit again."
+        )
+    return record
 
 
 def find_record(folder: str, store: Store) -> UnitRecord | None:
-    """As `read_record`, and None where the unit was never trained to its end."""
+    """As `read_record`; None where the unit was never trained to its end, or its record is damaged."""
     try:
-        return read_record(folder, store)
+        return _read(folder, store)[0]
     except FileNotFoundError:
         return None
 
 
+def record_damage(folder: str, store: Store) -> str:
+    """What is wrong with the record in a unit's folder; empty where nothing is, or there is none."""
+    try:
+        return _read(folder, store)[1]
+    except FileNotFoundError:
+        return ""
+
+
+def record_path(folder: str) -> str:
+    return f"{folder}/unit.json"
+
+
 def write_record(folder: str, record: UnitRecord, store: Store) -> None:
     """Only what was set: an old record that is written again gains no made-up values."""
-    store.write_json(f"{folder}/unit.json", record.model_dump(exclude_unset=True))
+    store.write_json(record_path(folder), sealed(record.model_dump(exclude_unset=True)))
+
+
+def _read(folder: str, store: Store) -> tuple[UnitRecord | None, str]:
+    """The record, or None and what is wrong with it."""
+    try:
+        record = UnitRecord.model_validate(unsealed(store.read_json(record_path(folder))))
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()
+        ]
+        return None, "; ".join(problems[:9])
+    except (ValueError, RecursionError) as error:  # no JSON, no text, or not what was written
+        return None, first_line(error)
+    digest, name = folder.split("/")[-2:]
+    own = f"fold-{record.fold}" + (f"-seed-{record.seed}" if record.seed is not None else "")
+    if "seed" not in record.model_fields_set:  # of the first versions
+        name = name.partition("-seed-")[0]
+    if (record.hash, own) != (digest, name):
+        return None, f"it is of another unit, {record.hash}/{own}"
+    if not 1 <= record.best_epoch <= len(record.history):
+        return None, f"best_epoch: {record.best_epoch} of {len(record.history)} epochs"
+    return record, ""

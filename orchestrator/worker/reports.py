@@ -1,7 +1,7 @@
 """What a training process reports to the driver while it trains a unit.
 
 Flat reports: `unit`, `epoch`, `value` (the metric after this epoch), `score` (the best so far),
-`seconds`, `message`, and `event`: `started`, `epoch`, `done` or `failed`.
+`seconds`, `message`, and `event`: `started`, `epoch`, `note`, `done` or `failed`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class Reporter:
         for n in range(1, len(history) + 1):
             self.epoch(history[:n])
 
+    def note(self, message: str) -> None:
+        """What is worth knowing and stops nothing."""
+        self._report("note", message=message)
+
     def done(self) -> None:
         self._report("done")
 
@@ -54,6 +58,7 @@ class Reporter:
     def _report(self, event: str, **values: Any) -> None:
         self._last |= values
         self._send({"event": event, **self._last})
+        self._last["message"] = ""
 
 
 def describe(error: Exception) -> str:

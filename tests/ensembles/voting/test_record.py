@@ -18,7 +18,7 @@ from ensembles import (
     write_table,
 )
 from ensembles.files import parquet
-from ensembles.files.digests import file_digests
+from ensembles.files.parquet import file_digests
 from ensembles.files.table import Table
 from ensembles.voting.record import VoteRecord
 

@@ -12,7 +12,7 @@ from orchestrator.units import unit as units
 from orchestrator.units.record import UnitRecord, find_record, read_record, write_record
 from tests.orchestrator.records import WRITTEN, record
 
-FOLDER = "units/net/0123456789abcdef/fold-1"
+FOLDER = f"units/net/{WRITTEN['hash']}/fold-{WRITTEN['fold']}"
 
 
 @pytest.fixture
@@ -24,16 +24,23 @@ def text(store: Store) -> str:
     return store.read(f"{FOLDER}/unit.json").decode()
 
 
+def values(store: Store) -> dict:
+    return {key: value for key, value in json.loads(text(store)).items() if key != "sha256"}
+
+
 def test_a_record_is_written_as_it_was_read(store):
-    """By today's version: the same keys and values, in the same order."""
+    """By today's version: the same keys and values, in the same order, with their digest."""
     store.write_json(f"{FOLDER}/unit.json", WRITTEN)
+    write_record(FOLDER, read_record(FOLDER, store), store)
     before = text(store)
+    assert list(json.loads(before)) == [*WRITTEN, "sha256"]
+    assert values(store) == WRITTEN
     write_record(FOLDER, read_record(FOLDER, store), store)
     assert text(store) == before
 
 
 def test_every_key_that_is_written_today_is_a_field():
-    assert set(WRITTEN) == set(UnitRecord.model_fields)
+    assert {*WRITTEN, "digests", "sizes"} == set(UnitRecord.model_fields)
     assert read_values(record()) == WRITTEN
 
 
@@ -48,7 +55,7 @@ def test_a_record_of_an_older_version_is_read_and_gains_nothing(store):
     found = read_record(FOLDER, store)
     assert (found.workers, found.rows.validation, found.seconds.predict) == (1, 0, None)
     write_record(FOLDER, found, store)
-    assert json.loads(text(store)) == old
+    assert values(store) == old
 
 
 def test_keys_of_a_later_version_are_kept(store):
@@ -56,7 +63,7 @@ def test_keys_of_a_later_version_are_kept(store):
     store.write_json(f"{FOLDER}/unit.json", later)
     changed = read_record(FOLDER, store).model_copy(update={"test_hash": "another"})
     write_record(FOLDER, changed, store)
-    assert json.loads(text(store)) == {**later, "test_hash": "another"}
+    assert values(store) == {**later, "test_hash": "another"}
 
 
 def test_no_file_is_no_record(store):
@@ -79,11 +86,12 @@ def test_no_file_is_no_record(store):
 def test_a_damaged_or_foreign_file_is_named_with_what_to_do(store, content, why):
     store.write(f"{FOLDER}/unit.json", content)
     member = units.Member(name="net", recipe={"model": "test_resnet"})
-    unit = units.Unit(member, "0123456789abcdef", 1, None)
+    unit = units.Unit(member, WRITTEN["hash"], WRITTEN["fold"], WRITTEN["seed"])
     assert unit.path == FOLDER
+    assert not units.is_done(unit, store, WRITTEN["test_hash"])
     with pytest.raises(WrongRequest) as raised:
-        units.is_done(unit, store, "hash")
+        read_record(FOLDER, store)
     message = str(raised.value)
-    assert message.startswith(f"{store.uri(FOLDER)}/unit.json is no record of a trained unit (")
+    assert message.startswith(f"{store.uri(FOLDER)}/unit.json: no record of this unit (")
     assert why in message
-    assert f"Delete the folder {store.uri(FOLDER)}: train-members then trains" in message
+    assert "train-members moves it to damaged/ and trains this unit again" in message
