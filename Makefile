@@ -7,11 +7,11 @@ PY := .venv/bin/python
 RUN := $(PY) -m orchestrator
 
 # what tests try out besides: a server for run folders under s3://, and two trackers
-TEST_PACKAGES := moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5 wandb==0.28.2 mlflow-skinny==3.17.2
+TEST_PACKAGES := moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5 hypothesis==6.170.17 wandb==0.28.2 mlflow-skinny==3.17.2
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test faults study elpv docs lint package clean
+.PHONY: demo test faults fuzz study elpv docs lint package clean
 
 # the stamp is as new as the installation: a changed requirements.txt installs again
 .venv/installed: requirements.txt pyproject.toml
@@ -43,6 +43,11 @@ test: .venv/tested .venv/docs
 # every fault of docs/faults.md, injected for real, and what came of it; the long ones included
 faults: .venv/tested
 	$(PY) benchmarks/faults.py
+
+# wrong files and command lines without end, FUZZ_MINUTES of them; what is not handled is kept in build/fuzz
+fuzz: export FUZZ_MINUTES ?= 60
+fuzz: .venv/tested
+	$(PY) -m tests.fuzz
 
 # folds by photo against folds by person, on the sample people
 study: .venv/installed

@@ -50,7 +50,7 @@ def open_parquet(place: Place) -> ParquetFile:
     """A Parquet file of which only what is asked for is read."""
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(parquet_source(place)[0])
+    return pq.ParquetFile(parquet_source(place)[0], page_checksum_verification=True)
 
 
 def parquet_source(place: Place) -> tuple[str | NativeFile, int]:

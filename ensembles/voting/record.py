@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from ensembles.errors import BadInput
 from ensembles.files.cells import parse_json
+from ensembles.files.digests import sealed, unsealed
 from ensembles.files.typed import type_problem
 from ensembles.rules.pools import Rule
 from ensembles.scores.metrics import REPORTED
@@ -67,7 +68,7 @@ class VoteRecord:
         return {_IN_FILE.get(name, name): value for name, value in named.items()}
 
     def to_json(self) -> bytes:
-        return (json.dumps(self.record(), indent=2, allow_nan=False) + "\n").encode()
+        return (json.dumps(sealed(self.record()), indent=2, allow_nan=False) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes, name: str) -> VoteRecord:
@@ -77,8 +78,12 @@ class VoteRecord:
         """
         try:
             found = parse_json(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"{name}: not valid JSON ({error}). Cast the vote again.") from None
+        try:
+            found = unsealed(found)
+        except ValueError as error:
+            raise BadInput(f"{name}: damaged, {error}. Cast the vote again.") from None
         known = {_IN_FILE.get(own.name, own.name): own for own in fields(VoteRecord)}
         needed = [key for key, own in known.items() if _has_no_default(own)]
         if not isinstance(found, Mapping) or (missing := [k for k in needed if k not in found]):

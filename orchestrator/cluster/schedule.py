@@ -273,7 +273,10 @@ class Schedule:
         name, number = run.candidate
         search = self.searches[name]
         for path, how in outcome.items():  # one, or none where it is trained on
-            search.ended(number, *(("done", "") if how == "done" else ("failed", how)))
+            if how == "done":
+                search.ended(number, "done", "")
+            else:
+                search.ended(number, "failed", how)
             self._progress.ended({path: search.candidates[number].state})
             self._close_search(name)
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from members.data.folds import photos_by_class
 from members.errors import BadInput
 from orchestrator.cluster.preflight import batch_problems, cost_of, training_problems
+from orchestrator.commands.damage import every_damage
 from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.planning.plan import Plan, make_plan, units_left
@@ -62,6 +63,8 @@ def show_plan(
     if not prepared.leaks:
         console.print(prepared.leaks.none_found())
 
+    for damage in every_damage(store):
+        console.print(f"note: {damage.line()}")
     resolved, left_out = to_do.now.spec, to_do.now.left_out
     if spec.search:
         console.print(search_line(spec.search))

@@ -10,16 +10,18 @@ from pydantic import PositiveInt
 
 import ensembles
 from ensembles.errors import BadInput
+from ensembles.files.digests import is_there, require_right
 from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
 from orchestrator.commands.run import Run, left_out
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
+from orchestrator.runs.damage import MADE_FROM
 from orchestrator.runs.recorded import Recorded, read_recorded
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
 from orchestrator.spec.search import STOPPED
-from orchestrator.units.record import find_record
+from orchestrator.units.record import read_record, record_path
 
 
 def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
@@ -111,9 +113,10 @@ def _training_seconds(store: Store, member: str) -> float | None:
 
     None where it has no tables now.
     """
-    path = f"tables/{member}/made_from.txt"
-    if not store.exists(path):
+    path = f"tables/{member}/{MADE_FROM}"
+    if not is_there(store.uri(path)):
         return None
+    require_right(store.uri(path))
     made_from = store.read_text(path).split()
     if not made_from or not re.fullmatch(r"[0-9a-f]{16}", made_from[0]):
         raise WrongRequest(
@@ -121,15 +124,17 @@ def _training_seconds(store: Store, member: str) -> float | None:
             "train-members makes the tables again."
         )
     folder = f"units/{member}/{made_from[0]}"
-    records = [find_record(f"{folder}/{unit}", store) for unit in store.list(folder)]
-    return sum(record.seconds.train for record in records if record)
+    units = [f"{folder}/{unit}" for unit in store.list(folder)]
+    trained = [unit for unit in units if store.exists(record_path(unit))]
+    return sum(read_record(unit, store).seconds.train for unit in trained)
 
 
 def _epochs(store: Store, member: str) -> dict[str, Any]:
     """How the epochs of a member's units were chosen, and which; nothing is known of a join."""
     path = f"tables/{member}/epochs.json"
-    if not store.exists(path):
+    if not is_there(store.uri(path)):
         return {"select": None, "epochs": None}
+    require_right(store.uri(path))
     way_on = f"Delete {store.uri(f'tables/{member}')}: train-members makes its tables again."
     chosen = read_recorded(_Chosen, store, path, way_on)
     return {"select": chosen.select, "epochs": chosen.epochs}

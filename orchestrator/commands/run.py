@@ -14,9 +14,11 @@ from pyarrow import types
 import ensembles
 from ensembles.errors import reads
 from ensembles.files import places
+from ensembles.files.digests import is_there, require_right
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
 from orchestrator.runs import folders
+from orchestrator.runs.damage import read_recorded
 from orchestrator.runs.store import Store
 from orchestrator.search.record import read_search
 from orchestrator.spec import load
@@ -44,9 +46,13 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
         raise WrongRequest("--small and --set change a spec: give its file too")
     store = Store(folder) if folder else folders.latest()
     try:
-        text = store.read_text("spec.yaml")
+        text = read_recorded("spec.yaml", store).decode()
     except FileNotFoundError:
         raise WrongRequest(f"{store.root} is no run folder: it has no spec.yaml") from None
+    except UnicodeDecodeError as error:
+        raise WrongRequest(
+            f"{store.uri('spec.yaml')}: damaged, no text ({error}). train-members makes it again."
+        ) from None
     return Run(load_recorded(text, store.uri("spec.yaml")), store)
 
 
@@ -95,20 +101,21 @@ def ballot_of(run: Run, members: Sequence[str]) -> Ballot:
 def left_out(run: Run) -> list[str]:
     """Members without tables because other members' candidates were better in the search."""
     names = run.spec.searched() if run.spec.search and run.spec.search.scope == "ensemble" else ()
-    records = [name for name in names if run.store.exists(f"search/{name}.json")]
+    records = {name: read_search(name, run.store) for name in names}
     return [
         name
-        for name in records
-        if read_search(run.store, name).left_out and not run.store.exists(f"tables/{name}")
+        for name, record in records.items()
+        if record and record.left_out and not run.store.exists(f"tables/{name}")
     ]
 
 
 def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
-    return {
-        name: ensembles.read_table(store.uri(f"tables/{name}/{kind}.parquet"))
-        for name in names
-        if store.exists(f"tables/{name}/{kind}.parquet")
-    }
+    found = {}
+    for name in names:
+        folder = store.uri(f"tables/{name}")
+        if is_there(places.join(folder, f"{kind}.parquet")):
+            found[name] = ensembles.read_table(places.join(folder, f"{kind}.parquet"))
+    return found
 
 
 def _groups(store: Store) -> dict[str, str] | None:
@@ -118,14 +125,13 @@ def _groups(store: Store) -> dict[str, str] | None:
     return _read_groups(store.uri("images.parquet"))
 
 
-@reads(
-    "the images.parquet that train-members writes: the same train-members command makes it again"
-)
+@reads("the images.parquet of a run, which train-members makes again")
 def _read_groups(place: str) -> dict[str, str]:
+    require_right(place)
     table = places.read_parquet(place)
     problems = [
-        f"{place}: `{name}` must stand there once and be text, without nulls. The same train-members "
-        "command makes this file again."
+        f"{place}: `{name}` must stand there once and be text, without nulls. train-members makes this "
+        "file again."
         for name in ("image_id", "group")
         if table.column_names.count(name) != 1
         or not (types.is_string(table[name].type) or types.is_large_string(table[name].type))

@@ -18,6 +18,7 @@ from orchestrator.cluster.preflight import (
     training_problems,
 )
 from orchestrator.cluster.private import show_token
+from orchestrator.commands.damage import every_damage
 from orchestrator.commands.run import KEPT_UNITS
 from orchestrator.errors import RunFailed, WrongRequest, counted, unknown
 from orchestrator.photographs.cache import cache_folder
@@ -27,6 +28,7 @@ from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
 from orchestrator.planning.plan import Plan, make_plan, units_left
 from orchestrator.runs import folders
+from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
 from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import with_winners
@@ -85,6 +87,8 @@ def train(
         reach(address)
     chosen = _chosen(spec, only)
     with store.lock():
+        for line in set_aside(every_damage(store), store):
+            console.print(f"note: {line}")
         with reading(console) as progress:
             prepared = prepare_photographs(spec, progress)
         for text in report_lines(prepared):
@@ -101,14 +105,14 @@ def train(
         keep_earlier(photographs, store)
         write_photographs(photographs, store)
         resolved, left_out, todo = plan.now.spec, plan.now.left_out, plan.todo
-        store.write("spec.yaml", resolved.to_yaml())
+        write_recorded("spec.yaml", resolved.to_yaml(), store)
         outcome = Outcome(already=len(plan.units) - len(todo), left_out=list(left_out))
         outcome.timing["data"] = time.monotonic() - started
         searching = {name: s for name, s in plan.now.searching.items() if name in chosen}
         if todo or searching:
             winners = _train(resolved, plan, store, console, searching, address, outcome)
             resolved = with_winners(resolved, winners)
-            store.write("spec.yaml", resolved.to_yaml())
+            write_recorded("spec.yaml", resolved.to_yaml(), store)
         for member in resolved.members:
             if member.name in outcome.left_out:  # it may have been trained before it had to compete
                 store.delete(f"tables/{member.name}")

@@ -13,44 +13,25 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import ValidationError
 
+from ensembles.files.digests import sealed
 from members.errors import first_line
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.search.asha import Bracket, Stop
 from orchestrator.search.draws import draw, grid
-from orchestrator.search.record import SearchRecord, damaged_search, read_search
+from orchestrator.search.record import Candidate, SearchRecord, damaged_search, read_search
 from orchestrator.spec import member_metrics
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.unit import Unit, of_member
 
 _DRAWS = 50  # attempts to draw settings that no earlier candidate has
-
-
-@dataclass
-class Candidate:
-    """One set of settings and what became of it. `state`: running, done, stopped or failed.
-
-    curve: the metric after each epoch; score: the best of it, since the best weights are kept.
-    """
-
-    number: int
-    settings: dict[str, Any]
-    hash: str
-    state: str = "running"
-    score: float | None = None
-    reason: str = ""
-    curve: list[float] = field(default_factory=list)
-
-    @property
-    def epochs(self) -> int:
-        return len(self.curve)
 
 
 def searches(spec: Spec, photographs: Photographs, store: Store) -> dict[str, MemberSearch]:
@@ -205,7 +186,7 @@ class MemberSearch:
             return f"{what} of a rung that is not known"
         return f"{what} {self._sign * stop.cutoff:.4f} of the {stop.compared} before it"
 
-    def ended(self, number: int, state: str, reason: str) -> None:
+    def ended(self, number: int, state: Literal["done", "failed"], reason: str) -> None:
         """A candidate's training is over: `done` or `failed` (one that ASHA stopped stays so)."""
         candidate = self.candidates[number]
         if candidate.state != "stopped":
@@ -251,7 +232,7 @@ class MemberSearch:
             "left_out": self.is_left_out(),
             "candidates": [asdict(candidate) for candidate in self.candidates],
         }
-        self.store.write_json(f"{name}.json", record)
+        self.store.write_json(f"{name}.json", sealed(record))
         content = io.StringIO()
         pd.DataFrame(map(self._row, self.candidates)).to_csv(content, index=False)
         self.store.write(f"{name}.csv", content.getvalue())
@@ -278,16 +259,11 @@ class MemberSearch:
         That the epochs of unfinished ones are among them is what keeps a resumed search to its
         decisions: a candidate that was let past a rung is past it, whatever came there since.
         """
-        try:
-            record = read_search(self.store, self.member.name)
-        except FileNotFoundError:
-            return
-        if record.key != self._key:  # the space, the member or the data changed: a new search
-            return
+        record = read_search(self.member.name, self.store)
+        if record is None or record.key != self._key:
+            return  # the space, the member or the data changed: a new search
         self._seconds, self._exhausted = record.seconds, record.exhausted
-        self.candidates = [
-            Candidate(**{**row.model_dump(), "curve": list(row.curve)}) for row in record.candidates
-        ]
+        self.candidates = record.candidates
         self._require_own(record)
         for candidate in self.candidates:
             for epoch in range(1, candidate.epochs + 1):
@@ -300,10 +276,10 @@ class MemberSearch:
             try:
                 same = self.unit(row.settings).hash == row.hash
             except (ValidationError, ValueError, TypeError) as error:
-                raise damaged_search(self.store, self.member.name, first_line(error)) from None
+                raise damaged_search(self.member.name, self.store, first_line(error)) from None
             if not same:
                 text = f"candidate {row.number}: its settings are not those of its hash"
-                raise damaged_search(self.store, self.member.name, text)
+                raise damaged_search(self.member.name, self.store, text)
 
     def _name(self, candidate: Candidate) -> str:
         return f"{self.member.name}/{candidate.number}"

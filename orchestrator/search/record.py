@@ -1,20 +1,26 @@
-"""`search/<member>.json`: the candidates of a member's search and what became of them, read."""
+"""`search/<member>.json`: every candidate of a member's search, and what became of it."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import TypeAdapter, ValidationError
 
+from ensembles.files.digests import unsealed
+from members.errors import first_line
 from orchestrator.errors import WrongRequest
-from orchestrator.runs.recorded import Recorded, read_recorded, wrong_record
+from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
 
-_WAY_ON = "Delete it: train-members then begins this search anew; units that are trained stay."
 
+@dataclass
+class Candidate:
+    """One set of settings and what became of it. `state`: running, done, stopped or failed.
 
-class CandidateRecord(Recorded):
-    """As `orchestrator.search.candidates.Candidate`."""
+    curve: the metric after each epoch; score: the best of it, since the best weights are kept.
+    """
 
     number: int
     settings: dict[str, Any]
@@ -22,37 +28,81 @@ class CandidateRecord(Recorded):
     state: Literal["running", "done", "stopped", "failed"] = "running"
     score: float | None = None
     reason: str = ""
-    curve: tuple[float, ...] = ()
+    curve: list[float] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.curve)
 
 
-class SearchRecord(Recorded):
-    """key: of the space, the member and the data. seconds: wall time so far. left_out: whether other
-    members' candidates were better, so that none of this one's reached the end."""
+@dataclass
+class SearchRecord:
+    """key: what it belongs to; left_out: candidates of other members were better."""
 
     key: str
-    seconds: float = 0.0
-    exhausted: bool = False
+    seconds: float
+    exhausted: bool
+    candidates: list[Candidate]
     left_out: bool = False
-    candidates: list[CandidateRecord]
-
-    @model_validator(mode="after")
-    def _numbered(self) -> Self:
-        if [row.number for row in self.candidates] != list(range(len(self.candidates))):
-            raise ValueError("candidates are not numbered from 0")
-        if not 0 <= self.seconds < float("inf"):
-            raise ValueError(f"seconds: {self.seconds}")
-        for row in self.candidates:
-            if (row.score is not None) != bool(row.curve) or (
-                row.curve and row.score not in row.curve and row.score == row.score
-            ):
-                raise ValueError(f"candidate {row.number}: its score is not of its curve")
-        return self
 
 
-def read_search(store: Store, member: str) -> SearchRecord:
-    """Raises FileNotFoundError where no search was begun, `WrongRequest` for a damaged record."""
-    return read_recorded(SearchRecord, store, f"search/{member}.json", _WAY_ON)
+def search_path(member: str) -> str:
+    return f"search/{member}.json"
 
 
-def damaged_search(store: Store, member: str, why: str) -> WrongRequest:
-    return wrong_record(store, f"search/{member}.json", why, _WAY_ON)
+def read_search(member: str, store: Store) -> SearchRecord | None:
+    """The record of a member's search, None where it never began. Raises `WrongRequest` where it is
+    damaged.
+    """
+    try:
+        return _read(search_path(member), store)
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as error:
+        raise WrongRequest(
+            f"{store.uri(search_path(member))}: no record of a search ({_why(error)}). train-members "
+            "searches again, and trains no candidate again that is finished."
+        ) from None
+
+
+def search_damage(store: Store) -> list[Damage]:
+    """The records of searches that cannot be used."""
+    found = []
+    for name in store.list("search"):
+        if name.endswith(".json"):
+            try:
+                _read(f"search/{name}", store)
+            except (ValueError, RecursionError) as error:
+                why = f"no record of a search ({_why(error)})"
+                then = "the search begins again, and trains no candidate again that is finished"
+                found.append(Damage(f"search/{name}", why, then))
+    return found
+
+
+def damaged_search(member: str, store: Store, why: str) -> WrongRequest:
+    return WrongRequest(
+        f"{store.uri(search_path(member))}: damaged ({why}). Delete it: train-members searches again, "
+        "and trains no candidate again that is finished."
+    )
+
+
+def _read(path: str, store: Store) -> SearchRecord:
+    """Raises ValueError where what stands there is of no search."""
+    found = TypeAdapter(SearchRecord).validate_python(unsealed(store.read_json(path)), strict=True)
+    if not 0 <= found.seconds < math.inf:
+        raise ValueError(f"seconds: {found.seconds}")
+    for number, row in enumerate(found.candidates):
+        if row.number != number:
+            raise ValueError(f"candidate {row.number} stands where {number} is expected")
+        if (row.score is None) == bool(row.curve) or (
+            row.score is not None and row.score == row.score and row.score not in row.curve
+        ):
+            raise ValueError(f"candidate {number}: its score is not of its curve")
+    return found
+
+
+def _why(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return first_line(error)
+    problems = error.errors()[:3]
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in problems)

@@ -30,9 +30,10 @@ TURN = 300  # seconds of one process
 
 def try_kind(kind: str, seconds: float) -> None:
     """Prints a line of JSON at the end: how many inputs, and what was found how often."""
+    parts = KINDS[kind].parts
     begun, tried, found = time.monotonic(), 0, Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace(Path(folder), KINDS[kind].parts)
+        workspace = Workspace(Path(folder), parts)
         place = FOUND / kind.replace(" ", "-")
         place.mkdir(parents=True, exist_ok=True)
 
@@ -40,13 +41,15 @@ def try_kind(kind: str, seconds: float) -> None:
             nonlocal tried
             if time.monotonic() - begun > seconds:
                 return
-            keep(case, workspace.folder, place / f"now-{os.getpid()}.json")  # for when it is killed
+            keep(
+                case, workspace.folder, place / f"now-{os.getpid()}.json", parts
+            )  # for when it is killed
             tried += 1
             for problem in workspace.problems(case):
                 found[problem] += 1
                 if found[problem] == 1:
                     number = abs(hash(problem)) % 10**8
-                    keep(case, workspace.folder, place / f"{number}.json", problem)
+                    keep(case, workspace.folder, place / f"{number}.json", parts, problem)
 
         many = settings(
             max_examples=BATCH, database=None, phases=[Phase.generate], deadline=None,

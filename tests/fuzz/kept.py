@@ -9,16 +9,21 @@ from pathlib import Path
 from tests.fuzz.workspace import Case
 
 
-def keep(case: Case, folder: Path, place: Path, problem: str = "") -> None:
-    """folder: of the workspace, whose files are right."""
+def keep(case: Case, folder: Path, place: Path, parts: tuple[str, ...], problem: str = "") -> None:
+    """folder: of the workspace with these parts, whose files are right."""
     files = {path: _difference(folder / path, new) for path, new in case.files.items()}
     record = {
         "problem": problem,
+        "parts": parts,
         "command": case.command,
         "only_reads": case.only_reads,
         "files": files,
     }
     place.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def parts(place: Path) -> tuple[str, ...]:
+    return tuple(json.loads(place.read_text(encoding="utf-8"))["parts"])
 
 
 def read(place: Path, folder: Path) -> Case:

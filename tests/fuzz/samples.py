@@ -72,6 +72,8 @@ def fill(folder: Path, parts: Iterable[str]) -> None:
         if entry.name != "runs":
             (shutil.copytree if entry.is_dir() else shutil.copy)(entry, folder / entry.name)
     copy_run(folder)
+    (folder / "people.yaml").write_text(PEOPLE)
+    (folder / "pictures.yaml").write_text(PICTURES)
     for part in parts:
         PARTS[part](folder)
 
@@ -84,7 +86,6 @@ def _people(folder: Path) -> None:
     from members.samples.people import draw_people
 
     draw_people(folder / "people", profiles=18, eval=4, seed=3, size=(20, 16))
-    (folder / "people.yaml").write_text(PEOPLE)
     rows = (folder / "people/train/train.csv").read_text().splitlines()[1:]
     profiles = [row.split(",")[-1] for row in rows]
     lines = [f"{profile},{i % 2}" for i, profile in enumerate(sorted(profiles))]
@@ -119,7 +120,6 @@ def _pictures(folder: Path) -> None:
     names = sorted(path.name for path in place.iterdir())
     lines = [f"pictures/{name},{'ab'[i % 2]}" for i, name in enumerate(names)]
     (folder / "pictures.csv").write_text("\n".join(["path,label", *lines, ""]))
-    (folder / "pictures.yaml").write_text(PICTURES)
 
 
 def _weights(workspace: Path) -> None:
@@ -155,15 +155,15 @@ def _handed_in(folder: Path) -> None:
     _tables(folder)
     place = folder / "handed_in"
     place.mkdir()
-    ids, answers = ["n0", "n1", "n2", "n3"], [2, 1, 0, 2]
-    rows = [(f"new/{name}.png", answer) for name, answer in zip(ids, answers, strict=True)]
+    earlier = folder / "runs/earlier/votes/hard/submission.csv"
+    rows = [tuple(line.split(",")) for line in earlier.read_text().split()[1:]]
     text = "ImageID,ans\n" + "".join(f"{name},{answer}\n" for name, answer in rows)
     (place / "truth.csv").write_text(text)
-    (place / "hard.csv").write_text(text.replace(",1\n", ",2\n"))
+    (place / "hard.csv").write_text(text.replace(",green\n", ",red\n", 1))
     (place / "semicolons.csv").write_text(text.replace(",", ";"))
-    soft = np.random.default_rng(0).dirichlet(np.ones(3), 4).round(6)
+    soft = np.random.default_rng(0).dirichlet(np.ones(3), len(rows)).round(6)
     lines = [f"{name},{','.join(map(str, p))}" for (name, _), p in zip(rows, soft, strict=True)]
-    (place / "soft.csv").write_text("\n".join(["ImageID,p0,p1,p2", *lines, ""]))
+    (place / "soft.csv").write_text("\n".join(["ImageID,blue,green,red", *lines, ""]))
     records = [{"ImageID": name, "ans": answer} for name, answer in rows]
     (place / "records.json").write_text(json.dumps(records))
     (place / "columns.json").write_text(

@@ -164,6 +164,7 @@ def _told_wrong(case: Case, ended: Ended):
         # a table is called by its member, too; two files that do not fit by either of them
         names = [path.rsplit("/", 1)[-1] for path in case.files]
         names += [path.split("/")[-2] for path in case.files if path.endswith(".parquet")]
+        names += [Path(path).stem for path in case.files if path.startswith("handed_in/")]
         names += [word for word in case.command if word.startswith("handed_in/")]
         if names and not any(name in ended.printed for name in names):
             yield f"no file's name: {_first_problem(ended.printed)}"

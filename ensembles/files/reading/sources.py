@@ -11,6 +11,7 @@ import pyarrow.csv
 from ensembles import limits
 from ensembles.errors import BadInput, reads
 from ensembles.files import places
+from ensembles.files.digests import require_right
 from ensembles.files.places import Place
 from ensembles.files.reading.unpacked import read_bounded
 
@@ -22,8 +23,10 @@ _DELIMITERS = ",;\t|"
 def read_arrow(place: Place) -> pa.Table:
     """Columns with their types as written; those of a CSV are all text, and null where empty.
 
-    Raises BadInput: no such file, or not readable as what its ending says.
+    Raises BadInput: no such file, one that has not the digest that stands beside it, or not readable
+    as what its ending says.
     """
+    require_right(place)
     if str(place).lower().endswith(".csv"):
         return _csv_columns(read_content(place), str(place))
     return read_bounded(place)

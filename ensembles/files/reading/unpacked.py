@@ -23,7 +23,7 @@ def read_bounded(place: Place) -> pa.Table:
     looked at a few rows at a time: one of megabytes may stand in each of a million rows.
     """
     source, size = places.parquet_source(place)
-    opened = pq.ParquetFile(source)
+    opened = pq.ParquetFile(source, page_checksum_verification=True)
     name, schema, rows = str(place), opened.schema_arrow, opened.metadata.num_rows
     limits.COLUMNS.require(name, len(schema.names))
     for column in schema.names:
@@ -36,7 +36,12 @@ def read_bounded(place: Place) -> pa.Table:
     if not texts or not rows:
         return opened.read()
     # as a dictionary, a text that stands in many rows is there once
-    opened = pq.ParquetFile(source, metadata=opened.metadata, read_dictionary=texts)
+    opened = pq.ParquetFile(
+        source,
+        metadata=opened.metadata,
+        read_dictionary=texts,
+        page_checksum_verification=True,
+    )
     letters = 0
     at_once = _FEW_ROWS if _builds_on_others(opened.metadata) else _ROWS_AT_ONCE
     for batch in opened.iter_batches(at_once, columns=texts):

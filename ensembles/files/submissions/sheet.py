@@ -16,6 +16,7 @@ from ensembles import limits
 from ensembles.errors import BadInput, examples, reads
 from ensembles.files import places
 from ensembles.files.cells import parse_json
+from ensembles.files.digests import require_right
 from ensembles.files.places import Place
 from ensembles.files.reading.sources import first_cells, read_content
 from ensembles.files.reading.unpacked import read_bounded
@@ -56,6 +57,7 @@ class Sheet:
 def read_sheet(place: Place) -> Sheet:
     """Read the file, told by its content. Raises BadInput: no such file, no rows, rows cut short."""
     name = str(place)
+    require_right(place)
     if places.size(place) and places.read_bytes(place, 4) == b"PAR1":
         return _of_parquet(name, read_bounded(place))
     content = read_content(place)
