@@ -84,6 +84,16 @@ def require_right(place: Place) -> str | None:
     return digest
 
 
+def is_there(place: Place) -> bool:
+    """Whether a file is there. Raises BadInput where it is not, but the list beside it names it."""
+    if places.exists(place):
+        return True
+    folder, _, name = str(place).rpartition("/")
+    if name in read_sums(folder or "."):
+        raise BadInput(missing_file(place, places.join(folder or ".", SUMS)))
+    return False
+
+
 def recorded_digest(place: Place) -> tuple[str, str] | None:
     """The digest of a file that stands beside it, and in which file; None where there is none."""
     folder, _, name = str(place).rpartition("/")

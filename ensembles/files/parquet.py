@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from ensembles.errors import BadInput, reads
 from ensembles.files import places
+from ensembles.files.digests import is_there
 from ensembles.files.places import Place
 from ensembles.files.reading.members import completed, in_one_order
 from ensembles.files.reading.sources import ENDINGS, read_arrow
@@ -57,6 +58,7 @@ def write_table(place: Place, table: Table) -> None:
         row_group_size=ROW_GROUP,
         use_dictionary=[name for name in columns if name not in names],
         use_byte_stream_split=names,
+        write_page_checksum=True,
     )
     places.write_bytes(place, sink.getvalue())
 
@@ -164,9 +166,12 @@ def members_in(folder: Place) -> tuple[list[str], list[str]]:
 
 
 def table_place(folder: Place, member: str, kind: str) -> str | None:
-    """The member's table of a kind, the Parquet first; None where there is none."""
+    """The member's table of a kind, the Parquet first; None where there is none.
+
+    Raises BadInput where there is none, but the member's `SHA256SUMS` names it.
+    """
     paths = [places.join(folder, member, f"{kind}.{ending}") for ending in ENDINGS]
-    return next((path for path in paths if places.exists(path)), None)
+    return next((path for path in paths if is_there(path)), None)
 
 
 def file_digests(folder: Place, members: Mapping[str, Iterable[str]]) -> dict[str, str]:

@@ -49,10 +49,10 @@ def open_parquet(place: Place) -> ParquetFile:
     if remote is None:
         given = Path(place)
         if given.exists() and not given.is_file() and not given.is_dir():  # `<(...)`: no seeking
-            return pq.ParquetFile(in_arrow(read_bytes(place)))
-        return pq.ParquetFile(place, memory_map=False)
+            return pq.ParquetFile(in_arrow(read_bytes(place)), page_checksum_verification=True)
+        return pq.ParquetFile(place, memory_map=False, page_checksum_verification=True)
     filesystem, path = remote
-    return pq.ParquetFile(filesystem.open_input_file(path))
+    return pq.ParquetFile(filesystem.open_input_file(path), page_checksum_verification=True)
 
 
 def read_parquet(place: Place, columns: Sequence[str] | None = None) -> Table:

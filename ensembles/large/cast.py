@@ -78,6 +78,10 @@ def cast_large(
         )
     if problems:
         raise BadInput(problems)
+    for own in (oof, test):
+        problems += own.damage() if own else []
+    if problems:
+        raise BadInput(problems)
     for kind, own in (("oof", oof), ("test", test)):
         problems += repeated_ids(own, kind) if own else []
     if problems:
@@ -174,6 +178,7 @@ def _write(
                 compression="zstd",
                 use_dictionary=["image_id"],
                 use_byte_stream_split=names,
+                write_page_checksum=True,
             )
         )
         if text and sure:

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from ensembles.errors import BadInput, examples
 from ensembles.files import places
 from ensembles.files.align import classes_differ
+from ensembles.files.digests import recorded_digest, wrong_content
 from ensembles.files.parquet import members_in, table_place
 from ensembles.files.places import Place
 from ensembles.files.rounding import ROW_SUM_TOLERANCE
@@ -61,6 +62,14 @@ class Tables:
             return dict(
                 zip(self.paths, threads.map(places.file_digest, self.paths.values()), strict=True)
             )
+
+    def damage(self) -> list[str]:
+        """A problem for each file that has another digest than stands beside it."""
+        return [
+            f"member {name}: {wrong_content(path, beside[1])}"
+            for name, path in self.paths.items()
+            if (beside := recorded_digest(path)) and beside[0] != self.digests[name]
+        ]
 
 
 @dataclass

@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from ensembles.errors import BadInput
+from ensembles.files.digests import sealed, unsealed
 from ensembles.rules.pools import Rule
 
 # Names in the file that differ from the fields'.
@@ -64,7 +65,7 @@ class VoteRecord:
         return {_IN_FILE.get(name, name): value for name, value in named.items()}
 
     def to_json(self) -> bytes:
-        return (json.dumps(self.record(), indent=2, allow_nan=False) + "\n").encode()
+        return (json.dumps(sealed(self.record()), indent=2, allow_nan=False) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes, name: str) -> VoteRecord:
@@ -74,8 +75,12 @@ class VoteRecord:
         """
         try:
             found = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"{name}: not valid JSON ({error}). Cast the vote again.") from None
+        try:
+            found = unsealed(found)
+        except ValueError as error:
+            raise BadInput(f"{name}: damaged, {error}. Cast the vote again.") from None
         known = {_IN_FILE.get(own.name, own.name): own for own in fields(VoteRecord)}
         needed = [key for key, own in known.items() if _has_no_default(own)]
         if not isinstance(found, Mapping) or (missing := [k for k in needed if k not in found]):

@@ -9,6 +9,7 @@ from rich.console import Console
 from members.data.folds import photos_by_class
 from members.errors import BadInput
 from orchestrator.cluster.preflight import batch_problems, cost_of, training_problems
+from orchestrator.commands.damage import every_damage
 from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
@@ -57,6 +58,8 @@ def show_plan(spec: Spec, store: Store, console: Console, *, deep: bool = False)
     if not prepared.leaks:
         console.print(prepared.leaks.none_found())
 
+    for damage in every_damage(store):
+        console.print(f"note: {damage.line()}")
     resolved, searching, left_out = resolve(spec, photographs, store)
     if spec.search:
         console.print(search_line(spec.search))

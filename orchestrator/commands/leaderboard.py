@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import ensembles
 from ensembles.errors import BadInput
+from ensembles.files.digests import is_there, require_right
 from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
 from orchestrator.commands.run import Run, left_out
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
+from orchestrator.runs.damage import MADE_FROM
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
 from orchestrator.spec.search import STOPPED
-from orchestrator.units.record import find_record
+from orchestrator.units.record import read_record, record_path
 
 
 def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
@@ -104,14 +107,21 @@ def _record(store: Store, path: str) -> VoteRecord:
 
 def _training_seconds(store: Store, member: str) -> float:
     """Of all units that the member's tables were made from; epochs only, validation included."""
-    made_from = store.read(f"tables/{member}/made_from.txt").decode().split()[0]
+    made_from = _checked(store, f"tables/{member}/{MADE_FROM}").decode().split()[0]
     folder = f"units/{member}/{made_from}"
-    records = [find_record(f"{folder}/{unit}", store) for unit in store.list(folder)]
-    return sum(record.seconds.train for record in records if record)
+    units = [f"{folder}/{unit}" for unit in store.list(folder)]
+    trained = [unit for unit in units if store.exists(record_path(unit))]
+    return sum(read_record(unit, store).seconds.train for unit in trained)
 
 
 def _epochs(store: Store, member: str) -> dict[str, Any]:
     """How the epochs of a member's units were chosen, and which; nothing is known of a join."""
     path = f"tables/{member}/epochs.json"
-    chosen = store.read_json(path) if store.exists(path) else {}
+    found = json.loads(_checked(store, path)) if is_there(store.uri(path)) else {}
+    chosen = found if isinstance(found, dict) else {}
     return {"select": chosen.get("select"), "epochs": chosen.get("epochs")}
+
+
+def _checked(store: Store, path: str) -> bytes:
+    require_right(store.uri(path))
+    return store.read(path)

@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ensembles
+from ensembles.errors import reads
 from ensembles.files import places
+from ensembles.files.digests import is_there, require_right
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
 from orchestrator.runs import folders
+from orchestrator.runs.damage import read_recorded
 from orchestrator.runs.store import Store
+from orchestrator.search.record import read_search
 from orchestrator.spec import load
 from orchestrator.spec.load import load_recorded
 from orchestrator.spec.search import STOPPED
@@ -38,9 +43,13 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
         raise WrongRequest("--small and --set change a spec: give its file too")
     store = Store(folder) if folder else folders.latest()
     try:
-        text = store.read("spec.yaml").decode()
+        text = read_recorded("spec.yaml", store).decode()
     except FileNotFoundError:
         raise WrongRequest(f"{store.root} is no run folder: it has no spec.yaml") from None
+    except UnicodeDecodeError as error:
+        raise WrongRequest(
+            f"{store.uri('spec.yaml')}: damaged, no text ({error}). train-members makes it again."
+        ) from None
     return Run(load_recorded(text, store.uri("spec.yaml")), store)
 
 
@@ -87,26 +96,32 @@ def ballot_of(run: Run, members: Sequence[str]) -> Ballot:
 def left_out(run: Run) -> list[str]:
     """Members without tables because other members' candidates were better in the search."""
     names = run.spec.searched() if run.spec.search and run.spec.search.scope == "ensemble" else ()
-    records = [name for name in names if run.store.exists(f"search/{name}.json")]
+    records = {name: read_search(name, run.store) for name in names}
     return [
         name
-        for name in records
-        if run.store.read_json(f"search/{name}.json").get("left_out")
-        and not run.store.exists(f"tables/{name}")
+        for name, record in records.items()
+        if record and record.left_out and not run.store.exists(f"tables/{name}")
     ]
 
 
 def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
-    return {
-        name: ensembles.read_table(store.uri(f"tables/{name}/{kind}.parquet"))
-        for name in names
-        if store.exists(f"tables/{name}/{kind}.parquet")
-    }
+    found = {}
+    for name in names:
+        folder = store.uri(f"tables/{name}")
+        if is_there(places.join(folder, f"{kind}.parquet")):
+            found[name] = ensembles.read_table(places.join(folder, f"{kind}.parquet"))
+    return found
 
 
 def _groups(store: Store) -> dict[str, str] | None:
     """image id -> group, where the run has them: rows of a person err together."""
     if not store.exists("images.parquet"):
         return None
-    table = places.read_parquet(store.uri("images.parquet"), ["image_id", "group"])
+    require_right(store.uri("images.parquet"))
+    table = _image_columns(store.uri("images.parquet"))
     return dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))
+
+
+@reads("the images.parquet of a run, which train-members makes again")
+def _image_columns(place: str) -> Any:
+    return places.read_parquet(place, ["image_id", "group"])

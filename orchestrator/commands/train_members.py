@@ -16,12 +16,14 @@ from orchestrator.cluster.preflight import (
     device_problems,
     training_problems,
 )
+from orchestrator.commands.damage import every_damage
 from orchestrator.errors import WrongRequest, counted, unknown
 from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs import folders
+from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
 from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import resolve, with_winners
@@ -66,6 +68,8 @@ def train(
         show_token()
     chosen = _chosen(spec, only)
     with store.lock():
+        for line in set_aside(every_damage(store), store):
+            console.print(f"note: {line}")
         with reading(console) as progress:
             prepared = prepare_photographs(spec, progress)
         for text in report_lines(prepared):
@@ -73,7 +77,7 @@ def train(
         photographs = prepared.photographs
         write_photographs(photographs, store)
         resolved, searching, left_out = resolve(spec, photographs, store)
-        store.write("spec.yaml", resolved.to_yaml())
+        write_recorded("spec.yaml", resolved.to_yaml(), store)
         waiting = {*searching, *left_out}
         members = [m for m in resolved.members if m.name in chosen and m.name not in waiting]
         todo = [u for m in members for u in _left(m, photographs, store)]
@@ -86,7 +90,7 @@ def train(
                 resolved, photographs, store, console, todo, searching, address, outcome
             )
             resolved = with_winners(resolved, winners)
-            store.write("spec.yaml", resolved.to_yaml())
+            write_recorded("spec.yaml", resolved.to_yaml(), store)
         for member in resolved.members:
             if member.name in outcome.left_out:  # it may have been trained before it had to compete
                 store.delete(f"tables/{member.name}")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ensembles.files import places
 from orchestrator.photographs.table import Photographs
+from orchestrator.runs.damage import read_recorded, write_recorded
 from orchestrator.runs.store import Store
 
 
@@ -17,19 +18,20 @@ def write_photographs(photographs: Photographs, store: Store) -> None:
         if frame is not None:
             frame.attrs = {}
             content = io.BytesIO()
-            frame.to_parquet(content, index=False)
-            store.write(f"{name}.parquet", content.getvalue())
-    store.write("targets.json", photographs.codec.to_json())
+            frame.to_parquet(content, index=False, write_page_checksum=True)
+            write_recorded(f"{name}.parquet", content.getvalue(), store)
+    write_recorded("targets.json", photographs.codec.to_json(), store)
 
 
 def read_photographs(store: Store) -> Photographs:
+    """What `write_photographs` wrote. Raises BadInput where a file is damaged."""
     from members.data.codec import Codec
 
     def frame(name: str) -> pd.DataFrame:
-        return pd.read_parquet(places.in_arrow(store.read(f"{name}.parquet")))
+        return pd.read_parquet(places.in_arrow(read_recorded(f"{name}.parquet", store)))
 
     return Photographs(
         train=frame("images"),
         test=frame("test") if store.exists("test.parquet") else None,
-        codec=Codec.from_json(store.read("targets.json").decode()),
+        codec=Codec.from_json(read_recorded("targets.json", store).decode()),
     )

@@ -95,6 +95,10 @@ def latest() -> Store:
             "--tables DIR or --submissions CSV, or train first: "
             f"{called()} train-members SPEC"
         ) from None
+    except UnicodeDecodeError:
+        raise WrongRequest(
+            f"{folder}/latest: damaged, no text. Name the run with --run DIR, or delete that file."
+        ) from None
     if "://" not in named and not named.startswith("/"):
         return Store(os.path.normpath(f"{beside.root}/{named}") if beside.local else named)
     # written by an earlier version, maybe in the project that this one is a copy of

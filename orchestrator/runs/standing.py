@@ -8,6 +8,7 @@ from typing import Any
 
 from ensembles.errors import BadInput
 from ensembles.files import places
+from ensembles.files.digests import is_there, require_right
 from ensembles.files.parquet import KINDS
 from ensembles.files.table import RECORD
 from ensembles.voting.record import VoteRecord
@@ -35,8 +36,13 @@ class StandingTables:
     def _digest(self, name: str) -> str | None:
         if name not in self._digests:
             path = places.join(self.folder, name)
-            self._digests[name] = places.file_digest(path) if places.exists(path) else None
+            self._digests[name] = _digest_of(path)
         return self._digests[name]
+
+
+def _digest_of(path: str) -> str | None:
+    """None where there is no such file. Raises BadInput where it is damaged, or lost."""
+    return (require_right(path) or places.file_digest(path)) if is_there(path) else None
 
 
 def other_tables(predictions: Iterable[str]) -> dict[str, bool | None]:

@@ -13,41 +13,23 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from ensembles.files.digests import sealed
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.search.asha import Bracket, Stop
 from orchestrator.search.draws import draw, grid
+from orchestrator.search.record import Candidate, read_search
 from orchestrator.spec import member_metrics
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.unit import Unit, of_member
 
 _DRAWS = 50  # attempts to draw settings that no earlier candidate has
-
-
-@dataclass
-class Candidate:
-    """One set of settings and what became of it. `state`: running, done, stopped or failed.
-
-    curve: the metric after each epoch; score: the best of it, since the best weights are kept.
-    """
-
-    number: int
-    settings: dict[str, Any]
-    hash: str
-    state: str = "running"
-    score: float | None = None
-    reason: str = ""
-    curve: list[float] = field(default_factory=list)
-
-    @property
-    def epochs(self) -> int:
-        return len(self.curve)
 
 
 def searches(spec: Spec, photographs: Photographs, store: Store) -> dict[str, MemberSearch]:
@@ -248,7 +230,7 @@ class MemberSearch:
             "left_out": self.is_left_out(),
             "candidates": [asdict(candidate) for candidate in self.candidates],
         }
-        self.store.write_json(f"{name}.json", record)
+        self.store.write_json(f"{name}.json", sealed(record))
         content = io.StringIO()
         pd.DataFrame(map(self._row, self.candidates)).to_csv(content, index=False)
         self.store.write(f"{name}.csv", content.getvalue())
@@ -275,14 +257,11 @@ class MemberSearch:
         That the epochs of unfinished ones are among them is what keeps a resumed search to its
         decisions: a candidate that was let past a rung is past it, whatever came there since.
         """
-        try:
-            record = self.store.read_json(f"search/{self.member.name}.json")
-        except FileNotFoundError:
-            return
-        if record["key"] != self._key:  # the space, the member or the data changed: a new search
-            return
-        self._seconds, self._exhausted = record["seconds"], record["exhausted"]
-        self.candidates = [Candidate(**row) for row in record["candidates"]]
+        record = read_search(self.member.name, self.store)
+        if record is None or record.key != self._key:
+            return  # the space, the member or the data changed: a new search
+        self._seconds, self._exhausted = record.seconds, record.exhausted
+        self.candidates = record.candidates
         for candidate in self.candidates:
             for epoch in range(1, candidate.epochs + 1):
                 best = max(self._sign * value for value in candidate.curve[:epoch])

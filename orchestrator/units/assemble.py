@@ -5,17 +5,23 @@ Where the recipe selects a common epoch, it is chosen here, since here all curve
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from ensembles.files import places
+from ensembles.files.digests import SUMS, write_sums
 from ensembles.files.parquet import read_oof_table, read_table, write_table
 from ensembles.files.table import OofTable, Table
+from orchestrator.errors import WrongRequest
 from orchestrator.photographs.table import Photographs
+from orchestrator.runs.damage import MADE_FROM
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
+from orchestrator.units.damage import unit_damage
 from orchestrator.units.predictions import table_path, weights_path
 from orchestrator.units.record import read_record
 from orchestrator.units.selection import common_epoch, mean_curve
@@ -38,21 +44,56 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
         store.delete(folder)
         return False
     stamp = f"{units[0].hash} {test_hash} {member.seeds}"
-    if (
-        store.exists(f"{folder}/made_from.txt")
-        and store.read(f"{folder}/made_from.txt") == stamp.encode()
-    ):
+    has_oof = bool((photographs.train["fold"] >= 0).any())
+    expected = [*(["oof"] if has_oof else []), *([] if photographs.test is None else ["test"])]
+    if is_made(folder, stamp, expected, store):
         return True
-    store.delete(folder)
+    for unit in units:
+        require_whole(unit, store)
     store.write_json(f"{folder}/epochs.json", _choose_epochs(member, units, store))
     cost = _milliseconds_per_photo(units, photographs, store)
-    if (photographs.train["fold"] >= 0).any():
+    if has_oof:
         _write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store), cost)
     if photographs.test is not None:
         parts = [read_table(store.uri(f"{unit.path}/test.parquet")) for unit in units]
         _write(store.uri(f"{folder}/test.parquet"), _mean(parts), cost)
-    store.write(f"{folder}/made_from.txt", stamp)
+    finish(folder, stamp, store)
     return True
+
+
+def is_made(folder: str, stamp: str, expected: Sequence[str], store: Store) -> bool:
+    """Whether a folder has all tables of the kinds `expected`, made from what `stamp` names.
+
+    Where they were made from something else, the folder is gone afterwards.
+    """
+    made_from = f"{folder}/{MADE_FROM}"
+    if not store.exists(made_from) or store.read(made_from) != stamp.encode():
+        store.delete(f"{folder}/{SUMS}")  # the first to go: what is half deleted is not damaged
+        store.delete(folder)
+        return False
+    if all(store.exists(f"{folder}/{kind}.parquet") for kind in expected):
+        return True
+    store.delete(f"{folder}/{SUMS}")
+    store.delete(made_from)
+    return False
+
+
+def finish(folder: str, stamp: str, store: Store) -> None:
+    """The digests of the tables and of what they were made from; last, what that is."""
+    names = [name for name in store.list(folder) if name not in (SUMS, MADE_FROM)]
+    digests = {name: places.file_digest(store.uri(f"{folder}/{name}")) for name in names}
+    digests[MADE_FROM] = hashlib.sha256(stamp.encode()).hexdigest()
+    write_sums(store.uri(folder), digests)
+    store.write(f"{folder}/{MADE_FROM}", stamp)
+
+
+def require_whole(unit: Unit, store: Store) -> None:
+    """Raise `WrongRequest` where a table of the unit was damaged since this call began."""
+    if found := unit_damage(unit.path, store):
+        raise WrongRequest(
+            f"{store.uri(damage.path)}: {damage.why}. Once more train-members, and {damage.then}."
+            for damage in found
+        )
 
 
 def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -14,9 +15,12 @@ from members.errors import BadInput, first_line
 from members.training.ranks import Ranks
 from orchestrator.runs.store import Store
 from orchestrator.units import predictions
-from orchestrator.units.record import UnitRecord
+from orchestrator.units.record import UnitRecord, record_path
 from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _DIGEST = "\nsha256 "  # before the digest at the end of a state
 
@@ -54,8 +58,38 @@ def write_state(unit: Unit, store: Store, state: dict[str, Any]) -> None:
     torch.save(state, content)
     content.write(_digest_line(content.getbuffer(), unit))
     store.write(f"{unit.path}/state.pt", content.getbuffer())
-    history = pd.DataFrame(state["history"])
-    store.write(f"{unit.path}/history.csv", history.to_csv(index=False))
+    write_history(unit, store, state["history"])
+
+
+def write_history(unit: Unit, store: Store, history: Sequence[dict[str, Any]]) -> None:
+    """`history.csv`: a row an epoch."""
+    store.write(f"{unit.path}/history.csv", pd.DataFrame(history).to_csv(index=False))
+
+
+class DamagedWeights(Exception):
+    """Weights of a trained unit that cannot be loaded. path: in the run folder."""
+
+    def __init__(self, path: str, why: str):
+        self.path, self.why = path, why
+        super().__init__(f"{path}: {why}")
+
+
+def load_weights(model: nn.Module, path: str, unit: Unit, record: UnitRecord, store: Store) -> None:
+    """Weights of a unit into its network. Raises DamagedWeights where they are not what was saved."""
+    from members.networks import saving
+
+    try:
+        content = store.read(path)
+    except FileNotFoundError:
+        raise DamagedWeights(path, "there is no such file") from None
+    known = record.digests.get(path.removeprefix(f"{unit.path}/"))
+    if known and hashlib.sha256(content).hexdigest() != known:
+        why = f"damaged: its sha256 is not the one in {record_path(unit.path)}"
+        raise DamagedWeights(path, why)
+    try:
+        saving.load_bytes(model, content, path)
+    except BadInput as error:
+        raise DamagedWeights(path, first_line(error)) from None
 
 
 def _digest_line(content: bytes | memoryview, unit: Unit) -> bytes:

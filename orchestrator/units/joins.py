@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ensembles.files.parquet import read_table, write_table
+from ensembles.files.parquet import KINDS, read_table, write_table
 from ensembles.files.table import Table
 from members.data.codec import Codec
 from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Join, Spec
+from orchestrator.units.assemble import finish, is_made
 from orchestrator.units.predictions import table_meta
 
 
@@ -25,11 +26,13 @@ def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store
     if not all(map(store.exists, stamps)):
         store.delete(folder)
         return False
-    stamp = b"\n".join(store.read(path) for path in stamps)
-    made_from = f"{folder}/made_from.txt"
-    if store.exists(made_from) and store.read(made_from) == stamp:
+    stamp = "\n".join(store.read(path).decode() for path in stamps)
+    expected = [
+        kind for kind in KINDS
+        if all(store.exists(f"tables/{name}/{kind}.parquet") for name in join.of)
+    ]  # fmt: skip
+    if is_made(folder, stamp, expected, store):
         return True
-    store.delete(folder)
     codecs = {name: codec_of(spec.member(name), photographs.codec) for name in join.of}
     for kind, frame in (("oof", photographs.train), ("test", photographs.test)):
         paths = {name: f"tables/{name}/{kind}.parquet" for name in join.of}
@@ -51,7 +54,7 @@ def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store
             meta=table_meta(photographs, join.name, photographs.codec),
         )
         write_table(store.uri(f"{folder}/{kind}.parquet"), table)
-    store.write(made_from, stamp)
+    finish(folder, stamp, store)
     return True
 
 

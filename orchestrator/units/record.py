@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,6 +11,8 @@ from ensembles.files.digests import sealed, unsealed
 from members.errors import first_line
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
+
+UNFINISHED = "-"  # no hash of test photographs
 
 
 class _Block(BaseModel):
@@ -63,6 +66,19 @@ class UnitRecord(_Block):
     test_hash: str
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}
+
+    def without_tables(self, right: Collection[str]) -> UnitRecord:
+        """The record while tables are made again, all but those of the kinds `right`: of no test
+        photographs, so that the unit is not taken for complete."""
+        left = {
+            name: digest
+            for name, digest in self.digests.items()
+            if name.endswith(".safetensors") or name.rpartition("-")[2].partition(".")[0] in right
+        }
+        changes: dict[str, Any] = {"test_hash": UNFINISHED}
+        if self.digests:
+            changes["digests"] = left
+        return self.model_copy(update=changes)
 
 
 def read_record(folder: str, store: Store) -> UnitRecord:

@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
+from orchestrator.units.damage import missing_or_cut
 from orchestrator.units.record import find_record
 
 
@@ -101,12 +102,15 @@ def of_member(member: Member, photographs: Photographs) -> list[Unit]:
 
 
 def is_done(unit: Unit, store: Store, test_hash: str) -> bool:
-    """Complete, its predictions for today's test photographs included.
-
-    Raises `WrongRequest` where its record cannot be read.
+    """Complete, its predictions for today's test photographs included, and none of its files gone
+    or cut short.
     """
     record = find_record(unit.path, store)
-    return record is not None and record.test_hash == test_hash
+    return (
+        record is not None
+        and record.test_hash == test_hash
+        and not missing_or_cut(unit.path, record, store)
+    )
 
 
 def left(units: Iterable[Unit], store: Store, test_hash: str) -> list[Unit]:

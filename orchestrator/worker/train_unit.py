@@ -13,14 +13,23 @@ import numpy as np
 from members.errors import first_line
 from members.training.ranks import Ranks
 from orchestrator.photographs.table import codec_of, in_fold, training_labels
+from orchestrator.runs.damage import set_aside
 from orchestrator.runs.store import Store
 from orchestrator.spec.member_metrics import of_history
 from orchestrator.tracking.follow import Curves, follow
 from orchestrator.units import predictions
-from orchestrator.units.files import files_of, read_state, write_state
+from orchestrator.units.damage import damaged_weights, unit_damage
+from orchestrator.units.files import (
+    DamagedWeights,
+    files_of,
+    load_weights,
+    read_state,
+    write_history,
+    write_state,
+)
 from orchestrator.units.record import Rows, Seconds, UnitRecord, find_record, write_record
 from orchestrator.units.selection import kept_epochs, submitted_epochs
-from orchestrator.units.unit import Unit
+from orchestrator.units.unit import Unit, is_done
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Job
 from orchestrator.worker.reports import Reporter
@@ -59,8 +68,11 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
     """Train one unit from where it stands, predict, and leave its folder complete."""
     job, store, ranks = process.job, process.store, process.ranks
     photographs = process.inputs.photographs
+    for line in ranks.from_first(lambda: set_aside(unit_damage(unit.path, store), store)):
+        report.note(line)
     record = ranks.from_first(lambda: find_record(unit.path, store))
-    if record and record.test_hash == photographs.test_hash_of(unit.member.photos):
+    test_hash = photographs.test_hash_of(unit.member.photos)
+    if record and ranks.from_first(lambda: is_done(unit, store, test_hash)):
         report.epochs(record.history)
         report.done()
         return
@@ -69,9 +81,15 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
     torch.set_num_threads(job.cpus)
     if process.device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
-    if record:  # only the test photographs are new
-        _predict(unit, process, None, record)
-    else:
+    if record:  # only the test photographs are new, or a table was damaged
+        try:
+            _predict(unit, process, None, record)
+        except DamagedWeights as error:
+            damage = damaged_weights(error.path, error.why)
+            for line in ranks.from_first(lambda: set_aside([damage], store)):
+                report.note(line)
+            record = None
+    if not record:
         names = job.tracking if ranks.first else ()
         with follow(unit, store, names, job.project) as curves:
             weights, record = _train(unit, process, report, curves)
@@ -213,26 +231,32 @@ def _predict(
     started = time.perf_counter()
     model = build_model(recipe, process.n_classes(unit), pretrained=False).to(process.device)
 
+    test_hash = photographs.test_hash_of(unit.member.photos)
+    # of a trained unit, tables that are there are right: damaged ones were set aside
+    right = ("oof", "test") if record.test_hash == test_hash else ("oof",)
+
     def write_tables(epoch: int | None = None) -> None:
         for kind, part in parts.items():
             path = predictions.table_path(unit, kind, epoch)
-            # an OOF table that is there is right: only test photographs may have changed since
-            if kind == "oof" and ranks.from_first(partial(store.exists, path)):
+            kept = weights is None and kind in right
+            if kept and ranks.from_first(partial(store.exists, path)):
                 continue
             views = for_test(recipe) if kind == "test" else recipe
             probabilities = predict(model, part.photos, views, **process.options())
             if ranks.first:
                 predictions.write_table(unit, store, photographs, part, probabilities, path)
 
+    if weights is None and ranks.first:
+        write_record(unit.path, record.without_tables(right), store)
     ranks.from_first(lambda: None)  # the first has written what the others read now
     kept = kept_epochs(record.history, recipe)
     for epoch in kept:
-        saving.load_bytes(model, store.read(predictions.weights_path(unit, epoch)))
+        load_weights(model, predictions.weights_path(unit, epoch), unit, record, store)
         write_tables(epoch)
     own = recipe.select != "common_epoch"  # whether it has weights beside those of kept epochs
     if own:
         if weights is None:
-            saving.load_bytes(model, store.read(predictions.weights_path(unit)))
+            load_weights(model, predictions.weights_path(unit), unit, record, store)
         else:
             model.load_state_dict(weights)
         write_tables()
@@ -246,13 +270,15 @@ def _predict(
         predictions.write_submissions(unit, store, epoch)
     changes = {
         "seconds": record.seconds.model_copy(update={"predict": round(seconds, 3)}),
-        "test_hash": photographs.test_hash_of(unit.member.photos),
+        "test_hash": test_hash,
     }
     if "oof" in parts:
         shown = None if own else record.best_epoch
         changes["per_target"] = predictions.scores_by_target(unit, store, shown)
         if not store.exists(f"{unit.path}/predictions.png"):
             predictions.try_picture(unit, store, parts["oof"], shown)
+    if not store.exists(f"{unit.path}/history.csv"):
+        write_history(unit, store, record.history)
     changes |= files_of(unit, record, store)
     write_record(unit.path, record.model_copy(update=changes), store)
     for left in ("state.pt", "failed.txt", "failed.json"):

@@ -10,6 +10,7 @@ import pyarrow.csv
 
 from ensembles.errors import BadInput, reads
 from ensembles.files import places
+from ensembles.files.digests import require_right
 from ensembles.files.places import Place
 
 ENDINGS = ("parquet", "csv")  # the first that is there is read
@@ -20,8 +21,10 @@ _DELIMITERS = ",;\t|"
 def read_arrow(place: Place) -> pa.Table:
     """Columns with their types as written; those of a CSV are all text, and null where empty.
 
-    Raises BadInput: no such file, or not readable as what its ending says.
+    Raises BadInput: no such file, one that has not the digest that stands beside it, or not readable
+    as what its ending says.
     """
+    require_right(place)
     if str(place).lower().endswith(".csv"):
         return _csv_columns(places.read_bytes(place), str(place))
     return places.read_parquet(place)

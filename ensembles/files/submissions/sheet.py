@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ensembles.errors import BadInput, examples, reads
 from ensembles.files import places
+from ensembles.files.digests import require_right
 from ensembles.files.places import Place
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -53,6 +54,7 @@ class Sheet:
 def read_sheet(place: Place) -> Sheet:
     """Read the file, told by its content. Raises BadInput: no such file, no rows, rows cut short."""
     name = str(place)
+    require_right(place)
     content = places.read_bytes(place)
     if content[:4] == b"PAR1":
         return _of_parquet(name, places.read_parquet(place))

@@ -1,0 +1,89 @@
+"""`search/<member>.json`: every candidate of a member's search, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ensembles.files.digests import unsealed
+from members.errors import first_line
+from orchestrator.errors import WrongRequest
+from orchestrator.runs.damage import Damage
+from orchestrator.runs.store import Store
+
+
+@dataclass
+class Candidate:
+    """One set of settings and what became of it. `state`: running, done, stopped or failed.
+
+    curve: the metric after each epoch; score: the best of it, since the best weights are kept.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    hash: str
+    state: str = "running"
+    score: float | None = None
+    reason: str = ""
+    curve: list[float] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.curve)
+
+
+@dataclass
+class SearchRecord:
+    """key: what it belongs to; left_out: candidates of other members were better."""
+
+    key: str
+    seconds: float
+    exhausted: bool
+    candidates: list[Candidate]
+    left_out: bool = False
+
+
+def search_path(member: str) -> str:
+    return f"search/{member}.json"
+
+
+def read_search(member: str, store: Store) -> SearchRecord | None:
+    """The record of a member's search, None where it never began. Raises `WrongRequest` where it is
+    damaged.
+    """
+    try:
+        return _read(search_path(member), store)
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as error:
+        raise WrongRequest(
+            f"{store.uri(search_path(member))}: no record of a search ({_why(error)}). train-members "
+            "searches again, and trains no candidate again that is finished."
+        ) from None
+
+
+def search_damage(store: Store) -> list[Damage]:
+    """The records of searches that cannot be used."""
+    found = []
+    for name in store.list("search"):
+        if name.endswith(".json"):
+            try:
+                _read(f"search/{name}", store)
+            except (ValueError, RecursionError) as error:
+                why = f"no record of a search ({_why(error)})"
+                then = "the search begins again, and trains no candidate again that is finished"
+                found.append(Damage(f"search/{name}", why, then))
+    return found
+
+
+def _read(path: str, store: Store) -> SearchRecord:
+    return TypeAdapter(SearchRecord).validate_python(unsealed(store.read_json(path)))
+
+
+def _why(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return first_line(error)
+    problems = error.errors()[:3]
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in problems)

@@ -1,0 +1,75 @@
+"""What is damaged in the folder of a trained unit, and what that means for the unit."""
+
+from __future__ import annotations
+
+from pyarrow import ArrowException
+
+from ensembles.files import places
+from orchestrator.runs.damage import Damage
+from orchestrator.runs.store import Store
+from orchestrator.units.record import UnitRecord, find_record, record_damage, record_path
+
+WEIGHTS = ".safetensors"
+_TRAINED = "its unit is trained again"
+_PREDICTED = "its unit predicts again, from its weights"
+
+
+def unit_damage(folder: str, store: Store) -> list[Damage]:
+    """What is wrong in a unit's folder; nothing where it was never trained to its end.
+
+    Tables are compared with their digests, weights with their sizes: their digests are looked at
+    where they are loaded.
+    """
+    own = record_path(folder)
+    if why := record_damage(folder, store):
+        return [Damage(own, why, _TRAINED)]
+    record = find_record(folder, store)
+    if record is None:
+        return []
+    if not record.digests:
+        return _unreadable(folder, record, store)
+    found = missing_or_cut(folder, record, store)
+    known = {damage.path for damage in found}
+    for name, digest in record.digests.items():
+        path = f"{folder}/{name}"
+        checked = path not in known and not name.endswith(WEIGHTS)
+        if checked and places.file_digest(store.uri(path)) != digest:
+            found.append(Damage(path, f"damaged: its sha256 is not the one in {own}", _PREDICTED))
+    return found
+
+
+def missing_or_cut(folder: str, record: UnitRecord, store: Store) -> list[Damage]:
+    """Files that the record names and that are not there, or of another size."""
+    paths = {name: f"{folder}/{name}" for name in record.digests}
+    sizes = store.sizes(list(paths.values()))
+    found = []
+    for name, path in paths.items():
+        own = record_path(folder)
+        then, along = (_TRAINED, (own,)) if name.endswith(WEIGHTS) else (_PREDICTED, ())
+        if path not in sizes:
+            found.append(Damage(path, f"there is no such file, though {own} names it", then, along))
+        elif sizes[path] != record.sizes.get(name, sizes[path]):
+            why = f"{sizes[path]} bytes, not {record.sizes[name]} as {own} says"
+            found.append(Damage(path, why, then, along))
+    return found
+
+
+def damaged_weights(path: str, why: str) -> Damage:
+    """Weights that cannot be used, for a unit that was trained to its end."""
+    folder = path.partition("/epochs/")[0] if "/epochs/" in path else path.rpartition("/")[0]
+    return Damage(path, why, _TRAINED, (record_path(folder),))
+
+
+def _unreadable(folder: str, record: UnitRecord, store: Store) -> list[Damage]:
+    """Tables that are no Parquet, of a record from before there were digests."""
+    found = []
+    for kind, has_rows in (("oof", record.rows.validation), ("test", record.test_hash)):
+        path = f"{folder}/{kind}.parquet"
+        if store.exists(path):
+            try:
+                places.open_parquet(store.uri(path))
+            except (ArrowException, OSError) as error:
+                found.append(Damage(path, f"no Parquet ({error})".splitlines()[0], _PREDICTED))
+        elif has_rows and record.member.get("recipe", {}).get("select") != "common_epoch":
+            found.append(Damage(path, "there is no such file", _PREDICTED))
+    return found

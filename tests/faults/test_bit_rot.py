@@ -1,0 +1,258 @@
+"""A bit that flips in a run folder is named: nothing reads as something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+import ensembles
+from ensembles.errors import BadInput
+from members.networks.models import build_model
+from members.training.ranks import ALONE
+from orchestrator.commands.damage import every_damage
+from orchestrator.photographs.files import read_photographs
+from orchestrator.runs.store import Store
+from orchestrator.search.record import read_search
+from orchestrator.units import unit as units
+from orchestrator.units.files import DamagedWeights, load_weights, read_state
+from orchestrator.units.record import find_record, read_record, record_damage
+from orchestrator.worker import loop
+from orchestrator.worker.job import Job
+from tests.faults.flips import drawn, flip, flipped
+from tests.faults.small_photographs import SPEC, assert_same_tables, tables, write_photographs
+from tests.orchestrator import one_slot
+
+SEARCHED = """
+search:
+  members: [net]
+  space: {lr: {log_uniform: [1e-4, 1e-2]}}
+  candidates: 2
+  sampler: random
+"""
+KEPT = "members:\n  - {name: net, normalize: computed, submissions_above: 0.0, metric: accuracy}\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("rot")
+    write_photographs(folder)
+    (folder / "spec.yaml").write_text(SPEC[: SPEC.index("members:")] + KEPT + SEARCHED)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder) -> Iterator[one_slot.Commands]:
+    with one_slot.commands(folder) as run:
+        run("train-members", "spec.yaml")
+        run("vote", "spec.yaml", "--mode", "soft")
+        yield run
+
+
+@pytest.fixture(scope="module")
+def store(run, folder) -> Store:
+    return Store(folder / "runs/small")
+
+
+def unit_of(store: Store, folder: str) -> units.Unit:
+    record = read_record(folder, store)
+    return units.Unit(units.Member(**record.member), record.hash, record.fold, record.seed)
+
+
+def unit_folders(store: Store) -> list[str]:
+    found = sorted(Path(store.root).glob("units/*/*/*/unit.json"))
+    return [str(file.parent.relative_to(store.root)) for file in found]
+
+
+def test_of_a_right_run_nothing_is_named(store):
+    assert every_damage(store) == []
+
+
+def test_every_flip_of_a_table_is_named(store):
+    root = Path(store.root)
+    files = [*sorted(root.glob("units/*/*/*/*.parquet")), *sorted(root.glob("tables/*/*"))]
+    files += sorted(root.glob("units/*/*/*/epochs/*.parquet"))
+    for file, bit in drawn(files, 300):
+        path = str(file.relative_to(root))
+        with flipped(file, bit):
+            found = every_damage(store)
+            named = {name for damage in found for name in (damage.path, *damage.along)}
+            assert path in named or file.name == "SHA256SUMS", (path, bit)
+            assert found, (path, bit)
+
+
+def test_no_flip_of_a_voting_table_reads_as_something_else(store):
+    folder = Path(store.root) / "tables"
+    right = ensembles.read_members(folder, "oof")["net"]
+    for file, bit in drawn([folder / "net/oof.parquet", folder / "net/SHA256SUMS"], 200):
+        with flipped(file, bit):
+            found, wrong = None, ""
+            try:
+                found = ensembles.read_members(folder, "oof")["net"]
+            except BadInput as error:
+                wrong = error.problems[0]
+            if found is None:
+                assert str(file.parent) in wrong
+                continue
+            assert (found.probabilities == right.probabilities).all(), bit
+            assert (found.label == right.label).all(), bit
+
+
+def test_no_flip_of_a_record_reads_as_something_else(store):
+    named = 0
+    for folder in unit_folders(store):
+        right = read_record(folder, store)
+        for file, bit in drawn([Path(store.uri(f"{folder}/unit.json"))], 100):
+            with flipped(file, bit):
+                found = find_record(folder, store)
+                assert bool(found) != bool(record_damage(folder, store))
+                named += found is None
+                if found:  # of spaces between values, or of the digest's own name
+                    values = {
+                        k: v for k, v in found.model_dump().items() if k in right.model_dump()
+                    }
+                    assert values == right.model_dump()
+    assert named > 50 * len(unit_folders(store))
+
+
+def test_every_flip_of_weights_is_found_where_they_are_loaded(store):
+    for folder in unit_folders(store)[:2]:
+        unit, record = unit_of(store, folder), read_record(folder, store)
+        model = build_model(unit.member.recipe, 2, pretrained=False)
+        file = Path(store.uri(f"{folder}/model.safetensors"))
+        load_weights(model, f"{folder}/model.safetensors", unit, record, store)
+        for _, bit in drawn([file], 20):
+            with flipped(file, bit), pytest.raises(DamagedWeights, match=r"model\.safetensors"):
+                load_weights(model, f"{folder}/model.safetensors", unit, record, store)
+
+
+def test_no_flip_of_the_photographs_or_a_search_reads_as_something_else(store):
+    right, search = read_photographs(store), read_search("net", store)
+    root = Path(store.root)
+    files = [root / name for name in ("images.parquet", "test.parquet", "targets.json")]
+    for file, bit in drawn([*files, root / "search/net.json"], 120):
+        with flipped(file, bit):
+            found, candidates, wrong = None, None, ""
+            try:
+                found, candidates = read_photographs(store), read_search("net", store)
+            except ValueError as error:
+                wrong = str(error)
+            if found is None:
+                assert str(file) in wrong
+                continue
+            pd.testing.assert_frame_equal(found.train, right.train, check_exact=True)
+            assert candidates == search
+
+
+# -- the states of units that are not finished ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def interrupted(store, folder) -> tuple[units.Unit, bytes]:
+    """A unit, and the state that it had after its first epoch."""
+    unit = unit_of(store, unit_folders(store)[0])
+    own = Store(folder / "interrupted")
+    for name in ("images.parquet", "test.parquet", "targets.json"):
+        own.write(name, store.read(name))
+    train(unit, own, folder, stop_after=1)
+    return unit, own.read(f"{unit.path}/state.pt")
+
+
+def train(unit: units.Unit, store: Store, folder: Path, stop_after: int | None = None) -> list[str]:
+    """As a training process would; what it noted."""
+    notes = []
+
+    def send(values: dict) -> None:
+        notes.extend([values["message"]] if values["event"] == "note" else [])
+        if values["event"] == "epoch" and values["epoch"] == stop_after:
+            raise KeyboardInterrupt
+        assert values["event"] != "failed", values["message"]
+
+    job = Job(
+        store.root, "small", (), str(folder / "cache"), cpus=1, gpus=0.0, workers=1,
+        loader_workers=0, units=(unit,),
+    )  # fmt: skip
+    try:
+        loop.run_units(job, send)
+    except KeyboardInterrupt:
+        assert stop_after
+    return notes
+
+
+def same(one, other) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def test_no_flip_of_a_state_reads_as_something_else(interrupted, tmp_path):
+    unit, content = interrupted
+    store = Store(tmp_path)
+    store.write(f"{unit.path}/state.pt", content)
+    right = read_state(unit, store, ALONE)
+    file = Path(store.uri(f"{unit.path}/state.pt"))
+    end = 8 * (len(content) - 80)  # the digest and what stands before it
+    named = 0
+    for bit in [*(bit for _, bit in drawn([file], 150)), *range(end, 8 * len(content), 9)]:
+        with flipped(file, bit):
+            try:
+                assert same(read_state(unit, store, ALONE), right)
+            except ValueError:
+                named += 1
+    assert named >= 150
+
+
+@pytest.mark.parametrize(
+    "damage", ["flipped", "cut", "empty", "another unit's", "another network's"]
+)
+def test_a_unit_whose_state_is_damaged_begins_again_with_the_same_result(
+    interrupted, store, folder, tmp_path, damage
+):
+    unit, content = interrupted
+    own = Store(tmp_path)
+    for name in ("images.parquet", "test.parquet", "targets.json"):
+        own.write(name, store.read(name))
+    own.write(f"{unit.path}/state.pt", content)
+    file = Path(own.uri(f"{unit.path}/state.pt"))
+    if damage == "flipped":
+        flip(file, 4 * len(content))
+    elif damage == "another unit's":
+        unit = units.Unit(unit.member, unit.hash, 1 - unit.fold, None)
+        own.write(f"{unit.path}/state.pt", content)
+    elif damage == "another network's":
+        state = read_state(unit, own, ALONE)
+        state["model"] = {name: value[..., :1] for name, value in state["model"].items()}
+        torch.save(state, file)
+    else:
+        file.write_bytes(content[: len(content) // 2 if damage == "cut" else 0])
+    before = own.read(f"{unit.path}/state.pt")
+    notes = train(unit, own, folder)
+    assert [note for note in notes if f"{unit.path}/state.pt" in note and "begins again" in note]
+    assert own.read(f"damaged/{unit.path}/state.pt") == before
+    for kind in ("oof", "test"):
+        path = f"{unit.path}/{kind}.parquet"
+        assert own.read(path) == store.read(path)
+
+
+def test_a_network_whose_weights_rotted_is_trained_again_when_it_is_asked(run, folder, store):
+    """New photographs to predict: the weights of finished units are used then."""
+    right = tables(folder / "runs/small")
+    damaged = unit_folders(store)[-1]
+    flip(Path(store.uri(f"{damaged}/model.safetensors")), 4000)
+    new = folder / "photos/test/9.png"
+    new.write_bytes((folder / "photos/test/0.png").read_bytes())
+    try:
+        printed = run("train-members", "spec.yaml")
+    finally:
+        new.unlink()
+    assert f"{damaged}/model.safetensors" in printed.replace("\n", "")
+    assert store.exists(f"damaged/{damaged}/model.safetensors")
+    run("train-members", "spec.yaml")
+    assert_same_tables(tables(folder / "runs/small"), right)

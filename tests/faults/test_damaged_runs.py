@@ -1,0 +1,235 @@
+"""What is damaged in a run folder is made again by the next call, and nothing else is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import app
+from tests.faults.flips import flip
+from tests.faults.small_photographs import SPEC, write_photographs
+from tests.orchestrator import one_slot
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "earlier_run"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("damaged")
+    write_photographs(folder)
+    other = "members: [{name: net, normalize: computed}, {name: other, select: common_epoch}]\n"
+    (folder / "spec.yaml").write_text(SPEC[: SPEC.index("members:")] + other)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder) -> Iterator[one_slot.Commands]:
+    with one_slot.commands(folder) as run:
+        run("train-members", "spec.yaml")
+        run("vote", "spec.yaml", "--mode", "soft")
+        yield run
+
+
+@pytest.fixture
+def root(run, folder) -> Iterator[Path]:
+    """The run's folder; afterwards it is as it was."""
+    own, kept = folder / "runs/small", folder / "kept"
+    shutil.copytree(own, kept)
+    yield own
+    shutil.rmtree(own)
+    kept.rename(own)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Of what a run is made of; times of training and what is put aside left out."""
+    left_out = ("damaged", "timing.json", ".lock")
+    return {
+        str(file.relative_to(root)): file.read_bytes()
+        for file in sorted(root.rglob("*"))
+        if file.is_file() and file.relative_to(root).parts[0] not in left_out
+    }
+
+
+def times(root: Path) -> dict[str, int]:
+    files = [file for file in root.rglob("*") if file.is_file()]
+    return {str(file.relative_to(root)): file.stat().st_mtime_ns for file in files}
+
+
+def fails(*arguments: str) -> tuple[int, str]:
+    """The exit code of a command, and what it printed."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["orchestrator", *arguments])
+        own = contextlib.redirect_stderr(printed), contextlib.redirect_stdout(printed)
+        with own[0], own[1], pytest.raises(SystemExit) as end:
+            app.main()
+    return int(end.value.code or 0), printed.getvalue().replace("\n", " ")
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def rot(file: Path) -> None:
+    flip(file, 4 * file.stat().st_size)
+
+
+def foreign(file: Path) -> None:
+    file.write_bytes(b'{"another": "program"}')
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+OF_UNITS = [
+    *((damage, f"units/net/*/fold-0/{kind}.parquet") for kind in ("oof", "test")
+      for damage in (empty, cut, rot, foreign, remove)),
+    (rot, "units/other/*/fold-1/epochs/2-oof.parquet"),
+    (remove, "units/net/*/fold-1/history.csv"),
+]  # fmt: skip
+OF_RUNS = [
+    *((damage, name) for name in ("images.parquet", "targets.json", "spec.yaml")
+      for damage in (empty, cut, rot, foreign)),
+    *((damage, f"tables/net/{name}") for name in ("oof.parquet", "SHA256SUMS", "epochs.json")
+      for damage in (empty, cut, rot)),
+    (remove, "tables/other/test.parquet"),
+    (remove, "tables/other/SHA256SUMS"),
+    (cut, "test.parquet"),
+]  # fmt: skip
+OF_RECORDS = [
+    *((damage, "units/net/*/fold-0/unit.json") for damage in (empty, cut, rot, foreign)),
+    (cut, "units/net/*/fold-1/model.safetensors"),
+]
+
+
+def test_tables_of_units_are_predicted_again(run, root):
+    """Each in turn, since each call mends all: nothing is trained, nothing else is written."""
+    before = contents(root)
+    for damage, pattern in OF_UNITS:
+        (file,) = root.glob(pattern)
+        path = str(file.relative_to(root))
+        known = times(root)
+        damage(file)
+        printed = run("train-members", "spec.yaml")
+        assert f"{path}:" in printed.replace("\n", ""), printed
+        assert contents(root).keys() == before.keys()
+        now = contents(root)
+        differ = {name for name in before if now[name] != before[name]}
+        assert differ <= {str(file.parent.relative_to(root)).partition("/epochs")[0] + "/unit.json"}
+        written = {name for name, time in times(root).items() if known.get(name) != time}
+        folder = str(file.parent.relative_to(root)).partition("/epochs")[0]
+        of_others = {n for n in written if n.startswith("units/") and not n.startswith(folder)}
+        assert of_others == set()
+        assert "Nothing to do" in run("train-members", "spec.yaml")
+
+
+def test_files_of_the_run_are_made_again_without_training(run, root):
+    before = contents(root)
+    for damage, pattern in OF_RUNS:
+        file = root / pattern
+        units = times(root / "units")
+        damage(file)
+        printed = run("train-members", "spec.yaml").replace("\n", "")
+        if damage is not remove or not pattern.endswith("SHA256SUMS"):
+            assert f"{pattern}:" in printed, (damage.__name__, pattern, printed)
+        now = contents(root)
+        if pattern != "tables/other/SHA256SUMS":  # without digests, tables are read as they are
+            assert now == before, [name for name in before if now.get(name) != before[name]]
+        assert times(root / "units") == units
+        assert file.name in {f.name.partition(".2")[0] for f in root.glob("damaged/**/*")} or (
+            damage is remove
+        )
+
+
+def test_a_unit_without_a_record_or_weights_is_trained_again(run, root):
+    before = contents(root)
+    tables = {name: content for name, content in before.items() if name.endswith(".parquet")}
+    for damage, pattern in OF_RECORDS:
+        (file,) = root.glob(pattern)
+        others = times(root / "units/other")
+        damage(file)
+        printed = run("train-members", "spec.yaml").replace("\n", "")
+        assert f"{file.relative_to(root)}:" in printed
+        now = contents(root)
+        assert {name: now[name] for name in tables} == tables
+        assert times(root / "units/other") == others
+
+
+READING = [
+    ("tables/net/oof.parquet", ("vote", "--mode", "soft")),
+    ("tables/net/test.parquet", ("vote", "--run", "runs/small", "--mode", "hard")),
+    ("tables/net/oof.parquet", ("vote", "--tables", "runs/small/tables", "--mode", "soft")),
+    ("tables/net/oof.parquet", ("leaderboard",)),
+    ("tables/net/epochs.json", ("leaderboard",)),
+    ("tables/net/made_from.txt", ("leaderboard",)),
+    ("spec.yaml", ("vote", "--run", "runs/small", "--mode", "soft")),
+    ("images.parquet", ("vote", "--mode", "soft")),
+    ("votes/soft/vote.json", ("leaderboard",)),
+    ("votes/soft/submission.csv", ("compare", "runs/small/votes/soft/submission.csv", "two.csv")),
+    ("votes/soft/submission.csv",
+     ("evaluate", "runs/small/votes/soft/submission.csv", "--truth", "two.csv")),
+    ("votes/soft/probabilities.parquet",
+     ("evaluate", "runs/small/votes/soft/probabilities.parquet", "--truth", "two.csv")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "command"), READING)
+@pytest.mark.parametrize("damage", [empty, rot, foreign])
+def test_commands_that_read_end_with_2_and_name_the_file(root, folder, path, command, damage):
+    shutil.copy(root / "votes/soft/submission.csv", folder / "two.csv")
+    damage(root / path)
+    before = contents(root)
+    code, printed = fails(*command)
+    assert code == 2, printed
+    assert path in printed
+    assert "Traceback" not in printed
+    assert "train-members" in printed or "Cast the vote again" in printed
+    assert contents(root) == before
+
+
+@pytest.mark.parametrize("path", ["tables/net/oof.parquet", "tables/net/test.parquet"])
+def test_a_table_that_is_gone_is_not_left_out_of_a_vote(root, path):
+    (root / path).unlink()
+    for source in ("--run", "runs/small"), ("--tables", "runs/small/tables"):
+        code, printed = fails("vote", *source, "--mode", "soft")
+        assert code == 2, printed
+        assert path in printed
+
+
+def test_check_names_the_damage_and_changes_nothing(run, root):
+    rot(root / "tables/net/oof.parquet")
+    (unit,) = root.glob("units/net/*/fold-0/oof.parquet")
+    unit.unlink()
+    before = contents(root)
+    printed = run("check", "spec.yaml").replace("\n", "")
+    assert "tables/net/oof.parquet" in printed
+    assert str(unit.relative_to(root)) in printed
+    assert "1 unit to train" in printed
+    assert contents(root) == before
+
+
+def test_a_run_from_before_there_were_digests_whose_table_is_empty(tmp_path):
+    shutil.copytree(FIXTURE, tmp_path / "copy")
+    run = tmp_path / "copy/runs/earlier"
+    (table,) = run.glob("units/plain/*/fold-0/test.parquet")
+    tables = contents(run / "tables")
+    before = table.read_bytes()
+    empty(table)
+    empty(run / "tables/plain/test.parquet")
+    with one_slot.commands(tmp_path / "copy") as command:
+        printed = command("train-members", "spec.yaml", "--only", "plain").replace("\n", "")
+        assert str(table.relative_to(run)) in printed
+        assert len(table.read_bytes()) > len(before) / 2
+        command("vote", "spec.yaml", "--mode", "soft")
+    assert contents(run / "tables/plain")["oof.parquet"] == tables["plain/oof.parquet"]
