@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
+from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import Photographs, codec_of, in_fold
 from orchestrator.spec.spec import Member, Spec
 
@@ -73,10 +75,96 @@ def cost_of(photographs: Photographs) -> Callable[[Member], float]:
 
 
 def memory_of_unit(spec: Spec, member: Member, photographs: Photographs) -> int:
-    """Bytes that the training of one unit takes, of all its processes; an estimate. Imports torch."""
+    """Bytes that the training of one unit takes, of all its processes, on CPUs: an estimate.
+
+    Of a searched member the most that a candidate may take. Imports torch.
+    """
     from members.training.memory import memory_of
 
     resources = spec.resources
     n_classes = len(codec_of(member, photographs.codec).classes)
-    one = memory_of(member.recipe, n_classes, resources.workers, resources.loader_workers)
-    return resources.workers * one.total
+    batch = _largest_batch(spec, member)
+    different: dict[str, Recipe] = {}
+    for recipe in spec.recipes_of(member):
+        keys = {name: getattr(recipe, name) for name in _OF_MEMORY}
+        different[str(keys)] = recipe.model_copy(update={"batch_size": batch})
+    most = max(
+        memory_of(recipe, n_classes, resources.workers, resources.loader_workers).total
+        for recipe in different.values()
+    )
+    return resources.workers * most
+
+
+# keys of a recipe that its memory depends on, the size of a batch apart
+_OF_MEMORY = (
+    "model", "image_size", "validation_batch_size", "freeze", "ema", "optimizer", "mixing",
+)  # fmt: skip
+
+
+def _largest_batch(spec: Spec, member: Member) -> int:
+    """The recipe's batch size, or the largest that its search may draw."""
+    drawn = spec.search.space.get("batch_size") if spec.search else None
+    if drawn is None or member.name not in spec.searched():
+        return member.recipe.batch_size
+    ends = drawn.choice or drawn.int_uniform or drawn.quniform or drawn.uniform or drawn.log_uniform
+    assert ends  # one of them is given
+    return max(int(end) for end in (ends if drawn.choice else ends[:2]))
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many units a machine of `memory` bytes has room for at once, of the largest there are.
+
+    wanted: how many its CPUs would train. unit: bytes that one of `member` takes.
+    """
+
+    member: str
+    unit: int
+    wanted: int
+    memory: int
+
+    @property
+    def slots(self) -> int:
+        """At least one: whether that has room is what `refusal` judges."""
+        return max(1, min(self.wanted, (self.memory - _OF_RAY) // (self.unit + _OF_A_RUN)))
+
+    @property
+    def taken(self) -> int:
+        return _OF_RAY + self.slots * (self.unit + _OF_A_RUN)
+
+    def line(self) -> str:
+        """What is trained at once, and what to change where that is less than the CPUs could."""
+        text = (
+            f"memory: a unit of {self.member} takes about {_gib(self.unit)}; "
+            f"{self.slots} at once and Ray {_gib(self.taken)} of {_gib(self.memory)}"
+        )
+        if self.taken > self.memory:
+            return f"{text}: it may not have room. {_LOWER}"
+        if self.slots < self.wanted:
+            return f"{text}, so {self.slots} instead of {self.wanted} are trained at once. {_LOWER}"
+        return text
+
+    def refusal(self) -> str | None:
+        """Why not even one unit can be trained, though the estimate were a third too high."""
+        if _OF_RAY + self.unit * 2 // 3 <= self.memory:
+            return None
+        return (
+            f"a unit of {self.member} takes about {_gib(self.unit)} of memory, Ray "
+            f"{_gib(_OF_RAY)}, and this machine has {_gib(self.memory)}. {_LOWER}, or join a larger "
+            "machine by --address"
+        )
+
+
+# measured: the command and Ray's own processes; those that lead the training of a unit
+_OF_RAY, _OF_A_RUN = 1_300 << 20, 350 << 20
+_LOWER = "Lower batch_size, image_size or resources.loader_workers in the spec"
+
+
+def room_on(memory: int, wanted: int, units: Mapping[str, int]) -> Room:
+    """units: member -> bytes of one of its units."""
+    largest = max(units, key=units.__getitem__)
+    return Room(largest, units[largest], wanted, memory)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

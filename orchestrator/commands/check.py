@@ -8,7 +8,15 @@ from rich.console import Console
 
 from members.data.folds import photos_by_class
 from members.errors import BadInput
-from orchestrator.cluster.preflight import batch_problems, cost_of, training_problems
+from orchestrator.cluster import machine
+from orchestrator.cluster.preflight import (
+    Room,
+    batch_problems,
+    cost_of,
+    memory_of_unit,
+    room_on,
+    training_problems,
+)
 from orchestrator.commands.damage import every_damage
 from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
@@ -75,6 +83,10 @@ def show_plan(
     )
     plan = _plan(resolved, to_do, store)
     console.print(plan_table(plan))
+    room = _room(resolved, plan)
+    console.print(room.line())
+    if problem := room.refusal():
+        console.print(f"note: this machine cannot train it: {problem}")
     for text in to_do.lines():
         console.print(f"note: {text}")
     left = sum(row["units"] - row["done"] for row in plan)
@@ -91,8 +103,21 @@ def show_plan(
         "notes": prepared.notes,
         **prepared.leaks.record(),
         "members": plan,
+        "memory": {
+            "machine": room.memory,
+            "taken": room.taken,
+            "slots": room.slots,
+            "enough": room.refusal() is None,
+        },
         **to_do.record(),
     }
+
+
+def _room(spec: Spec, plan: list[dict[str, Any]]) -> Room:
+    """On this machine, without a GPU."""
+    resources = spec.resources
+    wanted = max(1, machine.cpus() // (resources.cpus * resources.workers))
+    return room_on(machine.memory(), wanted, {row["member"]: row["memory"] for row in plan})
 
 
 def _plan(spec: Spec, plan: Plan, store: Store) -> list[dict[str, Any]]:
@@ -112,6 +137,7 @@ def _plan(spec: Spec, plan: Plan, store: Store) -> list[dict[str, Any]]:
                 "candidates": spec.search.candidates if spec.search and searched else 0,
                 "units": len(of_member),
                 "done": 0 if searched else len(of_member) - len(left),
+                "memory": memory_of_unit(spec, member, photographs),
                 "gmacs_per_photo": cost(member)
                 / (3e9 * member.recipe.epochs * len(photographs.train)),
                 "cost": cost(member) * len(of_member),

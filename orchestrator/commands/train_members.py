@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from members.errors import BadInput
+from orchestrator.cluster import machine
 from orchestrator.cluster.joining import reach
 from orchestrator.cluster.preflight import (
     batch_problems,
     cost_of,
     device_problems,
+    memory_of_unit,
+    room_on,
     training_problems,
 )
 from orchestrator.cluster.private import show_token
@@ -170,6 +173,14 @@ def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcom
         problems = device_problems(spec, [m for m in spec.members if m.name in to_train])
         if problems and not cluster.gpus_each(spec.resources):
             raise WrongRequest(problems)
+        if cluster.started_here and not cluster.gpus_each(spec.resources):
+            sizes = {m: memory_of_unit(spec, spec.member(m), photographs) for m in to_train}
+            room = room_on(machine.memory(), slots, sizes)
+            if problem := room.refusal():
+                raise WrongRequest(problem)
+            if room.slots < slots or room.taken > room.memory:
+                console.print(f"note: {room.line()}")
+            slots = room.slots
         clock.lap("ray_start")
         where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
         each = f", {n} processes each" if (n := spec.resources.workers) > 1 else ""

@@ -42,6 +42,7 @@ def plan_table(plan: list[dict[str, Any]]) -> Table:
         ("done", "right"),
         ("GMAC/photo", "right"),
         ("share of work", "right"),
+        ("memory", "right"),
     ]
     for name, justify in columns:
         table.add_column(name, justify=justify)
@@ -56,5 +57,6 @@ def plan_table(plan: list[dict[str, Any]]) -> Table:
             str(row["done"]),
             f"{row['gmacs_per_photo']:.3f}",
             f"{row['share']:.0%}",
+            f"{row['memory'] / 2**30:.1f} GiB",
         )
     return table
