@@ -11,6 +11,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.cluster import ray_internals
+from orchestrator.cluster.capacity import Capacity
 from orchestrator.cluster.schedule import Schedule
 from orchestrator.runs.store import Store
 from orchestrator.worker.job import Job
@@ -20,15 +21,18 @@ from orchestrator.worker.loop import train_units
 _WORKER_RESTARTS = 2
 
 
-def run_all(schedule: Schedule, store: Store) -> None:
-    """Run the schedule to its end. Ray's own files go below `ray/`, which is removed after."""
+def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
+    """Run the schedule to its end, as many at once as the cluster holds at any time.
+
+    Ray's own files go below `ray/`, which is removed after.
+    """
     name = f"run-{uuid.uuid4().hex[:8]}"
     tuner = tune.Tuner(
         # The Train worker holds the slot. A trial must request something, and any share of a CPU
         # would be missing where the workers need them all: so, a byte of memory.
         tune.with_resources(run_trial, {"memory": 1}),
         tune_config=tune.TuneConfig(
-            search_alg=_Trials(schedule),
+            search_alg=_Trials(schedule, capacity),
             scheduler=_Reports(schedule),
             num_samples=-1,
             max_concurrent_trials=None,  # the schedule itself starts no more than there are slots
@@ -45,13 +49,14 @@ def run_all(schedule: Schedule, store: Store) -> None:
 class _Trials(Searcher):
     """Takes a trial's config from the schedule, and reports when a trial is over."""
 
-    def __init__(self, schedule: Schedule):
+    def __init__(self, schedule: Schedule, capacity: Capacity):
         super().__init__()
-        self._schedule = schedule
+        self._schedule, self._capacity = schedule, capacity
 
     def suggest(  # type: ignore[override]  # Ray's annotation lacks its own `FINISHED`, a text
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
+        self._capacity.follow(self._schedule)
         job = self._schedule.start(trial_id)
         if job is not None:
             return job.to_config()

@@ -111,6 +111,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
         raise BadInput(problems)
     create_experiment(spec.tracking, store, spec.name)
     from orchestrator.cluster import tune
+    from orchestrator.cluster.capacity import Capacity
     from orchestrator.cluster.connect import connect
     from orchestrator.cluster.schedule import Schedule
     from orchestrator.screens.progress import Progress
@@ -118,11 +119,15 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
 
     cost = cost_of(photographs)
     clock.lap("check")
-    with connect(address) as cluster:
-        slots = cluster.slots(spec.resources)
+    with (
+        connect(address) as cluster,
+        Capacity(cluster, spec.resources, console.print) as capacity,
+    ):
+        capacity.await_slots(len(todo) + sum(s.may_begin() for s in searching.values()))
+        slots, gpus = capacity.slots(), capacity.processes.gpus
         to_train = {*searching, *(unit.member.name for unit in todo)}
         problems = device_problems(spec, [m for m in spec.members if m.name in to_train])
-        if problems and not cluster.gpus_each(spec.resources):
+        if problems and not gpus:
             raise WrongRequest(problems)
         clock.lap("ray_start")
         where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
@@ -139,10 +144,10 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
                 units_left=lambda member: _left(member, photographs, store),
                 cost=cost,
                 slots=slots,
-                job=job_of(spec, store, cluster.gpus_each(spec.resources), cache_folder()),
+                job=job_of(spec, store, gpus, cache_folder()),
                 progress=progress,
             )
-            tune.run_all(schedule, store)
+            tune.run_all(schedule, store, capacity)
         clock.lap("runs")
     clock.lap("ray_stop")
     tracked = [
