@@ -8,6 +8,7 @@ import glob
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -86,17 +87,25 @@ def remove_unfinished(folder: Path, name: str | None = None) -> None:
 
 
 @contextmanager
-def locked(file: Path, busy: str | None = None) -> Iterator[IO[str]]:
+def locked(
+    file: Path, busy: str | None = None, waiting: Callable[[], None] | None = None
+) -> Iterator[IO[str]]:
     """Hold an exclusive lock on `file`, open to read and append; made where it is not there.
 
     The system frees it when the process ends, however it ends. busy: text of the BadInput that is
-    raised where another process holds the lock; without it, this one waits.
+    raised where another process holds the lock; without it, this one waits, and calls `waiting`
+    every now and then.
     """
     with file.open("a+", encoding="utf-8") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
-        except BlockingIOError:
-            raise BadInput(busy or "") from None
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy or waiting else 0))
+                break
+            except BlockingIOError:
+                if waiting is None:
+                    raise BadInput(busy or "") from None
+                waiting()
+                time.sleep(0.2)
         yield handle
 
 

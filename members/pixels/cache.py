@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,8 @@ def pixels(
     the photo's side, above 1 it is pixels. Shrinking averages areas, enlarging is linear.
     digests: of the files' bytes, with the range of 16-bit samples where `reading_digest` adds it.
     The file in `folder` is named after the digests, size and crop: the first call decodes, every
-    other only opens it. Processes that call at once wait for one of them.
+    other only opens it. Processes that call at once wait for one of them, and are told progress of
+    none meanwhile.
     Raises BadInput for unreadable photos, a crop larger than a photo, or too little disk.
     """
     folder = Path(folder)
@@ -52,7 +54,8 @@ def pixels(
     file = folder / f"{shape[1]}x{shape[2]}-{name}.npy"
     folder.mkdir(parents=True, exist_ok=True)
     if not file.exists():
-        with files.locked(file.with_suffix(".lock")):
+        waiting = None if progress is None else partial(progress, 0, len(paths))
+        with files.locked(file.with_suffix(".lock"), waiting=waiting):
             if not file.exists():
                 files.remove_unfinished(folder, file.name)
                 _decode_all(file, paths, digests, shape, crop, progress)

@@ -61,11 +61,11 @@ def fit(
     With `valid`, the best epoch and the early stop follow `recipe.metric`; without, the last epoch
     is the best. `metrics`: what each epoch is scored by beside its loss, the recipe's own among
     them unless that is `loss`; without, macro F1 and accuracy. `on_step(done, steps)` is called
-    after each optimiser step. A state whose run is over yields nothing. Several ranks
-    (members/training/ranks.py) train one network: the same call on each, with the same state; apart from
-    times each yields the same. A state does not depend on how many there were. Raises BadInput at
-    once for photos, labels, a metric or a state that do not fit, and Diverged from the epoch in
-    which the loss is no number.
+    after each optimiser step, and after each batch of the validation part. A state whose run is
+    over yields nothing. Several ranks (members/training/ranks.py) train one network: the same call
+    on each, with the same state; apart from times each yields the same. A state does not depend on
+    how many there were. Raises BadInput at once for photos, labels, a metric or a state that do not
+    fit, and Diverged from the epoch in which the loss is no number.
     """
     labels = _require_photos(recipe, train, "training part", n_classes)
     if valid is not None:

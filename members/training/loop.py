@@ -255,6 +255,7 @@ class Training:
             self.recipe,
             device=self.device,
             loader=Loader(valid),
+            on_step=self.on_step,
             ranks=self.ranks,
         )
         labels = np.asarray(valid.labels, np.int64)

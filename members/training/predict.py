@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -60,21 +61,28 @@ def predict(
     *,
     device: str = "cpu",
     loader_workers: int = 0,
+    on_step: Callable[[int, int], None] | None = None,
     ranks: Ranks = ALONE,
 ) -> np.ndarray:
     """Probabilities (N, K) float32, rows sum to 1: the mean over the recipe's views.
 
     Each picture of a view counts alike, so five crops outweigh one flip. Without augmentation.
     `model` is moved to `device` and left in eval mode. Several ranks divide the photos, and each
-    gets all probabilities. Raises BadInput for photos of another size than the recipe's.
+    gets all probabilities. `on_step(done, steps)` is called after each batch of a view. Raises
+    BadInput for photos of another size than the recipe's.
     """
-    loader = Loader(photos, workers=loader_workers)
     model = model.to(device)
-    probabilities = [
-        softmax(logits(model, photos, recipe, device=device, loader=loader, look=look, ranks=ranks))
-        for view in recipe.views
-        for look in VIEWS[view]
-    ]
+    look_at = partial(
+        logits,
+        model,
+        photos,
+        recipe,
+        device=device,
+        loader=Loader(photos, workers=loader_workers),
+        on_step=on_step,
+        ranks=ranks,
+    )
+    probabilities = [softmax(look_at(look=look)) for view in recipe.views for look in VIEWS[view]]
     return np.stack(probabilities).mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
@@ -101,6 +109,7 @@ def logits(
     device: str,
     loader: Loader,
     look: Callable[[Tensor], Tensor] = plain,
+    on_step: Callable[[int, int], None] | None = None,
     ranks: Ranks = ALONE,
 ) -> np.ndarray:
     """The network's outputs (N, K) float32 for the photos, each seen through `look`.
@@ -112,12 +121,15 @@ def logits(
     statistics = statistics_of(recipe)
     batch_size = recipe.validation_batch_size or 2 * recipe.batch_size
     mine = ranks.part(len(photos))
-    parts = []
+    batches = in_batches(np.arange(len(photos))[mine], batch_size)
+    parts: list[Tensor] = []
     with torch.inference_mode(), autocast(recipe, device):
-        for pixels, _ in loader.batches(in_batches(np.arange(len(photos))[mine], batch_size)):
+        for pixels, _ in loader.batches(batches):
             x = pixels.to(device, non_blocking=True)
             x = to_input(x, statistics, channels_last=recipe.channels_last)
             parts.append(model(look(x)).float())
+            if on_step:
+                on_step(len(parts), len(batches))
     # torch types every attribute of a module as a tensor or a module
     n_classes: int = getattr(model, "num_classes")  # noqa: B009
     own = torch.cat(parts) if parts else torch.empty((0, n_classes), device=device)

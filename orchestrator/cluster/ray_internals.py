@@ -84,6 +84,19 @@ def _in_one_process() -> TrainParts:
     return TrainParts(Trainer, ReportToTune)
 
 
+def kill_trial(trial: Any) -> None:
+    """Kill the process of a Tune trial, whatever it does; its Train workers end with it, wherever
+    they run, also those that are stopped or hang.
+
+    There is no public way: without this one such a trial keeps its slot.
+    """
+    import ray
+
+    actor = getattr(trial.temporary_state, "ray_actor", None)
+    if actor is not None:
+        ray.kill(actor)
+
+
 def resolved(address: str) -> str:
     """HOST:PORT of `address`; `auto` is the Ray of this job, or the one that runs on this machine.
 

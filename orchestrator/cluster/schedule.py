@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from orchestrator.cluster.restarts import Restarts
+from orchestrator.cluster.watch import Watch
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec.spec import Member
 from orchestrator.units.unit import Unit
@@ -34,14 +36,24 @@ def units_per_run(available: int, cost: float, outstanding: float, slots: int) -
 
 @dataclass
 class WorkerRun:
-    """Units that one worker group trains one after the other, and how far it is."""
+    """Units that one worker group trains one after the other, and how far it is.
+
+    cause: why its processes died, or are to die; empty while they live.
+    """
 
     units: list[Unit]
     candidate: tuple[str, int] | None = None
     ended: dict[str, str] = field(default_factory=dict)  # unit's path -> "done" or the failure
+    at: str = ""  # path of the unit that it began with last
+    cause: str = ""
     begun: float = field(default_factory=time.monotonic)
     first_report: float | None = None
     last_report: float | None = None
+
+    @property
+    def left(self) -> list[Unit]:
+        """In their order; the first is the one at hand."""
+        return [unit for unit in self.units if unit.path not in self.ended]
 
     def title(self, unit: Unit) -> str:
         return f"{unit.member.name} candidate {self.candidate[1]}" if self.candidate else unit.title
@@ -61,6 +73,9 @@ class Progress(Protocol):
 
     def ended(self, outcome: dict[str, str]) -> None:
         """A run is over; outcome: unit's path -> `done`, `stopped` or why it failed."""
+
+    def interrupted(self, paths: Sequence[str]) -> None:
+        """Units whose run is over, and which another one will go on with."""
 
     def note(self, text: str) -> None: ...
 
@@ -83,6 +98,7 @@ class Schedule:
         slots: int,
         job: Job,
         progress: Progress,
+        watch: Watch,
     ):
         self.queue = sorted(units, key=lambda u: -cost(u.member))
         self.searches = dict(searches)
@@ -96,6 +112,8 @@ class Schedule:
         self.slots = self.expected = slots
         self._units_left, self._cost = units_left, cost
         self._job, self._progress = job, progress
+        self._watch, self._restarts = watch, Restarts()
+        self._again: list[WorkerRun] = []  # candidates whose process died
         for name in list(self.searches):
             self._close_search(name)
 
@@ -110,25 +128,31 @@ class Schedule:
             return None
         self.runs[run_id] = run
         self._progress.started({unit.path: run.title(unit) for unit in run.units}, run.units)
+        first = run.units[0]
+        patience = 2 ** self._restarts.deaths(first.path)  # a false alarm is not raised again
+        self._watch.begin(run_id, first.member.name, patience)
         metric = self.searches[run.candidate[0]].search.metric if run.candidate else None
-        return replace(self._job, units=tuple(run.units), metric=metric)
+        pulse = self._watch.pulse_of(run_id)
+        return replace(self._job, units=tuple(run.units), metric=metric, pulse=pulse)
 
     def is_over(self) -> bool:
         """Nothing runs, and nothing will."""
-        return not (self.runs or self.searches or self.queue)
+        return not (self.runs or self.searches or self.queue or self._again)
 
     def wanted(self) -> int:
         """How many runs could go on now if there were slots for all."""
         candidates = sum(search.may_begin() for search in self.searches.values())
-        return len(self.runs) + len(self.queue) + candidates
+        return len(self.runs) + len(self._again) + len(self.queue) + candidates
 
     def give_up(self, why: str) -> None:
         """Nothing more begins; what is left counts as failed."""
         self.failures |= {unit.title: why for unit in self.queue}
         self.failures |= {f"{name} (search)": why for name in self.searches}
-        self.queue, self.searches = [], {}
+        self.queue, self.searches, self._again = [], {}, []
 
     def _next_run(self) -> WorkerRun | None:
+        if self._again:
+            return self._again.pop(0)
         # in turns: members that compete meet early, and each draw has earlier scores to go by
         for name, search in sorted(self.searches.items(), key=lambda item: item[1].begun):
             proposed = search.ask()
@@ -147,7 +171,7 @@ class Schedule:
         return WorkerRun(units)
 
     def _outstanding(self) -> float:
-        running = [u for run in self.runs.values() for u in run.units if u.path not in run.ended]
+        running = [unit for run in self.runs.values() for unit in run.left]
         waiting = [
             u for name in self.searches for u in self._units_left(self.searches[name].member)
         ]
@@ -157,15 +181,21 @@ class Schedule:
 
     def report(self, run_id: str, result: dict[str, Any]) -> bool:
         """One report of a worker (reports.py); True where ASHA stops the candidate."""
-        run = self.runs[run_id]
+        run, event, path = self.runs[run_id], result["event"], result["unit"]
         run.last_report = time.monotonic()
         run.first_report = run.first_report or run.last_report
-        if result["event"] == "failed":
-            run.ended[result["unit"]] = result["message"]
-        elif result["event"] == "done":
-            run.ended[result["unit"]] = "done"
+        self._watch.reported(run_id, event)
+        if event == "started":
+            run.at = path
+            self._restarts.began()
+        elif event == "epoch":
+            self._restarts.epoch(path, result["epoch"])
+        elif event == "failed":
+            run.ended[path] = result["message"]
+        else:
+            run.ended[path] = "done"
         self._progress.reported(result)
-        if run.candidate and result["event"] == "epoch":
+        if run.candidate and event == "epoch":
             name, number = run.candidate
             reason = self.searches[name].epoch(number, result["epoch"], result["value"])
             if reason:
@@ -173,23 +203,89 @@ class Schedule:
                 return True
         return False
 
-    def end(self, run_id: str, died: bool = False) -> None:
-        """A run's worker group is gone; `died`: before its units were through."""
+    def hanging(self) -> list[str]:
+        """Runs to kill, because nothing comes from them any more; each is named once."""
+        found = []
+        for silence in self._watch.silent():
+            run = self.runs[silence.run_id]
+            usual = f", {silence.longest:.0f} s at most before" if silence.longest else ""
+            run.cause = f"it was stopped or hung: no sign of it for {silence.seconds:.0f} s{usual}"
+            found.append(silence.run_id)
+        return found
+
+    def lost(self, run_id: str, cause: str) -> None:
+        """A run's processes died, of `cause` (unless more is known); `end` follows."""
+        run = self.runs[run_id]
+        run.cause = run.cause or cause
+
+    def end(self, run_id: str) -> None:
+        """A run's worker group is gone. What it had not finished goes on in another one, where it
+        died of something (`lost`) and got anywhere since it last did."""
         run = self.runs.pop(run_id)
+        self._watch.end(run_id)
         self._clock(run)
-        lost = "its training process died; see the Ray logs" if died else "stopped"
-        outcome = {u.path: run.ended.get(u.path, lost) for u in run.units}
+        again = self._after_death(run) if run.cause else []
+        if run.candidate and again:
+            self._again.append(WorkerRun(run.units, run.candidate))
+        else:
+            self._put_back(again)
+        self._progress.interrupted([unit.path for unit in again])
+        outcome = {
+            unit.path: run.ended.get(unit.path, "stopped")
+            for unit in run.units
+            if unit not in again
+        }
         self.trained += sum(why == "done" for why in outcome.values())
         if run.candidate:
-            path = run.units[0].path
-            name, number = run.candidate
-            search, how = self.searches[name], outcome[path]
+            self._end_candidate(run, outcome)
+            return
+        self.failures |= {
+            unit.title: outcome[unit.path]
+            for unit in run.units
+            if outcome.get(unit.path, "done") != "done"
+        }
+        self._progress.ended(outcome)
+
+    def _after_death(self, run: WorkerRun) -> list[Unit]:
+        """The units to train on in another run. Those of the rest that are done or given up have
+        ended."""
+        if not run.candidate:  # the report of a unit's end may have died on its way
+            waiting = {unit.path for unit in self._units_left(run.units[0].member)}
+            run.ended |= {unit.path: "done" for unit in run.left if unit.path not in waiting}
+        if not run.left or self._is_stopped(run):
+            return []
+        first = run.left[0]
+        why = self._restarts.died(first.path, run.cause, begun=run.at == first.path)
+        if why:
+            run.ended[first.path] = why
+            self._progress.note(f"{run.title(first)} failed: {why}")
+        else:
+            epoch = self._restarts.epoch_of(first.path)
+            on = f"goes on after epoch {epoch}" if epoch else "begins again"
+            self._progress.note(
+                f"{run.title(first)}: its training process died ({run.cause}); it {on}"
+            )
+        return run.left
+
+    def _is_stopped(self, run: WorkerRun) -> bool:
+        """Whether ASHA has stopped its candidate."""
+        if run.candidate is None:
+            return False
+        name, number = run.candidate
+        return self.searches[name].candidates[number].state == "stopped"
+
+    def _end_candidate(self, run: WorkerRun, outcome: dict[str, str]) -> None:
+        assert run.candidate is not None
+        name, number = run.candidate
+        search = self.searches[name]
+        for path, how in outcome.items():  # one, or none where it is trained on
             search.ended(number, *(("done", "") if how == "done" else ("failed", how)))
             self._progress.ended({path: search.candidates[number].state})
             self._close_search(name)
-            return
-        self.failures |= {u.title: outcome[u.path] for u in run.units if outcome[u.path] != "done"}
-        self._progress.ended(outcome)
+
+    def _put_back(self, units: Sequence[Unit]) -> None:
+        """Into the queue: the costliest first, and of equal ones these."""
+        self.queue = sorted([*units, *self.queue], key=lambda u: -self._cost(u.member))
 
     def _clock(self, run: WorkerRun) -> None:
         now = time.monotonic()
@@ -220,7 +316,7 @@ class Schedule:
             f"{search.search.metric} {winner.score:.4f} on fold {search.search.fold}: {settings}"
         )
         units = self._units_left(search.member.with_settings(winner.settings))
-        self.queue = sorted([*self.queue, *units], key=lambda u: -self._cost(u.member))
+        self._put_back(units)
         self._progress.expect(units)
 
 

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import replace
+import tempfile
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from orchestrator.cluster import ray_internals
+from orchestrator.cluster import causes, ray_internals
 from orchestrator.cluster.capacity import Capacity
 from orchestrator.cluster.schedule import Schedule
 from orchestrator.runs.store import Store
 from orchestrator.worker.job import Job
 from orchestrator.worker.loop import train_units
 
-# A worker that dies (out of memory, a lost node) is started again this often; it resumes.
-_WORKER_RESTARTS = 2
+# Of the head's memory, what may be taken by the processes that lead trials, and what each takes
+_SHARE_OF_HEAD = 0.5
+_LEADER_BYTES = 300e6
+_HEAD = "node:__internal_head__"  # a resource that Ray gives to the head alone
 
 
 def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
     """Run the schedule to its end, as many at once as the cluster holds at any time.
 
-    Ray's own files go below `ray/`, which is removed after.
+    What Ray writes for itself goes to a folder of this machine: it is of no use later, and a run
+    folder on a shared disk that is away for a minute would end the training by it.
     """
-    name = f"run-{uuid.uuid4().hex[:8]}"
+    capacity.follow(schedule)
+    own = tempfile.TemporaryDirectory(prefix="ensemble-tune-", ignore_cleanup_errors=True)
     tuner = tune.Tuner(
-        # The Train worker holds the slot. A trial must request something, and any share of a CPU
-        # would be missing where the workers need them all: so, a byte of memory.
-        tune.with_resources(run_trial, {"memory": 1}),
+        tune.with_resources(
+            run_trial, tune.PlacementGroupFactory([_leader_resources(schedule.expected)])
+        ),
         tune_config=tune.TuneConfig(
             search_alg=_Trials(schedule, capacity),
             scheduler=_Reports(schedule),
@@ -38,12 +42,33 @@ def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
             max_concurrent_trials=None,  # the schedule itself starts no more than there are slots
             reuse_actors=False,
         ),
-        run_config=tune.RunConfig(name=name, storage_path=store.uri("ray"), verbose=0),
+        run_config=tune.RunConfig(
+            name="runs",
+            storage_path=own.name,
+            callbacks=[_Watching(schedule)],
+            verbose=0,
+        ),
     )
     try:
-        tuner.fit()
+        with own:
+            tuner.fit()
     finally:
-        store.delete("ray")
+        store.delete("ray")  # the signs of life of the training processes
+
+
+def _leader_resources(slots: int) -> dict[str, float]:
+    """What the process that leads a trial requests; the Train workers hold the trial's slot.
+
+    It must request something, and any share of a CPU would be missing where the workers need them
+    all: so, a byte of memory. On the head, where all of them have room there: it is the node that
+    lives as long as the command does.
+    """
+    for node in ray.nodes():
+        has = node["Resources"]
+        head = node["Alive"] and _HEAD in has
+        if head and slots * _LEADER_BYTES <= _SHARE_OF_HEAD * has.get("memory", 0):
+            return {"memory": 1, _HEAD: has[_HEAD] / 10_000}
+    return {"memory": 1}
 
 
 class _Trials(Searcher):
@@ -66,7 +91,9 @@ class _Trials(Searcher):
         """Reports come through the scheduler, which can act on them."""
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False):
-        self._schedule.end(trial_id, died=error)
+        if error:
+            self._schedule.lost(trial_id, causes.LEADER)
+        self._schedule.end(trial_id)
 
     def set_search_properties(self, metric, mode, config, **spec) -> bool:
         return True
@@ -95,8 +122,32 @@ class _Reports(FIFOScheduler):
     def on_trial_result(self, tune_controller, trial, result) -> str:
         if "event" not in result:
             return TrialScheduler.CONTINUE
+        if result["event"] == "died":
+            self._schedule.lost(trial.trial_id, result["cause"])
+            return TrialScheduler.CONTINUE
         stop = self._schedule.report(trial.trial_id, result)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+
+    def on_trial_error(self, tune_controller, trial) -> None:
+        """The trial's own process is gone; `on_trial_complete` of the searcher follows."""
+        self._schedule.lost(trial.trial_id, causes.cause_of_leader(str(trial.get_error() or "")))
+        super().on_trial_error(tune_controller, trial)
+
+
+class _Watching(tune.Callback):
+    """Kills the trials from which nothing comes any more; the schedule begins them again."""
+
+    def __init__(self, schedule: Schedule):
+        self._schedule = schedule
+
+    def __getstate__(self) -> dict:
+        return {}
+
+    def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
+        hanging = self._schedule.hanging()
+        for trial in trials if hanging else ():
+            if trial.trial_id in hanging:
+                ray_internals.kill_trial(trial)
 
 
 def run_trial(config: dict[str, Any]) -> None:
@@ -104,18 +155,17 @@ def run_trial(config: dict[str, Any]) -> None:
     import ray.train
 
     job = Job.from_config(config)
-    backend, restarts = None, _WORKER_RESTARTS
+    backend = None
     if job.workers > 1:
         from ray.train.torch import TorchConfig  # costs seconds
 
         # what stands in a GPU's memory goes by NCCL, what else the ranks send each other by gloo
         backend = TorchConfig("cpu:gloo,cuda:nccl" if job.gpus else "gloo")
-        restarts += len(job.units)  # a unit that fails on one rank takes one, see run_units
-    name = f"train-{uuid.uuid4().hex[:8]}"
     parts = ray_internals.train_parts()
+    own = tempfile.TemporaryDirectory(prefix="ensemble-train-", ignore_cleanup_errors=True)
     trainer = parts.trainer(
         train_units,
-        train_loop_config=replace(job, attempt=name).to_config(),
+        train_loop_config=config,
         torch_config=backend,
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.workers,
@@ -123,13 +173,18 @@ def run_trial(config: dict[str, Any]) -> None:
             resources_per_worker={"CPU": job.cpus, "GPU": job.gpus},
         ),
         run_config=ray.train.RunConfig(
-            name=name,
-            storage_path=Store(job.run).uri("ray"),
+            name="train",
+            storage_path=own.name,
             callbacks=[parts.report_to_tune()],
+            # the schedule counts what died, and begins it again in another run
             failure_config=ray.train.FailureConfig(
-                max_failures=restarts,
-                controller_failure_limit=_WORKER_RESTARTS,  # type: ignore[call-arg]  # of Train v2
+                max_failures=0,
+                controller_failure_limit=0,  # type: ignore[call-arg]  # of Train v2
             ),
         ),
     )
-    trainer.fit()
+    try:
+        with own:
+            trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        tune.report({"event": "died", "cause": causes.cause_of(error)})

@@ -114,6 +114,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     from orchestrator.cluster.capacity import Capacity
     from orchestrator.cluster.connect import connect
     from orchestrator.cluster.schedule import Schedule
+    from orchestrator.cluster.watch import Watch
     from orchestrator.screens.progress import Progress
     from orchestrator.worker.job import job_of
 
@@ -146,6 +147,7 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
                 slots=slots,
                 job=job_of(spec, store, gpus, cache_folder()),
                 progress=progress,
+                watch=Watch(store, spec.resources.hang_minutes),
             )
             tune.run_all(schedule, store, capacity)
         clock.lap("runs")

@@ -91,6 +91,12 @@ class Progress:
                 row["state"] = "stopped" if why == "stopped" else "failed"
         self._refresh()
 
+    def interrupted(self, paths: Sequence[str]) -> None:
+        """Units that wait for another process."""
+        for path in paths:
+            self._rows[path]["state"] = "waiting"
+        self._refresh()
+
     # -- how it looks ------------------------------------------------------------------------
 
     def _count(self, row: dict[str, Any], share: float) -> None:

@@ -190,6 +190,16 @@ class Resources(_Block):
         "a batch is too large for one GPU, or where there are fewer units than GPUs",
     )
 
+    hang_minutes: float = Field(
+        5.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="a training process that makes no step for so long is taken for one that hangs "
+        "and is started again: after three times as long until its first epoch, later than that "
+        "where its steps are known to take long. Raise it for photos that are read in minutes each "
+        "step, or a network that takes longer to compile",
+    )
+
     @model_validator(mode="after")
     def _gpus(self) -> Resources:
         if self.gpus != "auto" and self.gpus < 0:

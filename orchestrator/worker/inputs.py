@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from members.files import Progress
 from orchestrator.photographs.files import read_photographs
 from orchestrator.photographs.table import Photographs, codec_of, column, in_fold, labels_of
 from orchestrator.runs.store import Store
@@ -29,10 +30,10 @@ class _Decoded(NamedTuple):
 
 
 class Inputs:
-    """cache: folder of decoded photographs, which outlives the process."""
+    """cache: folder of decoded photographs, which outlives the process. progress: of decoding."""
 
-    def __init__(self, store: Store, cache: str):
-        self._store, self._cache = store, cache
+    def __init__(self, store: Store, cache: str, progress: Progress | None = None):
+        self._store, self._cache, self._progress = store, cache, progress
         self._pixels: dict[_Decoded, np.ndarray] = {}
 
     @cached_property
@@ -58,6 +59,7 @@ class Inputs:
                 size=key.size,
                 crop=key.crop,
                 folder=self._cache,
+                progress=self._progress,
             )
         labels = labels_of(frame, codec_of(unit.member, photographs.codec)).astype(np.int64)
         columns = columns_of(frame, photographs.codec) if part == "train" else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -20,7 +21,8 @@ class Job:
     run: root of the run folder. cache: folder of decoded photographs.
     cpus, gpus: of each of the `workers` processes that train a unit together.
     metric: what reports are scored by; None: the metric of the unit's own recipe.
-    attempt: name of the worker group, which stays the same when its processes are started again.
+    attempt: name of the call that the job belongs to, whose processes may be started again.
+    pulse: file of the run folder that gets signs of life; empty: none.
     """
 
     run: str
@@ -34,6 +36,7 @@ class Job:
     units: tuple[Unit, ...] = ()
     metric: str | None = None
     attempt: str = ""
+    pulse: str = ""
 
     def metric_of(self, unit: Unit) -> str:
         return self.metric or unit.member.recipe.metric
@@ -63,4 +66,5 @@ def job_of(spec: Spec, store: Store, gpus: float, cache: str) -> Job:
         gpus=gpus,
         workers=resources.workers,
         loader_workers=resources.loader_workers,
+        attempt=uuid.uuid4().hex,
     )

@@ -20,6 +20,7 @@ from orchestrator.runs.store import Store
 from orchestrator.units.files import read_failure, write_failure
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Job
+from orchestrator.worker.pulse import Pulse
 from orchestrator.worker.reports import Reporter, Send, describe
 from orchestrator.worker.train_unit import Process, train_unit
 
@@ -37,10 +38,11 @@ def run_units(job: Job, send: Send, ranks: Ranks = ALONE) -> None:
     """Train what is left of the job's units, in order; one that fails does not stop the rest.
 
     Of several ranks, one that fails alone cannot reach those that wait for it. It writes why and
-    raises, so that all are started again (tune), and they pass the unit over.
+    raises, so that all are started again (cluster/schedule.py), and they pass the unit over.
     """
     store = Store(job.run)
-    process = Process(job, store, Inputs(store, job.cache), ranks)
+    pulse = Pulse(store, job.pulse if ranks.first else "")
+    process = Process(job, store, Inputs(store, job.cache, pulse), ranks, pulse)
     for unit in job.units:
         report = Reporter(unit, job.metric_of(unit), send)
         report.started()

@@ -22,6 +22,7 @@ from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Job
+from orchestrator.worker.pulse import Pulse
 from orchestrator.worker.reports import Reporter
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Process:
     store: Store
     inputs: Inputs
     ranks: Ranks
+    pulse: Pulse
 
     @property
     def device(self) -> str:
@@ -48,7 +50,12 @@ class Process:
     def options(self) -> dict[str, Any]:
         """What fitting and predicting have in common."""
         workers = self.job.loader_workers
-        return {"device": self.device, "loader_workers": workers, "ranks": self.ranks}
+        return {
+            "device": self.device,
+            "loader_workers": workers,
+            "on_step": self.pulse,
+            "ranks": self.ranks,
+        }
 
     def n_classes(self, unit: Unit) -> int:
         return len(codec_of(unit.member, self.inputs.photographs.codec).classes)

@@ -10,6 +10,7 @@ from orchestrator.cluster import capacity
 from orchestrator.cluster.capacity import Capacity, Processes, Shortage
 from orchestrator.cluster.connect import Cluster, Node
 from orchestrator.cluster.schedule import Schedule
+from orchestrator.cluster.watch import Watch
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Resources
@@ -24,7 +25,11 @@ class Silent:
 
     def started(self, titles, units): ...
 
+    def reported(self, result): ...
+
     def ended(self, outcome): ...
+
+    def interrupted(self, paths): ...
 
     def note(self, text): ...
 
@@ -33,7 +38,8 @@ def schedule_of(folds: int, slots: int = 1) -> Schedule:
     member = Member(name="a", recipe={"model": "a"})
     units = [Unit(member, "a", fold, None) for fold in range(folds)]
     nothing = job(Store("nowhere"), (), "nowhere")
-    return Schedule(units, {}, lambda m: [], lambda m: 1.0, slots, nothing, Silent())
+    watch = Watch(Store("nowhere"), hang_minutes=10)
+    return Schedule(units, {}, lambda m: units, lambda m: 1.0, slots, nothing, Silent(), watch)
 
 
 class Asked:
@@ -152,6 +158,8 @@ def test_slots_follow_the_nodes_and_the_autoscaler_hears_what_is_left(joined):
     second = schedule.start("second")
     assert len(second.units) == 1
     for name in ("first", "second"):
+        unit = schedule.runs[name].units[0].path
+        schedule.report(name, {"event": "done", "unit": unit})
         schedule.end(name)
     capacity.follow(schedule)
     assert asked.asked == [4, 4, 2]
@@ -179,7 +187,8 @@ def test_where_the_nodes_are_lost_for_good_the_rest_is_given_up_with_its_cause(j
         capacity.follow(schedule)
         if clock[0] == 700:
             assert not schedule.is_over()  # what runs may yet come back
-            schedule.end("first", died=True)
+            schedule.lost("first", "its machine was lost")
+            schedule.end("first")
     assert schedule.is_over()
     assert "wants 1 CPU" in schedule.failures["a fold 1"]
     assert len(printed) >= 2

@@ -1,0 +1,57 @@
+"""What ended a training process, in a sentence: from the exceptions that Ray raises about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from members.errors import first_line
+
+_LOST_NODE = "its machine was lost"
+LEADER = "the process that leads its training died"
+
+# what Ray's message about a lost process holds, and what it comes to
+_WORDS = (
+    ("running low on memory", "Ray ended it, because its machine was running out of memory"),
+    ("node has died", _LOST_NODE),
+    ("node was terminated", _LOST_NODE),
+    ("owner has died", LEADER),
+    ("connection error code 2", "it was killed, or it crashed"),
+    ("Worker exits unexpectedly", "it ended itself"),
+    ("SIGTERM", "it was terminated by SIGTERM"),
+)
+
+
+def cause_of(error: BaseException) -> str:
+    """error: as `fit` of a Train run raises it, or anything else."""
+    failures: Mapping[int, BaseException] | None = getattr(error, "worker_failures", None)
+    if failures:
+        return cause_of(_telling(failures.values()))
+    inner = getattr(error, "controller_failure", None) or getattr(error, "cause", None)
+    if isinstance(inner, BaseException):
+        return cause_of(inner)
+    text = str(error)
+    if found := cause_in(text):
+        return found
+    # Ray hands on what was raised in a worker as the text of its traceback
+    return text.strip().splitlines()[-1] if "Traceback (" in text else first_line(error)
+
+
+def cause_of_leader(text: str) -> str:
+    """text: of the error that Tune has of a trial, whose process leads the training."""
+    found = cause_in(text)
+    if found == _LOST_NODE:
+        return f"{LEADER}: {found}"
+    lines = text.strip().splitlines()
+    return LEADER if found or not lines else f"{LEADER}: {lines[-1]}"
+
+
+def cause_in(text: str) -> str:
+    """What a message of Ray comes to; empty where it is about no lost process."""
+    return next((words for sign, words in _WORDS if sign in text), "")
+
+
+def _telling(failures: Iterable[BaseException]) -> BaseException:
+    """Of several ranks' failures one that is no consequence of another's."""
+    every = list(failures)
+    own = [error for error in every if "LostContact" not in f"{type(error).__name__} {error}"]
+    return (own or every)[0]

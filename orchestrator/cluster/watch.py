@@ -1,0 +1,115 @@
+"""Which training processes have stopped or hang: from what they report, and from their signs of life.
+
+A process says that it lives by every report (worker/reports.py), and between two of them by the
+file that it writes while it decodes, trains, validates and predicts (worker/pulse.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.runs.store import Store
+
+_TIMES_THE_LONGEST = 20  # that a member's steps ever took, before silence counts as hanging
+_TIMES_UNTIL_KNOWN = 3  # hang_minutes: until a process has started, and until its first epoch
+_LONGEST_TICK = 5.0  # seconds; a longer pause is one of this process, or of the whole machine
+_LOOK_EVERY = 2.0
+
+
+@dataclass
+class _Watched:
+    member: str
+    pulse: str
+    patience: float  # factor
+    phase: str = "start"  # until its first report; "first epoch" until the first of a unit; "later"
+    last_sign: float = 0.0
+    looked: float = 0.0
+    content: bytes = b""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A run of which nothing was seen for `seconds`, where `longest` is what it took before."""
+
+    run_id: str
+    seconds: float
+    longest: float | None
+
+
+class Watch:
+    """Counts the seconds since each run's last sign of life, and how long they usually are apart.
+
+    Seconds in which this process did not run itself (stopped, or the machine was asleep) do not count.
+    """
+
+    def __init__(
+        self, store: Store, hang_minutes: float, clock: Callable[[], float] = time.monotonic
+    ):
+        self._store, self._hang, self._clock = store, 60 * hang_minutes, clock
+        self._ticked, self._awake = clock(), 0.0
+        self._runs: dict[str, _Watched] = {}
+        self._longest: dict[tuple[str, str], float] = {}  # (member, phase) -> seconds
+
+    @staticmethod
+    def pulse_of(run_id: str) -> str:
+        """Where the process of a run writes its signs of life, in the run folder."""
+        return f"ray/pulses/{run_id}"
+
+    def begin(self, run_id: str, member: str, patience: float = 1.0) -> None:
+        """patience: how many times as long as usual this run may be silent."""
+        self._tick()
+        pulse = self.pulse_of(run_id)
+        self._runs[run_id] = _Watched(member, pulse, patience, last_sign=self._awake)
+
+    def reported(self, run_id: str, event: str) -> None:
+        self._tick()
+        run = self._runs[run_id]
+        self._sign(run)
+        if event == "epoch":
+            run.phase = "later"
+        elif event == "started":
+            run.phase = "first epoch"
+
+    def end(self, run_id: str) -> None:
+        self._runs.pop(run_id, None)
+
+    def silent(self) -> list[Silence]:
+        """Runs that are to be given up, each of them once. To be called every second or so."""
+        self._tick()
+        found = []
+        for run_id, run in list(self._runs.items()):
+            if self._awake - run.looked >= _LOOK_EVERY:
+                run.looked = self._awake
+                if (content := self._read(run)) != run.content:
+                    run.content = content
+                    self._sign(run)
+            seconds = self._awake - run.last_sign
+            if seconds > self._bound(run):
+                found.append(Silence(run_id, seconds, self._longest.get((run.member, run.phase))))
+                self.end(run_id)
+        return found
+
+    def _tick(self) -> None:
+        now = self._clock()
+        self._awake += min(now - self._ticked, _LONGEST_TICK)
+        self._ticked = now
+
+    def _sign(self, run: _Watched) -> None:
+        key, seconds = (run.member, run.phase), self._awake - run.last_sign
+        if run.phase != "start":  # which takes as long as a slot takes to come free
+            self._longest[key] = max(seconds, self._longest.get(key, 0.0))
+        run.last_sign = self._awake
+
+    def _bound(self, run: _Watched) -> float:
+        longest = self._longest.get((run.member, run.phase))
+        if longest is None:
+            return run.patience * self._hang * _TIMES_UNTIL_KNOWN
+        return run.patience * max(self._hang, _TIMES_THE_LONGEST * longest)
+
+    def _read(self, run: _Watched) -> bytes:
+        try:
+            return self._store.read(run.pulse)
+        except OSError:  # not there yet, or a disk that does not answer
+            return run.content

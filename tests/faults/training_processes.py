@@ -1,0 +1,107 @@
+"""A small run by the real command, and the processes of Ray that train in it, to send signals to."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+from PIL import Image
+
+from tests.orchestrator.command_line import environment, kill_everything
+
+SPEC = """\
+name: small
+data: {layout: table, train: photos.csv}
+folds: {k: 2}
+defaults: {model: test_resnet, image_size: [32, 32], batch_size: 8, epochs: 40}
+members: [{name: net}]
+resources: {gpus: 0}
+tracking: []
+"""
+WORKER = "ray::RayTrainWorker"
+LEADER = "ray::ImplicitFunc"  # the process of a Tune trial
+
+
+def photographs(folder: Path, number: int = 24) -> None:
+    """`photos.csv` and photographs of noise, of two classes."""
+    rng = np.random.default_rng(0)
+    rows = ["path,label"]
+    for i in range(number):
+        pixels = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        rows.append(f"{i}.png,{'ab'[i % 2]}")
+    (folder / "photos.csv").write_text("\n".join(rows) + "\n")
+
+
+@dataclass
+class Running:
+    """`train-members` in `folder`, in the background, with what it has printed so far."""
+
+    folder: Path
+    driver: subprocess.Popen
+
+    @property
+    def printed(self) -> str:
+        return (self.folder / "printed.txt").read_text()
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "runs/small"
+
+    def processes(self, kind: str) -> list[psutil.Process]:
+        """Those of this command's own Ray whose title begins with `kind`."""
+        found = []
+        for process in psutil.Process(self.driver.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if " ".join(process.cmdline()).startswith(kind):
+                    found.append(process)
+        return found
+
+    def wait_for(self, condition, seconds: float = 240) -> None:
+        """Until `condition()` is true; fails where the command ends before."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.driver.poll() is None, self.printed
+            assert time.monotonic() < deadline, self.printed
+            time.sleep(0.1)
+
+    def wait_for_epochs(self, units: int = 1) -> None:
+        """Until so many units have finished an epoch and still train."""
+        self.wait_for(lambda: len(list(self.root.glob("units/*/*/*/state.pt"))) >= units)
+
+    def end(self, seconds: float = 420) -> int:
+        """Its exit code."""
+        return self.driver.wait(seconds)
+
+    def tables(self) -> dict[str, object]:
+        return tables(self.root)
+
+
+def tables(root: Path) -> dict[str, object]:
+    """What each unit and each member predicted, by the table's path."""
+    found = sorted([*root.glob("units/*/*/*/*.parquet"), *root.glob("tables/*/*.parquet")])
+    assert found
+    return {str(path.relative_to(root)): pq.read_table(path).to_pydict() for path in found}
+
+
+@contextlib.contextmanager
+def training(folder: Path, spec: str = SPEC, *arguments: str) -> Iterator[Running]:
+    """The command at work; every process of it is gone at the end."""
+    (folder / "spec.yaml").write_text(spec)
+    with (folder / "printed.txt").open("w") as output:
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "orchestrator", "train-members", "spec.yaml", *arguments],
+            cwd=folder, env=environment(folder), stdout=output, stderr=output,
+        )  # fmt: skip
+        try:
+            yield Running(folder, driver)
+        finally:
+            kill_everything(driver)
