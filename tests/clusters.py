@@ -12,11 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -82,7 +84,8 @@ def why_not() -> str | None:
 
 
 class Lab:
-    """A laptop, a head and a worker in namespaces; `run` runs a command on the laptop."""
+    """A laptop, a head and a worker in namespaces; `run` runs a command on one, the laptop unless
+    `at` says so."""
 
     user = pwd.getpwuid(0).pw_name
 
@@ -124,7 +127,19 @@ class Lab:
             ["pgrep", "-P", f"{self.outer.pid}"], text=True
         ).strip()
 
-    def popen(self, *command: str, **environment: str) -> subprocess.Popen:
+    def _process(self, at: str) -> str:
+        """Of the lab's own processes one that is in the namespaces of this machine."""
+        if at == "laptop":
+            return self.inner
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for child in psutil.Process(int(self.inner)).children():
+                if child.cmdline()[-2:] == ["node.sh", at] and child.children():
+                    return str(child.children()[0].pid)
+            time.sleep(0.1)
+        raise AssertionError(f"{at} has not started")
+
+    def popen(self, *command: str, at: str = "laptop", **environment: str) -> subprocess.Popen:
         environment = {
             "PATH": PATH,
             "HOME": str(self.home),
@@ -133,7 +148,15 @@ class Lab:
             "RAY_USAGE_STATS_ENABLED": "0",
             **environment,
         }
-        enter = ["nsenter", "--target", self.inner, "--mount", "--net", "--pid", f"--wd={ROOT}"]
+        enter = [
+            "nsenter",
+            "--target",
+            self._process(at),
+            "--mount",
+            "--net",
+            "--pid",
+            f"--wd={ROOT}",
+        ]
         return subprocess.Popen(
             [*enter, "--", *command],
             env=environment,
@@ -143,8 +166,8 @@ class Lab:
             text=True,
         )
 
-    def run(self, *command: str, **environment: str) -> tuple[int, str]:
-        process = self.popen(*command, **environment)
+    def run(self, *command: str, at: str = "laptop", **environment: str) -> tuple[int, str]:
+        process = self.popen(*command, at=at, **environment)
         output, _ = process.communicate(timeout=300)
         return process.returncode, output
 
@@ -155,6 +178,20 @@ class Lab:
         return {
             int(pid): args for pid, stat, args in rows if stat[0] != "Z" and "ps -eo" not in args
         }
+
+    def ok(self, *command: str, at: str = "laptop", **environment: str) -> str:
+        """What a command printed that must succeed."""
+        code, output = self.run(*command, at=at, **environment)
+        assert code == 0, output
+        return output
+
+    def cable(self, state: str) -> None:
+        """`down` or `up`: the cable between the head and the worker."""
+        self.ok("ip", "link", "set", "cable", state, at="worker")
+
+    def kill_all(self, at: str) -> None:
+        """As if the machine lost its power: every process on it, but for sshd."""
+        self.run("sh", "-c", "kill -KILL -1", at=at)
 
     def close(self):
         self.outer.stdin.close()

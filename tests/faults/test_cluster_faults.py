@@ -1,0 +1,187 @@
+"""Machines of a cluster that are lost, come back, come late or never, and a disk that goes away.
+
+A head and a worker in Linux namespaces of their own (tests/clusters.py), with real Rays on them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import clusters
+from tests.clusters import GCS, HEAD, WORKER, Lab
+from tests.faults.training_processes import photographs, tables
+from tests.orchestrator.one_slot import commands
+
+SPEC = """\
+name: small
+data: {layout: table, train: photos.csv}
+folds: {k: 2}
+defaults: {model: test_resnet, image_size: [32, 32], batch_size: 8, epochs: 60}
+members: [{name: net}, {name: other, lr: 0.002}]
+tracking: []
+"""
+START = ["ray", "start", "--disable-usage-stats", "--object-store-memory=100000000"]
+
+
+class Cluster:
+    """Shared storage with the photographs and the run, and `train-members` on the head."""
+
+    def __init__(self, lab: Lab):
+        self.lab = lab
+        self.disk, self.storage = lab.folder / "disk", lab.folder / "storage"
+        self.disk.mkdir()
+        for machine in ("head", "worker"):
+            self.mount(machine)
+        photographs(self.disk)
+        (self.disk / "spec.yaml").write_text(SPEC)
+        self.root = self.disk / "run"
+
+    def mount(self, machine: str) -> None:
+        self.lab.ok("mount", "--bind", str(self.disk), str(self.storage), at=machine)
+
+    def unmount(self, machine: str) -> None:
+        self.lab.ok("umount", "--lazy", str(self.storage), at=machine)
+
+    def start_head(self, *options: str) -> None:
+        where = [f"--node-ip-address={HEAD}", "--head", "--port=6379", "--dashboard-host=0.0.0.0"]
+        self.lab.ok(*START, *where, *options, at="head", RAY_health_check_failure_threshold="3",
+                    RAY_health_check_period_ms="1000", RAY_health_check_timeout_ms="2000")  # fmt: skip
+
+    def start_worker(self, *options: str) -> None:
+        where = [f"--node-ip-address={WORKER}", f"--address={GCS}"]
+        patience = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+        self.lab.ok(*START, *where, *options, at="worker", **patience)
+
+    @contextlib.contextmanager
+    def training(self, *arguments: str) -> Iterator[Training]:
+        printed = self.lab.folder / "printed.txt"
+        command = ["python", "-m", "orchestrator", "train-members", "spec.yaml", "--address", GCS,
+                   "--run", "run", *arguments]  # fmt: skip
+        shell = f"cd {self.storage} && exec {' '.join(command)} >{printed} 2>&1"
+        driver = self.lab.popen("sh", "-c", shell, at="head", PYTHONPATH=str(clusters.ROOT),
+                                ENSEMBLE_CACHE=str(self.lab.tmp / "cache"))  # fmt: skip
+        try:
+            yield Training(self, driver, printed)
+        finally:
+            driver.kill()
+
+    def states(self) -> list[Path]:
+        return list(self.root.glob("units/*/*/*/state.pt"))
+
+
+class Training:
+    def __init__(self, cluster: Cluster, driver: subprocess.Popen, output: Path):
+        self.cluster, self.driver, self._output = cluster, driver, output
+
+    @property
+    def printed(self) -> str:
+        return self._output.read_text()
+
+    def wait_for(self, condition, seconds: float = 300) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.driver.poll() is None, self.printed
+            assert time.monotonic() < deadline, self.printed
+            time.sleep(0.1)
+
+    def end(self) -> int:
+        return self.driver.wait(480)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with clusters.running() as lab:
+        yield Cluster(lab)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> dict[str, object]:
+    """The tables of the same spec, trained in one process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    photographs(folder)
+    (folder / "spec.yaml").write_text(SPEC)
+    with commands(folder) as command:
+        command("train-members", "spec.yaml", "--run", "run")
+    return tables(folder / "run")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_units_of_a_lost_worker_move_to_another_node(cluster, undisturbed):
+    cluster.start_head("--num-cpus=1")
+    cluster.start_worker("--num-cpus=1")
+    with cluster.training() as training:
+        training.wait_for(lambda: len(cluster.states()) == 2)
+        cluster.lab.cable("down")
+        cluster.lab.kill_all("worker")
+        assert training.end() == 0, training.printed
+    assert "its machine was lost" in training.printed
+    assert "Traceback" not in training.printed
+    assert tables(cluster.root) == undisturbed
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_after_the_head_is_lost_the_same_command_goes_on(cluster, undisturbed):
+    cluster.start_head("--num-cpus=0")
+    cluster.start_worker("--num-cpus=1")
+    with cluster.training() as training:
+        training.wait_for(cluster.states)
+        cluster.lab.kill_all("head")
+        assert training.end() != 0
+    before = {path.parent.name: path.stat().st_mtime for path in cluster.states()}
+    assert before
+    cluster.lab.kill_all("worker")  # `ray up` begins with `ray stop` there
+    cluster.start_head("--num-cpus=0")
+    cluster.start_worker("--num-cpus=1")
+    with cluster.training() as training:
+        assert training.end() == 0, training.printed
+    assert tables(cluster.root) == undisturbed
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_worker_that_joins_late_is_used_and_training_begins_without_any(cluster, undisturbed):
+    cluster.start_head("--num-cpus=0")
+    with cluster.training() as training:
+        training.wait_for(lambda: "waiting for nodes" in training.printed)
+        cluster.start_worker("--num-cpus=1")
+        training.wait_for(cluster.states)
+        assert training.end() == 0, training.printed
+    assert tables(cluster.root) == undisturbed
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_gpu_that_will_never_come_is_said_in_a_minute(cluster):
+    cluster.start_head("--num-cpus=1")
+    begun = time.monotonic()
+    with cluster.training("--set", "resources.gpus=1") as training:
+        assert training.end() == 2
+    assert "1 CPU and 1 GPU, and the cluster has 1 CPU and 0 GPUs" in training.printed
+    assert 60 < time.monotonic() - begun < 200
+    assert not cluster.states()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_shared_storage_that_goes_away_for_a_minute_is_waited_for(cluster, undisturbed):
+    cluster.start_head("--num-cpus=0")
+    cluster.start_worker("--num-cpus=1")
+    with cluster.training() as training:
+        training.wait_for(cluster.states)
+        for machine in ("head", "worker"):
+            cluster.unmount(machine)
+        time.sleep(60)
+        assert not list(cluster.storage.iterdir())  # nothing was written to the empty mount point
+        for machine in ("head", "worker"):
+            cluster.mount(machine)
+        assert training.end() == 0, training.printed
+    assert tables(cluster.root) == undisturbed
+    assert not list(cluster.storage.iterdir())
