@@ -1,4 +1,4 @@
-"""cluster.yaml and cluster.aws.yaml: Ray accepts them, and `ray up` makes a cluster that works.
+"""The files for `ray up`: Ray accepts them, and the one for own machines makes a cluster that works.
 
 `test_ray_up_...` runs the file as it is between machines that are namespaces of this one (clusters.py).
 """
@@ -14,7 +14,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from tests import clusters
 from tests.clusters import DASHBOARD, GCS, HEAD, ROOT, WORKER
 
-BOTH = pytest.mark.parametrize("name", ["cluster.yaml", "cluster.aws.yaml"])
+ALL = pytest.mark.parametrize("name", ["cluster.yaml", "cluster.aws.yaml", "cluster.gcp.yaml"])
 
 
 def read(name: str) -> dict:
@@ -26,13 +26,13 @@ def start_command(commands: list[str]) -> str:
     return command
 
 
-@BOTH
+@ALL
 def test_ray_accepts_the_file(name):
     config = prepare_config(read(name))
     validate_config(config)  # Ray's own schema, and its checks beyond it
 
 
-@BOTH
+@ALL
 def test_every_machine_installs_the_requirements_that_were_mounted(name):
     config = prepare_config(read(name))
     (target,) = [at for at, here in config["file_mounts"].items() if here == "requirements.txt"]
@@ -41,7 +41,7 @@ def test_every_machine_installs_the_requirements_that_were_mounted(name):
         assert len(installs) == 1, kind
 
 
-@BOTH
+@ALL
 def test_every_command_is_valid_shell(name):
     config = prepare_config(read(name))
     for key in ("setup_commands", "head_start_ray_commands", "worker_start_ray_commands"):
@@ -49,12 +49,12 @@ def test_every_command_is_valid_shell(name):
             subprocess.run(["bash", "-n", "-c", f"({command})"], check=True)
 
 
-@BOTH
+@ALL
 def test_the_token_goes_to_every_machine(name):
     assert read(name)["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("kind", ["head", "worker"])
 def test_ray_starts_with_the_token_on_and_without_ray_ups_thread_limit(name, kind, tmp_path):
     # `ray` is a stand-in that prints its environment; it fails, so nothing after it runs.
@@ -73,13 +73,13 @@ def test_ray_starts_with_the_token_on_and_without_ray_ups_thread_limit(name, kin
     assert where in output
 
 
-@BOTH
+@ALL
 def test_workers_reach_the_dashboard(name):
     # On its default, 127.0.0.1, they do not: then the slot of a stopped trial never comes free.
     assert "--dashboard-host=0.0.0.0" in start_command(read(name)["head_start_ray_commands"])
 
 
-@BOTH
+@ALL
 def test_only_code_is_mounted(name):
     # Ray hashes every byte under a mount, excluded or not: `.` would mean .venv, data and runs.
     mounted = set(read(name)["file_mounts"].values()) - {"~/.ray/auth_token"}
@@ -106,8 +106,29 @@ def test_aws_workers_have_gpus_on_spot_and_reach_the_bucket_and_the_head_is_safe
         assert node["InstanceType"].split(".")[0] in ("g5", "g6")
         assert node["InstanceMarketOptions"] == {"MarketType": "spot"}
         assert node["IamInstanceProfile"] == head["node_config"]["IamInstanceProfile"]
-    # Training counts its slots once, at the start: the workers must be there by then.
-    assert sum(worker["min_workers"] for worker in types.values()) == config["max_workers"] > 0
+
+
+def test_gcp_workers_have_gpus_on_spot_and_the_head_is_safe():
+    config = read("cluster.gcp.yaml")
+    types = dict(config["available_node_types"])
+    head = types.pop(config["head_node_type"])
+    assert "scheduling" not in head["node_config"]
+    for worker in types.values():
+        assert worker["resources"]["GPU"] == 1
+        assert worker["node_config"]["machineType"].startswith("g2-")
+        assert worker["node_config"]["scheduling"]["provisioningModel"] == "SPOT"
+
+
+@pytest.mark.parametrize("name", ["cluster.aws.yaml", "cluster.gcp.yaml"])
+def test_in_a_cloud_workers_come_when_they_are_asked_for_and_go(name):
+    config = read(name)
+    types = dict(config["available_node_types"])
+    # the head's own CPUs would be a slot, and `gpus: auto` would find that there are no GPUs
+    assert types.pop(config["head_node_type"])["resources"] == {"CPU": 0}
+    assert all(worker["min_workers"] == 0 for worker in types.values())
+    assert sum(worker["max_workers"] for worker in types.values()) == config["max_workers"] > 0
+    assert config["upscaling_speed"] >= config["max_workers"]
+    assert config["idle_timeout_minutes"] > 0
 
 
 # Runs on the head, waits for the worker, then looks at both machines from a task on each.
