@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import clusters
 from tests.clusters import GCS, HEAD, WORKER, Lab
@@ -26,6 +27,31 @@ defaults: {model: test_resnet, image_size: [32, 32], batch_size: 8, epochs: 60}
 members: [{name: net}, {name: other, lr: 0.002}]
 tracking: []
 """
+# what of it is not read is asked for by Ray's schema
+AUTOSCALER = {
+    "cluster_name": "growing",
+    "max_workers": 2,
+    "upscaling_speed": 2.0,
+    "idle_timeout_minutes": 0.1,
+    "provider": {
+        "type": "fake_multinode",
+        "use_node_id_as_ip": True,
+        "disable_node_updaters": True,
+        "disable_launch_config_check": True,
+    },
+    "head_node_type": "ray.head.default",
+    "available_node_types": {
+        "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "small": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+    },
+    **{key: {} for key in ("auth", "docker", "file_mounts")},
+    **{key: [] for key in (
+        "initialization_commands", "setup_commands", "head_setup_commands",
+        "worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands",
+        "cluster_synced_files", "rsync_exclude", "rsync_filter",
+    )},
+    "file_mounts_sync_continuously": False,
+}  # fmt: skip
 START = ["ray", "start", "--disable-usage-stats", "--object-store-memory=100000000"]
 
 
@@ -48,10 +74,32 @@ class Cluster:
     def unmount(self, machine: str) -> None:
         self.lab.ok("umount", "--lazy", str(self.storage), at=machine)
 
-    def start_head(self, *options: str) -> None:
+    def start_growing_head(self) -> None:
+        """A head whose autoscaler, Ray's own, starts up to two nodes of one CPU beside it."""
+        config = self.lab.folder / "autoscaler.yaml"
+        config.write_text(yaml.safe_dump(AUTOSCALER))
+        variables = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+        self.start_head("--num-cpus=0", f"--autoscaling-config={config}", **variables)
+
+    def nodes(self) -> int:
+        """How many there are now, as Ray on the head sees it."""
+        code = "import ray; ray.init('auto'); print(sum(n['Alive'] for n in ray.nodes()))"
+        return int(self.lab.ok("python", "-c", code, at="head").splitlines()[-1])
+
+    def wait_for_nodes(self, number: int) -> None:
+        deadline = time.monotonic() + 300
+        while (found := self.nodes()) != number:
+            assert time.monotonic() < deadline, found
+            time.sleep(2)
+
+    def start_head(self, *options: str, **variables: str) -> None:
         where = [f"--node-ip-address={HEAD}", "--head", "--port=6379", "--dashboard-host=0.0.0.0"]
-        self.lab.ok(*START, *where, *options, at="head", RAY_health_check_failure_threshold="3",
-                    RAY_health_check_period_ms="1000", RAY_health_check_timeout_ms="2000")  # fmt: skip
+        variables |= {
+            "RAY_health_check_failure_threshold": "3",
+            "RAY_health_check_period_ms": "1000",
+            "RAY_health_check_timeout_ms": "2000",
+        }
+        self.lab.ok(*START, *where, *options, at="head", **variables)
 
     def start_worker(self, *options: str) -> None:
         where = [f"--node-ip-address={WORKER}", f"--address={GCS}"]
@@ -159,14 +207,38 @@ def test_a_worker_that_joins_late_is_used_and_training_begins_without_any(cluste
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_gpu_that_will_never_come_is_said_in_a_minute(cluster):
-    cluster.start_head("--num-cpus=1")
-    begun = time.monotonic()
+@pytest.mark.parametrize("growing", [False, True])
+def test_a_gpu_that_will_never_come_is_said_in_a_minute(cluster, growing):
+    if growing:
+        cluster.start_growing_head()
+    else:
+        cluster.start_head("--num-cpus=1")
     with cluster.training("--set", "resources.gpus=1") as training:
+        training.wait_for(lambda: "waiting for nodes" in training.printed)
+        begun = time.monotonic()
         assert training.end() == 2
-    assert "1 CPU and 1 GPU, and the cluster has 1 CPU and 0 GPUs" in training.printed
-    assert 60 < time.monotonic() - begun < 200
+    assert time.monotonic() - begun < 90
+    have = f"the cluster has {0 if growing else '1 CPU'}"
+    assert f"one training process wants 1 CPU and 1 GPU, and {have}" in training.printed
+    assert "Waited 6" in training.printed
     assert not cluster.states()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_nodes_are_asked_for_and_go_again_even_where_the_command_was_killed(cluster, undisturbed):
+    cluster.start_growing_head()
+    with cluster.training() as training:
+        training.wait_for(cluster.states)
+        assert "waiting for nodes" in training.printed
+        assert "of type small being started" in training.printed
+        cluster.lab.run("pkill", "-KILL", "-f", "orchestrator train-members", at="head")
+        training.driver.wait(60)
+    cluster.wait_for_nodes(1)
+    with cluster.training() as training:
+        assert training.end() == 0, training.printed
+    assert tables(cluster.root) == undisturbed
+    cluster.wait_for_nodes(1)
 
 
 @pytest.mark.ray
