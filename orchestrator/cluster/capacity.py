@@ -148,7 +148,7 @@ class Capacity:
         if not self._asking:
             return
         wanted = schedule.wanted()
-        self._asking.ask(self.processes.bundles(wanted))
+        self._asking.ask(self.processes.bundles(wanted - len(schedule.runs)))
         # who joins later finds something that no other run has taken
         schedule.expected = wanted if self._asking.grows() else schedule.slots + 1
         if schedule.slots or schedule.is_over():

@@ -137,6 +137,42 @@ def nodes_to_come(address: str) -> str | None:
     return "; ".join(texts) or None
 
 
+def ask_autoscaler(name: str, bundles: list[dict[str, float]], seconds: float) -> None:
+    """That it has nodes for `bundles`, besides what others ask for, until `seconds` from now.
+
+    Train asks for the nodes of its runs at the same place every 20 s, which would replace a request
+    made the public way; that one also stays for ever where the command that made it is killed.
+    """
+    try:
+        from ray.data._internal.cluster_autoscaler import default_autoscaling_coordinator as own
+
+        coordinator = own.get_or_create_autoscaling_coordinator()
+        ask = coordinator.request_resources.remote
+    except (ImportError, AttributeError):
+        from ray.autoscaler.sdk import request_resources
+
+        request_resources(bundles=bundles)
+        return
+    ask(requester_id=name, resources=bundles, expire_after_s=seconds)
+
+
+def withdraw(name: str) -> None:
+    """What `ask_autoscaler` asked for."""
+    import ray
+
+    try:
+        from ray.data._internal.cluster_autoscaler import default_autoscaling_coordinator as own
+
+        coordinator = own.get_or_create_autoscaling_coordinator()
+        withdrawn = coordinator.cancel_request.remote(name)
+    except (ImportError, AttributeError):
+        from ray.autoscaler.sdk import request_resources
+
+        request_resources(bundles=[])
+        return
+    ray.get(withdrawn, timeout=10)
+
+
 def _node_types(address: str) -> list[str]:
     from ray.autoscaler.v2.sdk import get_cluster_status
 
