@@ -23,7 +23,7 @@ SPEC = """\
 name: small
 data: {layout: table, train: photos.csv}
 folds: {k: 2}
-defaults: {model: test_resnet, image_size: [32, 32], batch_size: 8, epochs: 60}
+defaults: {model: test_resnet, image_size: [32, 32], batch_size: 8, epochs: 30}
 members: [{name: net}, {name: other, lr: 0.002}]
 tracking: []
 """
