@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from members.errors import first_line
 
+_KILLED = "it was killed, by SIGKILL or for want of memory"
 _LOST_NODE = "its machine was lost"
 LEADER = "the process that leads its training died"
 
@@ -15,7 +17,7 @@ _WORDS = (
     ("node has died", _LOST_NODE),
     ("node was terminated", _LOST_NODE),
     ("owner has died", LEADER),
-    ("connection error code 2", "it was killed, or it crashed"),
+    ("connection error code 2", _KILLED),
     ("Worker exits unexpectedly", "it ended itself"),
     ("SIGTERM", "it was terminated by SIGTERM"),
 )
@@ -31,7 +33,8 @@ def cause_of(error: BaseException) -> str:
         return cause_of(inner)
     text = str(error)
     if found := cause_in(text):
-        return found
+        crash = _crash_of(text) if found == _KILLED else ""
+        return f"it crashed with {crash}" if crash else found
     # Ray hands on what was raised in a worker as the text of its traceback
     return text.strip().splitlines()[-1] if "Traceback (" in text else first_line(error)
 
@@ -48,6 +51,24 @@ def cause_of_leader(text: str) -> str:
 def cause_in(text: str) -> str:
     """What a message of Ray comes to; empty where it is about no lost process."""
     return next((words for sign, words in _WORDS if sign in text), "")
+
+
+def _crash_of(text: str) -> str:
+    """The signal that an actor wrote into its log as it crashed; none where it had no time to.
+
+    text: Ray's message about the actor.
+    """
+    from ray.util.state import get_log
+
+    actor = re.search(r"actor_id: (\w+)", text)
+    if actor is None:
+        return ""
+    try:
+        lines = get_log(actor_id=actor[1], suffix="err", tail=500, timeout=10)
+        found = re.search(r"\*\*\* (SIG[A-Z]+) received|Fatal Python error: (.+)", "".join(lines))
+    except Exception:  # a cause without the signal is one still
+        return ""
+    return (found[1] or found[2]) if found else ""
 
 
 def _telling(failures: Iterable[BaseException]) -> BaseException:

@@ -224,7 +224,8 @@ class Schedule:
         run = self.runs.pop(run_id)
         self._watch.end(run_id)
         self._clock(run)
-        again = self._after_death(run) if run.cause else []
+        died = run.left and not self._is_stopped(run)
+        again = self._after_death(run) if died else []
         if run.candidate and again:
             self._again.append(WorkerRun(run.units, run.candidate))
         else:
@@ -247,24 +248,23 @@ class Schedule:
         self._progress.ended(outcome)
 
     def _after_death(self, run: WorkerRun) -> list[Unit]:
-        """The units to train on in another run. Those of the rest that are done or given up have
+        """The units that another run goes on with. Those of the rest that are done or given up have
         ended."""
+        cause = run.cause or "its run ended before its units did"
         if not run.candidate:  # the report of a unit's end may have died on its way
             waiting = {unit.path for unit in self._units_left(run.units[0].member)}
             run.ended |= {unit.path: "done" for unit in run.left if unit.path not in waiting}
-        if not run.left or self._is_stopped(run):
+        if not run.left:
             return []
         first = run.left[0]
-        why = self._restarts.died(first.path, run.cause, begun=run.at == first.path)
+        why = self._restarts.died(first.path, cause, begun=run.at == first.path)
         if why:
             run.ended[first.path] = why
             self._progress.note(f"{run.title(first)} failed: {why}")
         else:
             epoch = self._restarts.epoch_of(first.path)
             on = f"goes on after epoch {epoch}" if epoch else "begins again"
-            self._progress.note(
-                f"{run.title(first)}: its training process died ({run.cause}); it {on}"
-            )
+            self._progress.note(f"{run.title(first)}: its training process died ({cause}); it {on}")
         return run.left
 
     def _is_stopped(self, run: WorkerRun) -> bool:

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
 
 _TIMES_THE_LONGEST = 20  # that a member's steps ever took, before silence counts as hanging
-_TIMES_UNTIL_KNOWN = 3  # hang_minutes: until a process has started, and until its first epoch
+_TIMES_UNTIL_KNOWN = 3  # hang_minutes: until a unit's first epoch
+_LEAST_START = 900.0  # seconds; Ray itself gives up waiting for a slot before
 _LONGEST_TICK = 5.0  # seconds; a longer pause is one of this process, or of the whole machine
-_LOOK_EVERY = 2.0
+_LOOK_EVERY, _LOOK_EVERY_REMOTE = 2.0, 30.0  # seconds, at the files of runs that report nothing
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Watch:
         self, store: Store, hang_minutes: float, clock: Callable[[], float] = time.monotonic
     ):
         self._store, self._hang, self._clock = store, 60 * hang_minutes, clock
+        self._look_every = _LOOK_EVERY if store.local else _LOOK_EVERY_REMOTE
         self._ticked, self._awake = clock(), 0.0
         self._runs: dict[str, _Watched] = {}
         self._longest: dict[tuple[str, str], float] = {}  # (member, phase) -> seconds
@@ -80,7 +83,7 @@ class Watch:
         self._tick()
         found = []
         for run_id, run in list(self._runs.items()):
-            if self._awake - run.looked >= _LOOK_EVERY:
+            if self._awake - max(run.looked, run.last_sign) >= self._look_every:
                 run.looked = self._awake
                 if (content := self._read(run)) != run.content:
                     run.content = content
@@ -105,11 +108,12 @@ class Watch:
     def _bound(self, run: _Watched) -> float:
         longest = self._longest.get((run.member, run.phase))
         if longest is None:
-            return run.patience * self._hang * _TIMES_UNTIL_KNOWN
+            least = _LEAST_START if run.phase == "start" else 0.0
+            return run.patience * max(least, self._hang * _TIMES_UNTIL_KNOWN)
         return run.patience * max(self._hang, _TIMES_THE_LONGEST * longest)
 
     def _read(self, run: _Watched) -> bytes:
         try:
             return self._store.read(run.pulse)
-        except OSError:  # not there yet, or a disk that does not answer
+        except (OSError, WrongRequest):  # not there yet, or a disk that does not answer
             return run.content

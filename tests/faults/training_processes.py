@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from tests.orchestrator.command_line import environment, kill_everything
+from tests.orchestrator.one_slot import commands
 
 SPEC = """\
 name: small
@@ -65,7 +67,7 @@ class Running:
                     found.append(process)
         return found
 
-    def wait_for(self, condition, seconds: float = 240) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 400) -> None:
         """Until `condition()` is true; fails where the command ends before."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -76,6 +78,11 @@ class Running:
     def wait_for_epochs(self, units: int = 1) -> None:
         """Until so many units have finished an epoch and still train."""
         self.wait_for(lambda: len(list(self.root.glob("units/*/*/*/state.pt"))) >= units)
+
+    def last_epoch(self) -> int:
+        """Of the unit that is furthest; 0 before its first."""
+        found = [len(file.read_text().splitlines()) - 1 for file in self.root.rglob("history.csv")]
+        return max(found, default=0)
 
     def end(self, seconds: float = 420) -> int:
         """Its exit code."""
@@ -92,16 +99,66 @@ def tables(root: Path) -> dict[str, object]:
     return {str(path.relative_to(root)): pq.read_table(path).to_pydict() for path in found}
 
 
+# `change(module)` runs in every process right after it has imported `members.training.loop`
+AFTER_IMPORT = """
+import importlib.util
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name != "members.training.loop":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+        spec.loader.exec_module = lambda module: (run(module), change(module))
+        return spec
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def change_training(folder: Path, change: str) -> None:
+    """Make `folder` one for `training(before=)`. change: source of `change(module)`."""
+    (folder / "sitecustomize.py").write_text(change + AFTER_IMPORT)
+
+
 @contextlib.contextmanager
-def training(folder: Path, spec: str = SPEC, *arguments: str) -> Iterator[Running]:
-    """The command at work; every process of it is gone at the end."""
+def training(
+    folder: Path, spec: str = SPEC, *arguments: str, before: Path | None = None
+) -> Iterator[Running]:
+    """The command at work; every process of it is gone at the end.
+
+    before: a folder whose modules are found before all others, `sitecustomize` among them.
+    """
     (folder / "spec.yaml").write_text(spec)
+    variables = environment(folder)
+    if before is not None:
+        variables["PYTHONPATH"] = os.pathsep.join([str(before), variables["PYTHONPATH"]])
     with (folder / "printed.txt").open("w") as output:
         driver = subprocess.Popen(
             [sys.executable, "-m", "orchestrator", "train-members", "spec.yaml", *arguments],
-            cwd=folder, env=environment(folder), stdout=output, stderr=output,
+            cwd=folder, env=variables, stdout=output, stderr=output,
         )  # fmt: skip
         try:
             yield Running(folder, driver)
         finally:
             kill_everything(driver)
+
+
+def undisturbed(folder: Path, spec: str) -> dict[str, object]:
+    """`tables` of a run of `spec` on the photographs in `folder` that nothing happens to.
+
+    Where one process trains a unit, this one does it, without Ray.
+    """
+    other = folder / "undisturbed"
+    other.mkdir()
+    photographs(other)
+    if "workers:" in spec:
+        with training(other, spec) as run:
+            assert run.end() == 0, run.printed
+    else:
+        (other / "spec.yaml").write_text(spec)
+        with commands(other) as command:
+            command("train-members", "spec.yaml")
+    return tables(other / "runs/small")

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from orchestrator.cluster.schedule import Schedule, units_per_run
+from orchestrator.cluster.watch import Watch
 from orchestrator.runs.store import Store
 from orchestrator.screens.progress import Progress
 from orchestrator.spec.spec import Member
@@ -18,6 +19,10 @@ from tests.orchestrator.in_process import job
 
 START = 0.6  # of the cost of a unit
 NOTHING = job(Store("nowhere"), (), "nowhere")
+
+
+def watch() -> Watch:
+    return Watch(Store("nowhere"), hang_minutes=5)
 
 
 def members(*specification: tuple[str, int, float]) -> tuple[list[Unit], dict[str, float]]:
@@ -37,7 +42,7 @@ def simulate(units: list[Unit], costs: dict[str, float], slots: int) -> tuple[fl
         return costs[member.name]
 
     progress = Progress(Console(file=io.StringIO()), cost)
-    schedule = Schedule(units, {}, lambda m: [], cost, slots, NOTHING, progress)
+    schedule = Schedule(units, {}, lambda m: [], cost, slots, NOTHING, progress, watch())
     running: list[tuple[float, int, str]] = []
     now, runs, seen = 0.0, 0, []
     while True:
@@ -89,7 +94,8 @@ def test_folds_share_a_process_where_slots_are_few_and_not_where_there_are_many(
 def test_the_costliest_member_goes_first():
     units, costs = members(("small", 2, 1.0), ("large", 2, 9.0))
     progress = Progress(Console(file=io.StringIO()), lambda m: costs[m.name])
-    schedule = Schedule(units, {}, lambda m: [], lambda m: costs[m.name], 1, NOTHING, progress)
+    cost = progress._cost
+    schedule = Schedule(units, {}, lambda m: [], cost, 1, NOTHING, progress, watch())
     assert schedule.start("first").units[0].member.name == "large"
     assert schedule.start("second") is None  # one slot
 
@@ -102,21 +108,121 @@ def test_units_per_run_is_a_slots_share_of_what_is_outstanding():
     assert units_per_run(available=5, cost=4.0, outstanding=20.0, slots=8) == 1
 
 
-def test_a_run_whose_process_died_loses_only_what_it_had_not_finished():
-    units, costs = members(("a", 3, 1.0))
-    progress = Progress(Console(file=io.StringIO()), lambda m: 1.0)
-    schedule = Schedule(units, {}, lambda m: [], lambda m: costs[m.name], 1, NOTHING, progress)
-    schedule.start("t")
-    schedule.report("t", {"event": "done", "unit": units[0].path})
-    schedule.report(
-        "t", {"event": "failed", "unit": units[1].path, "message": "the loss became nan"}
+class Left:
+    """A schedule of one member's units on one slot, where `done` is what their folders hold."""
+
+    def __init__(self, folds: int):
+        self.units, costs = members(("a", folds, 1.0))
+        self.done: set[str] = set()
+        self.screen = io.StringIO()
+        progress = Progress(Console(file=self.screen, width=200), lambda m: 1.0)
+        self.schedule = Schedule(
+            self.units, {}, self.left, lambda m: costs[m.name], 1, NOTHING, progress, watch()
+        )
+        self.runs = 0
+
+    def left(self, member: Member) -> list[Unit]:
+        return [unit for unit in self.units if unit.path not in self.done]
+
+    def start(self) -> list[int]:
+        """The folds of the next run."""
+        self.runs += 1
+        job = self.schedule.start(str(self.runs))
+        assert job is not None
+        return [unit.fold for unit in job.units]
+
+    def report(self, event: str, fold: int, **values) -> None:
+        values = {"epoch": 0, "score": 0.5, "value": 0.5, "message": "", **values}
+        path = self.units[fold].path
+        self.schedule.report(str(self.runs), {"event": event, "unit": path, **values})
+
+    def die(self, cause: str = "killed") -> None:
+        self.schedule.lost(str(self.runs), cause)
+        self.schedule.end(str(self.runs))
+
+
+def test_a_run_whose_process_died_goes_on_in_another_with_what_it_had_not_finished():
+    work = Left(4)
+    assert work.start() == [0, 1, 2, 3]
+    work.report("started", 0)
+    work.report("done", 0)
+    work.report("started", 1)
+    work.report("failed", 1, message="the loss became nan")
+    work.report("started", 2)
+    work.report("epoch", 2, epoch=3)
+    work.die("its machine was lost")
+    assert (
+        "a fold 2: its training process died (its machine was lost); it goes on after epoch 3"
+        in (work.screen.getvalue())
     )
-    schedule.end("t", died=True)
-    assert schedule.failures == {
-        "a fold 1": "the loss became nan",
-        "a fold 2": "its training process died; see the Ray logs",
-    }
-    assert schedule.trained == 1
+    assert not work.schedule.is_over()
+    assert work.start() == [2, 3]
+    for fold in (2, 3):
+        work.report("started", fold)
+        work.report("done", fold)
+    work.schedule.end("2")
+    assert work.schedule.is_over()
+    assert work.schedule.failures == {"a fold 1": "the loss became nan"}
+    assert work.schedule.trained == 3
+
+
+def test_a_unit_is_given_up_when_it_never_gets_anywhere_and_the_others_are_not():
+    work = Left(2)
+    for n in range(3):
+        assert work.start() == [0, 1]
+        work.report("started", 0)
+        work.report("epoch", 0, epoch=1)  # that it was trained once is no progress the second time
+        work.die(f"cause {n % 2}")
+    assert work.schedule.failures == {}
+    assert work.start() == [0, 1]
+    work.report("started", 0)
+    work.die("cause 1")
+    assert work.start() == [1]
+    (why,) = work.schedule.failures.values()
+    assert why == ("its training process died 4 times in a row after epoch 1 (cause 0; cause 1)")
+
+
+def test_an_epoch_between_two_deaths_resets_the_count():
+    work = Left(1)
+    for epoch in range(1, 20):
+        work.start()
+        work.report("started", 0)
+        for known in range(1, epoch + 1):
+            work.report("epoch", 0, epoch=known)
+        work.die()
+    work.start()
+    work.report("started", 0)
+    work.report("done", 0)
+    work.schedule.end(str(work.runs))
+    assert work.schedule.is_over()
+    assert work.schedule.failures == {}
+
+
+def test_where_no_process_ever_starts_the_units_are_given_up():
+    work = Left(2)
+    for _ in range(50):
+        if work.schedule.is_over():
+            break
+        work.start()
+        work.die("there is no room")
+    assert set(work.schedule.failures) == {"a fold 0", "a fold 1"}
+    for why in work.schedule.failures.values():
+        assert "while it started (there is no room)" in why
+
+
+def test_a_unit_whose_record_is_there_is_done_although_nothing_reported_it():
+    work = Left(3)
+    work.start()
+    work.report("started", 0)
+    work.done.add(work.units[0].path)
+    work.die()
+    assert work.start() == [1, 2]
+    for fold in (1, 2):
+        work.report("started", fold)
+        work.report("done", fold)
+    work.schedule.end("2")
+    assert work.schedule.trained == 3
+    assert work.schedule.failures == {}
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -1,0 +1,46 @@
+"""The process that leads a run of units is killed or stopped: its units go on in another."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.training_processes import LEADER, SPEC, WORKER, photographs, training, undisturbed
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.mark.fault("the process that leads a run dies", "its units go on from their last epoch")
+def test_the_units_of_a_killed_leader_go_on_from_their_last_epoch(tmp_path, measured):
+    photographs(tmp_path)
+    with training(tmp_path) as run:
+        run.wait_for_epochs()
+        workers, leaders = run.processes(WORKER), run.processes(LEADER)
+        for leader in leaders:
+            leader.kill()
+        with measured.clear_state():
+            run.wait_for(lambda: "it goes on after epoch" in run.printed)
+            run.wait_for(lambda: not any(worker.is_running() for worker in workers))
+        assert run.end() == 0, run.printed
+        same = run.tables() == undisturbed(tmp_path, SPEC)
+    measured(units=2, units_kept=2, tables_equal=same)
+    assert same
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "the process that leads a run is stopped", "ended after hang_minutes, units go on"
+)
+def test_the_units_of_a_stopped_leader_go_on_from_their_last_epoch(tmp_path, measured):
+    spec = SPEC.replace("gpus: 0", "gpus: 0, hang_minutes: 0.5")
+    photographs(tmp_path)
+    with training(tmp_path, spec) as run:
+        run.wait_for_epochs()
+        stopped = run.processes(LEADER)[0]
+        stopped.suspend()
+        with measured.clear_state():
+            run.wait_for(lambda: "stopped or hung" in run.printed)
+            run.wait_for(lambda: not stopped.is_running())
+        assert run.end() == 0, run.printed
+        same = run.tables() == undisturbed(tmp_path, spec)
+    measured(units=2, units_kept=2, tables_equal=same)
+    assert same
