@@ -6,10 +6,14 @@ import csv
 import difflib
 import errno
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _LONG = 80  # characters of a text that is printed whole
 
@@ -45,6 +49,29 @@ def wrong_place(error: OSError) -> str | None:
     return _REASONS.get(error.errno or 0)
 
 
+def names_its_place(
+    writer: Callable[P, AbstractContextManager[R]],
+) -> Callable[P, AbstractContextManager[R]]:
+    """Decorates a context manager whose first argument is what it writes.
+
+    An OSError from there or from the block has it as its `filename` where the system names none: a
+    full disk is noticed when bytes are written, or when they are synced.
+    """
+
+    @functools.wraps(writer)
+    @contextmanager
+    def naming(*args: P.args, **given: P.kwargs) -> Iterator[R]:
+        try:
+            with writer(*args, **given) as value:
+                yield value
+        except OSError as error:
+            if error.filename is None and error.errno is not None:
+                error.filename = str(args[0] if args else next(iter(given.values())))
+            raise
+
+    return naming
+
+
 def file_problem(place: object, error: Exception, expected: str) -> str:
     """One text on a file that could not be read. expected: what to give, `a CSV with ...`."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
@@ -57,10 +84,6 @@ def file_problem(place: object, error: Exception, expected: str) -> str:
     else:
         text = f"damaged, or of another kind ({text})"
     return f"{place}: {text}. Give {expected}."
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def reads(expected: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

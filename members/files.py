@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import glob
 import os
 import secrets
@@ -11,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -22,6 +23,27 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+Writer = Callable[[str | os.PathLike], AbstractContextManager[Path]]
+
+
+def _names_its_place(writer: Writer) -> Writer:
+    """An OSError from `writer` or its block has the file as its `filename` where the system names none."""
+
+    @functools.wraps(writer)
+    @contextmanager
+    def naming(file: str | os.PathLike) -> Iterator[Path]:
+        try:
+            with writer(file) as aside:
+                yield aside
+        except OSError as error:
+            if error.filename is None and error.errno is not None:
+                error.filename = os.fspath(file)
+            raise
+
+    return naming
+
+
+@_names_its_place
 @contextmanager
 def replacing(file: str | os.PathLike) -> Iterator[Path]:
     """A path to write to, which is `file` when the block ends without an error.
@@ -48,6 +70,7 @@ def write_bytes(file: str | os.PathLike, content: bytes) -> None:
         aside.write_bytes(content)
 
 
+@_names_its_place
 @contextmanager
 def new_folder(folder: str | os.PathLike) -> Iterator[Path]:
     """An empty folder to fill, which is `folder` when the block ends without an error.

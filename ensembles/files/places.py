@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from ensembles.errors import BadInput, wrong_place
+from ensembles.errors import BadInput, names_its_place, wrong_place
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile, Table
@@ -109,6 +109,7 @@ def _require_folder(folder: Path, given: str, what: str) -> None:
         raise BadInput(f"{given}: no permission to write into {folder}. Give {what} elsewhere.")
 
 
+@names_its_place
 @contextmanager
 def writing(place: Place, filesystem: FileSystem | None = None) -> Iterator[IO[bytes]]:
     """A stream whose content appears under `place`, whole, when the block ends without an error.
@@ -167,6 +168,7 @@ def json_bytes(value: Any) -> bytes:
     )
 
 
+@names_its_place
 @contextmanager
 def writing_folder(folder: Path) -> Iterator[Path]:
     """An empty folder of this machine to fill, which is `folder` when the block ends well.

@@ -5,20 +5,42 @@ from __future__ import annotations
 import io
 import sys
 import traceback
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from ensembles.errors import wrong_place
+from members.errors import first_line
+from orchestrator import stopping
 from orchestrator.cli import photos, training, votes
 from orchestrator.cli.several_values import SeveralValues
-from orchestrator.errors import BAD_INPUT, FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed
+from orchestrator.errors import (
+    BAD_INPUT,
+    FAILED,
+    WRONG_REQUEST,
+    RunFailed,
+    UnexpectedEnd,
+    disk_problem,
+)
 from orchestrator.printable import printable
 from orchestrator.program import called
 from orchestrator.version import __version__
 
+
+class Commands(TyperGroup):
+    """Of an EOFError, which a file that is cut short may raise, Typer would say `Aborted!`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise UnexpectedEnd(f"EOFError: {first_line(error)}") from error
+
+
 app = typer.Typer(
     help="An ensemble of image classifiers: from photographs to a vote.",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -57,24 +79,34 @@ def main() -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
-    try:
-        app(arguments, prog_name=called(), standalone_mode=True)
-    except SystemExit as end:
-        if end.code == INTERRUPTED and "--new-run" not in sys.argv:
-            print("Stopped. Nothing is lost: the same command goes on from here.", file=sys.stderr)
-        raise
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        if problems := _problems(error):
-            print(_listing(problems), file=sys.stderr)
-            sys.exit(WRONG_REQUEST)
-        if isinstance(error, RunFailed):
-            print(error, file=sys.stderr)
-        else:
-            print(f"{type(error).__name__}: {error}\n(--debug shows where)", file=sys.stderr)
-        sys.exit(FAILED)
+    with stopping.stops():
+        try:
+            app(arguments, prog_name=called(), standalone_mode=True)
+        except (SystemExit, KeyboardInterrupt):
+            if not stopping.exit_code():
+                raise
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            if not stopping.exit_code():
+                ending, text = _end_of(error)
+                print(text, file=sys.stderr)
+                stopping.end(ending)
+        if code := stopping.exit_code():
+            stopping.print_stopped()
+            stopping.end(code)
     sys.exit(0)
+
+
+def _end_of(error: Exception) -> tuple[int, str]:
+    """Exit code and text."""
+    if problems := _problems(error):
+        return WRONG_REQUEST, _listing(problems)
+    if isinstance(error, RunFailed):
+        return FAILED, str(error)
+    if out_of_order := disk_problem(error):
+        return FAILED, f"{out_of_order} {stopping.how_to_go_on()}"
+    return FAILED, f"{type(error).__name__}: {error}\n(--debug shows where)"
 
 
 def _problems(error: Exception) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from orchestrator import stopping
 from orchestrator.cli.options import Json, RunDir, Sets, Small, SpecFile
 from orchestrator.cli.output import folder_place, spec_file
-from orchestrator.errors import RunFailed, WrongRequest
+from orchestrator.errors import THE_DISK, RunFailed, WrongRequest
 from orchestrator.program import called
 from orchestrator.screens.console import screen as new_screen
 from orchestrator.screens.console import write_json
@@ -63,14 +64,10 @@ def train_members(
     if new_run:
         run = folders.new_run(loaded.name)
         again = f"go on with: {_with_run(run)}"
+        stopping.goes_on_with(again)
         screen.print(f"A new run: {run}. If it stops before its end, {again}")
     store = folders.to_train(loaded.name, run)
-    try:
-        outcome = train(loaded, store, screen, only=only or (), address=address)
-    except KeyboardInterrupt:
-        if new_run:
-            print(f"\nStopped. Nothing is lost: {again}", file=sys.stderr)
-        raise
+    outcome = train(loaded, store, screen, only=only or (), address=address)
     if not outcome.trained and not outcome.failures:
         screen.print(
             f"Nothing to do: all {outcome.already} units are trained. Tables: {store.uri('tables')}"
@@ -85,9 +82,11 @@ def train_members(
         screen.print(f"{name} is left out of the vote: {STOPPED}")
     if outcome.failures:
         listing = "\n".join(f"- {what}: {why}" for what, why in outcome.failures.items())
+        of_disks = all(why.startswith(THE_DISK) for why in outcome.failures.values())
+        fix = "Mend the disk" if of_disks else "Change the settings"
         raise RunFailed(
             f"{len(outcome.failures)} failed:\n{listing}\n"
-            f"The rest is done and kept. Change the settings and {again}"
+            f"The rest is done and kept. {fix} and {again}"
         )
     where = (" --small" if small else "") + (f" --run {run}" if run else "")
     screen.print(f"Next: {called()} vote {spec}{where}")

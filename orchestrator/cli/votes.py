@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -105,6 +107,11 @@ def vote(
     """
     given = {**locals(), "spec": spec and spec_file(spec, json)}
     folder_place(out, "--out")
+    if address is None and os.environ.get("RAY_ADDRESS"):
+        print(
+            "note: RAY_ADDRESS is not read by vote; --address spreads it over a Ray",
+            file=sys.stderr,
+        )
     from orchestrator.commands.vote import cast
     from orchestrator.commands.vote_options import Command
 

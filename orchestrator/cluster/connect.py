@@ -6,24 +6,32 @@ import itertools
 import logging
 import os
 import socket
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orchestrator
 from members.errors import first_line
-from orchestrator.cluster.ray_internals import resolved
-from orchestrator.errors import RunFailed, WrongRequest
+from orchestrator import stopping
+from orchestrator.cluster import joining
+from orchestrator.cluster.alive import Watch
+from orchestrator.cluster.private import private_folder, private_token, show_token
+from orchestrator.cluster.processes import Started
+from orchestrator.cluster.ray_internals import on_loopback, silence, without_signal_handlers
+from orchestrator.errors import RunFailed
+from orchestrator.tracking.settings import open_settings
 
 PROJECT = Path(orchestrator.__file__).resolve().parent.parent
 
 # How often Train's controller polls its workers; its default, 2 s, is an epoch of a small network.
 _POLL_SECONDS = "0.2"
+
+
+_NODE_SECONDS = 60.0  # a process, Python and the packages of trackers, on a busy machine
 
 
 class Node(NamedTuple):
@@ -52,17 +60,48 @@ class Cluster:
 
 @contextmanager
 def connect(address: str | None = None) -> Iterator[Cluster]:
-    """Join the Ray at `address`, or start one on this machine and stop it at the end."""
+    """Join the Ray at `address`, or start one on this machine and stop it at the end.
+
+    None and `local` start one, `auto` is the Ray of this job or machine. A Ray that dies within the
+    block ends the process, see `watched`.
+    """
+    address = None if address == "local" else address
     _quiet()
+    if address is not None:
+        show_token()
     import ray
 
-    try:
-        pinned = _start_local(ray) if address is None else _join(ray, address)
+    with ExitStack() as stack:
+        if address is None:
+            started = Started()
+            stack.enter_context(stopping.kills_at_end(started.kill))
+            folder = stack.enter_context(private_folder())
+            stack.callback(_end_local, ray, started)
+            with on_loopback():
+                try:
+                    pinned = _start_local(ray, folder)
+                except Exception as error:
+                    stopping.tear()  # what of it runs is of no use
+                    raise RunFailed(
+                        f"no local Ray could be started: {first_line(error)}. Nothing was trained."
+                    ) from error
+        else:
+            stack.callback(_leave, ray)
+            pinned = joining.resolve(address)
+            settings = _environment(pinned) | open_settings(os.environ)
+            with joining.refused(pinned):
+                _init(ray, address=pinned, runtime_env={"env_vars": settings})
         _preflight(ray, pinned)
+        watch = Watch(pinned, _own_raylet(ray), address is None)
+        stack.callback(watch.close)
         total = ray.cluster_resources()
-        yield Cluster(pinned, total.get("CPU", 0.0), total.get("GPU", 0.0), address is None)
-    finally:
-        ray.shutdown()
+        try:
+            yield Cluster(pinned, total.get("CPU", 0.0), total.get("GPU", 0.0), address is None)
+        except Exception as error:
+            if why := watch.dead():
+                stopping.tear()
+                raise RunFailed(why) from error
+            raise
 
 
 @contextmanager
@@ -88,6 +127,27 @@ def mapped(address: str | None) -> Iterator[Callable[[Callable, Sequence], Itera
         yield run
 
 
+def on_each_node(function: Callable, *arguments: object) -> dict[str, Any]:
+    """`function(*arguments)` on every machine of the joined Ray, by its address; a silent one is left out."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    call = ray.remote(num_cpus=0)(function)
+    results = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            results[node["NodeManagerAddress"]] = call.options(scheduling_strategy=there).remote(
+                *arguments
+            )
+    ray.wait(list(results.values()), num_returns=len(results), timeout=_NODE_SECONDS)
+    return {
+        where: ray.get(result)
+        for where, result in results.items()
+        if ray.wait([result], timeout=0)[0]
+    }
+
+
 def _quiet() -> None:
     """Settings that Ray reads when it is imported or when a process of it starts."""
     logging.getLogger("ray").setLevel(logging.ERROR)  # its notes are about Ray, not about the work
@@ -102,13 +162,6 @@ def _quiet() -> None:
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C ends the command at once
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-
-
-def show_token() -> None:
-    """Who joins by address must say before Ray is imported that a token is at hand."""
-    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
-    if "RAY_AUTH_TOKEN" in os.environ or token.exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _environment(address: str) -> dict[str, str]:
@@ -127,21 +180,17 @@ def _environment(address: str) -> dict[str, str]:
     }
 
 
-def _of_trackers() -> dict[str, str]:
-    """Processes of a local Ray have them anyway; those of another cluster must be given them."""
-    return {k: v for k, v in os.environ.items() if k.startswith(("WANDB_", "MLFLOW_"))}
-
-
-def _start_local(ray) -> str:
+def _start_local(ray, folder: Path) -> str:
+    if note := private_token():
+        print(f"note: {note}", file=sys.stderr)
     port = _free_port()
     address = f"{ray.util.get_node_ip_address()}:{port}"
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
-        ray.init(
+        _init(
+            ray,
             address="local",  # a plain init() would join whatever cluster last ran here
-            log_to_driver=False,
-            logging_level="ERROR",
-            configure_logging=False,
+            _temp_dir=str(folder),
             runtime_env={"env_vars": _environment(address)},
         )
     finally:
@@ -149,40 +198,35 @@ def _start_local(ray) -> str:
     return ray.get_runtime_context().gcs_address
 
 
-def _join(ray, address: str) -> str:
-    try:
-        address = resolved(address)
-        _try_out(address)
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level="ERROR",
-            configure_logging=False,
-            runtime_env={"env_vars": _environment(address) | _of_trackers()},
-        )
-    except Exception as error:
-        raise WrongRequest(
-            f"no Ray cluster could be joined at {address!r}: {first_line(error).rstrip('.')}. Check with "
-            f"`ray status --address {address}`; a cluster that wants a token takes the one in "
-            "~/.ray/auth_token with RAY_AUTH_MODE=token. Without --address a local Ray is started."
-        ) from error
-    return ray.get_runtime_context().gcs_address
+def _init(ray, **how: Any) -> None:
+    silence()
+    with without_signal_handlers():
+        ray.init(log_to_driver=False, logging_level="ERROR", configure_logging=False, **how)
+    stopping.handle_again()  # Ray's C++ has taken SIGTERM
 
 
-def _try_out(address: str) -> None:
-    """Join in a process of its own first.
+def _end_local(ray, started: Started) -> None:
+    """Stop what was started. What a signal stopped may have lost parts: schedulers send it to all."""
+    if stopping.exit_code() is not None or stopping.is_torn():
+        stopping.tear()
+        started.kill()
+    else:
+        _leave(ray)
 
-    Where this machine is no node of the cluster, Ray does not raise: it aborts the whole process.
-    """
-    code = f"import ray; ray.init(address={address!r}, log_to_driver=False)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "Error" in line or "Failed" in line]
-        raise ConnectionError(
-            f"{errors[-1].strip() if errors else 'it does not answer'} (only a machine of the cluster "
-            "can join it; from elsewhere: ray job submit --address http://HEAD:8265 --working-dir . "
-            "-- python -m orchestrator train-members SPEC)"
-        )
+
+def _leave(ray) -> None:
+    if not stopping.is_torn():
+        ray.shutdown()
+        stopping.handle_again()
+
+
+def _own_raylet(ray) -> tuple[str, int] | None:
+    """Where the raylet of this machine listens."""
+    own = ray.get_runtime_context().get_node_id()
+    for node in ray.nodes():
+        if node["NodeID"] == own:
+            return node["NodeManagerAddress"], node["NodeManagerPort"]
+    return None
 
 
 def _preflight(ray, address: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,13 +10,14 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from members.errors import BadInput
-from orchestrator.cluster.connect import show_token
+from orchestrator.cluster.joining import reach
 from orchestrator.cluster.preflight import (
     batch_problems,
     cost_of,
     device_problems,
     training_problems,
 )
+from orchestrator.cluster.private import show_token
 from orchestrator.errors import WrongRequest, counted, unknown
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import cache_folder, prepare_photographs, report_lines
@@ -25,7 +27,14 @@ from orchestrator.runs.store import Store
 from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import resolve, with_winners
 from orchestrator.spec.spec import Member, Spec
-from orchestrator.tracking.follow import create_experiment, lost_curves, tracking_problems
+from orchestrator.tracking.follow import (
+    create_experiment,
+    joined_problems,
+    lost_curves,
+    problems_of_node,
+    tracking_problems,
+)
+from orchestrator.tracking.settings import withheld
 from orchestrator.units import unit as units
 from orchestrator.units.assemble import assemble
 from orchestrator.units.joins import assemble_join
@@ -61,8 +70,9 @@ def train(
     Raises `WrongRequest` or `BadInput` before anything is trained.
     """
     started = time.monotonic()
-    if address is not None:
+    if address not in (None, "local"):
         show_token()
+        reach(address)
     chosen = _chosen(spec, only)
     with store.lock():
         with reading(console) as progress:
@@ -124,6 +134,8 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
         connect(address) as cluster,
         Capacity(cluster, spec.resources, console.print) as capacity,
     ):
+        if spec.tracking and not cluster.started_here:
+            _require_trackers(spec.tracking, console)
         capacity.await_slots(len(todo) + sum(s.may_begin() for s in searching.values()))
         slots, gpus = capacity.slots(), capacity.processes.gpus
         to_train = {*searching, *(unit.member.name for unit in todo)}
@@ -167,6 +179,19 @@ def _train(spec, photographs, store, console, todo, searching, address, outcome:
     outcome.left_out += schedule.left_out
     outcome.trained = schedule.trained
     return schedule.winners
+
+
+def _require_trackers(trackers: Sequence[str], console: Console) -> None:
+    """Raise `WrongRequest` where a machine of the joined Ray lacks a tracker, or its key."""
+    from orchestrator.cluster.connect import on_each_node
+
+    kept = withheld(os.environ, trackers)
+    if others := [name for name, secret in kept.items() if not secret]:
+        console.print(f"note: not known to be no secrets, so not passed on: {', '.join(others)}")
+    secrets = [name for name, secret in kept.items() if secret]
+    found = on_each_node(problems_of_node, list(trackers), secrets)
+    if problems := joined_problems(trackers, found):
+        raise WrongRequest(problems)
 
 
 class _Clock:

@@ -157,7 +157,9 @@ def _runner(address: str | None) -> AbstractContextManager[Callable[..., Iterato
     if address is None:
         return nullcontext(map)
     from orchestrator.cluster.connect import mapped
+    from orchestrator.cluster.joining import reach
 
+    reach(address)
     return mapped(address)
 
 

@@ -14,7 +14,7 @@ import importlib.util
 import logging
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -22,6 +22,7 @@ from members.errors import first_line
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
 from orchestrator.tracking.mlflow import MLflow, mlflow_client, mlflow_uri
+from orchestrator.tracking.settings import without_passwords
 from orchestrator.tracking.tensorboard import TensorBoard
 from orchestrator.tracking.tracker import Tracker
 from orchestrator.tracking.wandb import WeightsAndBiases
@@ -63,7 +64,7 @@ class Curves:
                 del self._trackers[name]
                 _log.warning("%s lost some of its curves", name, exc_info=True)
                 with suppress(Exception):  # a disk that is full, too, costs the curves only
-                    self._on_failure(name, traceback.format_exc())
+                    self._on_failure(name, without_passwords(traceback.format_exc()))
 
 
 @contextmanager
@@ -124,9 +125,38 @@ def create_experiment(trackers: Sequence[str], store: Store, project: str) -> No
         mlflow_client(store, project)
     except Exception as error:
         raise WrongRequest(
-            f"tracking: mlflow at {mlflow_uri(store)} does not answer: {first_line(error)}. Set "
-            "MLFLOW_TRACKING_URI, or leave mlflow out of `tracking`."
+            without_passwords(
+                f"tracking: mlflow at {mlflow_uri(store)} does not answer: {first_line(error)}. Set "
+                "MLFLOW_TRACKING_URI, or leave mlflow out of `tracking`."
+            )
         ) from error
+
+
+def problems_of_node(trackers: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Why trackers could not work on a machine of a cluster that was joined: run it there.
+
+    wanted: names of settings that the command was given and that are not passed on (`withheld`).
+    """
+    found = [f"{name} is not installed" for name in trackers if not _installed(name)]
+    if "wandb" in trackers and not found and _wandb_has_no_account():
+        found.append("wandb has no account")
+    of_netrc = {"WANDB_API_KEY"}  # `wandb login` keeps it in a file
+    missing = [name for name in wanted if name not in os.environ and name not in of_netrc]
+    if missing:
+        found.append(f"its environment has no {', '.join(missing)}")
+    return found
+
+
+def joined_problems(trackers: Sequence[str], by_node: Mapping[str, Sequence[str]]) -> list[str]:
+    """One text a machine that `problems_of_node` found something on; by_node: its address -> texts."""
+    return [
+        f"tracking: on {node}: {'; '.join(texts)}. Keys and passwords do not travel with the work, "
+        "where logs would show them: put them where each machine's processes find them, by `wandb "
+        "login` (which writes ~/.netrc) or in the environment of its `ray start`; or leave "
+        f"{', '.join(trackers)} out of `tracking`"
+        for node, texts in by_node.items()
+        if texts
+    ]
 
 
 def _installed(name: str) -> bool:

@@ -12,6 +12,7 @@ while those go on to something else would wait for ever.
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -60,7 +61,8 @@ def run_units(job: Job, send: Send, ranks: Ranks = ALONE) -> None:
                 raise LostContact(f"{store.root} was away: {describe(error)}") from error
             alone = ranks.size > 1 and not isinstance(error, RaisedByAll)
             if alone or ranks.first:
-                store.write(f"{unit.path}/failed.txt", traceback.format_exc())
+                with suppress(OSError):  # a full disk takes no reasons
+                    store.write(f"{unit.path}/failed.txt", traceback.format_exc())
             if alone:
                 write_failure(unit, store, job.attempt, describe(error))
                 raise

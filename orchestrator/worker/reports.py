@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from members.errors import first_line
+from orchestrator.errors import disk_problem
 from orchestrator.spec import member_metrics
 from orchestrator.units.unit import Unit
 
@@ -58,6 +59,8 @@ class Reporter:
 
 def describe(error: Exception) -> str:
     """The error in one line: its message, after the kind where that is not one of ours."""
+    if of_disk := disk_problem(error):
+        return of_disk
     line, kind = first_line(error), type(error).__name__
     ours = type(error).__module__.startswith("members")
     return line if ours or line == kind else f"{kind}: {line}"

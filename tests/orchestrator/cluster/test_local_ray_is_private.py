@@ -1,0 +1,136 @@
+"""A local Ray, looked at from outside: who can reach it, read its files, or read a secret in them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.cluster.private import private_folder, private_token
+from tests.faults.started_command import all_gone, started
+
+SECRET = "planted-0f3c9a"
+
+# a task as they are in training, in a process of its own, and what the State API shows of it
+PROGRAM = """\
+import json, os, time
+os.umask(0o022)
+from orchestrator import stopping
+from orchestrator.cluster.connect import connect
+with stopping.stops():
+    with connect() as cluster:
+        import ray
+        from ray.util import state
+
+        @ray.remote
+        class Worker:
+            def key(self):
+                return os.environ.get("WANDB_API_KEY")
+
+        worker = Worker.remote()
+        os.environ["RAY_ADDRESS"] = cluster.address
+        print("the key of a worker:", ray.get(worker.key.remote()) is not None, flush=True)
+        shown = [state.list_actors(detail=True), state.list_jobs(detail=True),
+                 state.list_runtime_envs(detail=True), state.list_tasks(detail=True),
+                 state.list_workers(detail=True)]
+        print("shown by the State API:", shown, flush=True)
+        print("ready", flush=True)
+        time.sleep(600)
+"""
+
+
+@pytest.mark.ray
+def test_nobody_else_gets_in(tmp_path):
+    home, place = tmp_path / "home", Path("/tmp")
+    home.mkdir()
+    with started(
+        tmp_path, "-c", PROGRAM,
+        env={"HOME": str(home), "WANDB_API_KEY": SECRET, "MLFLOW_TRACKING_PASSWORD": SECRET},
+    ) as command:  # fmt: skip
+        command.wait_for_text("ready")
+        family = [psutil.Process(command.driver.pid), *command.family()]
+
+        listening = {
+            connection.laddr.ip
+            for process in family
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+        assert listening
+
+        token = home / ".ray/auth_token"
+        assert stat.S_IMODE(token.stat().st_mode) == 0o600
+        assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
+
+        folders = [f for f in place.glob("ensemble-ray-*") if holds_lock(f, command.driver.pid)]
+        (folder,) = folders
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        logs = [f for f in folder.rglob("*") if f.is_file()]
+        assert any(f.name == "runtime_env_agent.log" for f in logs)
+        assert [f for f in logs if SECRET.encode() in f.read_bytes()] == []
+
+        # it is where it is used all the same: processes of this machine inherit it
+        assert "the key of a worker: True" in command.printed
+        assert SECRET not in command.printed
+
+        os.killpg(command.driver.pid, signal.SIGHUP)  # a terminal that goes away
+        assert command.end() == 129
+        assert all_gone(family)
+        assert not folder.exists()
+
+
+def holds_lock(folder: Path, pid: int) -> bool:
+    return any(Path(opened.path) == folder / "lock" for opened in psutil.Process(pid).open_files())
+
+
+def test_the_token_is_closed_to_others_whatever_made_it(tmp_path, monkeypatch):
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    token = tmp_path / ".ray/auth_token"
+    assert private_token() is None
+    made = token.read_text()
+    assert len(made) == 64
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert private_token() is None
+    assert token.read_text() == made
+    token.chmod(0o644)  # as Ray makes it
+    assert str(token) in private_token()
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert [f.name for f in token.parent.iterdir()] == ["auth_token"]
+
+
+def test_where_ray_is_to_do_without_a_token_none_is_made(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert private_token() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_of_processes_that_were_killed_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    left = tmp_path / "ensemble-ray-abandoned"
+    left.mkdir()
+    (left / "lock").touch()
+    with private_folder() as first:
+        assert left.exists()  # it may have been made just now
+        for old in (left, first.parent):
+            os.utime(old / "lock", (0, 0))
+        with private_folder() as second:
+            assert not left.exists()
+            assert first.exists()  # its process is at work
+            assert second.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_whose_sockets_would_have_too_long_names_is_not_taken(tmp_path, monkeypatch):
+    deep = tmp_path / ("d" * 60)
+    deep.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(deep))
+    with private_folder() as folder:
+        assert len(os.fsencode(folder)) < 40
