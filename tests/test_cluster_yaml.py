@@ -1,27 +1,20 @@
-"""cluster.yaml and cluster.aws.yaml: Ray accepts them, and `ray up` makes a cluster that works.
+"""The files for `ray up`: Ray accepts them, and the one for own machines makes a cluster that works.
 
-`test_ray_up_...` needs root, openssh-server, rsync and iproute2. It runs the file as it is between a
-"laptop", a head and a worker, each in Linux namespaces of its own: addresses, ports, processes and
-home folders are theirs alone. So `ray stop`, which ends every Ray of a machine, ends only theirs.
+`test_ray_up_...` runs the file as it is between machines that are namespaces of this one (clusters.py).
 """
 
 import json
-import os
-import pwd
-import shutil
 import subprocess
-import sys
-import tempfile
 import time
-from hashlib import sha256
-from pathlib import Path
 
 import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-ROOT = Path(__file__).resolve().parent.parent
-BOTH = pytest.mark.parametrize("name", ["cluster.yaml", "cluster.aws.yaml"])
+from tests import clusters
+from tests.clusters import DASHBOARD, GCS, HEAD, ROOT, WORKER
+
+ALL = pytest.mark.parametrize("name", ["cluster.yaml", "cluster.aws.yaml", "cluster.gcp.yaml"])
 
 
 def read(name: str) -> dict:
@@ -33,13 +26,13 @@ def start_command(commands: list[str]) -> str:
     return command
 
 
-@BOTH
+@ALL
 def test_ray_accepts_the_file(name):
     config = prepare_config(read(name))
     validate_config(config)  # Ray's own schema, and its checks beyond it
 
 
-@BOTH
+@ALL
 def test_every_machine_installs_the_requirements_that_were_mounted(name):
     config = prepare_config(read(name))
     (target,) = [at for at, here in config["file_mounts"].items() if here == "requirements.txt"]
@@ -48,7 +41,7 @@ def test_every_machine_installs_the_requirements_that_were_mounted(name):
         assert len(installs) == 1, kind
 
 
-@BOTH
+@ALL
 def test_every_command_is_valid_shell(name):
     config = prepare_config(read(name))
     for key in ("setup_commands", "head_start_ray_commands", "worker_start_ray_commands"):
@@ -56,12 +49,12 @@ def test_every_command_is_valid_shell(name):
             subprocess.run(["bash", "-n", "-c", f"({command})"], check=True)
 
 
-@BOTH
+@ALL
 def test_the_token_goes_to_every_machine(name):
     assert read(name)["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("kind", ["head", "worker"])
 def test_ray_starts_with_the_token_on_and_without_ray_ups_thread_limit(name, kind, tmp_path):
     # `ray` is a stand-in that prints its environment; it fails, so nothing after it runs.
@@ -80,13 +73,13 @@ def test_ray_starts_with_the_token_on_and_without_ray_ups_thread_limit(name, kin
     assert where in output
 
 
-@BOTH
+@ALL
 def test_workers_reach_the_dashboard(name):
     # On its default, 127.0.0.1, they do not: then the slot of a stopped trial never comes free.
     assert "--dashboard-host=0.0.0.0" in start_command(read(name)["head_start_ray_commands"])
 
 
-@BOTH
+@ALL
 def test_only_code_is_mounted(name):
     # Ray hashes every byte under a mount, excluded or not: `.` would mean .venv, data and runs.
     mounted = set(read(name)["file_mounts"].values()) - {"~/.ray/auth_token"}
@@ -113,55 +106,31 @@ def test_aws_workers_have_gpus_on_spot_and_reach_the_bucket_and_the_head_is_safe
         assert node["InstanceType"].split(".")[0] in ("g5", "g6")
         assert node["InstanceMarketOptions"] == {"MarketType": "spot"}
         assert node["IamInstanceProfile"] == head["node_config"]["IamInstanceProfile"]
-    # Training counts its slots once, at the start: the workers must be there by then.
-    assert sum(worker["min_workers"] for worker in types.values()) == config["max_workers"] > 0
 
 
-# --- the real thing -------------------------------------------------------------------------------
+def test_gcp_workers_have_gpus_on_spot_and_the_head_is_safe():
+    config = read("cluster.gcp.yaml")
+    types = dict(config["available_node_types"])
+    head = types.pop(config["head_node_type"])
+    assert "scheduling" not in head["node_config"]
+    for worker in types.values():
+        assert worker["resources"]["GPU"] == 1
+        assert worker["node_config"]["machineType"].startswith("g2-")
+        assert worker["node_config"]["scheduling"]["provisioningModel"] == "SPOT"
 
-HEAD, WORKER = read("cluster.yaml")["provider"]["head_ip"], "192.168.1.11"
-DASHBOARD, GCS = f"http://{HEAD}:8265", f"{HEAD}:6379"
-PATH = f"{sys.prefix}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ISOLATED = ["unshare", "--fork", "--pid", "--mount-proc", "--mount", "--kill-child"]
 
-# The laptop and the head share a network, the worker has one of its own, a cable lies between. Ray
-# learns a machine's address by asking for the way to 8.8.8.8; nothing is ever sent there.
-LAB = f"""
-set -e
-mount -t tmpfs tmpfs /run && mkdir /run/sshd
-mount -t tmpfs tmpfs /var/log && touch /var/log/lastlog
-mount --bind passwd /etc/passwd
-mount --bind shadow /etc/shadow
-mount --bind laptop/home home
-mount --bind laptop/tmp tmp
-ip link set lo up
-ip netns add worker
-ip link add cable type veth peer name cable netns worker
-ip address add {HEAD}/24 dev cable && ip link set cable up
-ip -n worker link set lo up
-ip -n worker address add {WORKER}/24 dev cable && ip -n worker link set cable up
-ip route add 8.8.8.8 dev cable
-ip -n worker route add 8.8.8.8 dev cable
-{" ".join(ISOLATED)} sh node.sh head &
-ip netns exec worker {" ".join(ISOLATED)} sh node.sh worker &
-echo ready
-cat  # until the test closes our input, or is killed: then every process in here ends
-"""
-NODE = """
-set -e
-mount --bind $1/home home
-mount --bind $1/tmp tmp
-exec $(command -v sshd) -D -e -f $1/sshd_config 2>$1/sshd.log
-"""
-# On the worker, 5 s instead of the 60 s after which it misses the head.
-SSHD = """
-ListenAddress {address}
-HostKey {lab}/host_key
-PidFile none
-AuthorizedKeysFile {lab}/key.pub
-StrictModes no
-SetEnv RAY_TMPDIR={lab}/tmp TMPDIR={lab}/tmp RAY_gcs_rpc_server_reconnect_timeout_s={patience}
-"""
+@pytest.mark.parametrize("name", ["cluster.aws.yaml", "cluster.gcp.yaml"])
+def test_in_a_cloud_workers_come_when_they_are_asked_for_and_go(name):
+    config = read(name)
+    types = dict(config["available_node_types"])
+    # the head's own CPUs would be a slot, and `gpus: auto` would find that there are no GPUs
+    assert types.pop(config["head_node_type"])["resources"] == {"CPU": 0}
+    assert all(worker["min_workers"] == 0 for worker in types.values())
+    assert sum(worker["max_workers"] for worker in types.values()) == config["max_workers"] > 0
+    assert config["upscaling_speed"] >= config["max_workers"]
+    assert config["idle_timeout_minutes"] > 0
+
+
 # Runs on the head, waits for the worker, then looks at both machines from a task on each.
 JOB = """
 import json, os, time, ray
@@ -189,118 +158,10 @@ for node in ray.nodes():
 """
 
 
-def why_not() -> str | None:
-    """What this machine lacks for the real test."""
-    programs = ["ip", "nsenter", "pgrep", "rsync", "ssh", "ssh-keygen", "sshd", "unshare"]
-    missing = [program for program in programs if not shutil.which(program, path=PATH)]
-    if missing:
-        return f"needs {', '.join(missing)} (openssh-server, rsync, iproute2, procps)"
-    if not (Path(sys.prefix) / "bin" / "pip").exists():
-        return "needs pip beside this Python: the set-up commands call it"
-    if os.geteuid() != 0:
-        return "needs root, to make network and process namespaces"
-    tried = subprocess.run([*ISOLATED, "--net", "true"], capture_output=True, text=True)
-    return f"needs namespaces: {tried.stderr.strip()}" if tried.returncode else None
-
-
-class Lab:
-    """A laptop, a head and a worker in namespaces; `run` runs a command on the laptop."""
-
-    user = pwd.getpwuid(0).pw_name
-
-    def __init__(self, folder: Path):
-        self.folder, self.home, self.tmp = folder, folder / "home", folder / "tmp"
-        # Under the same path on all three, as on real machines, and not the same folder.
-        for machine in (".", "laptop", "head", "worker"):
-            for name in ("home", "tmp"):
-                (folder / machine / name).mkdir(parents=True)
-        # ssh and sshd, unlike a shell, look for the home folder here.
-        me = f"{self.user}:x:0:0::{self.home}:/bin/bash"
-        others = Path("/etc/passwd").read_text().splitlines()
-        others = [line for line in others if not line.startswith(f"{self.user}:")]
-        (folder / "passwd").write_text("\n".join([me, *others, ""]))
-        (folder / "shadow").write_text(f"{self.user}:*:20000::::::\n")  # not a locked account
-        for machine, address, patience in (("head", HEAD, 60), ("worker", WORKER, 5)):
-            # Their environment is this one, installed already. There is no network to fetch from,
-            # so the set-up commands pass only if they notice.
-            (folder / machine / "home" / "ensemble").mkdir()
-            (folder / machine / "home" / "ensemble" / ".venv").symlink_to(sys.prefix)
-            (folder / machine / "sshd_config").write_text(
-                SSHD.format(address=address, lab=folder, patience=patience)
-            )
-        (folder / "storage").mkdir()
-        (folder / "node.sh").write_text(NODE)
-        (folder / "job.py").write_text(JOB)
-        for key in ("key", "host_key"):
-            make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key]
-            subprocess.run(make, check=True)
-        self.outer = subprocess.Popen(
-            [*ISOLATED, "--net", "bash", "-c", LAB],
-            cwd=folder,
-            env={"PATH": PATH},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.outer.stdout.readline() == "ready\n"
-        self.inner = subprocess.check_output(
-            ["pgrep", "-P", f"{self.outer.pid}"], text=True
-        ).strip()
-
-    def popen(self, *command: str, **environment: str) -> subprocess.Popen:
-        environment = {
-            "PATH": PATH,
-            "HOME": str(self.home),
-            "TMPDIR": str(self.tmp),
-            "RAY_TMPDIR": str(self.tmp),
-            "RAY_USAGE_STATS_ENABLED": "0",
-            **environment,
-        }
-        enter = ["nsenter", "--target", self.inner, "--mount", "--net", "--pid", f"--wd={ROOT}"]
-        return subprocess.Popen(
-            [*enter, "--", *command],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *command: str, **environment: str) -> tuple[int, str]:
-        process = self.popen(*command, **environment)
-        output, _ = process.communicate(timeout=300)
-        return process.returncode, output
-
-    def processes(self) -> dict[int, str]:
-        """Running processes of all three machines: id -> command line."""
-        _, listing = self.run("ps", "-eo", "pid=,stat=,args=")
-        rows = (line.split(None, 2) for line in listing.splitlines())
-        return {
-            int(pid): args for pid, stat, args in rows if stat[0] != "Z" and "ps -eo" not in args
-        }
-
-    def close(self):
-        self.outer.stdin.close()
-        self.outer.wait(timeout=30)
-
-
 @pytest.fixture
 def lab():
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    # /tmp, not tmp_path: the path of a socket that Ray makes under it must stay under 108 letters.
-    folder = Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp"))
-    lab = Lab(folder)
-    try:
+    with clusters.running() as lab:
         yield lab
-    finally:
-        lab.close()
-        shutil.rmtree(folder)
-        sockets = Path(f"/tmp/ray_ssh_{sha256(lab.user.encode()).hexdigest()[:10]}")
-        shutil.rmtree(sockets / sha256(b"ensemble").hexdigest()[:10], ignore_errors=True)
-        if sockets.is_dir() and not list(sockets.iterdir()):
-            sockets.rmdir()
 
 
 @pytest.mark.ray
@@ -313,6 +174,7 @@ def test_ray_up_makes_a_cluster_that_works_for_who_has_the_token_and_ray_down_en
     config["auth"] = {"ssh_user": lab.user, "ssh_private_key": str(lab.folder / "key")}
     cluster = lab.folder / "cluster.yaml"
     cluster.write_text(yaml.safe_dump(config))
+    (lab.folder / "job.py").write_text(JOB)
     before = lab.processes()
 
     code, output = lab.run("ray", "get-auth-token", "--generate")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orchestrator
 from members.errors import first_line
@@ -22,8 +22,7 @@ from orchestrator.cluster.alive import Watch
 from orchestrator.cluster.private import private_folder, private_token, show_token
 from orchestrator.cluster.processes import Started
 from orchestrator.cluster.ray_internals import on_loopback, silence, without_signal_handlers
-from orchestrator.errors import RunFailed, WrongRequest
-from orchestrator.spec.spec import Resources
+from orchestrator.errors import RunFailed
 from orchestrator.tracking.settings import open_settings
 
 PROJECT = Path(orchestrator.__file__).resolve().parent.parent
@@ -35,36 +34,28 @@ _POLL_SECONDS = "0.2"
 _NODE_SECONDS = 60.0  # a process, Python and the packages of trackers, on a busy machine
 
 
+class Node(NamedTuple):
+    cpus: float
+    gpus: float
+
+
 @dataclass(frozen=True)
 class Cluster:
-    """A running Ray: its GCS address and what it can hold."""
+    """A running Ray: its GCS address, and what its nodes have together when it is joined."""
 
     address: str
     cpus: float
     gpus: float
     started_here: bool
 
-    def gpus_each(self, resources: Resources) -> float:
-        """GPUs of one training process: `auto` is one where the cluster has any."""
-        return float(self.gpus > 0) if resources.gpus == "auto" else resources.gpus
+    def nodes(self) -> list[Node]:
+        """What each of its nodes has now, whatever is done with it."""
+        if self.started_here:
+            return [Node(self.cpus, self.gpus)]
+        import ray
 
-    def slots(self, resources: Resources) -> int:
-        """How many units train at once, each with its workers. Raises `WrongRequest` for none."""
-        gpus, workers = self.gpus_each(resources), resources.workers
-        processes = int(self.cpus // resources.cpus)
-        if gpus:
-            processes = min(processes, int(self.gpus / gpus + 1e-9))
-        if processes < workers:
-            who, keys = "one training process wants", "resources.cpus or resources.gpus"
-            if workers > 1:
-                who = f"the {workers} training processes of a unit want together"
-                keys = f"resources.workers, {keys}"
-            raise WrongRequest(
-                f"{who} {workers * resources.cpus} CPUs and {workers * gpus:g} GPUs, and the "
-                f"cluster has {self.cpus:g} CPUs and {self.gpus:g} GPUs. Lower {keys} in the "
-                "spec, or join a larger cluster with --address."
-            )
-        return processes // workers
+        have = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in have]
 
 
 @contextmanager

@@ -84,7 +84,9 @@ class Schedule:
     """Gives out runs, and keeps the books: what is queued, running, done and failed.
 
     job: what the jobs of all runs share. units_left: the units of a member that are not trained;
-    cost: of one unit of a member, in any unit of time; slots: how many runs there are at once.
+    cost: of one unit of a member, in any unit of time; slots: how many runs there are at once, and
+    `expected` how many there may soon be, which is what units are dealt out for. Both may be changed
+    at any time.
     """
 
     def __init__(
@@ -107,7 +109,8 @@ class Schedule:
         # slot-seconds of all runs: until a worker's first report, until its last, until it is gone
         self.seconds = {"starting": 0.0, "working": 0.0, "ending": 0.0}
         self.runs: dict[str, WorkerRun] = {}
-        self._units_left, self._cost, self.slots = units_left, cost, slots
+        self.slots = self.expected = slots
+        self._units_left, self._cost = units_left, cost
         self._job, self._progress = job, progress
         self._watch, self._restarts = watch, Restarts()
         self._again: list[WorkerRun] = []  # candidates whose process died
@@ -136,6 +139,17 @@ class Schedule:
         """Nothing runs, and nothing will."""
         return not (self.runs or self.searches or self.queue or self._again)
 
+    def wanted(self) -> int:
+        """How many runs could go on now if there were slots for all."""
+        candidates = sum(search.may_begin() for search in self.searches.values())
+        return len(self.runs) + len(self._again) + len(self.queue) + candidates
+
+    def give_up(self, why: str) -> None:
+        """Nothing more begins; what is left counts as failed."""
+        self.failures |= {unit.title: why for unit in self.queue}
+        self.failures |= {f"{name} (search)": why for name in self.searches}
+        self.queue, self.searches, self._again = [], {}, []
+
     def _next_run(self) -> WorkerRun | None:
         if self._again:
             return self._again.pop(0)
@@ -151,7 +165,7 @@ class Schedule:
             return None
         first = self.queue[0]
         same = [u for u in self.queue if u.hash == first.hash and u.member == first.member]
-        n = units_per_run(len(same), self._cost(first.member), self._outstanding(), self.slots)
+        n = units_per_run(len(same), self._cost(first.member), self._outstanding(), self.expected)
         units = same[:n]
         self.queue = [u for u in self.queue if u not in units]
         return WorkerRun(units)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import tempfile
 from typing import Any
 
 import ray
@@ -11,6 +11,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.cluster import causes, ray_internals
+from orchestrator.cluster.capacity import Capacity
 from orchestrator.cluster.schedule import Schedule
 from orchestrator.runs.store import Store
 from orchestrator.worker.job import Job
@@ -22,31 +23,37 @@ _LEADER_BYTES = 300e6
 _HEAD = "node:__internal_head__"  # a resource that Ray gives to the head alone
 
 
-def run_all(schedule: Schedule, store: Store) -> None:
-    """Run the schedule to its end. Ray's own files go below `ray/`, which is removed after."""
-    name = f"run-{uuid.uuid4().hex[:8]}"
+def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
+    """Run the schedule to its end, as many at once as the cluster holds at any time.
+
+    What Ray writes for itself goes to a folder of this machine: it is of no use later, and a run
+    folder on a shared disk that is away for a minute would end the training by it.
+    """
+    capacity.follow(schedule)
+    own = tempfile.TemporaryDirectory(prefix="ensemble-tune-", ignore_cleanup_errors=True)
     tuner = tune.Tuner(
         tune.with_resources(
-            run_trial, tune.PlacementGroupFactory([_leader_resources(schedule.slots)])
+            run_trial, tune.PlacementGroupFactory([_leader_resources(schedule.expected)])
         ),
         tune_config=tune.TuneConfig(
-            search_alg=_Trials(schedule),
+            search_alg=_Trials(schedule, capacity),
             scheduler=_Reports(schedule),
             num_samples=-1,
             max_concurrent_trials=None,  # the schedule itself starts no more than there are slots
             reuse_actors=False,
         ),
         run_config=tune.RunConfig(
-            name=name,
-            storage_path=store.uri("ray"),
+            name="runs",
+            storage_path=own.name,
             callbacks=[_Watching(schedule)],
             verbose=0,
         ),
     )
     try:
-        tuner.fit()
+        with own:
+            tuner.fit()
     finally:
-        store.delete("ray")
+        store.delete("ray")  # the signs of life of the training processes
 
 
 def _leader_resources(slots: int) -> dict[str, float]:
@@ -67,13 +74,14 @@ def _leader_resources(slots: int) -> dict[str, float]:
 class _Trials(Searcher):
     """Takes a trial's config from the schedule, and reports when a trial is over."""
 
-    def __init__(self, schedule: Schedule):
+    def __init__(self, schedule: Schedule, capacity: Capacity):
         super().__init__()
-        self._schedule = schedule
+        self._schedule, self._capacity = schedule, capacity
 
     def suggest(  # type: ignore[override]  # Ray's annotation lacks its own `FINISHED`, a text
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
+        self._capacity.follow(self._schedule)
         job = self._schedule.start(trial_id)
         if job is not None:
             return job.to_config()
@@ -154,6 +162,7 @@ def run_trial(config: dict[str, Any]) -> None:
         # what stands in a GPU's memory goes by NCCL, what else the ranks send each other by gloo
         backend = TorchConfig("cpu:gloo,cuda:nccl" if job.gpus else "gloo")
     parts = ray_internals.train_parts()
+    own = tempfile.TemporaryDirectory(prefix="ensemble-train-", ignore_cleanup_errors=True)
     trainer = parts.trainer(
         train_units,
         train_loop_config=config,
@@ -164,8 +173,8 @@ def run_trial(config: dict[str, Any]) -> None:
             resources_per_worker={"CPU": job.cpus, "GPU": job.gpus},
         ),
         run_config=ray.train.RunConfig(
-            name=f"train-{uuid.uuid4().hex[:8]}",
-            storage_path=Store(job.run).uri("ray"),
+            name="train",
+            storage_path=own.name,
             callbacks=[parts.report_to_tune()],
             # the schedule counts what died, and begins it again in another run
             failure_config=ray.train.FailureConfig(
@@ -175,6 +184,7 @@ def run_trial(config: dict[str, Any]) -> None:
         ),
     )
     try:
-        trainer.fit()
+        with own:
+            trainer.fit()
     except ray.train.TrainingFailedError as error:
         tune.report({"event": "died", "cause": causes.cause_of(error)})

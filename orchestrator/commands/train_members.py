@@ -157,6 +157,7 @@ def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcom
         raise BadInput(problems)
     create_experiment(spec.tracking, store, spec.name)
     from orchestrator.cluster import tune
+    from orchestrator.cluster.capacity import Capacity
     from orchestrator.cluster.connect import connect
     from orchestrator.cluster.schedule import Schedule
     from orchestrator.cluster.watch import Watch
@@ -165,13 +166,17 @@ def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcom
 
     cost = cost_of(photographs)
     clock.lap("check")
-    with connect(address) as cluster:
+    with (
+        connect(address) as cluster,
+        Capacity(cluster, spec.resources, console.print) as capacity,
+    ):
         if spec.tracking and not cluster.started_here:
             _require_trackers(spec.tracking, console)
-        slots = cluster.slots(spec.resources)
+        capacity.await_slots(len(todo) + sum(s.may_begin() for s in searching.values()))
+        slots, gpus = capacity.slots(), capacity.processes.gpus
         to_train = {*searching, *(unit.member.name for unit in todo)}
         problems = device_problems(spec, [m for m in spec.members if m.name in to_train])
-        if problems and not cluster.gpus_each(spec.resources):
+        if problems and not gpus:
             raise WrongRequest(problems)
         if cluster.started_here and not cluster.gpus_each(spec.resources):
             sizes = {m: memory_of_unit(spec, spec.member(m), photographs) for m in to_train}
@@ -198,11 +203,11 @@ def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcom
                 units_left=lambda member: units_left(member, plan.now, store),
                 cost=cost,
                 slots=slots,
-                job=job_of(spec, store, cluster.gpus_each(spec.resources), cache_folder()),
+                job=job_of(spec, store, gpus, cache_folder()),
                 progress=progress,
                 watch=Watch(store, spec.resources.hang_minutes),
             )
-            tune.run_all(schedule, store)
+            tune.run_all(schedule, store, capacity)
         clock.lap("runs")
     clock.lap("ray_stop")
     tracked = [

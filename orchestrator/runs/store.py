@@ -19,26 +19,39 @@ from pyarrow import fs
 from ensembles.errors import file_problem, wrong_place
 from ensembles.files import places
 from orchestrator.errors import WrongRequest
+from orchestrator.runs import presence
 
 
 class Store:
-    """Files below `root`; every `path` is relative to it, with forward slashes."""
+    """Files below `root`; every `path` is relative to it, with forward slashes.
 
-    def __init__(self, root: str | Path):
+    session: of the command that trains into the folder (presence.py), for its other processes: each
+    use waits where the folder is away.
+    """
+
+    def __init__(self, root: str | Path, session: str = ""):
         root = str(root) if "://" in str(root) else str(Path(root).absolute())
         self._fs, self._base = fs.FileSystem.from_uri(root)
         self.local = self._fs.type_name == "local"
         self.root = self._base if self.local else root.rstrip("/")
+        self.session = session if self.local else ""
 
     def __reduce__(self):
-        return (Store, (self.root,))
+        return (Store, (self.root, self.session))
 
     def uri(self, path: str = "") -> str:
         """Absolute path or `s3://` address of `path`, as other libraries take it."""
+        self.await_folder()
         return f"{self.root}/{path}" if path else self.root
 
     def _at(self, path: str) -> str:
+        self.await_folder()
         return f"{self._base}/{path}" if path else self._base
+
+    def await_folder(self) -> None:
+        """Until the folder is there; where nobody trains into it, it is taken as it is."""
+        if self.session:
+            presence.await_folder(self.root, self.session)
 
     def exists(self, path: str = "") -> bool:
         return self._fs.get_file_info(self._at(path)).type != fs.FileType.NotFound
@@ -134,18 +147,23 @@ class Store:
             return
         folder = Path(self.root)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("a+") as file:
+        with (folder / presence.LOCK).open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                holder = file.read().strip() or "unknown"
+                holder = (file.read().splitlines() or ["unknown"])[0]
                 raise WrongRequest(
                     f"{self.root} is being trained by another process (pid {holder}). "
                     "Wait for it, stop it, or give another folder with --run DIR."
                 ) from None
+            session = presence.new_session()
             file.truncate(0)
-            file.write(str(os.getpid()))
+            file.write(f"{os.getpid()}\n{session}\n")
             file.flush()
             places.remove_unfinished(folder)
-            yield
+            self.session = session
+            try:
+                yield
+            finally:
+                self.session = ""

@@ -116,6 +116,11 @@ class MemberSearch:
         """How many candidates have started, ended ones included."""
         return len(self.candidates) - len(self._waiting)
 
+    def may_begin(self) -> int:
+        """How many candidates may still begin, at most."""
+        new = 0 if self._no_more() else self.search.candidates - len(self.candidates)
+        return len(self._waiting) + new
+
     def unit(self, settings: dict[str, Any]) -> Unit:
         units = of_member(self.member.with_settings(settings), self._photographs)
         return next(u for u in units if u.fold == self.search.fold)

@@ -22,6 +22,7 @@ class Job:
     cpus, gpus: of each of the `workers` processes that train a unit together.
     metric: what reports are scored by; None: the metric of the unit's own recipe.
     attempt: name of the call that the job belongs to, whose processes may be started again.
+    session: of the command that trains into the run folder (runs/presence.py).
     pulse: file of the run folder that gets signs of life; empty: none.
     """
 
@@ -36,6 +37,7 @@ class Job:
     units: tuple[Unit, ...] = ()
     metric: str | None = None
     attempt: str = ""
+    session: str = ""
     pulse: str = ""
 
     def metric_of(self, unit: Unit) -> str:
@@ -67,4 +69,5 @@ def job_of(spec: Spec, store: Store, gpus: float, cache: str) -> Job:
         workers=resources.workers,
         loader_workers=resources.loader_workers,
         attempt=uuid.uuid4().hex,
+        session=store.session,
     )

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from members.training.ranks import ALONE, LostContact, RaisedByAll, Ranks
+from orchestrator.runs.presence import is_away
 from orchestrator.runs.store import Store
 from orchestrator.units.files import read_failure, write_failure
 from orchestrator.worker.inputs import Inputs
@@ -41,7 +42,7 @@ def run_units(job: Job, send: Send, ranks: Ranks = ALONE) -> None:
     Of several ranks, one that fails alone cannot reach those that wait for it. It writes why and
     raises, so that all are started again (cluster/schedule.py), and they pass the unit over.
     """
-    store = Store(job.run)
+    store = Store(job.run, job.session)
     pulse = Pulse(store, job.pulse if ranks.first else "")
     process = Process(job, store, Inputs(store, job.cache, pulse), ranks, pulse)
     for unit in job.units:
@@ -55,6 +56,9 @@ def run_units(job: Job, send: Send, ranks: Ranks = ALONE) -> None:
         except LostContact:  # not this unit's fault: all go on from its last epoch
             raise
         except Exception as error:  # this unit is lost, the others are not
+            if is_away(error, store.root, store.session):
+                store.await_folder()
+                raise LostContact(f"{store.root} was away: {describe(error)}") from error
             alone = ranks.size > 1 and not isinstance(error, RaisedByAll)
             if alone or ranks.first:
                 with suppress(OSError):  # a full disk takes no reasons

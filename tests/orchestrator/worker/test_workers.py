@@ -12,13 +12,11 @@ import pytest
 from torch import distributed
 
 from members.samples.people import draw_people
-from orchestrator.cluster.connect import Cluster
 from orchestrator.errors import WrongRequest
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
-from orchestrator.spec.spec import Resources
 from orchestrator.units import unit as units
 from orchestrator.worker import loop
 from orchestrator.worker.inputs import Inputs
@@ -176,28 +174,6 @@ def test_another_call_tries_it_again(trained):
 
 
 # -- asking for them ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("cpus", "gpus", "resources", "slots"),
-    [
-        (8, 0, {}, 8),
-        (8, 0, {"workers": 2}, 4),
-        (7, 0, {"workers": 2, "cpus": 2}, 1),
-        (16, 4, {"workers": 2}, 2),
-        (16, 4, {"workers": 4}, 1),
-        (3, 4, {"workers": 2}, 1),
-    ],
-)
-def test_slots_are_what_the_workers_of_a_unit_take_together(cpus, gpus, resources, slots):
-    cluster = Cluster("here", cpus, gpus, started_here=True)
-    assert cluster.slots(Resources(**resources)) == slots
-
-
-def test_a_cluster_too_small_for_them_is_refused_with_the_numbers():
-    cluster = Cluster("here", 4, 1, started_here=True)
-    with pytest.raises(WrongRequest, match=r"2 training.* 4 CPUs and 2 GPUs, .* 4 CPUs and 1 GPU"):
-        cluster.slots(Resources(workers=2, cpus=2))
 
 
 def test_workers_that_could_not_work_are_refused(here):

@@ -1,0 +1,192 @@
+"""How many runs the cluster can hold, as its nodes come and go.
+
+Nodes are looked at again while training goes on: one that joins late is used, and where the cluster
+has an autoscaler, it is asked for what is left to do (asking.py). What no node can hold and none
+will come for is refused, or given up, with what was wanted and what there is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from orchestrator.cluster.asking import Asking
+from orchestrator.cluster.connect import Cluster, Node
+from orchestrator.cluster.schedule import Schedule
+from orchestrator.errors import WrongRequest, counted
+from orchestrator.spec.spec import Resources
+
+_LOOK_SECONDS = 1.0  # between two looks at the nodes
+# For how long nothing could run, without a sign that a node is coming, before it is given up: when
+# training begins somebody looks on; later a machine may be on its way up again.
+_AT_THE_START, _LATER = 60.0, 600.0
+_IN_ALL = 3600.0  # the same where nodes are started and none ever comes
+_SAY_AGAIN = 300.0
+
+
+@dataclass(frozen=True)
+class Processes:
+    """What the `workers` training processes of a run want: each its share of some one node."""
+
+    cpus: int
+    gpus: float
+    workers: int
+
+    def slots(self, nodes: Iterable[Node]) -> int:
+        """How many runs go on `nodes` at once."""
+        return sum(self._on(node) for node in nodes) // self.workers
+
+    def _on(self, node: Node) -> int:
+        on = int(node.cpus // self.cpus)
+        return min(on, int(node.gpus / self.gpus + 1e-9)) if self.gpus else on
+
+    def bundles(self, runs: int) -> list[dict[str, float]]:
+        """What Ray calls bundles: one a process."""
+        one = {"CPU": float(self.cpus), **({"GPU": self.gpus} if self.gpus else {})}
+        return [one] * (self.workers * runs)
+
+    def __str__(self) -> str:
+        """`one training process wants 2 CPUs and 1 GPU`"""
+        each = f"{counted(self.cpus, 'CPU')} and {_of('GPU', self.gpus)}"
+        if self.workers == 1:
+            return f"one training process wants {each}"
+        together = f"{self.workers * self.cpus} CPUs and {_of('GPU', self.workers * self.gpus)}"
+        return (
+            f"the {self.workers} training processes of a unit want together {together}, each of "
+            f"them {each} of one node"
+        )
+
+
+class Shortage:
+    """A time in which nothing can run. signs: what shows now that a node is coming; None: nothing."""
+
+    def __init__(self, patience: float, signs: Callable[[], str | None]):
+        self._patience, self._signs = patience, signs
+        self._begun = self._last_sign = time.monotonic()
+        self._said: float | None = None
+        self.sign: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._begun
+
+    def is_to_say(self) -> bool:
+        """At first, and then every few minutes."""
+        now = time.monotonic()
+        if self._said is not None and now - self._said < _SAY_AGAIN:
+            return False
+        self._said = now
+        return True
+
+    def is_over(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        now = time.monotonic()
+        self.sign = self._signs()
+        if self.sign:
+            self._last_sign = now
+        return now - self._last_sign >= self._patience or now - self._begun >= _IN_ALL
+
+
+class Capacity:
+    """resources: what the spec says; note: gets a sentence for the screen."""
+
+    def __init__(self, cluster: Cluster, resources: Resources, note: Callable[[str], None]):
+        self._cluster, self._resources, self._note = cluster, resources, note
+        self._seen: list[Node] = []
+        self._looked: float | None = None
+        self._shortage: Shortage | None = None
+        self._asking = None if cluster.started_here else Asking(cluster.address)
+        self.processes = self._processes()
+
+    def __enter__(self) -> Capacity:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._asking:
+            self._asking.close()
+
+    def _processes(self) -> Processes:
+        """`gpus: auto` is one GPU where the cluster has any now."""
+        resources = self._resources
+        gpus = resources.gpus
+        if gpus == "auto":
+            gpus = float(sum(node.gpus for node in self._nodes()) > 0)
+        return Processes(resources.cpus, gpus, resources.workers)
+
+    def _nodes(self) -> list[Node]:
+        now = time.monotonic()
+        if self._looked is None or now - self._looked >= _LOOK_SECONDS:
+            self._looked, self._seen = now, self._cluster.nodes()
+        return self._seen
+
+    def slots(self) -> int:
+        """How many runs the cluster can hold now."""
+        return self.processes.slots(self._nodes())
+
+    def await_slots(self, runs: int) -> None:
+        """Until a run can begin, where `runs` are to do; decides what `gpus: auto` is.
+
+        Raises `WrongRequest` where none can: at once on a Ray of this machine, else after a minute
+        in which no node was on its way.
+        """
+        while not self.slots():
+            if not self._asking:
+                raise WrongRequest(self._refusal())
+            self._shortage = self._shortage or Shortage(_AT_THE_START, self._asking.signs)
+            self._asking.ask(self.processes.bundles(runs))
+            if self._shortage.is_over():
+                raise WrongRequest(f"{self._refusal()} {self._waited(self._shortage)}")
+            self._say(self._shortage)
+            time.sleep(_LOOK_SECONDS)
+            self.processes = self._processes()
+        self._shortage = None
+
+    def follow(self, schedule: Schedule) -> None:
+        """Tell the schedule how many runs there may be now, and the autoscaler what is left."""
+        schedule.slots = schedule.expected = self.slots()
+        if not self._asking:
+            return
+        wanted = schedule.wanted()
+        self._asking.ask(self.processes.bundles(wanted - len(schedule.runs)))
+        # who joins later finds something that no other run has taken
+        schedule.expected = wanted if self._asking.grows() else schedule.slots + 1
+        if schedule.slots or schedule.is_over():
+            self._shortage = None
+            return
+        self._shortage = self._shortage or Shortage(_LATER, self._asking.signs)
+        if self._shortage.is_over() and not schedule.runs:
+            schedule.give_up(f"{self._want()}. {self._waited(self._shortage)}")
+        else:
+            self._say(self._shortage)
+
+    def _say(self, shortage: Shortage) -> None:
+        if shortage.is_to_say():
+            self._note(
+                f"waiting for nodes: {self._want()}; {shortage.sign or 'none is coming yet'}"
+            )
+
+    def _waited(self, shortage: Shortage) -> str:
+        return (
+            f"Waited {shortage.seconds:.0f} s; {shortage.sign or 'none that would do is coming'}."
+        )
+
+    def _want(self) -> str:
+        nodes = self._nodes()
+        cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+        have = f"{_of('CPU', cpus)} and {_of('GPU', gpus)}"
+        if len(nodes) > 1:
+            most = max(nodes, key=lambda node: (node.gpus, node.cpus))
+            have += f", its largest node {_of('CPU', most.cpus)} and {_of('GPU', most.gpus)}"
+        return f"{self.processes}, and the cluster has {have}"
+
+    def _refusal(self) -> str:
+        keys = "resources.cpus or resources.gpus"
+        if self.processes.workers > 1:
+            keys = f"resources.workers, {keys}"
+        return f"{self._want()}. Lower {keys} in the spec, or join a larger cluster with --address."
+
+
+def _of(noun: str, n: float) -> str:
+    """`0.5 GPUs`, `1 GPU`."""
+    return f"{n:g} {noun}{'' if n == 1 else 's'}"
