@@ -94,6 +94,7 @@ class Capacity:
     def __init__(self, cluster: Cluster, resources: Resources, note: Callable[[str], None]):
         self._cluster, self._resources, self._note = cluster, resources, note
         self._seen: list[Node] = []
+        self._most: int | None = None
         self._looked: float | None = None
         self._shortage: Shortage | None = None
         self._asking = None if cluster.started_here else Asking(cluster.address)
@@ -122,7 +123,12 @@ class Capacity:
 
     def slots(self) -> int:
         """How many runs the cluster can hold now."""
-        return self.processes.slots(self._nodes())
+        found = self.processes.slots(self._nodes())
+        return found if self._most is None else min(found, self._most)
+
+    def hold_at_most(self, runs: int) -> None:
+        """However many there are CPUs and GPUs for."""
+        self._most = runs
 
     def await_slots(self, runs: int) -> None:
         """Until a run can begin, where `runs` are to do; decides what `gpus: auto` is.

@@ -178,14 +178,15 @@ def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcom
         problems = device_problems(spec, [m for m in spec.members if m.name in to_train])
         if problems and not gpus:
             raise WrongRequest(problems)
-        if cluster.started_here and not cluster.gpus_each(spec.resources):
+        if cluster.started_here and not gpus:
             sizes = {m: memory_of_unit(spec, spec.member(m), photographs) for m in to_train}
             room = room_on(machine.memory(), slots, sizes)
             if problem := room.refusal():
                 raise WrongRequest(problem)
             if room.slots < slots or room.taken > room.memory:
                 console.print(f"note: {room.line()}")
-            slots = room.slots
+            capacity.hold_at_most(room.slots)
+            slots = capacity.slots()
         clock.lap("ray_start")
         where = "a local Ray" if cluster.started_here else f"the Ray at {cluster.address}"
         each = f", {n} processes each" if (n := spec.resources.workers) > 1 else ""
