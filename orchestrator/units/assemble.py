@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ensembles.files import places
-from ensembles.files.digests import SUMS, write_sums
+from ensembles.files.digests import SUMS, read_sums, write_sums
 from ensembles.files.parquet import read_oof_table, read_table, write_table
 from ensembles.files.table import OofTable, Table
 from orchestrator.errors import WrongRequest
@@ -71,7 +71,8 @@ def is_made(folder: str, stamp: str, expected: Sequence[str], store: Store) -> b
         store.delete(f"{folder}/{SUMS}")  # the first to go: what is half deleted is not damaged
         store.delete(folder)
         return False
-    if all(store.exists(f"{folder}/{kind}.parquet") for kind in expected):
+    names = {*read_sums(store.uri(folder)), *(f"{kind}.parquet" for kind in expected)}
+    if all(store.exists(f"{folder}/{name}") for name in names):
         return True
     store.delete(f"{folder}/{SUMS}")
     store.delete(made_from)

@@ -75,7 +75,7 @@ def test_every_flip_of_a_table_is_named(store):
     root = Path(store.root)
     files = [*sorted(root.glob("units/*/*/*/*.parquet")), *sorted(root.glob("tables/*/*"))]
     files += sorted(root.glob("units/*/*/*/epochs/*.parquet"))
-    for file, bit in drawn(files, 300):
+    for file, bit in drawn(files, 150):
         path = str(file.relative_to(root))
         with flipped(file, bit):
             found = every_damage(store)
@@ -200,13 +200,13 @@ def test_no_flip_of_a_state_reads_as_something_else(interrupted, tmp_path):
     file = Path(store.uri(f"{unit.path}/state.pt"))
     end = 8 * (len(content) - 80)  # the digest and what stands before it
     named = 0
-    for bit in [*(bit for _, bit in drawn([file], 150)), *range(end, 8 * len(content), 9)]:
+    for bit in [*(bit for _, bit in drawn([file], 100)), *range(end, 8 * len(content), 9)]:
         with flipped(file, bit):
             try:
                 assert same(read_state(unit, store, ALONE), right)
             except ValueError:
                 named += 1
-    assert named >= 150
+    assert named >= 100
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,9 @@ def test_a_unit_whose_state_is_damaged_begins_again_with_the_same_result(
         own.write(f"{unit.path}/state.pt", content)
     elif damage == "another network's":
         state = read_state(unit, own, ALONE)
-        state["model"] = {name: value[..., :1] for name, value in state["model"].items()}
+        state["model"] = {
+            name: value[:1] if value.ndim else value for name, value in state["model"].items()
+        }
         torch.save(state, file)
     else:
         file.write_bytes(content[: len(content) // 2 if damage == "cut" else 0])

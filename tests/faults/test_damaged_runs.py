@@ -115,8 +115,8 @@ OF_RECORDS = [
 
 def test_tables_of_units_are_predicted_again(run, root):
     """Each in turn, since each call mends all: nothing is trained, nothing else is written."""
-    before = contents(root)
     for damage, pattern in OF_UNITS:
+        before = contents(root)
         (file,) = root.glob(pattern)
         path = str(file.relative_to(root))
         known = times(root)
