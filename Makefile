@@ -11,7 +11,7 @@ TEST_PACKAGES := moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5 wa
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test study elpv docs lint package clean
+.PHONY: demo test faults study elpv docs lint package clean
 
 # the stamp is as new as the installation: a changed requirements.txt installs again
 .venv/installed: requirements.txt pyproject.toml
@@ -37,8 +37,12 @@ test: .venv/tested .venv/docs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest -m "not ray" --numprocesses 2 --dist loadfile
-	$(PY) -m pytest -m ray --numprocesses 2 --dist loadfile
+	$(PY) -m pytest -m "not ray and not slow" --numprocesses 2 --dist loadfile
+	$(PY) -m pytest -m "ray and not slow" --numprocesses 2 --dist loadfile
+
+# every fault of docs/faults.md, injected for real, and what came of it; the long ones included
+faults: .venv/tested
+	$(PY) benchmarks/faults.py
 
 # folds by photo against folds by person, on the sample people
 study: .venv/installed

@@ -1,7 +1,7 @@
 """The reference pages, written from the code when the docs are built.
 
     python -m docs.generate spec       # prints one as Markdown; or recipes, chains, kinds, metrics,
-                                        # repairs, commands, folders, house
+                                        # repairs, commands, folders, house, faults
 
 A page of docs/ takes one in between `<!-- generated: NAME -->` and `<!-- end -->`; what stands there
 in the file is for readers of the source.
@@ -23,7 +23,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from docs import picture
+from docs import fault_table, picture
+from docs.markdown import code, table
 from ensembles.scores.metrics import METRICS
 from ensembles.voting.gate import KINDS
 from members.data.lists.lookup import REPAIRS
@@ -72,23 +73,6 @@ ADDED = {
     ],
 }  # fmt: skip
 HIDDEN = {("members", "recipe")}
-
-
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A Markdown table."""
-    cells = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(cell, row)) + " |" for row in cells)
-
-
-def cell(text: str) -> str:
-    """Text that is no HTML and ends no cell; what stands in backticks is left as it is."""
-    parts = text.replace("|", "\\|").split("`")
-    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]
-    return "`".join(parts)
-
-
-def code(text: str) -> str:
-    return f"`{text}`" if text else ""
 
 
 # -- keys of a spec ------------------------------------------------------------------------------
@@ -333,9 +317,18 @@ def house() -> str:
     return f'<div class="house">\n{picture.svg(ROOT)}\n</div>'
 
 
+def faults() -> str:
+    """Every fault that a test injects, what is promised then, and the test."""
+    rows = [
+        (kind, promise, ", ".join(map(code, tests)))
+        for (kind, promise), tests in fault_table.promises(ROOT / "tests").items()
+    ]
+    return table(("fault", "promised", "held by"), rows)
+
+
 PARTS = {
     part.__name__: part
-    for part in (spec, recipes, chains, kinds, metrics, repairs, commands, folders, house)
+    for part in (spec, recipes, chains, kinds, metrics, repairs, commands, folders, house, faults)
 }
 MARK = re.compile(r"<!-- generated: (\w+) -->.*?<!-- end -->", re.DOTALL)
 
