@@ -71,6 +71,9 @@ def test_of_a_right_run_nothing_is_named(store):
     assert every_damage(store) == []
 
 
+@pytest.mark.fault(
+    "a bit of a table flips on the disk", "it is named; nothing reads as something else"
+)
 def test_every_flip_of_a_table_is_named(store):
     root = Path(store.root)
     files = [*sorted(root.glob("units/*/*/*/*.parquet")), *sorted(root.glob("tables/*/*"))]
@@ -84,6 +87,9 @@ def test_every_flip_of_a_table_is_named(store):
             assert found, (path, bit)
 
 
+@pytest.mark.fault(
+    "a bit flips in the tables that a vote reads", "the vote refuses them, by the name of the file"
+)
 def test_no_flip_of_a_voting_table_reads_as_something_else(store):
     folder = Path(store.root) / "tables"
     right = ensembles.read_members(folder, "oof")["net"]
@@ -101,6 +107,7 @@ def test_no_flip_of_a_voting_table_reads_as_something_else(store):
             assert (found.label == right.label).all(), bit
 
 
+@pytest.mark.fault("a bit of unit.json flips", "it is named, or reads as the same")
 def test_no_flip_of_a_record_reads_as_something_else(store):
     named = 0
     for folder in unit_folders(store):
@@ -118,6 +125,7 @@ def test_no_flip_of_a_record_reads_as_something_else(store):
     assert named > 50 * len(unit_folders(store))
 
 
+@pytest.mark.fault("a bit of a weights file flips", "it is named where the weights are loaded")
 def test_every_flip_of_weights_is_found_where_they_are_loaded(store):
     for folder in unit_folders(store)[:2]:
         unit, record = unit_of(store, folder), read_record(folder, store)
@@ -129,6 +137,10 @@ def test_every_flip_of_weights_is_found_where_they_are_loaded(store):
                 load_weights(model, f"{folder}/model.safetensors", unit, record, store)
 
 
+@pytest.mark.fault(
+    "a bit flips in images.parquet, test.parquet, targets.json or a search",
+    "it is named, or reads as the same",
+)
 def test_no_flip_of_the_photographs_or_a_search_reads_as_something_else(store):
     right, search = read_photographs(store), read_search("net", store)
     root = Path(store.root)
@@ -192,6 +204,7 @@ def same(one, other) -> bool:
     return one == other
 
 
+@pytest.mark.fault("a bit of state.pt flips", "it is named, or reads as the same")
 def test_no_flip_of_a_state_reads_as_something_else(interrupted, tmp_path):
     unit, content = interrupted
     store = Store(tmp_path)
@@ -211,6 +224,10 @@ def test_no_flip_of_a_state_reads_as_something_else(interrupted, tmp_path):
 
 @pytest.mark.parametrize(
     "damage", ["flipped", "cut", "empty", "another unit's", "another network's"]
+)
+@pytest.mark.fault(
+    "state.pt is damaged, cut, another unit's or another network's",
+    "it is named and set aside; the unit begins again, tables equal",
 )
 def test_a_unit_whose_state_is_damaged_begins_again_with_the_same_result(
     interrupted, store, folder, tmp_path, damage
@@ -243,6 +260,10 @@ def test_a_unit_whose_state_is_damaged_begins_again_with_the_same_result(
         assert own.read(path) == store.read(path)
 
 
+@pytest.mark.fault(
+    "weights have rotted when new photographs are to be predicted",
+    "they are named and set aside; their unit is trained again, tables equal",
+)
 def test_a_network_whose_weights_rotted_is_trained_again_when_it_is_asked(run, folder, store):
     """New photographs to predict: the weights of finished units are used then."""
     right = tables(folder / "runs/small")

@@ -113,6 +113,10 @@ OF_RECORDS = [
 ]
 
 
+@pytest.mark.fault(
+    "a table of a finished unit is empty, cut, rotten, foreign or gone",
+    "it is named, set aside and predicted again; nothing is trained, nothing else is touched",
+)
 def test_tables_of_units_are_predicted_again(run, root):
     """Each in turn, since each call mends all: nothing is trained, nothing else is written."""
     for damage, pattern in OF_UNITS:
@@ -134,6 +138,10 @@ def test_tables_of_units_are_predicted_again(run, root):
         assert "Nothing to do" in run("train-members", "spec.yaml")
 
 
+@pytest.mark.fault(
+    "tables/, images.parquet, targets.json or spec.yaml are empty, cut, rotten, foreign or gone",
+    "named, set aside and made again, with equal bytes; nothing is trained",
+)
 def test_files_of_the_run_are_made_again_without_training(run, root):
     before = contents(root)
     for damage, pattern in OF_RUNS:
@@ -152,6 +160,10 @@ def test_files_of_the_run_are_made_again_without_training(run, root):
         )
 
 
+@pytest.mark.fault(
+    "unit.json is empty, cut, rotten or foreign; weights are cut",
+    "named and set aside; that unit is trained again, tables equal, no other",
+)
 def test_a_unit_without_a_record_or_weights_is_trained_again(run, root):
     before = contents(root)
     tables = {name: content for name, content in before.items() if name.endswith(".parquet")}
@@ -184,6 +196,10 @@ READING = [
 ]  # fmt: skip
 
 
+@pytest.mark.fault(
+    "vote, leaderboard, evaluate or compare meet a damaged file",
+    "exit 2, the file's name and the next command; nothing is changed",
+)
 @pytest.mark.parametrize(("path", "command"), READING)
 @pytest.mark.parametrize("damage", [empty, rot, foreign])
 def test_commands_that_read_end_with_2_and_name_the_file(root, folder, path, command, damage):
@@ -198,6 +214,7 @@ def test_commands_that_read_end_with_2_and_name_the_file(root, folder, path, com
     assert contents(root) == before
 
 
+@pytest.mark.fault("a table of a run is gone", "the vote names it instead of leaving it out")
 @pytest.mark.parametrize("path", ["tables/net/oof.parquet", "tables/net/test.parquet"])
 def test_a_table_that_is_gone_is_not_left_out_of_a_vote(root, path):
     (root / path).unlink()
@@ -219,6 +236,10 @@ def test_check_names_the_damage_and_changes_nothing(run, root):
     assert contents(root) == before
 
 
+@pytest.mark.fault(
+    "an empty table in a run from before there were digests",
+    "it is predicted again; nothing is trained",
+)
 def test_a_run_from_before_there_were_digests_whose_table_is_empty(tmp_path):
     shutil.copytree(FIXTURE, tmp_path / "copy")
     run = tmp_path / "copy/runs/earlier"
