@@ -52,9 +52,10 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
         require_whole(unit, store)
     store.write_json(f"{folder}/epochs.json", _choose_epochs(member, units, store))
     cost = _milliseconds_per_photo(units, photographs, store)
-    if has_oof:
+    # a table that is there is right: `is_made` leaves no others
+    if has_oof and not store.exists(f"{folder}/oof.parquet"):
         _write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store), cost)
-    if photographs.test is not None:
+    if photographs.test is not None and not store.exists(f"{folder}/test.parquet"):
         parts = [read_table(store.uri(f"{unit.path}/test.parquet")) for unit in units]
         _write(store.uri(f"{folder}/test.parquet"), _mean(parts), cost)
     finish(folder, stamp, store)
