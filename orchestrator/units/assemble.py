@@ -125,8 +125,11 @@ def _publish(unit: Unit, epoch: int, store: Store) -> None:
     pairs = [(weights_path(unit, epoch), weights_path(unit))]
     pairs += [(table_path(unit, kind, epoch), table_path(unit, kind)) for kind in ("oof", "test")]
     for kept, published in pairs:
-        if store.exists(kept):
-            store.write(published, store.read(kept))
+        if not store.exists(kept):
+            continue
+        content = store.read(kept)
+        if not store.exists(published) or store.read(published) != content:
+            store.write(published, content)
 
 
 def _write(place: str, table: Table, cost: float | None) -> None:
