@@ -93,13 +93,19 @@ def locked(
 
 @contextmanager
 def in_cache(folder: Path) -> Iterator[None]:
-    """BadInput that names the folder, or the file in it, where the system refuses to write or read."""
+    """BadInput that names the folder, or the file in it, where the system refuses to write or read.
+
+    A disk that is full or fails stays an OSError, with a file's name: the request was right.
+    """
     try:
         yield
     except OSError as error:
+        error.filename = error.filename or os.fspath(folder)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
         raise BadInput(
-            f"{error.filename or folder}: cannot be kept or read ({error.strerror}). It belongs to "
-            "the cache: make room there, or set ENSEMBLE_CACHE to a folder that can be written to."
+            f"{error.filename}: cannot be kept or read ({error.strerror}). It belongs to the cache: "
+            "set ENSEMBLE_CACHE to a folder that can be written to."
         ) from None
 
 
