@@ -16,6 +16,7 @@ from members import unfinished
 from members.errors import BadInput
 from members.unfinished import remove_unfinished as remove_unfinished
 
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN)
 Progress = Callable[[int, int], None]  # how many are done, of how many
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -101,7 +102,7 @@ def in_cache(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         error.filename = error.filename or os.fspath(folder)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        if error.errno in _OF_DISKS:
             raise
         raise BadInput(
             f"{error.filename}: cannot be kept or read ({error.strerror}). It belongs to the cache: "
