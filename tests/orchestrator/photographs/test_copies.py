@@ -120,7 +120,7 @@ def test_members_of_the_originals_and_of_a_copy_share_a_worker_and_not_their_pic
     write_photographs(found, store)
     inputs = Inputs(store, str(work / "cache"))
     shown = {
-        member.name: inputs.photos(units.of_member(member, found)[0], "train").pixels
+        member.name: inputs.photos(units.of_member(member, found)[0], "train").pixels[:]
         for member in spec().members
     }
     assert shown["cut"].mean() < 0.6 * shown["plain"].mean()
