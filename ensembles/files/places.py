@@ -223,6 +223,9 @@ def _upload(filesystem: FileSystem, path: str, content: bytes | memoryview | mma
     # in one call: an interrupt between two would end the upload early and store what is there
     with filesystem.open_output_stream(path) as stream:
         stream.write(content)
+    stored = filesystem.get_file_info(path).size
+    if stored != len(content):
+        raise OSError(f"{path}: {len(content)} bytes were written, and {stored} are there")
 
 
 def in_arrow(content: bytes) -> NativeFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ class TensorBoard:
         if self._store.local:  # a TensorBoard that is open reads on where it stopped
             with Path(self._store.uri(self._path)).open("ab") as file:
                 file.write(record)
+                file.flush()
+                os.fsync(file.fileno())
         else:
             self._content += record
             self._store.write(self._path, self._content)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ensembles.files import places
-from ensembles.files.digests import SUMS, write_sums
+from ensembles.files.digests import SUMS, read_sums, write_sums
 from ensembles.files.parquet import read_oof_table, read_table, write_table
 from ensembles.files.table import OofTable, Table
 from orchestrator.errors import WrongRequest
@@ -52,9 +52,10 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
         require_whole(unit, store)
     store.write_json(f"{folder}/epochs.json", _choose_epochs(member, units, store))
     cost = _milliseconds_per_photo(units, photographs, store)
-    if has_oof:
+    # a table that is there is right: `is_made` leaves no others
+    if has_oof and not store.exists(f"{folder}/oof.parquet"):
         _write(store.uri(f"{folder}/oof.parquet"), _oof(units, photographs, store), cost)
-    if photographs.test is not None:
+    if photographs.test is not None and not store.exists(f"{folder}/test.parquet"):
         parts = [read_table(store.uri(f"{unit.path}/test.parquet")) for unit in units]
         _write(store.uri(f"{folder}/test.parquet"), _mean(parts), cost)
     finish(folder, stamp, store)
@@ -71,7 +72,8 @@ def is_made(folder: str, stamp: str, expected: Sequence[str], store: Store) -> b
         store.delete(f"{folder}/{SUMS}")  # the first to go: what is half deleted is not damaged
         store.delete(folder)
         return False
-    if all(store.exists(f"{folder}/{kind}.parquet") for kind in expected):
+    names = {*read_sums(store.uri(folder)), *(f"{kind}.parquet" for kind in expected)}
+    if all(store.exists(f"{folder}/{name}") for name in names):
         return True
     store.delete(f"{folder}/{SUMS}")
     store.delete(made_from)
@@ -123,8 +125,11 @@ def _publish(unit: Unit, epoch: int, store: Store) -> None:
     pairs = [(weights_path(unit, epoch), weights_path(unit))]
     pairs += [(table_path(unit, kind, epoch), table_path(unit, kind)) for kind in ("oof", "test")]
     for kept, published in pairs:
-        if store.exists(kept):
-            store.write(published, store.read(kept))
+        if not store.exists(kept):
+            continue
+        content = store.read(kept)
+        if not store.exists(published) or store.read(published) != content:
+            store.write(published, content)
 
 
 def _write(place: str, table: Table, cost: float | None) -> None:

@@ -26,8 +26,6 @@ def unit_damage(folder: str, store: Store) -> list[Damage]:
     record = find_record(folder, store)
     if record is None:
         return []
-    if not record.digests:
-        return _unreadable(folder, record, store)
     found = missing_or_cut(folder, record, store)
     known = {damage.path for damage in found}
     for name, digest in record.digests.items():
@@ -39,7 +37,12 @@ def unit_damage(folder: str, store: Store) -> list[Damage]:
 
 
 def missing_or_cut(folder: str, record: UnitRecord, store: Store) -> list[Damage]:
-    """Files that the record names and that are not there, or of another size."""
+    """Files that the record names and that are not there, or of another size.
+
+    Of a record from before there were digests: tables that are not there, or no Parquet.
+    """
+    if not record.digests:
+        return _unreadable(folder, record, store)
     paths = {name: f"{folder}/{name}" for name in record.digests}
     sizes = store.sizes(list(paths.values()))
     found = []

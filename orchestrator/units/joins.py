@@ -36,7 +36,8 @@ def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store
     codecs = {name: codec_of(spec.member(name), photographs.codec) for name in join.of}
     for kind, frame in (("oof", photographs.train), ("test", photographs.test)):
         paths = {name: f"tables/{name}/{kind}.parquet" for name in join.of}
-        if frame is None or not all(map(store.exists, paths.values())):
+        made = store.exists(f"{folder}/{kind}.parquet")  # `is_made` leaves no wrong ones
+        if made or frame is None or not all(map(store.exists, paths.values())):
             continue
         parts = {name: read_table(store.uri(path)) for name, path in paths.items()}
         first = parts[join.of[0]]
