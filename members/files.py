@@ -17,6 +17,7 @@ from members import unfinished
 from members.errors import BadInput
 from members.unfinished import remove_unfinished as remove_unfinished
 
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN)
 Progress = Callable[[int, int], None]  # how many are done, of how many
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -116,13 +117,19 @@ def locked(
 
 @contextmanager
 def in_cache(folder: Path) -> Iterator[None]:
-    """BadInput that names the folder, or the file in it, where the system refuses to write or read."""
+    """BadInput that names the folder, or the file in it, where the system refuses to write or read.
+
+    A disk that is full or fails stays an OSError, with a file's name: the request was right.
+    """
     try:
         yield
     except OSError as error:
+        error.filename = error.filename or os.fspath(folder)
+        if error.errno in _OF_DISKS:
+            raise
         raise BadInput(
-            f"{error.filename or folder}: cannot be kept or read ({error.strerror}). It belongs to "
-            "the cache: make room there, or set ENSEMBLE_CACHE to a folder that can be written to."
+            f"{error.filename}: cannot be kept or read ({error.strerror}). It belongs to the cache: "
+            "set ENSEMBLE_CACHE to a folder that can be written to."
         ) from None
 
 
