@@ -361,5 +361,6 @@ def _edited_table(table: pa.Table, kind: str, name: str, value: Any, row: Any) -
             return table.set_column(i, name, pa.nulls(len(table)))
         return table.set_column(i, name, column.cast(value, safe=False))
     values = column.to_pylist()
-    values[row] = value
+    if row < len(values):
+        values[row] = value
     return table.set_column(i, name, pa.array(values))
