@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -88,7 +89,9 @@ def damaged_search(member: str, store: Store, why: str) -> WrongRequest:
 
 def _read(path: str, store: Store) -> SearchRecord:
     """Raises ValueError where what stands there is of no search."""
-    found = TypeAdapter(SearchRecord).validate_python(unsealed(store.read_json(path)), strict=True)
+    # from JSON, where strict means: no text for a number; from Python's own values it asks for instances
+    content = json.dumps(unsealed(store.read_json(path)))
+    found = TypeAdapter(SearchRecord).validate_json(content, strict=True)
     if not 0 <= found.seconds < math.inf:
         raise ValueError(f"seconds: {found.seconds}")
     for number, row in enumerate(found.candidates):
