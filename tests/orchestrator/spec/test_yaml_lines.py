@@ -65,7 +65,11 @@ def test_tags_that_are_not_read_and_numbers_that_are_too_large_are_mistakes(text
 
 
 def test_a_tag_that_says_what_is_there_changes_nothing():
-    assert parse("a: !!str 1\nb: !!int 2\nc: !!map {}", "t.yaml").data == {"a": "1", "b": 2, "c": {}}
+    assert parse("a: !!str 1\nb: !!int 2\nc: !!map {}", "t.yaml").data == {
+        "a": "1",
+        "b": 2,
+        "c": {},
+    }
 
 
 def test_a_key_that_stands_twice_in_a_given_value_is_a_mistake():
