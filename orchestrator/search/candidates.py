@@ -25,7 +25,7 @@ from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.search.asha import Bracket, Stop
 from orchestrator.search.draws import draw, grid
-from orchestrator.search.record import Candidate, SearchRecord, damaged_search, read_search
+from orchestrator.search.record import Candidate, SearchRecord, State, damaged_search, read_search
 from orchestrator.spec import member_metrics
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
@@ -186,7 +186,7 @@ class MemberSearch:
             return f"{what} of a rung that is not known"
         return f"{what} {self._sign * stop.cutoff:.4f} of the {stop.compared} before it"
 
-    def ended(self, number: int, state: str, reason: str) -> None:
+    def ended(self, number: int, state: State, reason: str) -> None:
         """A candidate's training is over: `done` or `failed` (one that ASHA stopped stays so)."""
         candidate = self.candidates[number]
         if candidate.state != "stopped":

@@ -15,6 +15,8 @@ from orchestrator.errors import WrongRequest
 from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
 
+State = Literal["running", "done", "stopped", "failed"]
+
 
 @dataclass
 class Candidate:
@@ -26,7 +28,7 @@ class Candidate:
     number: int
     settings: dict[str, Any]
     hash: str
-    state: Literal["running", "done", "stopped", "failed"] = "running"
+    state: State = "running"
     score: float | None = None
     reason: str = ""
     curve: list[float] = field(default_factory=list)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from tests.fuzz import edits
+from tests.fuzz import edits, tables
 from tests.fuzz.workspace import Case, Workspace
 
 Changed = Callable[[bytes], st.SearchStrategy[bytes]]
@@ -184,12 +184,12 @@ def _tables(workspace: Workspace) -> st.SearchStrategy[Case]:
     paths = [f"tables/{m}/{k}.parquet" for m in ("plain", "searched") for k in ("oof", "test")]
     over = ("vote", "--tables", "tables", "--out", "../out")
     votes = _of_files(
-        workspace, paths, edits.changed_table, (*over, "--mode", "soft"), (*over, "--mode", "hard"),
+        workspace, paths, tables.changed_table, (*over, "--mode", "soft"), (*over, "--mode", "hard"),
         (*over, "--mode", "weighted", "--objective", "macro_f1"), ("vote", "--tables", "tables", "--pareto"),
         (*over, "--mode", "soft", "--common-rows"), ("vote", "--tables", "tables", "--why", "new/n1.png"),
     )  # fmt: skip
     alone = _of_files(
-        workspace, ["handed_in/table.parquet"], edits.changed_table,
+        workspace, ["handed_in/table.parquet"], tables.changed_table,
         ("evaluate", "FILE", "--truth", "handed_in/truth.csv"), ("compare", "FILE", "handed_in/hard.csv"),
     )  # fmt: skip
     return st.one_of(votes, votes, votes, alone)
@@ -238,7 +238,7 @@ def _submissions(workspace: Workspace) -> st.SearchStrategy[Case]:
             edits.changed_json,
             *commands,
         ),
-        _of_files(workspace, [f"{folder}/table.parquet"], edits.changed_table, *commands),
+        _of_files(workspace, [f"{folder}/table.parquet"], tables.changed_table, *commands),
         _of_files(workspace, [f"{folder}/soft.npy"], edits.changed_bytes, *commands),
     )
 
@@ -284,7 +284,7 @@ _TRAIN = (
 )
 _CHANGED: dict[str, Changed] = {
     ".json": edits.changed_json,
-    ".parquet": edits.changed_table,
+    ".parquet": tables.changed_table,
     ".csv": edits.changed_csv,
     ".yaml": edits.changed_yaml,
     ".txt": edits.changed_bytes,

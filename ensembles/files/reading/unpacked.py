@@ -36,7 +36,7 @@ def read_bounded(place: Place) -> pa.Table:
     limits.require_unpacked(f"{name}, {rows:,} rows", needed, size)
     texts = [field.name for field in schema if _is_text(field.type)]
     if not texts or not rows:
-        return opened.read()
+        return _valid(opened.read())
     # as a dictionary, a text that stands in many rows is there once
     opened = pq.ParquetFile(
         source,
@@ -50,8 +50,14 @@ def read_bounded(place: Place) -> pa.Table:
         for column, values in zip(batch.schema.names, batch.columns, strict=True):
             letters += _letters(f"{name}: `{column}`: a cell", values)
         limits.require_unpacked(f"{name}, {rows:,} rows", needed + letters, size)
-    found = opened.read()
+    found = _valid(opened.read())
     return found.cast(schema.with_metadata(found.schema.metadata))
+
+
+def _valid(found: pa.Table) -> pa.Table:
+    """Raises ArrowInvalid where text is no UTF-8, or a value lies outside its column."""
+    found.validate(full=True)
+    return found
 
 
 def _letters(what: str, values: pa.Array) -> int:
