@@ -60,8 +60,18 @@ def is_missing(text: str) -> bool:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """`json.loads`, which raises ValueError for any text that is none, nested without end as well."""
+    """`json.loads`, which raises ValueError for any text that is none, nested without end as well, and
+    for a key that stands twice, of which one value would be lost.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_each_once)
     except RecursionError:
         raise ValueError("lists or objects stand inside each other too deep") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+        raise ValueError(f"the key {twice!r} stands twice")
+    return found

@@ -224,7 +224,8 @@ def answer_classes(
         f"{where}: {n_rows:,} rows of {len(answers):,} different answers, a table that",
         n_rows * len(answers),
     )
-    if not any(all(map(is_whole, own)) for own in occurring.values()):
+    numbered = [name for name, own in occurring.items() if all(map(is_whole, own))]
+    if not numbered:
         return sorted(answers)
     problems = []
     for name, submission in submissions.items():
@@ -232,8 +233,8 @@ def answer_classes(
         if rows:
             shown = [f"{submission.ids[i]}: {submission.answers[i]!r}" for i in rows[:3]]
             problems.append(
-                f"{name}: {len(rows)} answers are not whole numbers, as another file's all are: "
-                f"{', '.join(shown)}. Write class numbers."
+                f"{name}: {len(rows)} answers are not whole numbers, as all of {numbered[0]} are: "
+                f"{', '.join(shown)}. Write class numbers, or names in both."
             )
     if not problems:
         problems = shifted({name: own.answers for name, own in submissions.items()})

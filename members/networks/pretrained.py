@@ -47,8 +47,8 @@ def read_weights(source: str) -> tuple[Weights, bool]:
         raise BadInput(f"pretrained: {path} holds no plain tensors by name")
     wrong = [text for name, value in weights.items() if (text := _unusable(name, value))]
     if wrong:
-        more = f" ({len(wrong)} such)" if len(wrong) > 1 else ""
-        raise BadInput(f"pretrained: {path} holds no plain tensors by name: {wrong[0]}{more}")
+        more = f"; {len(wrong)} such" if len(wrong) > 1 else ""
+        raise BadInput(f"pretrained: {path} holds no plain tensors by name ({wrong[0]}{more})")
     return dict(weights), package
 
 

@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.search.asha import Bracket, Stop
 from orchestrator.search.draws import draw, grid
-from orchestrator.search.record import Candidate, SearchRecord, damaged_search, read_search
+from orchestrator.search.record import Candidate, SearchRecord, State, damaged_search, read_search
 from orchestrator.spec import member_metrics
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
@@ -191,7 +191,7 @@ class MemberSearch:
             return f"{what} of a rung that is not known"
         return f"{what} {self._sign * stop.cutoff:.4f} of the {stop.compared} before it"
 
-    def ended(self, number: int, state: Literal["done", "failed"], reason: str) -> None:
+    def ended(self, number: int, state: State, reason: str) -> None:
         """A candidate's training is over: `done` or `failed` (one that ASHA stopped stays so)."""
         candidate = self.candidates[number]
         if candidate.state != "stopped":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,8 @@ from orchestrator.errors import WrongRequest
 from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
 
+State = Literal["running", "done", "stopped", "failed"]
+
 
 @dataclass
 class Candidate:
@@ -25,7 +28,7 @@ class Candidate:
     number: int
     settings: dict[str, Any]
     hash: str
-    state: Literal["running", "done", "stopped", "failed"] = "running"
+    state: State = "running"
     score: float | None = None
     reason: str = ""
     curve: list[float] = field(default_factory=list)
@@ -88,7 +91,9 @@ def damaged_search(member: str, store: Store, why: str) -> WrongRequest:
 
 def _read(path: str, store: Store) -> SearchRecord:
     """Raises ValueError where what stands there is of no search."""
-    found = TypeAdapter(SearchRecord).validate_python(unsealed(store.read_json(path)), strict=True)
+    # from JSON, where strict means: no text for a number; from Python's own values it asks for instances
+    content = json.dumps(unsealed(store.read_json(path)))
+    found = TypeAdapter(SearchRecord).validate_json(content, strict=True)
     if not 0 <= found.seconds < math.inf:
         raise ValueError(f"seconds: {found.seconds}")
     for number, row in enumerate(found.candidates):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from tests.fuzz import edits
+from tests.fuzz import edits, tables
 from tests.fuzz.workspace import Case, Workspace
 
 Changed = Callable[[bytes], st.SearchStrategy[bytes]]
@@ -110,8 +110,49 @@ def _sets(workspace: Workspace) -> st.SearchStrategy[Case]:
     return command.map(lambda command: Case(_encodable(command), {}))
 
 
+# the words that a right command line begins with
+_BASES = (
+    ("vote", "spec.yaml"), ("vote", "--run", "runs/earlier"), ("vote", "--tables", "tables"),
+    ("vote", "--submissions", "handed_in/hard.csv", "handed_in/truth.csv", "--mode", "hard"),
+    ("vote", "--submissions", "handed_in/soft.csv", "--mode", "soft"),
+    ("leaderboard", "spec.yaml"), ("leaderboard", "--run", "runs/earlier"), ("leaderboard",),
+    ("evaluate", "handed_in/soft.csv", "--truth", "handed_in/truth.csv"),
+    ("compare", "handed_in/hard.csv", "handed_in/truth.csv"), ("train-members", "spec.yaml"),
+    ("evaluate",), ("compare",), ("vote",), ("sample", "../out/people", "--profiles", "1"), ("prepare",),
+)  # fmt: skip
+_WORDS = (
+    "", " ", "-", "--", "=", "--x", "-x", "0", "-1", "1", "2", "1e3", "nan", "inf", "-inf", "1e400", "x",
+    "9" * 25, "1_0", "0x1", "a=1", "plain=1", "plain=nan", "plain=-1", "searched=1e400", "=1", "a=", ".",
+    "..", "nowhere/x", "spec.yaml", "photos", "photos.csv", "handed_in/truth.csv", "runs/earlier", "runs",
+    "tables", "a" * 300, "é", "\u202ex", "\x1b[31m", "\udcff", "a\nb", "soft", "weighted", "macro_f1",
+    "macro_f1:age", "log_loss:", ":", "linear", "names", "new/n1.png", "ImageID", "ans", "../out/file",
+)  # fmt: skip
+
+
+def _arguments(workspace: Workspace) -> st.SearchStrategy[Case]:
+    """Every option of every command with odd values. Not --address: that is of networks."""
+    given: dict[str, list[str]] = {}
+    for command, own in workspace.commands().items():
+        flags = [flag for option in own for flag in option.opts if flag.startswith("--")]
+        given[command] = [*(flag for flag in flags if flag != "--address"), "--help", "--no-such"]
+
+    def cases(base: tuple[str, ...]) -> st.SearchStrategy[Case]:
+        word = st.one_of(st.sampled_from(_WORDS), st.sampled_from(_WORDS), st.text(max_size=5))
+        pair = st.one_of(
+            st.tuples(st.sampled_from(given[base[0]]), word),
+            st.tuples(st.sampled_from(given[base[0]]), word),
+            st.tuples(st.sampled_from(given[base[0]])),
+            st.tuples(word),
+        )
+        more = st.lists(pair, min_size=1, max_size=3).map(lambda pairs: sum(pairs, ()))
+        return more.map(lambda words: Case(_encodable((*base, *words)), {}, only_reads=False))
+
+    return st.one_of([cases(base) for base in _BASES])
+
+
 def _encodable(command: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word.encode(errors="replace").decode().replace("\0", "") for word in command)
+    clean = (word.encode(errors="replace").decode().replace("\0", "") for word in command)
+    return tuple(word for word in clean)
 
 
 # -- lists, tables, submissions --------------------------------------------------------------------
@@ -143,12 +184,12 @@ def _tables(workspace: Workspace) -> st.SearchStrategy[Case]:
     paths = [f"tables/{m}/{k}.parquet" for m in ("plain", "searched") for k in ("oof", "test")]
     over = ("vote", "--tables", "tables", "--out", "../out")
     votes = _of_files(
-        workspace, paths, edits.changed_table, (*over, "--mode", "soft"), (*over, "--mode", "hard"),
+        workspace, paths, tables.changed_table, (*over, "--mode", "soft"), (*over, "--mode", "hard"),
         (*over, "--mode", "weighted", "--objective", "macro_f1"), ("vote", "--tables", "tables", "--pareto"),
         (*over, "--mode", "soft", "--common-rows"), ("vote", "--tables", "tables", "--why", "new/n1.png"),
     )  # fmt: skip
     alone = _of_files(
-        workspace, ["handed_in/table.parquet"], edits.changed_table,
+        workspace, ["handed_in/table.parquet"], tables.changed_table,
         ("evaluate", "FILE", "--truth", "handed_in/truth.csv"), ("compare", "FILE", "handed_in/hard.csv"),
     )  # fmt: skip
     return st.one_of(votes, votes, votes, alone)
@@ -197,7 +238,7 @@ def _submissions(workspace: Workspace) -> st.SearchStrategy[Case]:
             edits.changed_json,
             *commands,
         ),
-        _of_files(workspace, [f"{folder}/table.parquet"], edits.changed_table, *commands),
+        _of_files(workspace, [f"{folder}/table.parquet"], tables.changed_table, *commands),
         _of_files(workspace, [f"{folder}/soft.npy"], edits.changed_bytes, *commands),
     )
 
@@ -243,7 +284,7 @@ _TRAIN = (
 )
 _CHANGED: dict[str, Changed] = {
     ".json": edits.changed_json,
-    ".parquet": edits.changed_table,
+    ".parquet": tables.changed_table,
     ".csv": edits.changed_csv,
     ".yaml": edits.changed_yaml,
     ".txt": edits.changed_bytes,
@@ -290,6 +331,7 @@ KINDS: dict[str, Kind] = {
     "truth": Kind(_truth, 40),
     "runs read": Kind(_runs_read, 60),
     "runs trained": Kind(_runs_trained, 30),
+    "arguments": Kind(_arguments, 60),
     "sets": Kind(_sets, 40, ()),
     "specs": Kind(_specs, 40, ()),
     "lists": Kind(_lists, 40, ("people",)),

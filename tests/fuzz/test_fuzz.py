@@ -68,7 +68,7 @@ def test_the_right_files_are_read(tmp_path):
         ("vote", "--tables", "tables", "--mode", "soft", "--out", "../out"),
         ("leaderboard", "spec.yaml", "--truth", "handed_in/truth.csv"),
         ("evaluate", "handed_in/soft.csv", "--truth", "handed_in/truth.csv"),
-        ("compare", "handed_in/records.json", "handed_in/arrays.csv"),
+        ("compare", "handed_in/records.json", "handed_in/columns.json"),
     ]  # fmt: skip
     ended = {command: workspace.run(*command) for command in commands}
     workspace.close()

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -26,6 +27,8 @@ from orchestrator.commands import train_members
 from tests.fuzz import samples
 
 MOST_LINES = 40
+# where a spec is right, and of a run that was not trained
+_NOT_YET = ("has no tables yet", "has no votes yet", "no run folder")
 # of click and typer, for a wrong command line
 _USAGE = re.compile(r"^Usage: ", re.M)
 
@@ -81,6 +84,11 @@ class Workspace:
 
     def content(self, path: str) -> bytes:
         return (self.folder / path).read_bytes()
+
+    def commands(self) -> dict[str, list[Any]]:
+        """The parameters of each command."""
+        group = typer.main.get_command(app.app)
+        return {name: command.params for name, command in group.commands.items()}
 
     def run(self, *command: str) -> Ended:
         self._patch.setattr(sys, "argv", ["orchestrator", *command])
@@ -166,7 +174,8 @@ def _told_wrong(case: Case, ended: Ended):
         names += [path.split("/")[-2] for path in case.files if path.endswith(".parquet")]
         names += [Path(path).stem for path in case.files if path.startswith("handed_in/")]
         names += [word for word in case.command if word.startswith("handed_in/")]
-        if names and not any(name in ended.printed for name in names):
+        names += _NOT_YET
+        if case.files and not any(name in ended.printed for name in names):
             yield f"no file's name: {_first_problem(ended.printed)}"
 
 

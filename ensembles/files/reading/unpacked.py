@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -30,11 +32,11 @@ def read_bounded(place: Place) -> pa.Table:
         limits.NAME.require(f"{name}: the name of a column", len(column))
     needed = rows * sum(_width(field.type) for field in schema) + rows * 2 * _OF_TEXT
     if any(types.is_nested(field.type) for field in schema):
-        needed += 16 * _values(opened.metadata)
+        needed += 16 * _values(opened)
     limits.require_unpacked(f"{name}, {rows:,} rows", needed, size)
     texts = [field.name for field in schema if _is_text(field.type)]
     if not texts or not rows:
-        return opened.read()
+        return _valid(opened.read())
     # as a dictionary, a text that stands in many rows is there once
     opened = pq.ParquetFile(
         source,
@@ -43,13 +45,19 @@ def read_bounded(place: Place) -> pa.Table:
         page_checksum_verification=True,
     )
     letters = 0
-    at_once = _FEW_ROWS if _builds_on_others(opened.metadata) else _ROWS_AT_ONCE
+    at_once = _FEW_ROWS if _builds_on_others(opened) else _ROWS_AT_ONCE
     for batch in opened.iter_batches(at_once, columns=texts):
         for column, values in zip(batch.schema.names, batch.columns, strict=True):
             letters += _letters(f"{name}: `{column}`: a cell", values)
         limits.require_unpacked(f"{name}, {rows:,} rows", needed + letters, size)
-    found = opened.read()
+    found = _valid(opened.read())
     return found.cast(schema.with_metadata(found.schema.metadata))
+
+
+def _valid(found: pa.Table) -> pa.Table:
+    """Raises ArrowInvalid where text is no UTF-8, or a value lies outside its column."""
+    found.validate(full=True)
+    return found
 
 
 def _letters(what: str, values: pa.Array) -> int:
@@ -83,18 +91,27 @@ def _width(kind: pa.DataType) -> int:
         return _OF_TEXT
 
 
-def _values(footer: pq.FileMetaData) -> int:
+def _values(opened: pq.ParquetFile) -> int:
     """How many values the columns hold, those inside lists counted."""
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    return sum(own.column(c).num_values for own in groups for c in range(own.num_columns))
+    return sum(chunk.num_values for chunk in _chunks(opened, range(len(opened.schema))))
 
 
-def _builds_on_others(footer: pq.FileMetaData) -> bool:
+def _builds_on_others(opened: pq.ParquetFile) -> bool:
     """Whether a text may be written as the start of the one before it."""
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    return any(
-        "DELTA_BYTE_ARRAY" in own.column(c).encodings
-        for own in groups
-        for c in range(own.num_columns)
-        if own.column(c).physical_type == "BYTE_ARRAY"
-    )
+    leaves = range(len(opened.schema))
+    texts = [c for c in leaves if opened.schema.column(c).physical_type == "BYTE_ARRAY"]
+    return any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in _chunks(opened, texts))
+
+
+def _chunks(opened: pq.ParquetFile, leaves: Iterable[int]) -> Iterator[pq.ColumnChunkMetaData]:
+    """What the footer says of some columns in each row group, once it is known to be sound.
+
+    Where it is damaged, asking it for a chunk ends the process (C++'s terminate); reading a row of the
+    column raises ArrowException or OSError.
+    """
+    leaves = list(leaves)
+    paths = [opened.schema.column(c).path for c in leaves]
+    for i in range(opened.metadata.num_row_groups):
+        next(opened.iter_batches(1, row_groups=[i], columns=paths), None)
+        group = opened.metadata.row_group(i)
+        yield from (group.column(c) for c in leaves)

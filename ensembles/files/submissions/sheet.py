@@ -160,6 +160,8 @@ def _of_json(name: str, text: str) -> Sheet:
         except ValueError:
             raise BadInput(f"{name}: neither CSV nor JSON ({error}). Write it anew.") from None
     if isinstance(value, Mapping) and {"columns", "data"} <= set(value):
+        if not isinstance(value["columns"], list) or not isinstance(value["data"], list):
+            raise BadInput(f"{name}: `columns` and `data` must be lists, as pandas writes them.")
         return _of_values(name, list(map(str, value["columns"])), value["data"])
     if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
         header = list(value[0])
@@ -202,6 +204,8 @@ def _require_header(name: str, header: Sequence[str]) -> None:
 
 def _of_values(name: str, header: list[str], rows: Sequence[Sequence[Any]]) -> Sheet:
     _require_header(name, header)
+    if any(not isinstance(row, list) for row in rows):
+        raise BadInput(f"{name}: a row is no list of values. Write it anew.")
     cells = [
         ["" if v is None else v if isinstance(v, str) else str(v) for v in row] for row in rows
     ]

@@ -9,6 +9,7 @@ from members import limits
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _OF_TEXT = 60  # bytes of a cell as Python's text, beside its letters
 _ROWS_AT_ONCE = 65_536
@@ -37,17 +38,30 @@ def require_bounded(file: Path) -> None:
     letters = 0
     # as a dictionary, a text that stands in many rows is there once
     with pq.ParquetFile(file, metadata=footer, read_dictionary=texts) as opened:
-        encodings = {
-            encoding
-            for group in range(footer.num_row_groups)
-            for column in range(footer.num_columns)
-            for encoding in footer.row_group(group).column(column).encodings
-        }
+        encodings = _encodings(opened)
         at_once = _FEW_ROWS if "DELTA_BYTE_ARRAY" in encodings else _ROWS_AT_ONCE
         for batch in opened.iter_batches(at_once, columns=texts) if texts else ():
             for column, values in zip(texts, batch.columns, strict=True):
                 letters += _letters(f"{file}: {column!r}: a cell", values)
             limits.require_unpacked(f"{file}, {rows:,} rows", needed + letters, size)
+
+
+def _encodings(opened: pq.ParquetFile) -> set[str]:
+    """Those of texts. Raises ArrowException or OSError for a damaged footer: one that is asked for a
+    column before a row of it was read would end the process (C++'s terminate).
+    """
+    leaves = [
+        c
+        for c in range(len(opened.schema))
+        if opened.schema.column(c).physical_type == "BYTE_ARRAY"
+    ]
+    paths = [opened.schema.column(c).path for c in leaves]
+    found: set[str] = set()
+    for i in range(opened.metadata.num_row_groups):
+        next(opened.iter_batches(1, row_groups=[i], columns=paths), None)
+        group = opened.metadata.row_group(i)
+        found |= {encoding for c in leaves for encoding in group.column(c).encodings}
+    return found
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -109,6 +109,26 @@ def test_a_checkpoint_that_is_no_table_of_tensors_is_refused(tmp_path):
         build_model(recipe(pretrained=str(tmp_path / "w.pth")), 3)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: torch.full_like(t, float("nan")), "NaN or infinite"),
+        (lambda t: t.to_sparse(), "sparse"),
+        (lambda t: t.to(torch.complex64), "complex"),
+        (lambda t: t.to("meta"), "without values"),
+        (lambda t: t.to(torch.int64), "torch.int64 instead of torch.float32"),
+        (lambda t: [1.0], "is a list"),
+    ],
+)
+def test_tensors_that_no_network_can_start_from_are_named(tmp_path, change, message):
+    state = state_of(build_model(recipe(), 3))
+    name = next(iter(state))
+    torch.save({**state, name: change(state[name])}, tmp_path / "weights.pth")
+    with pytest.raises(BadInput, match=message) as error:
+        build_model(recipe(pretrained=str(tmp_path / "weights.pth")), 3)
+    assert name in str(error.value)
+
+
 def test_without_a_connection_the_message_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))

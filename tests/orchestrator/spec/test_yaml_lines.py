@@ -53,3 +53,26 @@ def test_an_anchor_and_its_alias_hold_the_same():
 def test_an_alias_that_contains_itself_is_refused():
     with pytest.raises(WrongRequest, match="contains itself"):
         parse("a: &x [*x]", "t.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["!!int x", "!!bool maybe", "!!float x", "!own x", "!!set {a}", "!!binary aGk=", "!!seq {}",
+             "!!python/object:os.system x", "!!timestamp 2026-01-01", "1e400", "-1e999"],
+)  # fmt: skip
+def test_tags_that_are_not_read_and_numbers_that_are_too_large_are_mistakes(text):
+    (problem,) = parse(f"a:\n  b: {text}", "t.yaml").problems
+    assert problem.startswith("t.yaml, line 2: a.b: ")
+
+
+def test_a_tag_that_says_what_is_there_changes_nothing():
+    assert parse("a: !!str 1\nb: !!int 2\nc: !!map {}", "t.yaml").data == {
+        "a": "1",
+        "b": 2,
+        "c": {},
+    }
+
+
+def test_a_key_that_stands_twice_in_a_given_value_is_a_mistake():
+    problems: list[str] = []
+    parse_value("{a: 1, a: 2}", problems)
+    assert "stands twice" in problems[0]
