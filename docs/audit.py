@@ -197,7 +197,8 @@ def main() -> int:
     if skipped or unknown:
         what = "all packages" if unknown else ", ".join(skipped)
         print(f"  NOT looked up, as the database was not reached for them: {what}")
-    print("\n" + ("\n".join(f"WRONG: {text}" for text in wrong) or "Nothing is wrong."))
+    well = "No vulnerability was looked up; of the rest nothing" if unknown else "Nothing"
+    print("\n" + ("\n".join(f"WRONG: {text}" for text in wrong) or f"{well} is wrong."))
     return 1 if wrong else UNKNOWN if unknown else 0
 
 
