@@ -8,10 +8,11 @@ RUN := $(PY) -m orchestrator
 
 # what tests try out besides: a server for run folders under s3://, and two trackers
 TEST_PACKAGES := moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5 hypothesis==6.170.17 wandb==0.28.2 mlflow-skinny==3.17.2
+AUDIT_PACKAGE := pip-audit==2.10.1
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test faults fuzz study elpv docs lint package clean
+.PHONY: demo test audit faults fuzz study elpv docs lint package clean
 
 # the stamp is as new as the installation: a changed requirements.txt installs again
 .venv/installed: requirements.txt pyproject.toml
@@ -72,6 +73,11 @@ elpv: .venv/installed
 docs: .venv/docs
 	$(PY) -m sphinx -b html -E -n -W --keep-going -q docs build/docs
 	@echo "The pages are in build/docs/index.html"
+
+# licences, versions and known vulnerabilities of what is installed; code 3: the database was not reached
+audit: .venv/installed
+	$(PY) -m pip install --quiet --disable-pip-version-check $(AUDIT_PACKAGE)
+	$(PY) docs/audit.py
 
 lint: .venv/installed
 	$(PY) -m ruff check --fix .

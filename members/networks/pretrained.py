@@ -6,8 +6,8 @@ A source is a path to a file, or `package:NAME` for an installed Python package 
 from __future__ import annotations
 
 import importlib.metadata
-import pickle
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,12 +36,16 @@ def read_weights(source: str) -> tuple[Weights, bool]:
         raise BadInput(f"pretrained: {path.name} must end in one of {', '.join(SUFFIXES)}")
     _require_unpacked(path)
     try:
-        # unwraps {"state_dict": ...}, "module."; without weights_only, a file may run any code
-        weights = timm.models.load_state_dict(str(path), weights_only=True)
-    except Exception as error:  # torch and its unpickler raise what they like
+        with warnings.catch_warnings(action="ignore"):  # of torch, about how a pickle is written
+            # unwraps {"state_dict": ...}, "module."; without weights_only, a file may run any code
+            weights = timm.models.load_state_dict(str(path), weights_only=True)
+    except Exception as error:  # torch, timm and the unpickler raise what they like
         why = first_line(error)
-        if isinstance(error, pickle.UnpicklingError):
-            why = f"it holds more than tensors, which is not read as it may run code ({why})"
+        if "weights_only" in str(error) or "Weights only" in str(error):
+            why = (
+                "it holds more than tensors, which may run code and is not read. Load it where you "
+                "trust it, and save its state_dict() alone"
+            )
         raise BadInput(f"pretrained: {path} cannot be read as weights: {why}") from error
     if not isinstance(weights, Mapping) or not weights:
         raise BadInput(f"pretrained: {path} holds no plain tensors by name")

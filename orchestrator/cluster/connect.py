@@ -171,7 +171,9 @@ def _environment(address: str) -> dict[str, str]:
     RAY_ADDRESS: Train's clean-up of a stopped trial calls the State API, which connects to
     whatever cluster last ran on the machine where this is not set, and never frees the trial's slot.
     """
-    passed_on = {k: v for k, v in os.environ.items() if k.startswith("RAY_TRAIN_")}
+    passed_on = {
+        k: v for k, v in os.environ.items() if k.startswith(("RAY_TRAIN_", "ENSEMBLE_MAX_"))
+    }
     return {
         **passed_on,
         "RAY_ADDRESS": address,

@@ -32,7 +32,7 @@ def write_specs(folder: Path) -> None:
 
 
 def write_tables(folder: Path) -> None:
-    """Folders of one member: rows (2e7 in 370 kB), ids (of 3 MB), columns (50,000), metadata, colours."""
+    """Folders of one member: rows (2e7 in 370 kB), ids (of 3 MB), columns (41,000), metadata, colours."""
     million = pa.table(
         {
             "image_id": pa.repeat(pa.scalar("x"), 1_000_000),
@@ -48,7 +48,7 @@ def write_tables(folder: Path) -> None:
     long = million.slice(0, 100_000).set_column(0, "image_id", one)
     pq.write_table(long, _table(folder / "ids"), store_schema=False)
     two = pa.table({"image_id": ["a", "b"], "p0": [0.5, 0.5], "p1": [0.5, 0.5]})
-    wide = {"image_id": ["a", "b"]} | {key: [0.5, 0.5] for key in [f"p{k}" for k in range(50000)]}
+    wide = {"image_id": ["a", "b"]} | {key: [0.5, 0.5] for key in [f"p{k}" for k in range(41_000)]}
     pq.write_table(pa.table(wide), _table(folder / "columns"))
     metadata = dict.fromkeys(("ensemble", "pandas", "huggingface"), "[" * 100_000)
     pq.write_table(two.replace_schema_metadata(metadata), _table(folder / "metadata"))
@@ -62,17 +62,17 @@ def _table(folder: Path, member: str = "a") -> Path:
 
 
 def write_submissions(folder: Path) -> None:
-    """CSV and JSON: answers (200,000 different), ids (of 3 MB), arrays, line, columns, nested, digits."""
+    """CSV and JSON: answers (40,000 different), ids (of 3 MB), arrays, line, columns, nested, digits."""
     rows = "".join(f"{i}.jpg,{i % 3}\n" for i in range(100))
     names = ",".join(f"p{k}" for k in range(100_000))
     texts = {
-        "answers.csv": "ImageID,ans\n" + "".join(f"{i},c{i % 200_000}\n" for i in range(230_000)),
+        "answers.csv": "ImageID,ans\n" + "".join(f"{i},c{i % 40_000}\n" for i in range(46_000)),
         "ids.csv": f"ImageID,ans\n{'x' * 3_000_000},1\n{rows}",
         # what a pattern with two ways to read each letter would read for years
         "brackets.csv": f"ImageID,ans\n{rows}a,{'[' * 200_000}\n",
         "tensor.csv": f'ImageID,ans\n{rows}a,"tensor(1{",dtype=a" * 45}())"\n',
         "digits.csv": f"ImageID,ans\n{rows}a,[1 {'1' * 200_000}x]\n",
-        "line.csv": "x" * 20_000_000,
+        "line.csv": "x" * 5_000_000,
         "columns.csv": f"ImageID,{names}\na.jpg,{','.join('0' * 100_000)}\n",
         "nested.json": "[" * 100_000,
         "mapped.json": '{"a":' * 100_000,

@@ -37,15 +37,16 @@ def read_bounded(place: Place) -> pa.Table:
     texts = [field.name for field in schema if _is_text(field.type)]
     if not texts or not rows:
         return _valid(opened.read())
-    # as a dictionary, a text that stands in many rows is there once
-    opened = pq.ParquetFile(
-        source,
-        metadata=opened.metadata,
-        read_dictionary=texts,
-        page_checksum_verification=True,
-    )
-    letters = 0
-    at_once = _FEW_ROWS if _builds_on_others(opened) else _ROWS_AT_ONCE
+    letters, at_once = 0, _FEW_ROWS
+    if not _builds_on_others(opened):
+        # as a dictionary, which Arrow makes of the other encodings, a text of many rows is there once
+        opened = pq.ParquetFile(
+            source,
+            metadata=opened.metadata,
+            read_dictionary=texts,
+            page_checksum_verification=True,
+        )
+        at_once = _ROWS_AT_ONCE
     for batch in opened.iter_batches(at_once, columns=texts):
         for column, values in zip(batch.schema.names, batch.columns, strict=True):
             letters += _letters(f"{name}: `{column}`: a cell", values)

@@ -36,10 +36,12 @@ def require_bounded(file: Path) -> None:
     limits.require_unpacked(f"{file}, {rows:,} rows", needed, size)
     texts = [own.name for own in flat if _is_text(own.type)]
     letters = 0
-    # as a dictionary, a text that stands in many rows is there once
-    with pq.ParquetFile(file, metadata=footer, read_dictionary=texts) as opened:
-        encodings = _encodings(opened)
-        at_once = _FEW_ROWS if "DELTA_BYTE_ARRAY" in encodings else _ROWS_AT_ONCE
+    with pq.ParquetFile(file, metadata=footer) as opened:
+        builds_on_others = "DELTA_BYTE_ARRAY" in _encodings(opened)
+    at_once = _FEW_ROWS if builds_on_others else _ROWS_AT_ONCE
+    # as a dictionary, which Arrow makes of the other encodings, a text of many rows is there once
+    as_dictionary = [] if builds_on_others else texts
+    with pq.ParquetFile(file, metadata=footer, read_dictionary=as_dictionary) as opened:
         for batch in opened.iter_batches(at_once, columns=texts) if texts else ():
             for column, values in zip(texts, batch.columns, strict=True):
                 letters += _letters(f"{file}: {column!r}: a cell", values)

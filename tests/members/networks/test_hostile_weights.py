@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import struct
@@ -37,7 +38,8 @@ def test_a_pickle_that_runs_code_is_refused_by_its_name_and_runs_nothing(
     with pytest.raises(BadInput, match=f"bomb{ending} cannot be read as weights"):
         read_weights(str(path))
     assert not mark.exists()
-    torch.load(path, weights_only=False)
+    with contextlib.suppress(RuntimeError):  # of what is a pickle, but none of torch's
+        torch.load(path, weights_only=False)
     assert mark.exists()  # it is a bomb
 
 
