@@ -11,6 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from ensembles.store_errors import store_problem
+
 _LONG = 80  # characters of a text that is printed whole
 
 
@@ -48,6 +50,8 @@ def wrong_place(error: OSError) -> str | None:
 def file_problem(place: object, error: Exception, expected: str) -> str:
     """One text on a file that could not be read. expected: what to give, `a CSV with ...`."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    if of_store := store_problem(error):
+        return of_store
     if isinstance(error, OSError):
         text = wrong_place(error) or f"cannot be read ({error.strerror or text})"
     elif isinstance(error, UnicodeError):

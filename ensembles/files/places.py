@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from ensembles.errors import BadInput, wrong_place
+from ensembles.files import object_store
 
 if TYPE_CHECKING:
     from pyarrow import NativeFile, Table
@@ -330,6 +331,4 @@ def _remote(place: Place) -> tuple[FileSystem, str] | None:
     """The file system and path that a URI names, or None for a path on this machine."""
     if "://" not in os.fspath(place):
         return None
-    from pyarrow.fs import FileSystem
-
-    return FileSystem.from_uri(os.fspath(place))
+    return object_store.connected(os.fspath(place))

@@ -10,6 +10,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from ensembles.errors import wrong_place
+from ensembles.files import object_store
+from ensembles.store_errors import store_problem
 from orchestrator.cli import photos, training, votes
 from orchestrator.cli.several_values import SeveralValues
 from orchestrator.errors import BAD_INPUT, FAILED, INTERRUPTED, WRONG_REQUEST, RunFailed
@@ -55,6 +57,7 @@ def main() -> NoReturn:
         # a file name that is no text is shown, and ends nothing
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    object_store.ask_first()
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:
@@ -81,6 +84,8 @@ def _problems(error: Exception) -> list[str]:
     """What was wrong with the request, where that ended it; empty for other failures."""
     if isinstance(error, BAD_INPUT):
         return error.problems
+    if of_store := store_problem(error):
+        return [of_store]
     # no reader or writer caught it: a path that was given, or one below it
     if isinstance(error, OSError) and error.filename is not None and wrong_place(error):
         return [f"{error.filename}: {wrong_place(error)}. Give another path, or change this one."]

@@ -76,6 +76,7 @@ def train(
     if address is not None:
         show_token()
     chosen = _chosen(spec, only)
+    store.require_writable()
     with store.lock():
         with reading(console) as progress:
             prepared = prepare_photographs(spec, progress)
