@@ -33,7 +33,7 @@ class Proxy:
             protocol_version = "HTTP/1.1"
 
             def handle_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self.content()
                 time.sleep(proxy.seconds)
                 if proxy.faults > 0:
                     proxy.faults -= 1
@@ -42,6 +42,18 @@ class Proxy:
                 there.request(self.command, self.path, body, dict(self.headers))
                 found = there.getresponse()
                 self.answer(found.status, found.read(), dict(found.getheaders()))
+
+            def content(self) -> bytes:
+                if self.headers.get("Transfer-Encoding") != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                parts = []
+                while size := int(self.rfile.readline().split(b";")[0], 16):
+                    parts.append(self.rfile.read(size))
+                    self.rfile.readline()
+                while self.rfile.readline().strip():
+                    pass
+                del self.headers["Transfer-Encoding"]
+                return b"".join(parts)
 
             def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
                 self.send_response(status)
