@@ -12,6 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from ensembles.store_errors import store_problem
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -76,6 +78,8 @@ def names_its_place(
 def file_problem(place: object, error: Exception, expected: str) -> str:
     """One text on a file that could not be read. expected: what to give, `a CSV with ...`."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    if of_store := store_problem(error):
+        return of_store
     if isinstance(error, OSError):
         text = wrong_place(error) or f"cannot be read ({error.strerror or text})"
     elif isinstance(error, UnicodeError):

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ensembles import unfinished
 from ensembles.errors import BadInput, names_its_place, wrong_place
+from ensembles.files import object_store
 from ensembles.unfinished import remove_unfinished as remove_unfinished
 
 if TYPE_CHECKING:
@@ -334,6 +335,4 @@ def _remote(place: Place) -> tuple[FileSystem, str] | None:
     """The file system and path that a URI names, or None for a path on this machine."""
     if "://" not in os.fspath(place):
         return None
-    from pyarrow.fs import FileSystem
-
-    return FileSystem.from_uri(os.fspath(place))
+    return object_store.connected(os.fspath(place))

@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from ensembles.errors import wrong_place
+from ensembles.files import object_store
+from ensembles.store_errors import store_problem
 from members.errors import first_line
 from orchestrator import stopping
 from orchestrator.cli import photos, training, votes
@@ -80,6 +82,7 @@ def main() -> NoReturn:
         # a file name that is no text is shown, and ends nothing
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    object_store.ask_first()
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     with stopping.stops():
@@ -116,6 +119,8 @@ def _problems(error: Exception) -> list[str]:
     """What was wrong with the request, where that ended it; empty for other failures."""
     if isinstance(error, BAD_INPUT):
         return error.problems
+    if of_store := store_problem(error):
+        return [of_store]
     # no reader or writer caught it: a path that was given, or one below it
     if isinstance(error, OSError) and error.filename is not None and wrong_place(error):
         return [f"{error.filename}: {wrong_place(error)}. Give another path, or change this one."]

@@ -89,6 +89,7 @@ def train(
         show_token()
         reach(address)
     chosen = _chosen(spec, only)
+    store.require_writable()
     with store.lock():
         for line in set_aside(every_damage(store), store):
             console.print(f"note: {line}")

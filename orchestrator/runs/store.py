@@ -17,7 +17,7 @@ from typing import Any
 from pyarrow import fs
 
 from ensembles.errors import file_problem, wrong_place
-from ensembles.files import places
+from ensembles.files import object_store, places
 from orchestrator.errors import WrongRequest
 from orchestrator.runs import presence
 
@@ -31,10 +31,15 @@ class Store:
 
     def __init__(self, root: str | Path, session: str = ""):
         root = str(root) if "://" in str(root) else str(Path(root).absolute())
-        self._fs, self._base = fs.FileSystem.from_uri(root)
+        self._fs, self._base = object_store.connected(root)
         self.local = self._fs.type_name == "local"
         self.root = self._base if self.local else root.rstrip("/")
         self.session = session if self.local else ""
+
+    def require_writable(self) -> None:
+        """Write, read and delete a file of an object store. Raises BadInput with what is wrong."""
+        if not self.local:
+            object_store.require_writable(self._fs, self._base, self.root)
 
     def __reduce__(self):
         return (Store, (self.root, self.session))
