@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import Any
 
@@ -24,6 +25,7 @@ _HEAD = "node:__internal_head__"  # a resource that Ray gives to the head alone
 
 def run_all(schedule: Schedule, store: Store) -> None:
     """Run the schedule to its end. Ray's own files go below `ray/`, which is removed after."""
+    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"  # the schedule names every death itself
     name = f"run-{uuid.uuid4().hex[:8]}"
     tuner = tune.Tuner(
         tune.with_resources(
