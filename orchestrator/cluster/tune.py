@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import Any
 
@@ -29,6 +30,7 @@ def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
     What Ray writes for itself goes to a folder of this machine: it is of no use later, and a run
     folder on a shared disk that is away for a minute would end the training by it.
     """
+    os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"  # the schedule names every death itself
     capacity.follow(schedule)
     own = tempfile.TemporaryDirectory(prefix="ensemble-tune-", ignore_cleanup_errors=True)
     tuner = tune.Tuner(

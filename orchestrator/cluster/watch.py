@@ -15,7 +15,8 @@ from orchestrator.runs.store import Store
 
 _TIMES_THE_LONGEST = 20  # that a member's steps ever took, before silence counts as hanging
 _TIMES_UNTIL_KNOWN = 3  # hang_minutes: until a unit's first epoch
-_LEAST_START = 900.0  # seconds; Ray itself gives up waiting for a slot before
+# Seconds. Ray itself gives up waiting for a slot before; packages are imported on a busy machine
+_LEAST_UNTIL_KNOWN = {"start": 900.0, "first epoch": 300.0}
 _LONGEST_TICK = 5.0  # seconds; a longer pause is one of this process, or of the whole machine
 _LOOK_EVERY, _LOOK_EVERY_REMOTE = 2.0, 30.0  # seconds, at the files of runs that report nothing
 
@@ -108,7 +109,7 @@ class Watch:
     def _bound(self, run: _Watched) -> float:
         longest = self._longest.get((run.member, run.phase))
         if longest is None:
-            least = _LEAST_START if run.phase == "start" else 0.0
+            least = _LEAST_UNTIL_KNOWN.get(run.phase, 0.0)
             return run.patience * max(least, self._hang * _TIMES_UNTIL_KNOWN)
         return run.patience * max(self._hang, _TIMES_THE_LONGEST * longest)
 

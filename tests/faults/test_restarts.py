@@ -14,12 +14,11 @@ from tests.faults.training_processes import (
 )
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-ONE_FOLD = SPEC.replace("folds: {k: 2}", "folds: {scheme: holdout}")
 
 
 @pytest.mark.fault("a worker is killed time and again", "its unit goes on each time")
 def test_a_worker_that_is_killed_more_often_than_any_limit_ends_done(tmp_path, measured):
-    spec = ONE_FOLD.replace("epochs: 40", "epochs: 400")
+    spec = SPEC.replace("epochs: 200", "epochs: 600")
     photographs(tmp_path)
     with training(tmp_path, spec) as run:
         for kills in range(6):
@@ -46,7 +45,7 @@ def change(module):
 def test_a_unit_that_never_gets_anywhere_is_given_up_with_its_cause(tmp_path, measured):
     photographs(tmp_path)
     change_training(tmp_path, DIES)
-    with training(tmp_path, ONE_FOLD, before=tmp_path) as run:
+    with training(tmp_path, SPEC, before=tmp_path) as run:
         with measured.clear_state():
             code = run.end()
         printed = run.printed

@@ -22,8 +22,8 @@ from tests.orchestrator.one_slot import commands
 SPEC = """\
 name: small
 data: {layout: table, train: photos.csv}
-folds: {k: 2}
-defaults: {model: test_resnet, image_size: [32, 32], batch_size: 8, epochs: 40}
+folds: {scheme: holdout}
+defaults: {model: test_resnet, image_size: [32, 32], batch_size: 8, epochs: 200}
 members: [{name: net}]
 resources: {gpus: 0}
 tracking: []
