@@ -1,8 +1,8 @@
 """How many runs the cluster can hold, as its nodes come and go.
 
 Nodes are looked at again while training goes on: one that joins late is used, and where the cluster
-has an autoscaler, it is asked for what is left to do, for as long as the command lives. What no node can hold and none
-will come for is refused, or given up, with what was wanted and what there is.
+has an autoscaler, it is asked for what is left to do, for as long as the command lives. What no node
+can hold and none will come for is refused, or given up, with what was wanted and what there is.
 """
 
 from __future__ import annotations
