@@ -1,17 +1,19 @@
 """How many runs the cluster can hold, as its nodes come and go.
 
 Nodes are looked at again while training goes on: one that joins late is used, and where the cluster
-has an autoscaler, it is asked for what is left to do (asking.py). What no node can hold and none
-will come for is refused, or given up, with what was wanted and what there is.
+has an autoscaler, it is asked for what is left to do, for as long as the command lives. What no node
+can hold and none will come for is refused, or given up, with what was wanted and what there is.
 """
 
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from orchestrator.cluster.asking import Asking
+from orchestrator.cluster import ray_internals
 from orchestrator.cluster.connect import Cluster, Node
 from orchestrator.cluster.schedule import Schedule
 from orchestrator.errors import WrongRequest, counted
@@ -23,6 +25,11 @@ _LOOK_SECONDS = 1.0  # between two looks at the nodes
 _AT_THE_START, _LATER = 60.0, 600.0
 _IN_ALL = 3600.0  # the same where nodes are started and none ever comes
 _SAY_AGAIN = 300.0
+# What is asked of an autoscaler.
+_MOST = 1000  # bundles: no more nodes are ever useful at once, and the request stays small
+_BETWEEN = 5.0  # seconds between two requests
+_REPEAT = 30.0  # seconds after which the same is asked for again
+_EXPIRES = 120.0  # seconds after which what is not asked for again is forgotten
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,42 @@ class Shortage:
         if self.sign:
             self._last_sign = now
         return now - self._last_sign >= self._patience or now - self._begun >= _IN_ALL
+
+
+class Asking:
+    """What one command asks for; the autoscaler adds up what all commands do."""
+
+    def __init__(self, address: str):
+        self._address = address
+        self._name = f"train-members-{uuid.uuid4().hex}"
+        self._bundles: list[dict[str, float]] | None = None
+        self._last = -_REPEAT
+        self._grows = False
+
+    def grows(self) -> bool:
+        """Whether the cluster can start nodes by itself; on a new one it shows after seconds."""
+        self._grows = self._grows or ray_internals.has_autoscaler(self._address)
+        return self._grows
+
+    def signs(self) -> str | None:
+        """What the autoscaler does about it, for people; None: nothing."""
+        return ray_internals.nodes_to_come(self._address) if self.grows() else None
+
+    def ask(self, bundles: list[dict[str, float]]) -> None:
+        """That nodes which hold all of these are there besides what runs; empty: none need stay."""
+        bundles = bundles[:_MOST]
+        wait = _REPEAT if bundles == self._bundles else _BETWEEN
+        now = time.monotonic()
+        if now - self._last < wait or not self.grows():
+            return
+        self._last, self._bundles = now, bundles
+        ray_internals.ask_autoscaler(self._name, bundles, _EXPIRES)
+
+    def close(self) -> None:
+        """Withdraw what was asked for."""
+        if self._bundles is not None:
+            with suppress(Exception):  # the cluster itself may be gone; else it expires
+                ray_internals.withdraw(self._name)
 
 
 class Capacity:

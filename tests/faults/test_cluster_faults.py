@@ -53,6 +53,7 @@ AUTOSCALER = {
     )},
     "file_mounts_sync_continuously": False,
 }  # fmt: skip
+SLOWLY = {"RAY_raylet_start_wait_time_s": "120"}  # on a busy machine
 START = ["ray", "start", "--disable-usage-stats", "--object-store-memory=100000000"]
 
 
@@ -95,7 +96,7 @@ class Cluster:
 
     def start_head(self, *options: str, **variables: str) -> None:
         where = [f"--node-ip-address={HEAD}", "--head", "--port=6379", "--dashboard-host=0.0.0.0"]
-        variables |= {
+        variables |= SLOWLY | {
             "RAY_health_check_failure_threshold": "3",
             "RAY_health_check_period_ms": "1000",
             "RAY_health_check_timeout_ms": "2000",
@@ -104,7 +105,7 @@ class Cluster:
 
     def start_worker(self, *options: str) -> None:
         where = [f"--node-ip-address={WORKER}", f"--address={GCS}"]
-        patience = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+        patience = {"RAY_gcs_rpc_server_reconnect_timeout_s": "5", **SLOWLY}
         self.lab.ok(*START, *where, *options, at="worker", **patience)
 
     @contextlib.contextmanager
