@@ -100,7 +100,7 @@ def test_ray_is_imported_in_few_files():
 
 
 def test_the_planner_and_what_trains_a_unit_need_no_ray():
-    names = "orchestrator.cluster.schedule, orchestrator.search.candidates, orchestrator.worker.train_unit"
+    names = "orchestrator.running.schedule, orchestrator.search.candidates, orchestrator.worker.train_unit"
     code = f"import sys, {names}; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 

@@ -1,1 +1,1 @@
-"""Ray: joined or started, and given the runs that the planner hands out."""
+"""Ray: joined or started, watched while it is used; and what the machine can hold."""

@@ -157,11 +157,11 @@ def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcom
     if problems:
         raise BadInput(problems)
     create_experiment(spec.tracking, store, spec.name)
-    from orchestrator.cluster import tune
-    from orchestrator.cluster.capacity import Capacity
     from orchestrator.cluster.connect import connect
-    from orchestrator.cluster.schedule import Schedule
-    from orchestrator.cluster.watch import Watch
+    from orchestrator.running import tune
+    from orchestrator.running.capacity import Capacity
+    from orchestrator.running.schedule import Schedule
+    from orchestrator.running.watch import Watch
     from orchestrator.screens.progress import Progress
     from orchestrator.worker.job import job_of
 

@@ -40,7 +40,7 @@ def run_units(job: Job, send: Send, ranks: Ranks = ALONE) -> None:
     """Train what is left of the job's units, in order; one that fails does not stop the rest.
 
     Of several ranks, one that fails alone cannot reach those that wait for it. It writes why and
-    raises, so that all are started again (cluster/schedule.py), and they pass the unit over.
+    raises, so that all are started again (running/schedule.py), and they pass the unit over.
     """
     store = Store(job.run, job.session)
     pulse = Pulse(store, job.pulse if ranks.first else "")

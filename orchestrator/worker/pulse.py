@@ -1,4 +1,4 @@
-"""Signs of life of a training process: now and then how far it is, for the watch (cluster/watch.py)."""
+"""Signs of life of a training process: now and then how far it is, for the watch (running/watch.py)."""
 
 from __future__ import annotations
 

@@ -62,12 +62,12 @@ def test_a_photo_changed_between_scan_and_decoding_stops_the_run_and_the_next_on
             replace_unnoticed(folder / CHANGED)
             run_all(schedule, *rest)
 
-        monkeypatch.setattr("orchestrator.cluster.tune.run_all", changed_first)
+        monkeypatch.setattr("orchestrator.running.tune.run_all", changed_first)
         printed = command("train-members", "spec.yaml", code=1)
         assert CHANGED in printed
         assert "changed since. Run the command again" in printed
         assert not list((folder / "cache").glob("*.npy"))
-        monkeypatch.setattr("orchestrator.cluster.tune.run_all", run_all)
+        monkeypatch.setattr("orchestrator.running.tune.run_all", run_all)
         command("train-members", "spec.yaml")
     assert_same_tables(tables(folder / "runs/small"), undisturbed(folder))
 

@@ -14,7 +14,7 @@ import pytest
 from members.errors import BadInput
 from members.pixels import cache, scan
 from members.pixels.decode import decode
-from orchestrator.cluster import tune
+from orchestrator.running import tune
 from tests.faults.small_photographs import (
     assert_same_tables,
     tables,

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from orchestrator.cli import app
-from orchestrator.cluster import connect, tune
-from orchestrator.cluster.schedule import Schedule
+from orchestrator.cluster import connect
+from orchestrator.running import tune
+from orchestrator.running.schedule import Schedule
 from orchestrator.worker import loop
 
 

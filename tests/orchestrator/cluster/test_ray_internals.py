@@ -76,11 +76,12 @@ DRIVER = """\
 import sys
 from pathlib import Path
 from orchestrator import cli
-from orchestrator.cluster import tune
+from orchestrator.running import tune
 
 def run_trial(config):
     import pytest
-    from orchestrator.cluster import ray_internals, tune
+    from orchestrator.cluster import ray_internals
+    from orchestrator.running import tune
     from tests.orchestrator.cluster.test_ray_internals import block
 
     with pytest.MonkeyPatch.context() as patch:

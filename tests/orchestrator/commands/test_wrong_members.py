@@ -175,7 +175,7 @@ def test_fp16_is_refused_once_a_cluster_without_gpus_is_joined(run, monkeypatch,
         raise Reached
 
     monkeypatch.setattr(cluster, "connect", connect)
-    monkeypatch.setattr("orchestrator.cluster.tune.run_all", train)
+    monkeypatch.setattr("orchestrator.running.tune.run_all", train)
     asked = ("test_resnet", "test_resnet, mixed_precision: fp16")
     code, _, err = run("train-members", asked)
     assert code == (2 if refused else 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.cluster.watch import Silence, Watch
+from orchestrator.running.watch import Silence, Watch
 from orchestrator.runs.store import Store
 from orchestrator.worker.pulse import Pulse
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from orchestrator.cluster.restarts import Restarts
-from orchestrator.cluster.watch import Watch
+from orchestrator.running.restarts import Restarts
+from orchestrator.running.watch import Watch
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec.spec import Member
 from orchestrator.units.unit import Unit

@@ -11,9 +11,10 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from orchestrator.cluster import causes, ray_internals
-from orchestrator.cluster.capacity import Capacity
-from orchestrator.cluster.schedule import Schedule
+from orchestrator.cluster import machine, ray_internals
+from orchestrator.running import causes
+from orchestrator.running.capacity import Capacity
+from orchestrator.running.schedule import Schedule
 from orchestrator.runs.store import Store
 from orchestrator.worker.job import Job
 from orchestrator.worker.loop import train_units
@@ -185,8 +186,10 @@ def run_trial(config: dict[str, Any]) -> None:
             ),
         ),
     )
+    kills = machine.oom_kills()
     try:
         with own:
             trainer.fit()
     except ray.train.TrainingFailedError as error:
-        tune.report({"event": "died", "cause": causes.cause_of(error)})
+        cause = machine.why_it_died(causes.cause_of(error), kills)
+        tune.report({"event": "died", "cause": cause})

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.cluster import capacity
-from orchestrator.cluster.capacity import Capacity, Processes, Shortage
 from orchestrator.cluster.connect import Cluster, Node
-from orchestrator.cluster.schedule import Schedule
-from orchestrator.cluster.watch import Watch
 from orchestrator.errors import WrongRequest
+from orchestrator.running import capacity
+from orchestrator.running.capacity import Capacity, Processes, Shortage
+from orchestrator.running.schedule import Schedule
+from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Resources
 from orchestrator.units.unit import Unit

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from orchestrator.cluster.schedule import Schedule, units_per_run
-from orchestrator.cluster.watch import Watch
+from orchestrator.running.schedule import Schedule, units_per_run
+from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
 from orchestrator.screens.progress import Progress
 from orchestrator.spec.spec import Member

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from orchestrator.cluster import ray_internals
 from orchestrator.cluster.connect import Cluster, Node
-from orchestrator.cluster.schedule import Schedule
 from orchestrator.errors import WrongRequest, counted
+from orchestrator.running.schedule import Schedule
 from orchestrator.spec.spec import Resources
 
 _LOOK_SECONDS = 1.0  # between two looks at the nodes
