@@ -108,8 +108,12 @@ class Store:
                     f"{self.root} is being trained by another process (pid {holder}). "
                     "Wait for it, stop it, or give another folder with --run DIR."
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            try:
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+            except OSError as error:  # of a full disk, without a name
+                error.filename = file.name
+                raise
             places.remove_unfinished(folder / "units")  # the large ones; nobody else writes there
             yield
