@@ -110,8 +110,7 @@ class Store:
                 ) from None
             try:
                 file.truncate(0)
-                file.write(str(os.getpid()))
-                file.flush()
+                os.write(file.fileno(), str(os.getpid()).encode())
             except OSError as error:  # of a full disk, without a name
                 error.filename = file.name
                 raise

@@ -19,29 +19,36 @@ SECRET = "planted-0f3c9a"
 
 # a task as they are in training, in a process of its own, and what the State API shows of it
 PROGRAM = """\
-import json, os, time
+import os, time
 os.umask(0o022)
 from orchestrator import stopping
 from orchestrator.cluster.connect import connect
+
+def work(address):
+    import ray
+    from ray.util import state
+
+    @ray.remote
+    class Worker:
+        def key(self):
+            return os.environ.get("WANDB_API_KEY")
+
+    worker = Worker.remote()
+    os.environ["RAY_ADDRESS"] = address
+    print("the key of a worker:", ray.get(worker.key.remote()) is not None)
+    shown = [state.list_actors(detail=True), state.list_jobs(detail=True),
+             state.list_runtime_envs(detail=True), state.list_tasks(detail=True),
+             state.list_workers(detail=True)]
+    print("shown by the State API:", shown)
+    print("ready", flush=True)
+    time.sleep(600)
+
 with stopping.stops():
-    with connect() as cluster:
-        import ray
-        from ray.util import state
-
-        @ray.remote
-        class Worker:
-            def key(self):
-                return os.environ.get("WANDB_API_KEY")
-
-        worker = Worker.remote()
-        os.environ["RAY_ADDRESS"] = cluster.address
-        print("the key of a worker:", ray.get(worker.key.remote()) is not None, flush=True)
-        shown = [state.list_actors(detail=True), state.list_jobs(detail=True),
-                 state.list_runtime_envs(detail=True), state.list_tasks(detail=True),
-                 state.list_workers(detail=True)]
-        print("shown by the State API:", shown, flush=True)
-        print("ready", flush=True)
-        time.sleep(600)
+    try:
+        with connect() as cluster:
+            work(cluster.address)
+    except stopping.Stopped:
+        stopping.end(stopping.exit_code())
 """
 
 
