@@ -47,7 +47,8 @@ class UnexpectedEnd(RunFailed):
     """An EOFError: as one, it would end the command as if somebody had aborted it."""
 
 
-THE_DISK = "The disk at"  # how the text of `disk_problem` begins
+THE_DISK = "The disk"  # how the text of `disk_problem` begins
+_ALL_BUT_FULL = 64_000_000  # bytes
 _OF_DISKS = {
     errno.ENOSPC: "is full",
     errno.EDQUOT: "has no room left for this user (quota)",
@@ -65,7 +66,11 @@ def disk_problem(error: BaseException) -> str | None:
     out_of_room = error.errno in (errno.ENOSPC, errno.EDQUOT)
     if not error.filename and not out_of_room:  # of a terminal or a connection, perhaps
         return None
-    place = Path(os.fsdecode(error.filename) if error.filename else _fullest()).absolute()
+    given = os.fsdecode(error.filename) if error.filename else _fullest()
+    if given is None:
+        state = _OF_DISKS[error.errno]
+        return f"{THE_DISK} of a folder that this command writes to {state}. Make room there."
+    place = Path(given).absolute()
     disk = place
     while not (disk.exists() and os.path.ismount(disk)) and disk != disk.parent:
         disk = disk.parent
@@ -73,7 +78,7 @@ def disk_problem(error: BaseException) -> str | None:
     if out_of_room:
         room, fix = _room_on(disk), "Make room there"
     what = f": {place} cannot be written or read" if error.filename else ""
-    return f"{THE_DISK} {disk} {_OF_DISKS[error.errno]}{room}{what}. {fix}."
+    return f"{THE_DISK} at {disk} {_OF_DISKS[error.errno]}{room}{what}. {fix}."
 
 
 def _room_on(disk: Path) -> str:
@@ -93,13 +98,13 @@ def _size(n: int) -> str:
     return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.1f} MB"
 
 
-def _fullest() -> str:
-    """Of the folders that this program writes to, the one whose disk has the least room."""
+def _fullest() -> str | None:
+    """Of the folders that this program writes to, the one whose disk is all but full."""
     folders = [os.curdir, tempfile.gettempdir(), os.environ.get("ENSEMBLE_CACHE"), "~/.cache"]
-    found = [
-        Path(f).expanduser().absolute() for f in folders if f and Path(f).expanduser().exists()
-    ]
-    return str(min(found, key=lambda folder: shutil.disk_usage(folder).free))
+    found = [Path(f).expanduser() for f in folders if f and Path(f).expanduser().exists()]
+    free = {str(folder.absolute()): shutil.disk_usage(folder).free for folder in found}
+    least = min(free, key=lambda folder: free[folder])
+    return least if free[least] < _ALL_BUT_FULL else None
 
 
 def counted(n: int, noun: str) -> str:

@@ -15,7 +15,7 @@ from orchestrator.cluster.answers import Refused, Silence, answers, split
 from orchestrator.errors import FAILED
 
 _EVERY = 1.0  # seconds between two questions
-_PATIENCE = 4.0  # seconds that one may take
+_ANSWER = 4.0  # seconds that one may take
 # Where nothing listens any more, the process is gone. One of this machine does not come back; a head
 # elsewhere may, and Ray itself waits for it for 60 s.
 _GONE, _AWAY = 3.0, 45.0
@@ -25,19 +25,20 @@ _NOTED = 6.0
 
 @dataclass
 class _Server:
-    """One server of Ray. what: its name in a message."""
+    """One server of Ray. what: its name in a message; patience: seconds for which it may be gone."""
 
     what: str
     host: str
     port: int
+    patience: float
     silent_since: float | None = None
     refuses: bool = False
     noted: bool = False
 
-    def ask(self, patience: float = _PATIENCE) -> None:
+    def ask(self, seconds: float = _ANSWER) -> None:
         begun = time.monotonic()
         try:
-            answers(self.host, self.port, patience)
+            answers(self.host, self.port, seconds)
         except Silence as error:
             self.refuses = isinstance(error, Refused)
             self.silent_since = self.silent_since or begun
@@ -56,9 +57,9 @@ class Watch:
     """
 
     def __init__(self, gcs: str, raylet: tuple[str, int] | None, local: bool):
-        self._servers = [_Server("head", *split(gcs))]
+        self._servers = [_Server("head", *split(gcs), _GONE if local else _AWAY)]
         if raylet:
-            self._servers.append(_Server("raylet of this machine", *raylet))
+            self._servers.append(_Server("raylet of this machine", *raylet, _GONE))
         self._ray = "the local Ray" if local else f"the Ray at {gcs}"
         self._local = local
         self._over = threading.Event()
@@ -70,14 +71,14 @@ class Watch:
     def dead(self) -> str | None:
         """The sentence on what is dead now; None where all answer."""
         for server in self._servers:
-            server.ask(patience=1.0)
+            server.ask(seconds=1.0)
             if server.refuses:
                 return self._sentence(server)
         return None
 
     def _sentence(self, server: _Server) -> str:
         state = "is gone" if server.refuses else "does not answer any more"
-        back = "" if self._local else "When the cluster is there again: "
+        back = "" if self._local else "Once the cluster is there again: "
         return (
             f"The {server.what} of {self._ray} {state}, and its work with it. "
             f"{back}{stopping.how_to_go_on()}"
@@ -89,9 +90,7 @@ class Watch:
                 server.ask()
                 if self._over.is_set() or stopping.exit_code() is not None:
                     return
-                limit = _MUTE
-                if server.refuses:
-                    limit = _GONE if self._local else _AWAY
+                limit = server.patience if server.refuses else _MUTE
                 if server.silent() > limit:
                     stopping.leave(FAILED, self._sentence(server))
                 self._note(server, limit)

@@ -151,7 +151,9 @@ def on_each_node(function: Callable, *arguments: object) -> dict[str, Any]:
 
 def _quiet() -> None:
     """Settings that Ray reads when it is imported or when a process of it starts."""
-    logging.getLogger("ray").setLevel(logging.ERROR)  # its notes are about Ray, not about the work
+    # its words are about Ray, not about the work; of what fails it prints tracebacks
+    shown = logging.ERROR if "--debug" in sys.argv else logging.CRITICAL
+    logging.getLogger("ray").setLevel(shown)
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
     # the slot of a candidate that was stopped comes free only after a while
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "300")

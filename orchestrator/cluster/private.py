@@ -16,7 +16,7 @@ from pathlib import Path
 from members.errors import BadInput
 from members.files import locked
 
-_PREFIX = "ensemble-ray-"
+_PREFIX = "ens-ray-"
 _LEAST_ROOM = 32_000_000  # bytes; the logs of a small run are some MB
 _SURELY_LOCKED = 60.0  # seconds after which a folder is locked by its process, where that lives
 # A socket's path has at most 107 bytes, and Ray's longest below its folder are
@@ -31,7 +31,7 @@ def private_folder() -> Iterator[Path]:
     """A folder for Ray's files, which only its owner can look into; removed at the end.
 
     It is below RAY_TMPDIR, else the system's folder for temporary files. Those of processes that were
-    killed are removed first. Raises OSError where Ray would fail for want of room.
+    killed are removed first. Raises OSError where Ray would fail for want of room, and BadInput.
     """
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_place()))  # made with mode 700
     try:
@@ -48,12 +48,17 @@ def private_folder() -> Iterator[Path]:
 
 
 def _place() -> str:
-    for place in (os.environ.get("RAY_TMPDIR"), tempfile.gettempdir()):
-        if (
-            place
-            and len(os.fsencode(Path(place).absolute() / f"{_PREFIX}xxxxxxxx")) <= _LONGEST_FOLDER
-        ):
-            return place
+    """Raises BadInput where RAY_TMPDIR has too long a name; of a long TMPDIR, /tmp takes the place."""
+    longest = _LONGEST_FOLDER - len(f"/{_PREFIX}xxxxxxxx")
+    given = os.environ.get("RAY_TMPDIR")
+    place = str(Path(given or tempfile.gettempdir()).absolute())
+    if len(os.fsencode(place)) <= longest:
+        return place
+    if given:
+        raise BadInput(
+            f"RAY_TMPDIR={given}: Ray's sockets would have longer names there than the system takes. "
+            f"Give a folder whose whole path has at most {longest} characters."
+        )
     return "/tmp"
 
 

@@ -163,9 +163,14 @@ class Store:
                     "Wait for it, stop it, or give another folder with --run DIR."
                 ) from None
             session = presence.new_session()
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n{session}\n")
-            file.flush()
+            try:
+                file.truncate(0)
+                os.write(file.fileno(), f"{os.getpid()}
+{session}
+".encode())
+            except OSError as error:  # of a full disk, without a name
+                error.filename = file.name
+                raise
             places.remove_unfinished(folder)
             self.session = session
             try:

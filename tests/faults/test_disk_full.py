@@ -6,6 +6,7 @@ import contextlib
 import errno
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,8 +48,10 @@ def fill(disk: Path) -> Path:
 
 
 @pytest.fixture
-def disk(tmp_path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", 2) as disk:
+def disk() -> Iterator[Path]:
+    # a short path: Ray's sockets are below it
+    short = tempfile.TemporaryDirectory(dir="/tmp", prefix="")
+    with short as folder, small_disk(Path(folder) / "d", 2) as disk:
         yield disk
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.started_command import all_gone, photographs, started
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 GOES_ON = "Nothing is lost: the same command goes on from here."
 
 
@@ -15,7 +15,7 @@ GOES_ON = "Nothing is lost: the same command goes on from here."
     [
         pytest.param("gcs_server", "head", marks=pytest.mark.fault(
             "Ray's head (GCS) is killed", "one sentence, exit 1, no process is left")),
-        pytest.param("raylet/raylet", "raylet of this machine", marks=[pytest.mark.slow, pytest.mark.fault(
+        pytest.param("raylet/raylet", "raylet of this machine", marks=[pytest.mark.fault(
             "Ray's raylet is killed", "one sentence, exit 1, no process is left")]),
     ],
 )  # fmt: skip

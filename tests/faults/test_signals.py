@@ -82,6 +82,7 @@ def test_what_was_ignored_from_the_start_stays_ignored(tmp_path):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are found where they can be adopted")
 @pytest.mark.fault(
     "SIGTERM to all processes of a training command, as schedulers and systemd send it",

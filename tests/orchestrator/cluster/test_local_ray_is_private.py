@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from members.errors import BadInput
 from orchestrator.cluster.private import private_folder, private_token
 from tests.faults.started_command import all_gone, started
 
@@ -18,29 +19,36 @@ SECRET = "planted-0f3c9a"
 
 # a task as they are in training, in a process of its own, and what the State API shows of it
 PROGRAM = """\
-import json, os, time
+import os, time
 os.umask(0o022)
 from orchestrator import stopping
 from orchestrator.cluster.connect import connect
+
+def work(address):
+    import ray
+    from ray.util import state
+
+    @ray.remote
+    class Worker:
+        def key(self):
+            return os.environ.get("WANDB_API_KEY")
+
+    worker = Worker.remote()
+    os.environ["RAY_ADDRESS"] = address
+    print("the key of a worker:", ray.get(worker.key.remote()) is not None)
+    shown = [state.list_actors(detail=True), state.list_jobs(detail=True),
+             state.list_runtime_envs(detail=True), state.list_tasks(detail=True),
+             state.list_workers(detail=True)]
+    print("shown by the State API:", shown)
+    print("ready", flush=True)
+    time.sleep(600)
+
 with stopping.stops():
-    with connect() as cluster:
-        import ray
-        from ray.util import state
-
-        @ray.remote
-        class Worker:
-            def key(self):
-                return os.environ.get("WANDB_API_KEY")
-
-        worker = Worker.remote()
-        os.environ["RAY_ADDRESS"] = cluster.address
-        print("the key of a worker:", ray.get(worker.key.remote()) is not None, flush=True)
-        shown = [state.list_actors(detail=True), state.list_jobs(detail=True),
-                 state.list_runtime_envs(detail=True), state.list_tasks(detail=True),
-                 state.list_workers(detail=True)]
-        print("shown by the State API:", shown, flush=True)
-        print("ready", flush=True)
-        time.sleep(600)
+    try:
+        with connect() as cluster:
+            work(cluster.address)
+    except stopping.Stopped:
+        stopping.end(stopping.exit_code())
 """
 
 
@@ -68,7 +76,7 @@ def test_nobody_else_gets_in(tmp_path):
         assert stat.S_IMODE(token.stat().st_mode) == 0o600
         assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
 
-        folders = [f for f in place.glob("ensemble-ray-*") if holds_lock(f, command.driver.pid)]
+        folders = [f for f in place.glob("ens-ray-*") if holds_lock(f, command.driver.pid)]
         (folder,) = folders
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         logs = [f for f in folder.rglob("*") if f.is_file()]
@@ -113,9 +121,15 @@ def test_where_ray_is_to_do_without_a_token_none_is_made(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folders_of_processes_that_were_killed_are_removed(tmp_path, monkeypatch):
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    left = tmp_path / "ensemble-ray-abandoned"
+@pytest.fixture
+def short_folder():
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="") as folder:
+        yield Path(folder)
+
+
+def test_folders_of_processes_that_were_killed_are_removed(short_folder, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(short_folder))
+    left = short_folder / "ens-ray-abandoned"
     left.mkdir()
     (left / "lock").touch()
     with private_folder() as first:
@@ -126,12 +140,16 @@ def test_folders_of_processes_that_were_killed_are_removed(tmp_path, monkeypatch
             assert not left.exists()
             assert first.exists()  # its process is at work
             assert second.exists()
-    assert list(tmp_path.iterdir()) == []
+    assert list(short_folder.iterdir()) == []
 
 
-def test_a_place_whose_sockets_would_have_too_long_names_is_not_taken(tmp_path, monkeypatch):
+def test_a_place_whose_sockets_would_have_too_long_names(tmp_path, monkeypatch):
     deep = tmp_path / ("d" * 60)
     deep.mkdir()
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with private_folder() as folder:  # the system's: another is taken
+        assert folder.parent.parent == Path("/tmp")
     monkeypatch.setenv("RAY_TMPDIR", str(deep))
-    with private_folder() as folder:
-        assert len(os.fsencode(folder)) < 40
+    with pytest.raises(BadInput, match=r"RAY_TMPDIR=.*at most \d+ characters"), private_folder():
+        pass

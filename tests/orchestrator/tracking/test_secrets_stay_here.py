@@ -75,10 +75,10 @@ def test_a_machine_without_the_secrets_is_named_with_what_to_do(monkeypatch):
 
 def folder_of(address: str) -> Path:
     """Where the Ray whose head listens at HOST:PORT has its logs."""
-    port = address.rpartition(":")[2]
+    port = int(address.rpartition(":")[2])
     for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if words and "gcs_server" in words[0] and f"--gcs_server_port={port}" in words:
+        words = process.info["cmdline"] or [""]
+        if "gcs_server" in words[0] and port in {c.laddr.port for c in process.net_connections()}:
             (folder,) = [w.partition("=")[2] for w in words if w.startswith("--log_dir=")]
             return Path(folder).parent
     raise AssertionError(f"no head at {address}")
