@@ -43,7 +43,7 @@ def main() -> None:
         digests = scan(paths)["digest"].tolist()
         checked = pixels(paths, digests, size=tuple(given.size), crop=None, folder=folder)
         (file,) = Path(folder).glob("*.npy")
-        mapped = np.load(file, mmap_mode="r")
+        mapped = np.load(file, mmap_mode="r", allow_pickle=False)
         ways = {"with": checked, "without": mapped}
         recipe = Recipe(
             model=given.model, pretrained=False, image_size=tuple(given.size), epochs=1,

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from ensembles import unfinished
+from ensembles import object_store, unfinished
 from ensembles.errors import BadInput, names_its_place, wrong_place
-from ensembles.files import object_store
 from ensembles.unfinished import remove_unfinished as remove_unfinished
 
 if TYPE_CHECKING:

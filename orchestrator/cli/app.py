@@ -10,8 +10,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from ensembles import object_store
 from ensembles.errors import wrong_place
-from ensembles.files import object_store
 from ensembles.store_errors import store_problem
 from members.errors import first_line
 from orchestrator import stopping

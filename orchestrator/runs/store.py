@@ -16,8 +16,9 @@ from typing import Any
 
 from pyarrow import fs
 
+from ensembles import object_store
 from ensembles.errors import file_problem, wrong_place
-from ensembles.files import object_store, places
+from ensembles.files import places
 from orchestrator.errors import WrongRequest
 from orchestrator.runs import presence
 
@@ -165,9 +166,7 @@ class Store:
             session = presence.new_session()
             try:
                 file.truncate(0)
-                os.write(file.fileno(), f"{os.getpid()}
-{session}
-".encode())
+                os.write(file.fileno(), f"{os.getpid()}\n{session}\n".encode())
             except OSError as error:  # of a full disk, without a name
                 error.filename = file.name
                 raise

@@ -235,7 +235,7 @@ def test_check_names_the_damage_and_changes_nothing(run, root):
     printed = run("check", "spec.yaml").replace("\n", "")
     assert "tables/net/oof.parquet" in printed
     assert str(unit.relative_to(root)) in printed
-    assert "1 unit to train" in printed
+    assert "0 units to train, 1 unit to predict again" in printed
     assert contents(root) == before
 
 

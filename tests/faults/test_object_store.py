@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from ensembles import object_store
 from ensembles.errors import BadInput
-from ensembles.files import object_store
 from orchestrator.runs.store import Store
 
 ERROR = '<?xml version="1.0"?><Error><Code>{}</Code><Message>{}</Message></Error>'

@@ -17,6 +17,7 @@ from orchestrator.cli import app
 from orchestrator.cluster import connect
 from orchestrator.running import tune
 from orchestrator.running.schedule import Schedule
+from orchestrator.runs.store import Store
 from orchestrator.worker import loop
 
 
@@ -44,13 +45,14 @@ class Commands:
         assert end.value.code == code, printed.getvalue()
         return printed.getvalue()
 
-    def run_all(self, schedule: Schedule, *_: object) -> None:
+    def run_all(self, schedule: Schedule, store: Store, *_: object) -> None:
         """What `tune.run_all` does, one run after the other."""
         for n in itertools.count():
             run = f"run-{n}"
             job = schedule.start(run)
             if job is None:
                 assert schedule.is_over(), "nothing runs and nothing begins: this would never end"
+                store.delete("ray")
                 return
             self.begun.append(schedule.runs[run].candidate)
 

@@ -29,11 +29,15 @@ def read(command, tmp_path, monkeypatch):
         seen.update(found)
         raise Stop
 
-    monkeypatch.setattr(check, "show_plan", lambda spec, *_: stop(k=spec.folds.k, name=spec.name))
+    monkeypatch.setattr(
+        check, "show_plan", lambda spec, *_, **__: stop(k=spec.folds.k, name=spec.name)
+    )
     monkeypatch.setattr(
         train_members,
         "train",
-        lambda spec, *_, only, address: stop(k=spec.folds.k, only=list(only), address=address),
+        lambda spec, *_, only, address, **__: stop(
+            k=spec.folds.k, only=list(only), address=address
+        ),
     )
     monkeypatch.setattr(
         vote,

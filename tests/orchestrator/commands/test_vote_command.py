@@ -10,6 +10,7 @@ import pytest
 
 import ensembles
 from ensembles import VoteRequest
+from ensembles.files.digests import unsealed
 from ensembles.voting import request
 from orchestrator.cli import options
 from orchestrator.commands.vote_options import requested
@@ -54,13 +55,13 @@ def make_run(tmp_path, recorded: str):
                 {"milliseconds_per_photo": 1.0},
             )
             ensembles.write_table(run / f"tables/{member}/{kind}.parquet", table)
-        (run / f"tables/{member}/made_from.txt").write_text("no units")
+        (run / f"tables/{member}/made_from.txt").write_text("0123456789abcdef none None")
     (run / "spec.yaml").write_text(SPEC + recorded)
     return run
 
 
 def vote_json(run, name: str) -> dict:
-    return json.loads((run / "votes" / name / "vote.json").read_text())
+    return unsealed(json.loads((run / "votes" / name / "vote.json").read_text()))
 
 
 # -- the spec's block --------------------------------------------------------------------------

@@ -158,7 +158,9 @@ def test_new_test_pictures_of_a_copy_are_asked_again_where_it_is_seen(work):
     store = Store(work / "run")
     (plain, _), (cut, _) = (units.of_member(member, before) for member in spec().members)
     for unit in (plain, cut):
+        store.write(f"{unit.path}/oof.parquet", b"rows")
         own = {"hash": unit.hash, "fold": unit.fold, "seed": unit.seed}
+        own |= {"digests": {"oof.parquet": "0" * 64}, "sizes": {"oof.parquet": 4}}
         asked = before.test_hash_of(unit.member.photos)
         write_record(unit.path, record(test_hash=asked, **own), store)
         assert units.is_done(unit, store, before.test_hash_of(unit.member.photos))

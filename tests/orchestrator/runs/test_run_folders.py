@@ -51,10 +51,10 @@ def trained_into(monkeypatch) -> list[str]:
     """Run folders that were trained into; the training itself is left out."""
     folders: list[str] = []
 
-    def train(resolved, photographs, store, console, todo, *rest):
+    def train(resolved, plan, store, *rest):
         folders.append(store.root)
         store.write("trained", "something")
-        rest[-1].trained = len(todo)
+        rest[-1].trained = len(plan.todo)
         return {}
 
     monkeypatch.setattr(train_members, "_train", train)
@@ -175,7 +175,7 @@ def make_run(folder: Path, seed: int = 0) -> Path:
                 meta={"member": member},
             )
             write_table(store.uri(f"tables/{member}/{kind}.parquet"), table)
-        store.write(f"tables/{member}/made_from.txt", "no units")
+        store.write(f"tables/{member}/made_from.txt", "0123456789abcdef none None")
     return folder
 
 
