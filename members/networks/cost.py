@@ -14,13 +14,12 @@ from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
 
 
-def require_network(recipe: Recipe, n_classes: int = 2) -> float:
-    """Multiply-accumulates of one photo through the recipe's network, built without memory.
-
-    The weights to start from are compared with the network's. Raises BadInput where it cannot be
-    built, the weights do not fit, or it does not take photos of this size.
+def require_network(recipe: Recipe) -> None:
+    """Raise BadInput where the network cannot be built or does not take photos of the recipe's size,
+    or where the weights to start from do not fit. Nothing is allocated.
     """
-    return _forward(recipe, build_model(recipe, n_classes, device="meta"), n_classes)
+    n_classes = 2
+    _forward(recipe, build_model(recipe, n_classes, device="meta"), n_classes)
 
 
 def multiply_accumulates(recipe: Recipe, n_classes: int) -> float:
@@ -34,7 +33,11 @@ def multiply_accumulates(recipe: Recipe, n_classes: int) -> float:
 @functools.lru_cache(maxsize=256)
 def _multiply_accumulates(name: str, image_size: tuple[int, int], n_classes: int) -> float:
     recipe = Recipe(model=name, image_size=image_size)
-    return _forward(recipe, build_model(recipe, n_classes, device="meta"), n_classes)
+    counter = FlopCounterMode(display=False)  # counts multiplication and addition apart
+    model = build_model(recipe, n_classes, device="meta")
+    with counter:
+        _forward(recipe, model, n_classes)
+    return counter.get_total_flops() / 2
 
 
 def _patch_problem(recipe: Recipe, model: nn.Module) -> str | None:
@@ -53,14 +56,13 @@ def _patch_problem(recipe: Recipe, model: nn.Module) -> str | None:
     )
 
 
-def _forward(recipe: Recipe, model: nn.Module, n_classes: int) -> float:
+def _forward(recipe: Recipe, model: nn.Module, n_classes: int) -> None:
     if problem := _patch_problem(recipe, model):
         raise BadInput(problem)
-    counter = FlopCounterMode(display=False)
     photo = torch.empty(1, 3, *recipe.image_size, device="meta")
     try:
         # the default device too: some networks make their position tables in forward
-        with counter, torch.no_grad(), torch.device("meta"):
+        with torch.no_grad(), torch.device("meta"):
             logits = model.eval().requires_grad_(False)(photo)
     except (AssertionError, RuntimeError, ValueError) as error:
         native = list(pretrained_config(recipe).input_size[1:])
@@ -74,4 +76,3 @@ def _forward(recipe: Recipe, model: nn.Module, n_classes: int) -> float:
             f"model: {recipe.model} gives {tuple(shape) if shape else type(logits)} for one "
             f"photo instead of (1, {n_classes}) logits; it is no plain classifier, choose another"
         )
-    return counter.get_total_flops() / 2  # the counter counts multiplication and addition apart

@@ -64,7 +64,11 @@ def memory_of(recipe: Recipe, n_classes: int, ranks: int = 1, loader_workers: in
     read = batch * pixels * (2 if recipe.mixing else 1)
     step = _peak(model, recipe, batch, learns=True) + 5 * read  # as bytes, and as floats
     validated = recipe.validation_batch_size or 2 * recipe.batch_size
-    look = _peak(model, recipe, -(-validated // ranks), learns=False)
+    look = 0
+    # without gradients a layer's outputs live only until the next: twice the batch takes less
+    # than training does, unless little of the network is trained
+    if recipe.freeze is not None or validated > 2 * recipe.batch_size:
+        look = _peak(model, recipe, -(-validated // ranks), learns=False)
     return Memory(
         process=PROCESS,
         weights=2 * own + learning + optimizer + mean,  # network, best weights, gradients
