@@ -271,7 +271,7 @@ class Schedule:
             self._progress.note(f"{run.title(first)} failed: {why}")
         else:
             epoch = self._restarts.epoch_of(first.path)
-            on = f"goes on after epoch {epoch}" if epoch else "begins again"
+            on = f"goes on after epoch {epoch}" if epoch else "is started again"
             self._progress.note(f"{run.title(first)}: its training process died ({cause}); it {on}")
         return run.left
 

@@ -50,7 +50,7 @@ def test_a_unit_that_never_gets_anywhere_is_given_up_with_its_cause(tmp_path, me
             code = run.end()
         printed = run.printed
     assert code == 1, printed
-    assert printed.count("it begins again") == 3
+    assert printed.count("it is started again") == 3
     assert "its training process died 4 times in a row before its first epoch" in printed
     assert "SIGSEGV" in printed
     assert "Ray logs" not in printed

@@ -11,8 +11,9 @@ pytestmark = pytest.mark.ray
 
 @pytest.mark.fault("the process that leads a run dies", "its units go on from their last epoch")
 def test_the_units_of_a_killed_leader_go_on_from_their_last_epoch(tmp_path, measured):
+    spec = SPEC.replace("epochs: 200", "epochs: 60")
     photographs(tmp_path)
-    with training(tmp_path) as run:
+    with training(tmp_path, spec) as run:
         run.wait_for_epochs()
         workers, leaders = run.processes(WORKER), run.processes(LEADER)
         for leader in leaders:
@@ -21,7 +22,7 @@ def test_the_units_of_a_killed_leader_go_on_from_their_last_epoch(tmp_path, meas
             run.wait_for(lambda: "it goes on after epoch" in run.printed)
             run.wait_for(lambda: not any(worker.is_running() for worker in workers))
         assert run.end() == 0, run.printed
-        same = run.tables() == undisturbed(tmp_path, SPEC)
+        same = run.tables() == undisturbed(tmp_path, spec)
     measured(units=1, units_kept=1, tables_equal=same)
     assert same
 

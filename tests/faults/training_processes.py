@@ -75,9 +75,9 @@ class Running:
             assert time.monotonic() < deadline, self.printed
             time.sleep(0.1)
 
-    def wait_for_epochs(self, units: int = 1) -> None:
-        """Until so many units have finished an epoch and still train."""
-        self.wait_for(lambda: len(list(self.root.glob("units/*/*/*/state.pt"))) >= units)
+    def wait_for_epochs(self) -> None:
+        """Until a unit has finished a few epochs, of which the command knows the first by then."""
+        self.wait_for(lambda: self.last_epoch() >= 5)
 
     def last_epoch(self) -> int:
         """Of the unit that is furthest; 0 before its first."""
