@@ -21,6 +21,7 @@ def test_a_worker_that_is_killed_more_often_than_any_limit_ends_done(tmp_path, m
     spec = SPEC.replace("epochs: 200", "epochs: 600")
     photographs(tmp_path)
     with training(tmp_path, spec) as run:
+        run.wait_for_epochs()
         for kills in range(6):
             before = run.last_epoch()
             run.wait_for(lambda before=before: run.last_epoch() > before)
