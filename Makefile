@@ -43,7 +43,7 @@ test: .venv/tested .venv/docs
 
 # every fault of docs/faults.md, injected for real, and what came of it; the long ones included
 faults: .venv/tested
-	$(PY) benchmarks/faults.py
+	PYTHONPATH=. $(PY) benchmarks/faults.py
 
 # wrong files and command lines without end, FUZZ_MINUTES of them; what is not handled is kept in build/fuzz
 fuzz: export FUZZ_MINUTES ?= 60
