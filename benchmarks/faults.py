@@ -51,7 +51,8 @@ def run(options: list[str]) -> ET.Element:
         report = Path(folder) / "report.xml"
         groups = fault_table.grouped(fault_table.TESTS).values()
         where = dict.fromkeys(f"tests/{own.file}::{own.test}" for group in groups for own in group)
-        command = [sys.executable, "-m", "pytest", *where, f"--junitxml={report}", *options]
+        how = [f"--junitxml={report}", "-o", "junit_family=xunit1", *options]  # with properties
+        command = [sys.executable, "-m", "pytest", *where, *how]
         subprocess.run(command, cwd=ROOT, check=False, stdout=sys.stderr)
         return ET.parse(report).getroot()
 
