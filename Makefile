@@ -1,6 +1,6 @@
 # Two commands on a bare machine with Python 3.11, 3.12 or 3.13 and make (PYTHON=python3.12, say):
 #   make demo    sample people, training, three votes, one leaderboard
-#   make test    everything that can be proven here
+#   make test    all tests but the long ones; make faults runs those
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13)
 PY := .venv/bin/python
@@ -43,7 +43,7 @@ test: .venv/tested .venv/docs
 
 # every fault of docs/faults.md, injected for real, and what came of it; the long ones included
 faults: .venv/tested
-	$(PY) benchmarks/faults.py
+	PYTHONPATH=. $(PY) benchmarks/faults.py
 
 # wrong files and command lines without end, FUZZ_MINUTES of them; what is not handled is kept in build/fuzz
 fuzz: export FUZZ_MINUTES ?= 60

@@ -1,8 +1,8 @@
 """Every fault that is promised to be survived, really injected, and every kind of wrong input.
 
-    python benchmarks/faults.py [--json FILE] [PYTEST OPTIONS]       # also: make faults
+    PYTHONPATH=. python benchmarks/faults.py [--json FILE] [PYTEST OPTIONS]       # also: make faults
 
-Runs tests/faults and tests/fuzz, and prints for each kind of fault whether it was survived, how long
+Runs every test of docs/faults.md, and prints for each kind of fault whether it was survived, how long
 it took until the command had ended or worked again, how many finished units were kept and whether
 the tables equal those of an undisturbed run; and for each kind of input how many were tried.
 """
@@ -21,6 +21,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from docs import fault_table
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,8 +49,10 @@ class Kind:
 def run(options: list[str]) -> ET.Element:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        where = [name for name in ("tests/faults", "tests/fuzz") if (ROOT / name).exists()]
-        command = [sys.executable, "-m", "pytest", *where, f"--junitxml={report}", *options]
+        groups = fault_table.grouped(fault_table.TESTS).values()
+        where = dict.fromkeys(f"tests/{own.file}::{own.test}" for group in groups for own in group)
+        how = [f"--junitxml={report}", "-o", "junit_family=xunit1", *options]  # with properties
+        command = [sys.executable, "-m", "pytest", *where, *how]
         subprocess.run(command, cwd=ROOT, check=False, stdout=sys.stderr)
         return ET.parse(report).getroot()
 

@@ -1,7 +1,7 @@
 """The reference pages, written from the code when the docs are built.
 
     python -m docs.generate spec       # prints one as Markdown; or recipes, chains, kinds, metrics,
-                                        # repairs, commands, folders, house, faults
+                                        # repairs, commands, folders, house, faults, limits_of_files
 
 A page of docs/ takes one in between `<!-- generated: NAME -->` and `<!-- end -->`; what stands there
 in the file is for readers of the source.
@@ -23,7 +23,9 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from docs import fault_table, picture
+from docs import picture
+from docs.fault_table import faults
+from docs.limit_table import limits_of_files
 from docs.markdown import code, table
 from ensembles.scores.metrics import METRICS
 from ensembles.voting.gate import KINDS
@@ -317,18 +319,12 @@ def house() -> str:
     return f'<div class="house">\n{picture.svg(ROOT)}\n</div>'
 
 
-def faults() -> str:
-    """Every fault that a test injects, what is promised then, and the test."""
-    rows = [
-        (kind, promise, ", ".join(map(code, tests)))
-        for (kind, promise), tests in fault_table.promises(ROOT / "tests").items()
-    ]
-    return table(("fault", "promised", "held by"), rows)
-
-
 PARTS = {
     part.__name__: part
-    for part in (spec, recipes, chains, kinds, metrics, repairs, commands, folders, house, faults)
+    for part in (
+        *(spec, recipes, chains, kinds, metrics, repairs, commands, folders, house),
+        *(faults, limits_of_files),
+    )
 }
 MARK = re.compile(r"<!-- generated: (\w+) -->.*?<!-- end -->", re.DOTALL)
 

@@ -17,11 +17,15 @@ RATIO = 100  # tables of probabilities take up to 10 times their file, of hard 0
 
 @dataclass(frozen=True)
 class Limit:
-    """variable: of the environment, a whole number of `unit`. default: where it is not set."""
+    """variable: of the environment, a whole number of `unit`. default: where it is not set.
+
+    bounds: what may be no more, in words for the documentation.
+    """
 
     variable: str
     default: int
     unit: str
+    bounds: str
 
     @property
     def value(self) -> int:
@@ -50,13 +54,33 @@ class Limit:
         )
 
 
-TEXT = Limit("ENSEMBLE_MAX_TEXT_MIB", 1024, "MiB")  # of a CSV or JSON file
-CELLS = Limit("ENSEMBLE_MAX_CELLS", 100_000_000, "cells")  # of a CSV or JSON file
-CELL = Limit("ENSEMBLE_MAX_CELL", 1_000_000, "characters")  # an array of 21,000 classes has 260,000
-NAME = Limit("ENSEMBLE_MAX_NAME", 4096, "characters")  # of an id or a class; paths may be as long
-COLUMNS = Limit("ENSEMBLE_MAX_COLUMNS", 40_000, "columns")
-VALUES = Limit("ENSEMBLE_MAX_VALUES", 2_000_000_000, "values")  # photographs x classes, of labels
-UNPACKED = Limit("ENSEMBLE_MAX_UNPACKED_MIB", 1024, "MiB")  # in memory, of a file 1/RATIO as large
+TEXT = Limit("ENSEMBLE_MAX_TEXT_MIB", 1024, "MiB", "a CSV or JSON file")
+CELLS = Limit(
+    "ENSEMBLE_MAX_CELLS", 100_000_000, "cells", "rows times columns of a CSV or JSON file"
+)
+# an array of 21,000 classes has 260,000
+CELL = Limit(
+    "ENSEMBLE_MAX_CELL",
+    1_000_000,
+    "characters",
+    "a cell of a table, list or submission, and a line of text",
+)
+NAME = Limit(
+    "ENSEMBLE_MAX_NAME", 4096, "characters", "an id, a path, a group, or the name of a class"
+)
+COLUMNS = Limit("ENSEMBLE_MAX_COLUMNS", 40_000, "columns", "a table, list or submission")
+VALUES = Limit(
+    "ENSEMBLE_MAX_VALUES",
+    2_000_000_000,
+    "values",
+    "photographs times classes of a submission of labels",
+)
+UNPACKED = Limit(
+    "ENSEMBLE_MAX_UNPACKED_MIB",
+    1024,
+    "MiB",
+    "memory of a Parquet file that unpacks to more than 100 times its size",
+)
 MOST_CLASSES = 32_767  # `label` is int16 in every table
 
 

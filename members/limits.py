@@ -17,11 +17,15 @@ RATIO = 100
 
 @dataclass(frozen=True)
 class Limit:
-    """variable: of the environment, a whole number of `unit`. default: where it is not set."""
+    """variable: of the environment, a whole number of `unit`. default: where it is not set.
+
+    bounds: what may be no more, in words for the documentation.
+    """
 
     variable: str
     default: int
     unit: str
+    bounds: str
 
     @property
     def value(self) -> int:
@@ -50,14 +54,35 @@ class Limit:
         )
 
 
-TEXT = Limit("ENSEMBLE_MAX_TEXT_MIB", 1024, "MiB")  # of a CSV or JSON file
-CELLS = Limit("ENSEMBLE_MAX_CELLS", 100_000_000, "cells")  # of a CSV or JSON file
-CELL = Limit("ENSEMBLE_MAX_CELL", 1_000_000, "characters")
-NAME = Limit("ENSEMBLE_MAX_NAME", 4096, "characters")  # of a path, an id, a group or a class
-COLUMNS = Limit("ENSEMBLE_MAX_COLUMNS", 40_000, "columns")
-UNPACKED = Limit("ENSEMBLE_MAX_UNPACKED_MIB", 1024, "MiB")  # in memory, of a file 1/RATIO as large
-PHOTO = Limit("ENSEMBLE_MAX_PHOTO_MIB", 1024, "MiB")  # to decode all that are decoded at once
-FLAT_PHOTO = Limit("ENSEMBLE_MAX_FLAT_PHOTO_MIB", 512, "MiB")  # to decode one of next to no bytes
+TEXT = Limit("ENSEMBLE_MAX_TEXT_MIB", 1024, "MiB", "a CSV or JSON file")
+CELLS = Limit(
+    "ENSEMBLE_MAX_CELLS", 100_000_000, "cells", "rows times columns of a CSV or JSON file"
+)
+CELL = Limit(
+    "ENSEMBLE_MAX_CELL",
+    1_000_000,
+    "characters",
+    "a cell of a table, list or submission, and a line of text",
+)
+NAME = Limit(
+    "ENSEMBLE_MAX_NAME", 4096, "characters", "an id, a path, a group, or the name of a class"
+)
+COLUMNS = Limit("ENSEMBLE_MAX_COLUMNS", 40_000, "columns", "a table, list or submission")
+UNPACKED = Limit(
+    "ENSEMBLE_MAX_UNPACKED_MIB",
+    1024,
+    "MiB",
+    "memory of a Parquet file that unpacks to more than 100 times its size",
+)
+PHOTO = Limit(
+    "ENSEMBLE_MAX_PHOTO_MIB", 1024, "MiB", "memory of all photographs that are decoded at once"
+)
+FLAT_PHOTO = Limit(
+    "ENSEMBLE_MAX_FLAT_PHOTO_MIB",
+    512,
+    "MiB",
+    "memory of a photograph that unpacks to more than 1,000 times its size",
+)
 RATIO_OF_PHOTOS = 1000  # of one colour: JPEG 900, PNG 1,000; of the world: 2 to 50
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from members.limits import Limit
 
-SPEC = Limit("ENSEMBLE_MAX_SPEC_KIB", 256, "KiB")
+SPEC = Limit("ENSEMBLE_MAX_SPEC_KIB", 256, "KiB", "a spec, or a file of a search space")
 SPEC_VALUES = Limit(
-    "ENSEMBLE_MAX_SPEC_VALUES", 20_000, "values"
-)  # each alias counts as what it names
+    "ENSEMBLE_MAX_SPEC_VALUES",
+    20_000,
+    "values",
+    "keys and values of a spec; an alias counts as all that it names",
+)
 SPEC_DEPTH = 50  # blocks inside each other; Python's own stack bounds it
 MOST_DIGITS = 100  # of a number

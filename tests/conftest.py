@@ -1,4 +1,4 @@
-"""An S3-compatible server for the tests that keep their run folder in a bucket."""
+"""For tests of any folder: the fault that one injects goes into the report; an S3-compatible server."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import logging
 import uuid
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _name_the_fault(request, record_property) -> None:
+    for mark in request.node.iter_markers("fault"):
+        kind, _ = mark.args
+        record_property("fault", kind)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from docs import generate, picture
+from docs import fault_table, generate, picture
 from members.recipe.recipe import Recipe
 from orchestrator.spec.spec import Spec
 from tests import fenced
@@ -188,6 +188,42 @@ def test_a_page_takes_its_generated_parts():
         generate.filled("<!-- generated: nothing --> <!-- end -->")
     used = {name for page in PAGES for name in generate.MARK.findall(page.read_text())}
     assert used == set(generate.PARTS)
+
+
+def test_every_mark_of_a_fault_is_a_row():
+    """Counted in the text of the tests: none stands where the table does not look."""
+    files = [f for f in (ROOT / "tests").rglob("test_*.py") if f != Path(__file__)]
+    marks = sum(file.read_text().count("pytest.mark.fault(") for file in files)
+    rows = [fault for found in fault_table.grouped(ROOT / "tests").values() for fault in found]
+    assert len(rows) == marks
+    page = generate.faults()
+    assert [row for row in rows if f"`{row.file}::{row.test}`" not in page] == []
+
+
+FAULTS = """
+@pytest.mark.parametrize(
+    "server", [pytest.param(1, marks=pytest.mark.fault("one dies", "said")), 2]
+)
+def test_of_a_parameter(server): ...
+"""
+
+
+def test_a_mark_in_a_file_of_no_group_is_refused(tmp_path):
+    (tmp_path / "test_new.py").write_text(FAULTS)
+    found = fault_table.faults_in(tmp_path / "test_new.py", tmp_path)
+    assert found == [("one dies", "said", "test_new.py", "test_of_a_parameter")]
+    with pytest.raises(ValueError, match=r"no group for test_new\.py"):
+        fault_table.grouped(tmp_path)
+
+
+def test_every_limit_on_files_is_on_the_page_once():
+    found = {
+        name
+        for package in ("ensembles", "members", "orchestrator")
+        for name in re.findall(r"ENSEMBLE_MAX_\w+", (ROOT / package / "limits.py").read_text())
+    }
+    rows = re.findall(r"`(ENSEMBLE_MAX_\w+)`", generate.limits_of_files())
+    assert sorted(rows) == sorted(found)
 
 
 class _Boxes(HTMLParser):

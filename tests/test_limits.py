@@ -41,6 +41,9 @@ def test_a_limit_that_is_no_whole_number_is_refused(module, given, monkeypatch):
         module.COLUMNS.require("x", 1)
 
 
+@pytest.mark.fault(
+    "a right file is beyond a limit", "refused with the limit's name, and read when that is raised"
+)
 def test_a_limit_that_is_raised_lets_the_file_through(tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
     path.write_text("ImageID,ans\n" + "x" * 5000 + ",1\nb,0\n")

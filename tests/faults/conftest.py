@@ -36,10 +36,3 @@ class Measured:
 @pytest.fixture
 def measured(record_property) -> Measured:
     return Measured(record_property)
-
-
-@pytest.fixture(autouse=True)
-def _name_the_fault(request, record_property) -> None:
-    for mark in request.node.iter_markers("fault"):
-        kind, _ = mark.args
-        record_property("fault", kind)

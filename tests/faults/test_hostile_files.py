@@ -18,9 +18,6 @@ from tests.faults.hostile_files import (
 from tests.faults.in_little_memory import Ended, run_each
 
 MOST = 600  # MiB; 100 of them are Python, NumPy and Arrow
-pytestmark = pytest.mark.fault(
-    "a hostile file", "refused within seconds and 600 MiB, by its name and the limit that raises it"
-)
 
 SPECS = {
     "laughs": "ENSEMBLE_MAX_SPEC_VALUES",
@@ -84,6 +81,10 @@ def ended(tmp_path_factory) -> dict[str, Ended]:
     return found
 
 
+@pytest.mark.fault(
+    "a small spec, table or submission takes gigabytes or hours to read; a pipe or a device",
+    "refused within seconds and 600 MiB, by its name and the limit that raises it",
+)
 @pytest.mark.parametrize(("name", "said"), [*(SPECS | TABLES | SUBMISSIONS).items()])
 def test_a_hostile_file_is_refused_by_its_name_soon_and_in_little_memory(
     ended, measured, name, said
@@ -110,6 +111,7 @@ def test_the_other_commands_that_read_submissions_refuse_them_too(ended):
         assert ended[name].peak < MOST
 
 
+@pytest.mark.fault("names hold escape sequences of a terminal", "printed escaped")
 def test_names_with_escape_sequences_are_printed_escaped(ended):
     assert ended["colours"].code == ended["column"].code == 0, ended["colours"].printed
     assert "a\\x1b[31m" in ended["colours"].printed
@@ -124,6 +126,10 @@ members: [{{name: one, model: test_resnet}}]
 """
 
 
+@pytest.mark.fault(
+    "a small list, photograph or search space takes gigabytes or hours to read",
+    "refused within seconds, by its name and the limit that raises it",
+)
 def test_lists_photographs_and_spaces_are_refused_alike(tmp_path, measured):
     photos = tmp_path / "photos"
     photos.mkdir()

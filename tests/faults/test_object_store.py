@@ -92,6 +92,9 @@ def proxy(s3_server, bucket, monkeypatch) -> Iterator[Proxy]:
     proxy.stop()
 
 
+@pytest.mark.fault(
+    "an object store answers slowly, or with 503", "asked again, later each time; the run goes on"
+)
 @pytest.mark.parametrize(("faults", "seconds"), [(3, 0.0), (0, 1.5)])
 def test_overload_and_slow_answers_are_gone_through(proxy, bucket, faults, seconds):
     store = Store(f"{bucket}/run")
@@ -101,6 +104,9 @@ def test_overload_and_slow_answers_are_gone_through(proxy, bucket, faults, secon
     assert store.read("unit.json") == b"{}"
 
 
+@pytest.mark.fault(
+    "an object store goes away in the middle of a write and comes back", "the file is there, whole"
+)
 def test_a_store_that_comes_back_gets_what_was_being_written(proxy, bucket, s3_server):
     store, port = Store(f"{bucket}/run"), proxy.port
     proxy.stop()
@@ -112,6 +118,7 @@ def test_a_store_that_comes_back_gets_what_was_being_written(proxy, bucket, s3_s
     back[0].stop()
 
 
+@pytest.mark.fault("credentials have expired or lack a permission", "named before training, exit 2")
 @pytest.mark.parametrize(
     ("status", "why"), [(400, "credentials have expired"), (403, "no permission")]
 )
@@ -122,11 +129,13 @@ def test_what_is_refused_is_named_before_training(proxy, bucket, status, why):
         store.require_writable()
 
 
+@pytest.mark.fault("there is no such bucket", "named before training, exit 2")
 def test_a_missing_bucket_is_named(bucket):
     with pytest.raises(BadInput, match=r"s3://no-such-bucket/run/.*there is no such bucket"):
         Store("s3://no-such-bucket/run").require_writable()
 
 
+@pytest.mark.fault("an object store is away when a command begins", "exit 2 within seconds")
 def test_a_command_does_not_wait_for_what_is_away(bucket, monkeypatch):
     monkeypatch.setattr(object_store, "_first_asks", True)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")

@@ -30,6 +30,10 @@ def test_what_is_written_is_read_and_numpy_reads_it_too(tmp_path):
     assert (np.load(tmp_path / "a.npy", mmap_mode="r") == ROWS).all()
 
 
+@pytest.mark.fault(
+    "a bit flips in a file of decoded photographs",
+    "noticed, whichever it is; it costs one photo at most",
+)
 def test_every_bit_that_flips_is_noticed_and_spoils_one_row_at_most(tmp_path):
     file = tmp_path / "a.npy"
     content = write(file)
@@ -70,6 +74,9 @@ def test_a_file_without_checksums_is_of_an_earlier_version(tmp_path):
     assert caught.value.earlier
 
 
+@pytest.mark.fault(
+    "a file of decoded photographs is cut short while it is open", "noticed; the process goes on"
+)
 def test_a_file_cut_short_while_it_is_open_does_not_end_the_process(tmp_path):
     write(tmp_path / "a.npy")
     opened = CheckedArray(tmp_path / "a.npy", ROWS.shape, "these photos")

@@ -218,6 +218,10 @@ def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_p
     assert "exploding" in voted.stdout  # named as left out
 
 
+@pytest.mark.fault(
+    "train-members and all its processes are killed (SIGKILL)",
+    "the same command goes on from the last epoch, tables equal",
+)
 def test_killed_and_called_again_it_ends_with_the_same_tables(place, trained):
     """Killed when one unit is finished and another is not. Another Ray runs beside it all the while."""
     cwd = place(SPEC.replace("candidates: 4", "candidates: 1").replace(AGES, ""))

@@ -31,6 +31,9 @@ BAD = [
 ]
 
 
+@pytest.mark.fault(
+    "the name of a run, member, join or copy is a path or holds control codes", "refused, exit 2"
+)
 @pytest.mark.parametrize("key", [*GOOD])
 @pytest.mark.parametrize("bad", BAD)
 def test_a_name_that_is_no_plain_name_is_refused_wherever_it_makes_a_path(tmp_path, key, bad):
@@ -63,6 +66,10 @@ def test_what_a_vote_is_fitted_for_names_its_folder_and_is_one_of_a_few(objectiv
     assert problems
 
 
+@pytest.mark.fault(
+    "a list holds pictures that it names by paths elsewhere",
+    "written below the cache, named by their content",
+)
 def test_photos_in_cells_are_files_named_by_their_content_whatever_the_cell_calls_them(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq

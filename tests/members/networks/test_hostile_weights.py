@@ -25,6 +25,7 @@ class Runs:
         return os.mkdir, (self.mark,)
 
 
+@pytest.mark.fault("a weights file holds code", "refused by its name; nothing is run")
 @pytest.mark.parametrize("wrap", [lambda bomb: bomb, lambda bomb: {"state_dict": {"a": bomb}}])
 @pytest.mark.parametrize(
     "write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))]
@@ -43,6 +44,7 @@ def test_a_pickle_that_runs_code_is_refused_by_its_name_and_runs_nothing(
     assert mark.exists()  # it is a bomb
 
 
+@pytest.mark.fault("a small weights file unpacks to a large one", "refused before it is unpacked")
 def test_an_archive_that_unpacks_to_more_than_it_holds_is_refused_before_it_is_read(tmp_path):
     plain, packed = tmp_path / "plain.pth", tmp_path / "packed.pth"
     torch.save({"a": torch.zeros(50_000_000)}, plain)
@@ -58,6 +60,7 @@ def test_an_archive_that_unpacks_to_more_than_it_holds_is_refused_before_it_is_r
     assert read_weights(str(plain))[0]["a"].shape == (50_000_000,)
 
 
+@pytest.mark.fault("a weights file announces more than it holds", "refused by its name")
 def test_a_header_of_exabytes_is_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     path.write_bytes(struct.pack("<Q", 2**62) + b"{}")
@@ -65,6 +68,7 @@ def test_a_header_of_exabytes_is_refused(tmp_path):
         read_weights(str(path))
 
 
+@pytest.mark.fault("a pipe or a device in place of weights", "refused by its name")
 def test_a_pipe_and_a_device_are_no_weights(tmp_path):
     os.mkfifo(tmp_path / "w.pth")
     for place in (tmp_path / "w.pth", "/dev/zero", tmp_path):

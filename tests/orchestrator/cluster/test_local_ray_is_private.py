@@ -52,6 +52,10 @@ with stopping.stops():
 """
 
 
+@pytest.mark.fault(
+    "others on the machine or its network reach for a local Ray",
+    "it listens on loopback only; folder 700, token 600; no secret in its logs or its State API",
+)
 @pytest.mark.ray
 def test_nobody_else_gets_in(tmp_path):
     home, place = tmp_path / "home", Path(tempfile.gettempdir())
@@ -97,6 +101,7 @@ def holds_lock(folder: Path, pid: int) -> bool:
     return any(Path(opened.path) == folder / "lock" for opened in psutil.Process(pid).open_files())
 
 
+@pytest.mark.fault("a token that others may read", "closed to them, and a note says so")
 def test_the_token_is_closed_to_others_whatever_made_it(tmp_path, monkeypatch):
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
@@ -127,6 +132,9 @@ def short_folder():
         yield Path(folder)
 
 
+@pytest.mark.fault(
+    "a killed command leaves its Ray's files behind", "the next command removes them"
+)
 def test_folders_of_processes_that_were_killed_are_removed(short_folder, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", str(short_folder))
     left = short_folder / "ens-ray-abandoned"

@@ -46,6 +46,9 @@ def in_group(group: Path, code: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.fault(
+    "the kernel kills a process for want of memory", "said as such, with what to lower"
+)
 def test_what_the_kernel_kills_for_want_of_memory_is_known_as_that(group):
     before = machine.oom_kills()
     cause = "it was killed, or it crashed"
@@ -74,6 +77,10 @@ def test_what_ray_ended_for_want_of_memory_comes_with_what_to_lower():
     assert "Lower batch_size" in found
 
 
+@pytest.mark.fault(
+    "units need more memory than the machine has",
+    "fewer are trained at once, or none, said before training",
+)
 def test_as_many_units_are_trained_at_once_as_have_room():
     sizes = {"small": GIB, "large": 4 * GIB}
     assert room_on(64 * GIB, 4, sizes).slots == 4

@@ -145,6 +145,10 @@ def nothing(place: Path) -> None:
     pass
 
 
+@pytest.mark.fault(
+    "photographs, labels, groups, folds, weights or settings are others than the finished units had",
+    "what changed, and how many units do not fit, said before training",
+)
 @pytest.mark.parametrize(
     ("change", "options", "of_net", "of_two"),
     [
@@ -172,6 +176,7 @@ def test_check_names_what_changed(command, place, change, options, of_net, of_tw
             assert found[name]["units"] == units
 
 
+@pytest.mark.fault("the photographs to predict change", "predicted again; nothing is trained")
 def test_other_test_photographs_are_predicted_and_nothing_is_trained(command, place):
     (place / "new.csv").write_text("path\n24.png\n")
     history = {f: f.read_bytes() for f in RUN.glob("units/*/*/*/history.csv")}
@@ -215,6 +220,9 @@ def on_a_terminal(place: Path, answer: bytes, *options: str) -> tuple[int, str]:
     return process.wait(), re.sub(r"\s+", " ", printed.decode())
 
 
+@pytest.mark.fault(
+    "a training photograph is deleted", "asked on a terminal; a no leaves the run as it was, exit 1"
+)
 @pytest.mark.parametrize("answer", [b"\n", b"n\n", b"\x04"])
 def test_a_terminal_is_asked_and_a_no_leaves_the_run_as_it_was(place, answer):
     def contents() -> dict[Path, bytes]:
@@ -246,6 +254,9 @@ def assert_no_row_was_seen(place: Path) -> None:
                 assert now.loc[image_id, "group"] not in set(seen)
 
 
+@pytest.mark.fault(
+    "a training photograph is deleted", "`--keep-units` uses what is finished; no OOF row leaks"
+)
 def test_finished_units_are_kept_where_photos_are_gone(command, place):
     before, units = {name: oof(name) for name in ("net", "two")}, finished()
     without(place, 23, 4)
@@ -308,6 +319,10 @@ def test_the_winner_of_a_finished_search_is_kept_with_its_units(command, place):
     assert finished() == units
 
 
+@pytest.mark.fault(
+    "`--keep-units` where more has changed than photographs that are gone",
+    "refused with what has changed, exit 2",
+)
 @pytest.mark.parametrize(
     ("change", "options", "why"),
     [

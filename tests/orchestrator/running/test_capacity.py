@@ -102,6 +102,10 @@ def test_slots_are_what_the_workers_of_a_unit_take_together(cpus, gpus, resource
     assert Capacity(here, Resources(**resources), print).slots() == slots
 
 
+@pytest.mark.fault(
+    "a unit wants more CPUs or GPUs than this machine has",
+    "refused at once, with what it wants and what there is",
+)
 def test_a_machine_too_small_for_them_is_refused_at_once_with_the_numbers(clock):
     here = Cluster("here", 4, 1, started_here=True)
     refused = Capacity(here, Resources(workers=2, cpus=2), print)
@@ -137,6 +141,7 @@ def test_nodes_on_their_way_are_waited_for_and_decide_what_auto_is(joined, clock
     assert ["3 of type l4 being started" in line for line in printed] == [True, True]
 
 
+@pytest.mark.fault("the autoscaler starts machines and none ever joins", "given up after an hour")
 def test_nodes_that_are_started_and_never_come_are_given_up_after_an_hour(joined, clock):
     capacity, _ = joined([], Asked(grows=True, sign="type l4 could not be started: no quota"))
     with pytest.raises(WrongRequest, match="no quota"):
@@ -176,6 +181,10 @@ def test_on_a_cluster_that_does_not_grow_a_late_node_finds_something_to_do(joine
     assert schedule.start("second") is not None
 
 
+@pytest.mark.fault(
+    "all machines of a cluster are lost for good",
+    "the units that are left are given up after ten minutes, with the cause",
+)
 def test_where_the_nodes_are_lost_for_good_the_rest_is_given_up_with_its_cause(joined, clock):
     nodes = [Node(1, 0)]
     capacity, printed = joined(nodes, Asked(grows=False))

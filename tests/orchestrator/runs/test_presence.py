@@ -37,6 +37,10 @@ def test_a_folder_that_is_away_is_waited_for_and_nothing_is_written_in_its_place
     assert f"{folder} is away; waiting" in capfd.readouterr().err
 
 
+@pytest.mark.fault(
+    "shared storage does not come back",
+    "given up after ten minutes, with the folder and the machine",
+)
 def test_it_is_waited_for_no_longer_than_it_may_take(tmp_path, monkeypatch):
     monkeypatch.setattr(presence, "_AWAY_SECONDS", 0.5)
     store = Store(tmp_path / "run")
@@ -47,6 +51,10 @@ def test_it_is_waited_for_no_longer_than_it_may_take(tmp_path, monkeypatch):
             process.exists("unit.json")
 
 
+@pytest.mark.fault(
+    "a process outlives its command, and another command trains in the folder",
+    "it leaves the folder alone",
+)
 def test_a_process_of_an_earlier_command_leaves_the_folder_to_the_next(tmp_path):
     store = Store(tmp_path)
     with store.lock():

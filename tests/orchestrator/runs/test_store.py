@@ -58,6 +58,10 @@ def test_a_store_travels_to_another_process(tmp_path):
     assert (tmp_path / "x").read_text() == "y"
 
 
+@pytest.mark.fault(
+    "a process is killed while it replaces a file",
+    "the old content is there or the new, never a part",
+)
 def test_a_writer_killed_at_any_moment_leaves_the_old_or_the_new_content(tmp_path):
     store = Store(tmp_path)
     store.write("file", "old" * 1_000_000)
@@ -94,6 +98,10 @@ def test_what_a_killed_trainer_left_half_written_is_gone_when_the_next_begins(tm
         assert [path.name for path in folder.iterdir()] == ["history.csv"]
 
 
+@pytest.mark.fault(
+    "train-members is called twice at once for one run folder",
+    "the second is refused, with the process id of the first",
+)
 def test_a_second_trainer_is_refused_until_the_first_is_gone_however_it_went(tmp_path):
     code = (
         "import time\nfrom orchestrator.runs.store import Store\n"

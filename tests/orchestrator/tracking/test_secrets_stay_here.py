@@ -52,12 +52,16 @@ def test_what_is_not_passed_on_is_named():
     assert withheld(GIVEN, []) == {}
 
 
+@pytest.mark.fault("a tracker's address holds a password", "messages leave it out")
 def test_a_message_shows_no_password():
     text = f"mlflow at https://me:{SECRET}@curves.example does not answer, see http://a.example/@x"
     shown = without_passwords(text)
     assert shown == "mlflow at https://curves.example does not answer, see http://a.example/@x"
 
 
+@pytest.mark.fault(
+    "a machine of the cluster lacks a tracker's key", "named before training, with what to do"
+)
 def test_a_machine_without_the_secrets_is_named_with_what_to_do(monkeypatch):
     for name in [name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_"))]:
         monkeypatch.delenv(name)
@@ -88,6 +92,10 @@ def names_there() -> list[str]:
     return sorted(name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_")))
 
 
+@pytest.mark.fault(
+    "trackers' keys are set where a cluster is joined",
+    "they are in no log and no record of that Ray",
+)
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_joined_ray_never_sees_a_secret(monkeypatch):

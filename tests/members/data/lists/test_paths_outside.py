@@ -35,6 +35,10 @@ def problem(*arguments) -> str:
     return str(error.value)
 
 
+@pytest.mark.fault(
+    "a path in a list leads out of its folder by `..`",
+    "refused, with the `data.root` that would allow it",
+)
 @pytest.mark.parametrize("path", ["../images/a.png", "x/../../images/a.png", "./../images/a.png"])
 def test_a_path_that_leads_out_is_refused_with_the_root_that_allows_it(data, path):
     file = listed(data, path, "c.png")
@@ -67,6 +71,7 @@ def test_dots_that_stay_inside_and_absolute_paths_are_read(data):
     ]
 
 
+@pytest.mark.fault("a repaired path would lead out of its folder", "never read")
 def test_no_repair_leads_out(data):
     file = listed(data, "..\\..\\secret.png", "c.png")
     text = problem(file, None, ListOptions(lookup=Lookup(["backslash", "percent", "prefix"])))
@@ -74,6 +79,9 @@ def test_no_repair_leads_out(data):
     assert "is there" not in text
 
 
+@pytest.mark.fault(
+    "a link below the folder of photographs leads out of it", "read, and named in a note"
+)
 def test_links_that_lead_out_are_read_and_named(data):
     (data / "lists/link.png").symlink_to(data.parent / "secret.png")
     (data / "lists/inside.png").symlink_to(data / "lists/c.png")
