@@ -45,6 +45,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "orchestrator/running/test_capacity.py",
         "orchestrator/runs/test_presence.py",
         "faults/test_object_store.py",
+        "faults/test_runs_on_s3.py",
     ),
     "Hostile files, paths, and secrets": (
         "faults/test_hostile_files.py",

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.faults.s3_proxy import Proxy
+
 
 class Measured:
     """Puts figures of the running test into pytest's report (`--junitxml`)."""
@@ -36,3 +38,11 @@ class Measured:
 @pytest.fixture
 def measured(record_property) -> Measured:
     return Measured(record_property)
+
+
+@pytest.fixture
+def proxy(s3_server, bucket, monkeypatch) -> Iterator[Proxy]:
+    proxy = Proxy(s3_server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+    yield proxy
+    proxy.stop()
