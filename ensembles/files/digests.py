@@ -78,7 +78,10 @@ def require_right(place: Place) -> str | None:
     if found is None:
         return None
     expected, where = found
-    digest = places.file_digest(place)
+    try:
+        digest = places.file_digest(place)
+    except BadInput as error:  # a pipe or a device
+        raise BadInput(f"{problem} {AGAIN}" for problem in error.problems) from None
     if digest != expected:
         raise BadInput(wrong_content(place, where))
     return digest

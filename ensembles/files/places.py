@@ -35,7 +35,7 @@ def read_bytes(place: Place, most: int | None = None) -> bytes:
     """The whole content, or its first `most` bytes. Raises OSError; BadInput for what has no end."""
     remote = _remote(place)
     if remote is None:
-        _require_end(Path(place))
+        require_end(Path(place))
     with remote[0].open_input_stream(remote[1]) if remote else Path(place).open("rb") as stream:
         if most is None:
             return stream.read()
@@ -77,10 +77,12 @@ def read_parquet(place: Place, columns: Sequence[str] | None = None) -> Table:
 
 
 def file_digest(place: Place) -> str:
-    """Of the content, read in pieces."""
+    """Of the content, read in pieces. Raises OSError; BadInput for what has no end."""
     import hashlib
 
     total, remote = hashlib.sha256(), _remote(place)
+    if remote is None:
+        require_end(Path(place))
     with remote[0].open_input_stream(remote[1]) if remote else Path(place).open("rb") as stream:
         while piece := stream.read(1 << 22):
             total.update(piece)
@@ -252,7 +254,7 @@ def in_arrow(content: bytes) -> NativeFile:
     return pa.BufferReader(owned)
 
 
-def _require_end(path: Path) -> None:
+def require_end(path: Path) -> None:
     """Raise BadInput for what reading would never end of."""
     try:
         mode = path.stat().st_mode

@@ -105,11 +105,10 @@ def _sums(folder: Path) -> str:
 
 def _small_columns(oof: Tables) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """labels, folds (N,) int16 and groups (N,) int32 of the first member's table."""
-    first = next(iter(oof.paths.values()))
     columns = [name for name in oof.columns if name in ("label", "fold", "group")]
     parts = []
     for begin, end in oof.ranges:
-        found = ranges.read_columns(first, begin, end, columns)
+        found = ranges.read_columns(oof, oof.names[0], (begin, end), columns)
         label, fold = (found[c].to_numpy().astype(np.int16) for c in ("label", "fold"))
         group = _numbers(found["group"].combine_chunks()) if "group" in columns else label
         parts.append((label, fold, group))

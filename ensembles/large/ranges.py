@@ -18,12 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ensembles.errors import BadInput, examples
+from ensembles.errors import BadInput, examples, reads
 from ensembles.files import places
 from ensembles.files.align import classes_differ
 from ensembles.files.digests import recorded_digest, wrong_content
 from ensembles.files.parquet import members_in, table_place
 from ensembles.files.places import Place
+from ensembles.files.reading.sources import A_TABLE
+from ensembles.files.reading.unpacked import valid
 from ensembles.files.rounding import ROW_SUM_TOLERANCE
 from ensembles.large.footers import open_table, rewrite
 
@@ -139,7 +141,7 @@ def compare_kinds(oof: Tables, test: Tables) -> list[str]:
 def repeated_ids(tables: Tables, kind: str) -> list[str]:
     """A text where the first member's ids are not unique; the others' are the same."""
     name, path = next(iter(tables.paths.items()))
-    ids = read_columns(path, 0, tables.n_rows, ["image_id"])["image_id"]
+    ids = read_columns(tables, name, (0, tables.n_rows), ["image_id"])["image_id"]
     n_ids = pc.count_distinct(ids).as_py()
     if n_ids == tables.n_rows:
         return []
@@ -167,7 +169,7 @@ def read_range(tables: Tables, begin: int, end: int) -> RangeRows:
     def read(name: str, to: np.ndarray) -> dict[str, pa.Array]:
         wanted = ("image_id", "fold", "label", "group")
         columns = [c for c in wanted if c in tables.columns_of[name]]
-        rows = read_columns(tables.paths[name], begin, end, columns + classes)
+        rows = read_columns(tables, name, (begin, end), columns + classes)
         for k, column in enumerate(classes):
             to[:, k] = rows[column].to_numpy()
         return {c: rows[c].combine_chunks() for c in columns}
@@ -215,15 +217,23 @@ def _differing(own: pa.Array, first: pa.Array) -> np.ndarray:
     return np.flatnonzero(np.not_equal(*values))
 
 
-def read_columns(path: str, begin: int, end: int, columns: list[str]) -> pa.Table:
-    """The rows of one range of one table."""
+def read_columns(tables: Tables, name: str, rows: tuple[int, int], columns: list[str]) -> pa.Table:
+    """The rows of one range of one member's table. Raises BadInput where they cannot be read."""
+    try:
+        return _read_columns(tables.paths[name], *rows, columns)
+    except BadInput as error:
+        raise BadInput(f"member {name}: {problem}" for problem in error.problems) from None
+
+
+@reads(A_TABLE)
+def _read_columns(path: str, begin: int, end: int, columns: list[str]) -> pa.Table:
     file = places.open_parquet(path)
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
     ends = np.cumsum(sizes)
     groups = [i for i, last in enumerate(ends) if last > begin and last - sizes[i] < end]
     before = int(ends[groups[0]] - sizes[groups[0]])
     found = file.read_row_groups(groups, columns=columns, use_threads=False)
-    return found.slice(begin - before, end - begin)
+    return valid(found.slice(begin - before, end - begin))
 
 
 def _row_problems(probabilities: np.ndarray, name: str, ids: pa.Array, path: str) -> list[str]:

@@ -56,10 +56,10 @@ def cast_submissions(
     request, kept, notes = _best(request, dict(zip(names, paths, strict=True)))
     digests = {str(path): places.file_digest(path) for path in kept.values()}
     if found is not None:
-        tables = {name: found[name] for name in kept}
+        # their notes name the files already
+        tables = {name: replace(found[name], notes=()) for name in kept}
         vote = cast(None, tables, request, digests=digests)
-        read = [note for table in tables.values() for note in table.notes]
-        vote.notes += [note for note in read if note not in vote.notes]
+        vote.notes += [note for name in kept for note in found[name].notes]
     else:
         vote = _hard({name: submissions[name] for name in kept}, answers, request)
         vote.tables = digests

@@ -71,7 +71,8 @@ def show_plan(
     if not prepared.leaks:
         console.print(prepared.leaks.none_found())
 
-    for damage in every_damage(store):
+    damaged = {damage.path: damage for damage in [*to_do.damage(), *every_damage(store)]}
+    for damage in damaged.values():
         console.print(f"note: {damage.line()}")
     resolved, left_out = to_do.now.spec, to_do.now.left_out
     if spec.search:

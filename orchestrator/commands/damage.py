@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.runs.damage import Damage, run_damage
 from orchestrator.runs.store import Store
 from orchestrator.search.record import search_damage
 from orchestrator.units.damage import unit_damage
+
+_NO_FILE = "a pipe, socket or device, not a file"
+_AGAIN = "it is made again where it is needed"
 
 
 def every_damage(store: Store) -> list[Damage]:
@@ -15,4 +20,6 @@ def every_damage(store: Store) -> list[Damage]:
         for digest in store.list(f"units/{member}"):
             for name in store.list(f"units/{member}/{digest}"):
                 found += unit_damage(f"units/{member}/{digest}/{name}", store)
-    return found
+    pipes, known = store.pipes(), {damage.path for damage in found}
+    found = [replace(own, why=_NO_FILE) if own.path in pipes else own for own in found]
+    return found + [Damage(path, _NO_FILE, _AGAIN) for path in pipes if path not in known]

@@ -105,6 +105,8 @@ def train(
                 "Nothing was trained, and the run folder is as it was. Put back what changed, or "
                 "use the finished units with --keep-units where that is offered above."
             )
+        for line in set_aside(plan.damage(), store):
+            console.print(f"note: {line}")
         photographs = plan.now.photographs
         keep_earlier(photographs, store)
         write_photographs(photographs, store)

@@ -12,6 +12,7 @@ from orchestrator.photographs.earlier import earlier_photographs
 from orchestrator.photographs.prepare import Prepared
 from orchestrator.planning.again import Again, again_lines, trained_again
 from orchestrator.planning.kept import Resolved, kept_units, resolved, with_kept
+from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units import unit as units
@@ -20,13 +21,14 @@ from orchestrator.units.unit import Unit
 
 @dataclass
 class Plan:
-    """The units of the members that are asked for, and the searches that are still open.
+    """The units of the members `names`, and the searches that are still open.
 
     again: finished units that do not fit. predicted_again: finished units whose test photographs
     changed. kept: member -> its units that were trained on earlier photographs.
     """
 
     now: Resolved
+    names: list[str]
     units: list[Unit]
     todo: list[Unit]
     predicted_again: list[Unit]
@@ -53,6 +55,11 @@ class Plan:
     def is_surprising(self) -> bool:
         """Whether finished units are trained again for something that does not stand in the spec."""
         return any(again.outside for again in self.again)
+
+    def damage(self) -> list[Damage]:
+        """The records of searches that cannot be used: those begin again."""
+        searching = [search for name, search in self.now.searching.items() if name in self.names]
+        return [search.damage for search in searching if search.damage]
 
     def record(self) -> dict[str, Any]:
         """For `check --json`."""
@@ -100,7 +107,7 @@ def make_plan(
     of_members = [u for name in now.trained() if name in names for u in now.units(name, store)]
     todo = [unit for unit in of_members if not is_done(unit, now, store)]
     predicted_again = [unit for unit in todo if units.is_trained(unit, store)]
-    return Plan(now, of_members, todo, predicted_again, again, keepable, kept)
+    return Plan(now, list(names), of_members, todo, predicted_again, again, keepable, kept)
 
 
 def is_done(unit: Unit, now: Resolved, store: Store) -> bool:

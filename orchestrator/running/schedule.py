@@ -113,6 +113,7 @@ class Schedule:
         self._units_left, self._cost = units_left, cost
         self._job, self._progress = job, progress
         self._watch, self._restarts = watch, Restarts()
+        self._noted: set[str] = set()  # of a damaged cache, every process that shares it reports
         self._again: list[WorkerRun] = []  # candidates whose process died
         for name in list(self.searches):
             self._close_search(name)
@@ -186,7 +187,9 @@ class Schedule:
         run.first_report = run.first_report or run.last_report
         self._watch.reported(run_id, event)
         if event == "note":
-            self._progress.note(f"note: {result['message']}")
+            if result["message"] not in self._noted:
+                self._noted.add(result["message"])
+                self._progress.note(f"note: {result['message']}")
             return False
         if event == "started":
             run.at = path

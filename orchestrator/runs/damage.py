@@ -127,7 +127,7 @@ def _listed(
     try:
         digests = read_sums(store.uri(folder))
     except BadInput as error:
-        return [Damage(own, error.problems[0].partition(": ")[2].split(". ")[0], _AGAIN, along)]
+        return [Damage(own, _reason(error), _AGAIN, along)]
     lacking = [n for n in expected if along and n not in digests and store.exists(prefix + n)]
     if lacking:
         return [Damage(own, f"it does not name {', '.join(lacking)}", _AGAIN, along)]
@@ -136,9 +136,18 @@ def _listed(
         path = prefix + name
         if not store.exists(path):
             found.append(Damage(path, f"there is no such file, though {own} names it", _AGAIN))
-        elif places.file_digest(store.uri(path)) != digest:
-            found.append(Damage(path, f"damaged: its sha256 is not the one in {own}", _AGAIN))
+            continue
+        try:
+            if places.file_digest(store.uri(path)) != digest:
+                found.append(Damage(path, f"damaged: its sha256 is not the one in {own}", _AGAIN))
+        except BadInput as error:
+            found.append(Damage(path, _reason(error), _AGAIN))
     return found
+
+
+def _reason(error: BadInput) -> str:
+    """Of a problem `PLACE: REASON. WHAT TO DO`."""
+    return error.problems[0].partition(": ")[2].split(". ")[0]
 
 
 def _sums(store: Store, folder: str) -> dict[str, str]:

@@ -69,6 +69,9 @@ class Store:
             return sorted(info.base_name for info in self._fs.get_file_info(selector))
 
     def read(self, path: str) -> bytes:
+        """Raises FileNotFoundError, and BadInput for a pipe or a device, which may have no end."""
+        if self.local:
+            places.require_end(Path(self._at(path)))
         with (
             self._named(path, "the folder of a run"),
             self._fs.open_input_stream(self._at(path)) as stream,
@@ -136,6 +139,16 @@ class Store:
         for file in files:
             self._fs.move(file, self._at(target) + file[len(found.path) :])
         return target
+
+    def pipes(self) -> list[str]:
+        """What is neither a file nor a folder, `damaged/` left out: nothing of a run is."""
+        found = []
+        for folder, folders, names in os.walk(self.root) if self.local else ():
+            if folder == self.root and "damaged" in folders:
+                folders.remove("damaged")
+            paths = [Path(folder, name) for name in names]
+            found += [path for path in paths if path.exists() and not path.is_file()]
+        return sorted(str(path.relative_to(self.root)) for path in found)
 
     def sizes(self, paths: Sequence[str]) -> dict[str, int]:
         """Bytes of those of the files that are there."""

@@ -22,10 +22,17 @@ from pydantic import ValidationError
 from ensembles.files.digests import sealed
 from members.errors import first_line
 from orchestrator.photographs.table import Photographs
+from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
 from orchestrator.search.asha import Bracket, Stop
 from orchestrator.search.draws import draw, grid
-from orchestrator.search.record import Candidate, SearchRecord, State, damaged_search, read_search
+from orchestrator.search.record import (
+    Candidate,
+    SearchRecord,
+    State,
+    damaged_search,
+    find_search,
+)
 from orchestrator.spec import member_metrics
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
@@ -77,7 +84,10 @@ def with_winners(spec: Spec, winners: Mapping[str, dict[str, Any]]) -> Spec:
 
 
 class MemberSearch:
-    """One member's search: gives out candidates, takes their epochs, stops some, and has a winner."""
+    """One member's search: gives out candidates, takes their epochs, stops some, and has a winner.
+
+    damage: what is wrong with the record of an earlier call, which is then as if there were none.
+    """
 
     def __init__(
         self,
@@ -98,6 +108,7 @@ class MemberSearch:
         self._grid = grid(search.space) if search.sampler == "grid" else None
         self._exhausted, self._seconds = False, 0.0
         self.candidates: list[Candidate] = []
+        self.damage: Damage | None = None
         self._recall()
         self._waiting = [c for c in self.candidates if c.state == "running"]
 
@@ -264,27 +275,33 @@ class MemberSearch:
         That the epochs of unfinished ones are among them is what keeps a resumed search to its
         decisions: a candidate that was let past a rung is past it, whatever came there since.
         """
-        record = read_search(self.member.name, self.store)
+        record = find_search(self.member.name, self.store)
+        if isinstance(record, Damage):
+            self.damage = record
+            return
         if record is None or record.key != self._key:
             return  # the space, the member or the data changed: a new search
+        self.damage = self._of_no_unit(record)
+        if self.damage:
+            return
         self._seconds, self._exhausted = record.seconds, record.exhausted
         self.candidates = record.candidates
-        self._require_own(record)
         for candidate in self.candidates:
             for epoch in range(1, candidate.epochs + 1):
                 best = max(self._sign * value for value in candidate.curve[:epoch])
                 self._bracket.report(self._name(candidate), epoch, best)
 
-    def _require_own(self, record: SearchRecord) -> None:
-        """Raise `WrongRequest` where what is written of a candidate is not of one unit."""
+    def _of_no_unit(self, record: SearchRecord) -> Damage | None:
+        """The damage where what is written of a candidate is not of one unit."""
         for row in record.candidates:
             try:
                 same = self.unit(row.settings).hash == row.hash
             except (ValidationError, ValueError, TypeError) as error:
-                raise damaged_search(self.member.name, self.store, first_line(error)) from None
+                return damaged_search(self.member.name, f"damaged ({first_line(error)})")
             if not same:
-                text = f"candidate {row.number}: its settings are not those of its hash"
-                raise damaged_search(self.member.name, self.store, text)
+                why = f"damaged (candidate {row.number}: its settings are not those of its hash)"
+                return damaged_search(self.member.name, why)
+        return None
 
     def _name(self, candidate: Candidate) -> str:
         return f"{self.member.name}/{candidate.number}"

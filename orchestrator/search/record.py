@@ -57,36 +57,35 @@ def read_search(member: str, store: Store) -> SearchRecord | None:
     """The record of a member's search, None where it never began. Raises `WrongRequest` where it is
     damaged.
     """
+    found = find_search(member, store)
+    if isinstance(found, Damage):
+        raise WrongRequest(
+            f"{store.uri(found.path)}: {found.why}. train-members searches again, and trains no "
+            "candidate again that is finished."
+        )
+    return found
+
+
+def find_search(member: str, store: Store) -> SearchRecord | Damage | None:
+    """The record of a member's search or what is wrong with it, None where it never began."""
     try:
         return _read(search_path(member), store)
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:
-        raise WrongRequest(
-            f"{store.uri(search_path(member))}: no record of a search ({_why(error)}). train-members "
-            "searches again, and trains no candidate again that is finished."
-        ) from None
+        return damaged_search(member, f"no record of a search ({_why(error)})")
 
 
 def search_damage(store: Store) -> list[Damage]:
     """The records of searches that cannot be used."""
-    found = []
-    for name in store.list("search"):
-        if name.endswith(".json"):
-            try:
-                _read(f"search/{name}", store)
-            except (ValueError, RecursionError) as error:
-                why = f"no record of a search ({_why(error)})"
-                then = "the search begins again, and trains no candidate again that is finished"
-                found.append(Damage(f"search/{name}", why, then))
-    return found
+    names = [name[: -len(".json")] for name in store.list("search") if name.endswith(".json")]
+    found = [find_search(name, store) for name in names]
+    return [damage for damage in found if isinstance(damage, Damage)]
 
 
-def damaged_search(member: str, store: Store, why: str) -> WrongRequest:
-    return WrongRequest(
-        f"{store.uri(search_path(member))}: damaged ({why}). Delete it: train-members searches again, "
-        "and trains no candidate again that is finished."
-    )
+def damaged_search(member: str, why: str) -> Damage:
+    then = "the search begins again, and trains no candidate again that is finished"
+    return Damage(search_path(member), why, then)
 
 
 def _read(path: str, store: Store) -> SearchRecord:

@@ -67,3 +67,5 @@ def run_units(job: Job, send: Send, ranks: Ranks = ALONE) -> None:
                 write_failure(unit, store, job.attempt, describe(error))
                 raise
             report.failed(describe(error))
+        for line in ranks.from_first(process.inputs.damage):
+            report.note(line)

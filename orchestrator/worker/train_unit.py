@@ -104,8 +104,6 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
             if ranks.first and store.exists(f"{unit.path}/predictions.png"):
                 picture = store.read(f"{unit.path}/predictions.png")
                 curves.picture(picture, len(record.history))
-    for line in ranks.from_first(process.inputs.damage):
-        report.note(line)
     report.done()
 
 

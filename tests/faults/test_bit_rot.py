@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 import ensembles
 from ensembles.errors import BadInput
+from ensembles.files.digests import sealed
 from members.networks.models import build_model
 from members.training.ranks import ALONE
 from orchestrator.commands.damage import every_damage
@@ -157,6 +159,52 @@ def test_no_flip_of_the_photographs_or_a_search_reads_as_something_else(store):
                 continue
             pd.testing.assert_frame_equal(found.train, right.train, check_exact=True)
             assert candidates == search
+
+
+@pytest.mark.fault(
+    "what a search's record holds of a candidate is of another, or it is cut short",
+    "it is named and set aside; the search begins again and trains no candidate again",
+)
+@pytest.mark.parametrize("damage", ["another's settings", "cut"])
+def test_a_search_whose_record_cannot_be_used_begins_again(run, folder, store, damage):
+    right, file = tables(folder / "runs/small"), Path(store.uri("search/net.json"))
+    units = {path: file_times(store, path) for path in unit_folders(store)}
+    whole, record = file.read_bytes(), json.loads(file.read_text())
+    if damage == "cut":
+        file.write_bytes(whole[: len(whole) // 2])
+    else:
+        record["candidates"][0]["settings"] = {"lr": 0.5}
+        file.write_text(json.dumps(sealed(record)))
+    before = file.read_bytes()
+    printed = run("check", "spec.yaml").replace("\n", " ")
+    assert printed.count("search/net.json: ") == 1
+    assert "the search begins again" in printed
+    assert file.read_bytes() == before
+    printed = run("train-members", "spec.yaml").replace("\n", " ")
+    assert "note: search/net.json: " in printed
+    aside = max(
+        Path(store.uri("damaged/search")).iterdir(), key=lambda path: path.stat().st_ctime_ns
+    )
+    assert aside.read_bytes() == before
+    assert json.loads(file.read_text())["candidates"] == json.loads(whole)["candidates"]
+    assert {path: file_times(store, path) for path in unit_folders(store)} == units
+    assert_same_tables(tables(folder / "runs/small"), right)
+
+
+def test_the_record_of_another_search_is_no_damage(run, folder, store):
+    """Of an earlier space: the new one is searched, and nothing is set aside."""
+    spec, aside = folder / "spec.yaml", Path(store.uri("damaged/search"))
+    before = spec.read_text(), set(aside.glob("*"))
+    spec.write_text(before[0].replace("1e-4", "1e-5"))
+    try:
+        assert "search/net.json" not in run("check", "spec.yaml").replace("\n", "")
+    finally:
+        spec.write_text(before[0])
+    assert set(aside.glob("*")) == before[1]
+
+
+def file_times(store: Store, folder: str) -> dict[str, int]:
+    return {file.name: file.stat().st_mtime_ns for file in Path(store.uri(folder)).iterdir()}
 
 
 # -- the states of units that are not finished ---------------------------------------------------

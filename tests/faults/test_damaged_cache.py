@@ -15,6 +15,8 @@ from members.errors import BadInput
 from members.pixels import cache, scan
 from members.pixels.decode import decode
 from orchestrator.running import tune
+from orchestrator.runs.store import Store
+from orchestrator.worker.inputs import Inputs
 from tests.faults.small_photographs import (
     assert_same_tables,
     tables,
@@ -191,6 +193,25 @@ def test_a_photo_that_changed_meanwhile_is_not_what_a_damaged_one_is_made_of(fol
     paths[5].unlink()
     with pytest.raises(BadInput, match="no such file"):
         pixels[5]
+
+
+@pytest.mark.fault(
+    "two files of decoded photographs are damaged, one after the other",
+    "each is named, once",
+)
+def test_each_file_that_is_damaged_is_named_by_the_process_that_goes_on(folder):
+    own = folder / "cache"
+    inputs = Inputs(Store(folder / "runs/small"), str(own))
+    photos = sorted((folder / "photos/train/cat").glob("*.png"))
+    digests = [scan.scan([path], None)["digest"][0] for path in photos]
+    for side in (16, 24):
+        pixels = cache.pixels(photos, digests, size=(side, side), crop=None, folder=own)
+        (file,) = own.glob(f"{side}x{side}-*.npy")
+        flip(file)
+        assert len(pixels[:]) == len(photos)
+        (line,) = inputs.damage()
+        assert line.startswith(f"{file}: 1 of 12 photos in it is damaged")
+    assert inputs.damage() == []
 
 
 @pytest.mark.fault(

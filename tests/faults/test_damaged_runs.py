@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from orchestrator.cli import app
@@ -90,6 +92,11 @@ def foreign(file: Path) -> None:
 
 def remove(file: Path) -> None:
     file.unlink()
+
+
+def pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
 
 
 OF_UNITS = [
@@ -181,6 +188,39 @@ def test_a_unit_without_a_record_or_weights_is_trained_again(run, root, measured
     measured(units_kept=3, units=4, tables_equal=True)
 
 
+@pytest.mark.fault(
+    "a file of a run is a pipe, which nobody writes to",
+    "it is named and set aside without waiting; made again, tables equal",
+)
+@pytest.mark.timeout(240)  # what waits for a writer waits for ever
+def test_a_pipe_in_the_place_of_a_file_is_set_aside(run, root, measured):
+    before = contents(root)
+    paths = ["images.parquet", "targets.json", "spec.yaml", "timing.json", "tables/net/oof.parquet"]
+    paths += ["tables/other/SHA256SUMS", "tables/net/made_from.txt"]
+    paths += [
+        str(file.relative_to(root))
+        for name in (
+            "net/*/fold-0/unit.json",
+            "other/*/fold-0/oof.parquet",
+            "other/*/fold-1/history.csv",
+        )
+        for file in root.glob(f"units/{name}")
+    ]
+    for path in paths:
+        pipe(root / path)
+    with measured.clear_state():
+        printed = run("train-members", "spec.yaml").replace("\n", "")
+    assert [path for path in paths if f"{path}:" not in printed] == []
+    assert [path for path in paths if not (root / path).is_file()] == []
+    now = contents(root)
+    # their bytes hold what a unit's training took, and timing.json of the first is gone
+    names = [name for name in before if name.endswith(".parquet")]
+    for name in names:
+        was, new = (pd.read_parquet(io.BytesIO(of[name])) for of in (before, now))
+        pd.testing.assert_frame_equal(new, was, check_exact=True)
+    measured(units_kept=3, units=4, tables_equal=True)
+
+
 READING = [
     ("tables/net/oof.parquet", ("vote", "--mode", "soft")),
     ("tables/net/test.parquet", ("vote", "--run", "runs/small", "--mode", "hard")),
@@ -204,7 +244,7 @@ READING = [
     "exit 2, the file's name and the next command; nothing is changed",
 )
 @pytest.mark.parametrize(("path", "command"), READING)
-@pytest.mark.parametrize("damage", [empty, rot, foreign])
+@pytest.mark.parametrize("damage", [empty, rot, foreign, pipe])
 def test_commands_that_read_end_with_2_and_name_the_file(root, folder, path, command, damage):
     shutil.copy(root / "votes/soft/submission.csv", folder / "two.csv")
     damage(root / path)
@@ -213,7 +253,9 @@ def test_commands_that_read_end_with_2_and_name_the_file(root, folder, path, com
     assert code == 2, printed
     assert path in printed
     assert "Traceback" not in printed
-    assert "train-members" in printed or "Cast the vote again" in printed
+    of_a_vote = damage is pipe and path.startswith("votes/")
+    assert of_a_vote or "train-members" in printed or "Cast the vote again" in printed
+    assert damage is not pipe or "a named pipe" in printed
     assert contents(root) == before
 
 

@@ -16,10 +16,11 @@ from ensembles.files.places import Place
 from ensembles.files.reading.unpacked import read_bounded
 
 ENDINGS = ("parquet", "csv")  # the first that is there is read
+A_TABLE = "a probability table, Parquet or CSV"
 _DELIMITERS = ",;\t|"
 
 
-@reads("a probability table, Parquet or CSV")
+@reads(A_TABLE)
 def read_arrow(place: Place) -> pa.Table:
     """Columns with their types as written; those of a CSV are all text, and null where empty.
 

@@ -36,7 +36,7 @@ def read_bounded(place: Place) -> pa.Table:
     limits.require_unpacked(f"{name}, {rows:,} rows", needed, size)
     texts = [field.name for field in schema if _is_text(field.type)]
     if not texts or not rows:
-        return _valid(opened.read())
+        return valid(opened.read())
     letters, at_once = 0, _FEW_ROWS
     if not _builds_on_others(opened):
         # as a dictionary, which Arrow makes of the other encodings, a text of many rows is there once
@@ -51,11 +51,11 @@ def read_bounded(place: Place) -> pa.Table:
         for column, values in zip(batch.schema.names, batch.columns, strict=True):
             letters += _letters(f"{name}: `{column}`: a cell", values)
         limits.require_unpacked(f"{name}, {rows:,} rows", needed + letters, size)
-    found = _valid(opened.read())
+    found = valid(opened.read())
     return found.cast(schema.with_metadata(found.schema.metadata))
 
 
-def _valid(found: pa.Table) -> pa.Table:
+def valid(found: pa.Table) -> pa.Table:
     """Raises ArrowInvalid where text is no UTF-8, or a value lies outside its column."""
     found.validate(full=True)
     return found

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ensembles import BadInput, cast_large, read_table, write_table
+from ensembles import BadInput, cast_large, read_members, read_table, write_table
 from ensembles.large.cast import too_large
 
 ROOT = Path(__file__).parents[3]
@@ -74,6 +74,27 @@ def test_another_layout_is_refused_and_never_misread(folder, kind, what, text):
     change(folder, what, kind)
     with pytest.raises(BadInput, match=text):
         vote(folder)
+
+
+@pytest.mark.parametrize("member", ["a", "b"])
+@pytest.mark.parametrize("column", ["image_id", "group"])
+def test_text_that_is_no_utf8_is_refused_as_in_a_table_that_is_read_whole(folder, member, column):
+    path = folder / member / "oof.parquet"
+    whole = pq.read_table(path)
+    wrong = [b"\xff\xfe" if row == 7 else str(row).encode() for row in range(len(whole))]
+    # a string column whose bytes nobody looked at
+    text = pa.Array.from_buffers(pa.string(), len(wrong), pa.array(wrong, pa.binary()).buffers())
+    at = whole.column_names.index(column)
+    pq.write_table(whole.set_column(at, column, text), path)
+    with pytest.raises(BadInput) as expected:
+        read_members(folder, "oof")
+    with pytest.raises(BadInput) as found:
+        vote(folder)
+    assert f"member {member}: {path}: " in found.value.problems[0]
+    assert "UTF8" in found.value.problems[0]
+    where, _, how = expected.value.problems[0].partition(" (")  # Arrow numbers what it reads
+    assert found.value.problems[0].startswith(f"{where} (")
+    assert found.value.problems[0].endswith(how.rpartition(")")[2])
 
 
 def test_what_the_message_says_rewrites_the_table(folder):

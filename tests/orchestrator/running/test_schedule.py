@@ -141,6 +141,15 @@ class Left:
         self.schedule.end(str(self.runs))
 
 
+def test_a_note_that_several_processes_report_is_printed_once_and_every_other_too():
+    of = Left(2)
+    of.start()
+    lines = [f"cache/{name}.npy: 1 of 24 photos in it is damaged; made again" for name in "ab"]
+    for line in (lines[0], lines[0], lines[1], lines[0]):
+        of.report("note", 0, message=line)
+    assert [of.screen.getvalue().count(line) for line in lines] == [1, 1]
+
+
 def test_a_run_whose_process_died_goes_on_in_another_with_what_it_had_not_finished():
     work = Left(4)
     assert work.start() == [0, 1, 2, 3]
