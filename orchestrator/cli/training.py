@@ -11,7 +11,7 @@ import typer
 from orchestrator import stopping
 from orchestrator.cli.options import Json, RunDir, Sets, Small, SpecFile
 from orchestrator.cli.output import folder_place, spec_file
-from orchestrator.errors import THE_DISK, RunFailed, WrongRequest
+from orchestrator.errors import THE_DISK, RunFailed, WrongRequest, counted
 from orchestrator.program import called
 from orchestrator.screens.console import screen as new_screen
 from orchestrator.screens.console import write_json
@@ -107,8 +107,11 @@ def train_members(
         agreed=lambda: yes or _agreed(),
     )
     if not (outcome.trained or outcome.predicted or outcome.failures):
+        done = "Nothing to do"
+        if outcome.mended:
+            done = f"{counted(outcome.mended, 'damaged file')} set aside, nothing to train"
         screen.print(
-            f"Nothing to do: all {outcome.already} units are trained. Tables: {store.uri('tables')}"
+            f"{done}: all {outcome.already} units are trained. Tables: {store.uri('tables')}"
         )
     else:
         again = f"{outcome.predicted} predicted again, " if outcome.predicted else ""

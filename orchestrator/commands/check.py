@@ -20,7 +20,7 @@ from orchestrator.cluster.preflight import (
 from orchestrator.commands.damage import every_damage
 from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
-from orchestrator.planning.plan import Plan, make_plan, units_left
+from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.runs.store import Store
 from orchestrator.screens.plan import fold_table, plan_table, search_line
 from orchestrator.screens.reading import reading
@@ -54,7 +54,9 @@ def show_plan(
         raise BadInput(problems)
 
     names = [member.name for member in spec.members]
-    to_do = make_plan(spec, prepared, store, names, keep_units)
+    damaged = {damage.path: damage for damage in every_damage(store)}
+    to_do = make_plan(spec, prepared, store, names, keep_units, damaged.values())
+    damaged = {damage.path: damage for damage in to_do.damage()} | damaged
     photographs = prepared.photographs
     counts = photos_by_class(
         photographs.train, photographs.train["fold"].to_numpy(), photographs.codec
@@ -71,7 +73,6 @@ def show_plan(
     if not prepared.leaks:
         console.print(prepared.leaks.none_found())
 
-    damaged = {damage.path: damage for damage in [*to_do.damage(), *every_damage(store)]}
     for damage in damaged.values():
         console.print(f"note: {damage.line()}")
     resolved, left_out = to_do.now.spec, to_do.now.left_out
@@ -94,7 +95,10 @@ def show_plan(
     n_again = len(to_do.predicted_again)
     again = f", {counted(n_again, 'unit')} to predict again" if n_again else ""
     to_train = f"{counted(left - n_again, 'unit')} to train{again} into {store.root}"
-    console.print(to_train if left else "Everything is trained.")
+    all_there = "Everything is trained."
+    if damaged:
+        all_there += f" {counted(len(damaged), 'damaged file')} to make again by train-members."
+    console.print(to_train if left else all_there)
     return {
         "name": spec.name,
         "photographs": len(photographs.train),
@@ -110,6 +114,7 @@ def show_plan(
             "slots": room.slots,
             "enough": room.refusal() is None,
         },
+        "damage": [{"path": found.path, "why": found.why} for found in damaged.values()],
         **to_do.record(),
     }
 
@@ -127,7 +132,7 @@ def _plan(spec: Spec, plan: Plan, store: Store) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for member in spec.members:
         of_member = unit.chosen(member, photographs, store)
-        left = units_left(member, plan.now, store)
+        left = [left for left in plan.todo if left.member.name == member.name]
         searched = member.name in plan.now.searching
         rows.append(
             {

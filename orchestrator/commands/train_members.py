@@ -54,11 +54,13 @@ class Outcome:
     """What one call did. `failures`: what failed -> why; `tables`: complete members.
 
     left_out: members that lost to others in the search, and so were not trained.
-    predicted: units that were trained before, and now predicted other test photographs.
+    predicted: units that were trained before, and predicted again. mended: damaged files that were
+    set aside.
     """
 
     trained: int = 0
     predicted: int = 0
+    mended: int = 0
     already: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
@@ -91,7 +93,9 @@ def train(
     chosen = _chosen(spec, only)
     store.require_writable()
     with store.lock():
-        for line in set_aside(every_damage(store), store):
+        store.delete("ray")  # signs of life of an earlier call's processes
+        damaged = every_damage(store)
+        for line in set_aside(damaged, store):
             console.print(f"note: {line}")
         with reading(console) as progress:
             prepared = prepare_photographs(spec, progress)
@@ -112,7 +116,9 @@ def train(
         write_photographs(photographs, store)
         resolved, left_out, todo = plan.now.spec, plan.now.left_out, plan.todo
         write_recorded("spec.yaml", resolved.to_yaml(), store)
-        outcome = Outcome(already=len(plan.units) - len(todo), left_out=list(left_out))
+        outcome = Outcome(
+            already=len(plan.units) - len(todo), mended=len(damaged), left_out=list(left_out)
+        )
         outcome.timing["data"] = time.monotonic() - started
         searching = {name: s for name, s in plan.now.searching.items() if name in chosen}
         if todo or searching:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units import unit as units
+from orchestrator.units.damage import COPIED
+from orchestrator.units.record import find_record, record_path
 from orchestrator.units.unit import Unit
 
 
@@ -23,8 +25,9 @@ from orchestrator.units.unit import Unit
 class Plan:
     """The units of the members `names`, and the searches that are still open.
 
-    again: finished units that do not fit. predicted_again: finished units whose test photographs
-    changed. kept: member -> its units that were trained on earlier photographs.
+    again: finished units that do not fit. predicted_again: units that are trained, whose test
+    photographs changed (`other_photos`) or whose tables are gone. kept: member -> its units that
+    were trained on earlier photographs.
     """
 
     now: Resolved
@@ -32,6 +35,7 @@ class Plan:
     units: list[Unit]
     todo: list[Unit]
     predicted_again: list[Unit]
+    other_photos: list[Unit]
     again: list[Again] = field(default_factory=list)
     keepable: dict[str, int] = field(default_factory=dict)
     kept: dict[str, list[Unit]] = field(default_factory=dict)
@@ -39,9 +43,9 @@ class Plan:
     def lines(self) -> list[str]:
         """What of the finished units is done again and why, a sentence each."""
         lines = again_lines(self.again, self.keepable)
-        if self.predicted_again:
+        if self.other_photos:
             lines.append(
-                f"other photos to predict: {_named(self.predicted_again)} predict them; nothing of "
+                f"other photos to predict: {_named(self.other_photos)} predict them; nothing of "
                 "them is trained again"
             )
         if self.kept:
@@ -79,9 +83,14 @@ class Plan:
 
 
 def make_plan(
-    spec: Spec, prepared: Prepared, store: Store, names: Sequence[str], keep_units: bool
+    spec: Spec,
+    prepared: Prepared,
+    store: Store,
+    names: Sequence[str],
+    keep_units: bool,
+    damaged: Iterable[Damage] = (),
 ) -> Plan:
-    """What the members `names` of `spec` need.
+    """What the members `names` of `spec` need. damaged: what will be set aside before.
 
     With `keep_units` the folds of `prepared` become those of the units that are kept. Raises
     `WrongRequest` where none can be.
@@ -105,9 +114,20 @@ def make_plan(
         except WrongRequest:  # says why, to a call with that option
             pass
     of_members = [u for name in now.trained() if name in names for u in now.units(name, store)]
-    todo = [unit for unit in of_members if not is_done(unit, now, store)]
-    predicted_again = [unit for unit in todo if units.is_trained(unit, store)]
-    return Plan(now, list(names), of_members, todo, predicted_again, again, keepable, kept)
+    gone = {p for d in damaged if d.then != COPIED for p in (d.path, *d.along)}
+    hurt = {path.replace("/epochs/", "/").rpartition("/")[0] for path in gone}
+    todo = [u for u in of_members if u.path in hurt or not is_done(u, now, store)]
+    trained = [u for u in todo if record_path(u.path) not in gone and units.is_trained(u, store)]
+    other = [unit for unit in trained if not _predicts(unit, now, store)]
+    return Plan(now, list(names), of_members, todo, trained, other, again, keepable, kept)
+
+
+def _predicts(unit: Unit, now: Resolved, store: Store) -> bool:
+    """Whether a trained unit's predictions are for today's test photographs."""
+    record = find_record(unit.path, store)
+    return record is not None and record.test_hash == now.photographs.test_hash_of(
+        unit.member.photos
+    )
 
 
 def is_done(unit: Unit, now: Resolved, store: Store) -> bool:

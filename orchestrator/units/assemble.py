@@ -51,6 +51,7 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     has_oof = bool((photographs.train["fold"] >= 0).any())
     expected = [*(["oof"] if has_oof else []), *([] if photographs.test is None else ["test"])]
     if is_made(folder, stamp, expected, store):
+        _publish_again(units, folder, store)
         return True
     for unit in units:
         require_whole(unit, store)
@@ -150,15 +151,31 @@ def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str,
     return {**chosen, "epochs": dict(zip(names, epochs, strict=True))}
 
 
+def _copies(unit: Unit, epoch: int) -> list[tuple[str, str]]:
+    """An epoch's files, and where they are put."""
+    pairs = [(table_path(unit, kind, epoch), table_path(unit, kind)) for kind in ("oof", "test")]
+    return [(weights_path(unit, epoch), weights_path(unit)), *pairs]
+
+
 def _publish(unit: Unit, epoch: int, store: Store) -> None:
-    pairs = [(weights_path(unit, epoch), weights_path(unit))]
-    pairs += [(table_path(unit, kind, epoch), table_path(unit, kind)) for kind in ("oof", "test")]
-    for kept, published in pairs:
+    for kept, published in _copies(unit, epoch):
         if not store.exists(kept):
             continue
         content = store.read(kept)
         if not store.exists(published) or store.read(published) != content:
             store.write(published, content)
+
+
+def _publish_again(units: Sequence[Unit], folder: str, store: Store) -> None:
+    """Copies of a common epoch's files that are gone, since they were damaged."""
+    if units[0].member.recipe.select != "common_epoch" or not store.exists(f"{folder}/epochs.json"):
+        return
+    epoch = next(iter(store.read_json(f"{folder}/epochs.json")["epochs"].values()))
+    for unit in units:
+        copies = _copies(unit, epoch)
+        there = store.sizes([path for pair in copies for path in pair])
+        if any(kept in there and published not in there for kept, published in copies):
+            _publish(unit, epoch, store)
 
 
 def _write(place: str, table: Table, cost: float | None) -> None:

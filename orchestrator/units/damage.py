@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyarrow import ArrowException
 
+from ensembles.errors import BadInput
 from ensembles.files import places
 from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
@@ -12,6 +13,7 @@ from orchestrator.units.record import UnitRecord, find_record, record_damage, re
 WEIGHTS = ".safetensors"
 _TRAINED = "its unit is trained again"
 _PREDICTED = "its unit predicts again, from its weights"
+COPIED = "it is copied again from the epoch that was chosen"
 
 
 def unit_damage(folder: str, store: Store) -> list[Damage]:
@@ -33,7 +35,34 @@ def unit_damage(folder: str, store: Store) -> list[Damage]:
         checked = path not in known and not name.endswith(WEIGHTS)
         if checked and places.file_digest(store.uri(path)) != digest:
             found.append(Damage(path, f"damaged: its sha256 is not the one in {own}", _PREDICTED))
+    return found + _damaged_copies(folder, record, store)
+
+
+def _damaged_copies(folder: str, record: UnitRecord, store: Store) -> list[Damage]:
+    """Of the chosen epoch's files, which stand a second time where those of other units do."""
+    found = []
+    for name, ending in (("oof.parquet", "-oof.parquet"), ("test.parquet", "-test.parquet")):
+        path = f"{folder}/{name}"
+        of_epochs = {d for n, d in record.digests.items() if n.endswith(ending)}
+        copied = of_epochs and name not in record.digests and store.exists(path)
+        if copied and _digest(path, store) not in of_epochs:
+            why = f"damaged: its sha256 is that of no epoch in {record_path(folder)}"
+            found.append(Damage(path, why, COPIED))
+    path = f"{folder}/model{WEIGHTS}"
+    sizes = {s for n, s in record.sizes.items() if n.startswith("epochs/") and n.endswith(WEIGHTS)}
+    for size in store.sizes([path]).values() if sizes else ():
+        if f"model{WEIGHTS}" not in record.digests and size not in sizes:
+            why = f"{size} bytes, not {max(sizes)} as its epochs' weights"
+            found.append(Damage(path, why, COPIED))
     return found
+
+
+def _digest(path: str, store: Store) -> str | None:
+    """None for what is no file."""
+    try:
+        return places.file_digest(store.uri(path))
+    except BadInput:
+        return None
 
 
 def missing_or_cut(folder: str, record: UnitRecord, store: Store) -> list[Damage]:

@@ -75,7 +75,7 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
     """Train one unit from where it stands, predict, and leave its folder complete."""
     job, store, ranks = process.job, process.store, process.ranks
     photographs = process.inputs.photographs
-    for line in ranks.from_first(lambda: set_aside(unit_damage(unit.path, store), store)):
+    for line in ranks.from_first(lambda: _set_aside(unit, store)):
         report.note(line)
     record = ranks.from_first(lambda: find_record(unit.path, store))
     test_hash = photographs.test_hash_of(unit.member.photos)
@@ -108,6 +108,12 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
 
 
 # -- training ------------------------------------------------------------------------------------
+
+
+def _set_aside(unit: Unit, store: Store) -> list[str]:
+    """What of the unit's folder was damaged since training began; what is gone was named before."""
+    found = unit_damage(unit.path, store)
+    return set_aside([d for d in found if any(map(store.exists, (d.path, *d.along)))], store)
 
 
 def _train(

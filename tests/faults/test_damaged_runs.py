@@ -100,9 +100,11 @@ def pipe(file: Path) -> None:
 
 
 OF_UNITS = [
-    *((damage, f"units/net/*/fold-0/{kind}.parquet") for kind in ("oof", "test")
-      for damage in (empty, cut, rot, foreign, remove)),
+    *((damage, "units/net/*/fold-0/oof.parquet") for damage in (empty, cut, rot, foreign, remove)),
+    (cut, "units/net/*/fold-0/test.parquet"),
     (rot, "units/other/*/fold-1/epochs/2-oof.parquet"),
+    (rot, "units/other/*/fold-0/test.parquet"),
+    (cut, "units/other/*/fold-0/model.safetensors"),
     (remove, "units/net/*/fold-1/history.csv"),
 ]  # fmt: skip
 OF_RUNS = [
@@ -276,11 +278,17 @@ def test_check_names_the_damage_and_changes_nothing(run, root):
     rot(root / "tables/net/oof.parquet")
     (unit,) = root.glob("units/net/*/fold-0/oof.parquet")
     unit.unlink()
+    (rotten,) = root.glob("units/other/*/fold-1/epochs/2-test.parquet")
+    rot(rotten)
+    (record,) = root.glob("units/other/*/fold-0/unit.json")
+    empty(record)
     before = contents(root)
     printed = run("check", "spec.yaml").replace("\n", "")
     assert "tables/net/oof.parquet" in printed
-    assert str(unit.relative_to(root)) in printed
-    assert "0 units to train, 1 unit to predict again" in printed
+    for file in (unit, rotten, record):
+        assert str(file.relative_to(root)) in printed
+    assert "1 unit to train, 2 units to predict again" in printed
+    assert "other photos to predict" not in printed
     assert contents(root) == before
 
 

@@ -139,7 +139,9 @@ def test_a_disk_that_fills_up_while_units_train(tmp_path, measured):
             assert "Aborted" not in command.printed
             last = command.printed.splitlines()[-3:]
             assert any(f"The disk at {disk} is full" in line for line in last), command.printed
-            assert last[-1].endswith("Mend the disk and run the same command again.")
+            assert " ".join(command.printed.split()).endswith(
+                "Mend the disk and run the same command again."
+            )
         filler.unlink()
         shorter = ("--set", "defaults.epochs=2")
         done = subprocess.run(
