@@ -13,11 +13,13 @@ from __future__ import annotations
 import functools
 import os
 import re
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ensembles.errors import BadInput
-from ensembles.store_errors import store_problem
+from ensembles.store_errors import is_passing, store_problem
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _ATTEMPTS, _CONNECT, _ANSWER = 10, 5.0, 30.0  # of a request; seconds
 _FIRST_ATTEMPTS, _FIRST_CONNECT, _FIRST_ANSWER = 2, 3.0, 6.0  # of a process's first one
 _KEYS = ("region", "endpoint_override", "scheme")
+
+T = TypeVar("T")
 
 _first_asks = False
 
@@ -106,6 +110,19 @@ def _file_system(options: tuple, attempts: int, connect: float, answer: float) -
         connect_timeout=connect,
         request_timeout=answer,
     )
+
+
+def whole(read: Callable[[], T]) -> T:
+    """What `read` returns; called again where the store's answer broke off, which no request is
+    sent again for once it was begun."""
+    for seconds in (1.0, 4.0):
+        try:
+            return read()
+        except OSError as error:
+            if not is_passing(error):
+                raise
+            time.sleep(seconds)
+    return read()
 
 
 def require_writable(store: FileSystem, path: str, address: str) -> None:

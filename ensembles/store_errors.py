@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 
+_OVERLOADED = "the store is overloaded or away (it answers 5xx); try again later"
+_BROKEN_OFF = "its answer broke off in the middle; try again"
+_MUTE = "it does not answer; check AWS_ENDPOINT_URL and the network"
+_NOBODY = "nothing answers there; check AWS_ENDPOINT_URL and the network"
+_PASSING = (_OVERLOADED, _BROKEN_OFF, _MUTE, _NOBODY)
 # what an error of the store holds, and what it comes to
 _CAUSES = (
     (r"ExpiredToken|token .*expired|RequestExpired", "the credentials have expired; renew them"),
@@ -15,11 +20,11 @@ _CAUSES = (
      "the bucket is in another region; set AWS_REGION, or add ?region=NAME to the address"),
     (r"ACCESS_DENIED|AccessDenied|HTTP status 403|No response body",
      "no permission, or expired credentials; see the policy of the bucket and AWS_ACCESS_KEY_ID"),
-    (r"SLOW_DOWN|SlowDown|SERVICE_UNAVAILABLE|HTTP status 50\d|INTERNAL_FAILURE",
-     "the store is overloaded or away (it answers 5xx); try again later"),
+    (r"Failed to flush response stream", _BROKEN_OFF),
+    (r"SLOW_DOWN|SlowDown|SERVICE_UNAVAILABLE|HTTP status 50\d|INTERNAL_FAILURE", _OVERLOADED),
     (r"curlCode: 6\b", "its host has no address; check AWS_ENDPOINT_URL and the network"),
-    (r"curlCode: 28\b|imeout", "it does not answer; check AWS_ENDPOINT_URL and the network"),
-    (r"NETWORK_CONNECTION|curlCode", "nothing answers there; check AWS_ENDPOINT_URL and the network"),
+    (r"curlCode: 28\b|imeout", _MUTE),
+    (r"NETWORK_CONNECTION|curlCode", _NOBODY),
 )  # fmt: skip
 
 
@@ -41,3 +46,10 @@ def store_problem(error: BaseException, place: str | None = None) -> str | None:
         if re.search(signs, text):
             return f"{place}: {cause}"
     return f"{place}: {text.splitlines()[0]}"
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same request may be answered later: of an error of the store, or what was made of
+    it."""
+    text = store_problem(error) or str(error)
+    return any(cause in text for cause in _PASSING)

@@ -9,13 +9,13 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from ensembles import object_store, unfinished
-from ensembles.errors import BadInput, names_its_place, wrong_place
+from ensembles.errors import BadInput, names_its_place
 from ensembles.unfinished import remove_unfinished as remove_unfinished
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 Place = str | os.PathLike[str]
+T = TypeVar("T")
 
 
 def join(folder: Place, *names: str) -> str:
@@ -33,10 +34,8 @@ def join(folder: Place, *names: str) -> str:
 
 def read_bytes(place: Place, most: int | None = None) -> bytes:
     """The whole content, or its first `most` bytes. Raises OSError; BadInput for what has no end."""
-    remote = _remote(place)
-    if remote is None:
-        require_end(Path(place))
-    with remote[0].open_input_stream(remote[1]) if remote else Path(place).open("rb") as stream:
+
+    def first(stream: IO[bytes]) -> bytes:
         if most is None:
             return stream.read()
         pieces, left = [], most
@@ -44,6 +43,23 @@ def read_bytes(place: Place, most: int | None = None) -> bytes:
             pieces.append(piece)
             left -= len(piece)
         return b"".join(pieces)
+
+    return _whole(place, first)
+
+
+def _whole(place: Place, read: Callable[[IO[bytes]], T]) -> T:
+    """What `read` makes of the file, opened; once more where a store's answer broke off."""
+    remote = _remote(place)
+    if remote is None:
+        require_end(Path(place))
+        with Path(place).open("rb") as stream:
+            return read(stream)
+
+    def read_remote() -> T:
+        with remote[0].open_input_stream(remote[1]) as stream:
+            return read(stream)
+
+    return object_store.whole(read_remote)
 
 
 def open_parquet(place: Place) -> ParquetFile:
@@ -73,54 +89,20 @@ def read_parquet(place: Place, columns: Sequence[str] | None = None) -> Table:
     Never from bytes of Python's: Arrow's threads may let go of them when the interpreter is gone
     already, which ends the process with code 134.
     """
-    return open_parquet(place).read(columns and list(columns))
+    return object_store.whole(lambda: open_parquet(place).read(columns and list(columns)))
 
 
 def file_digest(place: Place) -> str:
     """Of the content, read in pieces. Raises OSError; BadInput for what has no end."""
     import hashlib
 
-    total, remote = hashlib.sha256(), _remote(place)
-    if remote is None:
-        require_end(Path(place))
-    with remote[0].open_input_stream(remote[1]) if remote else Path(place).open("rb") as stream:
+    def digest(stream: IO[bytes]) -> str:
+        total = hashlib.sha256()
         while piece := stream.read(1 << 22):
             total.update(piece)
-    return total.hexdigest()
+        return total.hexdigest()
 
-
-def require_writable_file(place: Place, flag: str) -> None:
-    """Raise BadInput where a file of this machine cannot be written; `flag` names the option."""
-    if _remote(place) is None:
-        path = Path(place)
-        _require_folder(path.parent, f"{flag} {place}", "a file")
-        if path.is_dir():
-            raise BadInput(f"{flag} {place}: a folder, where a file is expected. Give a file.")
-
-
-def require_writable_folder(place: Place, flag: str) -> None:
-    """Raise BadInput where a folder of this machine cannot be made or written to."""
-    if _remote(place) is None:
-        _require_folder(Path(place), f"{flag} {place}", "a folder")
-
-
-def _require_folder(folder: Path, given: str, what: str) -> None:
-    """folder: it or the first above it that is there must be a folder that can be written to."""
-    try:
-        (folder / "x").exists()  # names that are too long, links in a circle
-        folder.stat()
-    except FileNotFoundError:
-        if folder.is_symlink():
-            raise BadInput(f"{given}: {folder} is a broken link. Give {what} elsewhere.") from None
-        _require_folder(folder.parent, given, what)
-        return
-    except (OSError, ValueError) as error:
-        why = wrong_place(error) if isinstance(error, OSError) else None
-        raise BadInput(f"{given}: {why or error}. Give {what} that can be written.") from None
-    if not folder.is_dir():
-        raise BadInput(f"{given}: {folder} is a file, where a folder is expected. Give {what}.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise BadInput(f"{given}: no permission to write into {folder}. Give {what} elsewhere.")
+    return _whole(place, digest)
 
 
 @names_its_place

@@ -8,6 +8,7 @@ the network takes photos of this size.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -54,7 +55,7 @@ def batch_problem(
     forward and one backward pass on the meta device, which has shapes and no memory.
     """
     parts = sorted(set(parts))
-    smallest, why = _smallest_pass(recipe, n_classes, parts, ranks)
+    smallest, why = _smallest_pass(recipe.model_dump_json(), n_classes, tuple(parts), ranks)
     if why is None:
         return None
     height, width = recipe.image_size
@@ -65,7 +66,9 @@ def batch_problem(
         f"{key}: {list(value) if key == 'image_size' else f'{value} or more'}"
         for other in others
         for key, value in other.items()
-        if not _smallest_pass(recipe.model_copy(update=other), n_classes, parts, ranks)[1]
+        if not _smallest_pass(
+            recipe.model_copy(update=other).model_dump_json(), n_classes, tuple(parts), ranks
+        )[1]
     ]
     photos = "1 photo" if smallest == 1 else f"{smallest} photos"
     return (
@@ -76,10 +79,15 @@ def batch_problem(
     )
 
 
+@functools.lru_cache(maxsize=256)
 def _smallest_pass(
-    recipe: Recipe, n_classes: int, parts: Iterable[int], ranks: int
+    text: str, n_classes: int, parts: tuple[int, ...], ranks: int
 ) -> tuple[int, str | None]:
-    """Photos of the smallest batch of one process, and why it cannot be trained with."""
+    """Photos of the smallest batch of one process, and why it cannot be trained with.
+
+    text: the recipe as JSON.
+    """
+    recipe = Recipe.model_validate_json(text)
     model = build_model(recipe, n_classes, device="meta", pretrained=False)
     sizes = {
         len(rows)

@@ -10,6 +10,7 @@ how much more an allocator holds than it has given out (`benchmarks/memory.py`).
 
 from __future__ import annotations
 
+import functools
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,13 @@ def memory_of(recipe: Recipe, n_classes: int, ranks: int = 1, loader_workers: in
 
     Raises BadInput where the network cannot be built.
     """
+    recipe = recipe.model_copy(update={"lr": 1e-3, "epochs": 1, "loss": "cross_entropy"})
+    return _memory_of(recipe.model_dump_json(), n_classes, ranks, loader_workers)
+
+
+@functools.lru_cache(maxsize=256)
+def _memory_of(text: str, n_classes: int, ranks: int, loader_workers: int) -> Memory:
+    recipe = Recipe.model_validate_json(text)
     model = build_model(recipe, n_classes, device="meta", pretrained=False)
     own = _bytes(model.state_dict().values())
     learning = _bytes(p for p in model.parameters() if p.requires_grad)

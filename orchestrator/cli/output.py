@@ -19,16 +19,16 @@ def spec_file(given: Path, json: Path | None = None) -> Path:
 
 def json_place(file: Path | None) -> Path | None:
     """The file of `--json`, which can be written. Raises BadInput before any work."""
-    from ensembles.files import places
+    from ensembles.files import writable
 
     if file is not None and file != STDOUT:
-        places.require_writable_file(file, "--json")
+        writable.require_writable_file(file, "--json")
     return file
 
 
 def folder_place(folder: str | Path | None, flag: str) -> None:
     """Raise BadInput where the folder cannot be made or written to; None is no folder."""
-    from ensembles.files import places
+    from ensembles.files import writable
 
     if folder is not None:
-        places.require_writable_folder(folder, flag)
+        writable.require_writable_folder(folder, flag)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from ensembles.store_errors import store_problem
 from members.errors import BadInput
+from orchestrator import stopping
 from orchestrator.cluster import machine
 from orchestrator.cluster.joining import reach
 from orchestrator.cluster.preflight import (
@@ -92,7 +95,7 @@ def train(
         reach(address)
     chosen = _chosen(spec, only)
     store.require_writable()
-    with store.lock():
+    with store.lock(), _refusals_end_it():
         store.delete("ray")  # signs of life of an earlier call's processes
         damaged = every_damage(store)
         for line in set_aside(damaged, store):
@@ -140,6 +143,17 @@ def train(
             timing = {name: round(seconds, 3) for name, seconds in outcome.timing.items()}
             store.write_json("timing.json", {"wall": round(outcome.seconds, 3), **timing})
     return outcome
+
+
+@contextmanager
+def _refusals_end_it() -> Iterator[None]:
+    """Of a run's object store: no mistake of the request, which was answered when it began."""
+    try:
+        yield
+    except OSError as error:
+        if problem := store_problem(error):
+            raise RunFailed(f"{problem}. {stopping.how_to_go_on()}") from None
+        raise
 
 
 def _record_kept(spec: Spec, photographs: Photographs, store: Store) -> None:

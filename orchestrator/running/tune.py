@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from typing import Any
@@ -56,7 +57,8 @@ def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
         with own:
             tuner.fit()
     finally:
-        store.delete("ray")  # the signs of life of the training processes
+        with contextlib.suppress(OSError):  # the next call does it where the store is away
+            store.delete("ray")  # the signs of life of the training processes
 
 
 def _leader_resources(slots: int) -> dict[str, float]:

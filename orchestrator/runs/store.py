@@ -72,10 +72,11 @@ class Store:
         """Raises FileNotFoundError, and BadInput for a pipe or a device, which may have no end."""
         if self.local:
             places.require_end(Path(self._at(path)))
-        with (
-            self._named(path, "the folder of a run"),
-            self._fs.open_input_stream(self._at(path)) as stream,
-        ):
+        with self._named(path, "the folder of a run"):
+            return object_store.whole(lambda: self._read(path))
+
+    def _read(self, path: str) -> bytes:
+        with self._fs.open_input_stream(self._at(path)) as stream:
             return stream.read()
 
     def read_text(self, path: str) -> str:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from ensembles.store_errors import is_passing
 from members.training.ranks import ALONE, LostContact, RaisedByAll, Ranks
 from orchestrator.runs.presence import is_away
 from orchestrator.runs.store import Store
@@ -59,6 +60,8 @@ def run_units(job: Job, send: Send, ranks: Ranks = ALONE) -> None:
             if is_away(error, store.root, store.session):
                 store.await_folder()
                 raise LostContact(f"{store.root} was away: {describe(error)}") from error
+            if is_passing(error):  # it was waited for already: once more, from the last epoch
+                raise LostContact(describe(error)) from error
             alone = ranks.size > 1 and not isinstance(error, RaisedByAll)
             if alone or ranks.first:
                 with suppress(OSError):  # a full disk takes no reasons

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ensembles.store_errors import store_problem
 from members.errors import first_line
 from orchestrator.errors import disk_problem
 from orchestrator.spec import member_metrics
@@ -64,8 +65,8 @@ class Reporter:
 
 def describe(error: Exception) -> str:
     """The error in one line: its message, after the kind where that is not one of ours."""
-    if of_disk := disk_problem(error):
-        return of_disk
+    if known := disk_problem(error) or store_problem(error):
+        return known
     line, kind = first_line(error), type(error).__name__
     ours = type(error).__module__.startswith("members")
     return line if ours or line == kind else f"{kind}: {line}"

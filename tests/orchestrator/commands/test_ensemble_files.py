@@ -26,7 +26,10 @@ def people(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("options", [["final"], ["final", "--small"], ["demo"]])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(["final"], marks=pytest.mark.slow), ["final", "--small"], ["demo"]],
+)
 def test_check_passes_on_the_sample_people(people, monkeypatch, capsys, options):
     """Builds each network on the meta device with a photograph of its size, b7 and Swin-L included."""
     name, *small = options
