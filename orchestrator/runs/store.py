@@ -140,7 +140,7 @@ class Store:
             self._fs.move(file, self._at(target) + file[len(found.path) :])
         return target
 
-    def pipes(self) -> list[str]:
+    def pipes(self) -> Sequence[str]:
         """What is neither a file nor a folder, `damaged/` left out: nothing of a run is."""
         found = []
         for folder, folders, names in os.walk(self.root) if self.local else ():
