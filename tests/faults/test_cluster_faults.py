@@ -131,7 +131,7 @@ class Training:
 
     @property
     def printed(self) -> str:
-        return self._output.read_text()
+        return self._output.read_text() if self._output.exists() else ""
 
     def wait_for(self, condition, seconds: float = 300) -> None:
         deadline = time.monotonic() + seconds
