@@ -114,9 +114,9 @@ def train_members(
             f"{done}: all {outcome.already} units are trained. Tables: {store.uri('tables')}"
         )
     else:
-        again = f"{outcome.predicted} predicted again, " if outcome.predicted else ""
+        predicted = f"{outcome.predicted} predicted again, " if outcome.predicted else ""
         screen.print(
-            f"{outcome.trained} units trained, {again}{outcome.already} were done before, "
+            f"{outcome.trained} units trained, {predicted}{outcome.already} were done before, "
             f"{outcome.seconds:.0f} s. "
             f"Tables of {len(outcome.tables)} members: {store.uri('tables')}"
         )

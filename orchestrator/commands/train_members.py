@@ -94,6 +94,7 @@ def train(
         show_token()
         reach(address)
     chosen = _chosen(spec, only)
+    of_all_runs = Store(folders.runs())  # where this is now: a disk may be away in between
     store.require_writable()
     with store.lock(), _refusals_end_it():
         store.delete("ray")  # signs of life of an earlier call's processes
@@ -137,7 +138,7 @@ def train(
             if assemble_join(join, resolved, photographs, store):
                 outcome.tables.append(join.name)
         _record_kept(resolved, photographs, store)
-        folders.remember(store)
+        folders.remember(store, of_all_runs)
         outcome.seconds = time.monotonic() - started
         if outcome.timing.get("slots"):
             timing = {name: round(seconds, 3) for name, seconds in outcome.timing.items()}

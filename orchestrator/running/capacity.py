@@ -71,7 +71,7 @@ class Shortage:
     def __init__(self, patience: float, signs: Callable[[], str | None]):
         self._patience, self._signs = patience, signs
         self._begun = self._last_sign = time.monotonic()
-        self._said: float | None = None
+        self._said: tuple[float, bool] | None = None  # when, and whether there was a sign
         self.sign: str | None = None
 
     @property
@@ -79,11 +79,11 @@ class Shortage:
         return time.monotonic() - self._begun
 
     def is_to_say(self) -> bool:
-        """At first, and then every few minutes."""
-        now = time.monotonic()
-        if self._said is not None and now - self._said < _SAY_AGAIN:
+        """At first, as soon as a node is coming, and then every few minutes."""
+        now, coming = time.monotonic(), self.sign is not None
+        if self._said and now - self._said[0] < _SAY_AGAIN and self._said[1] >= coming:
             return False
-        self._said = now
+        self._said = now, coming
         return True
 
     def is_over(self) -> bool:

@@ -54,13 +54,12 @@ def _holds_something(parent: str, name: str) -> bool:
     return any(entry != ".lock" for entry in Store(f"{parent}/{name}").list())
 
 
-def remember(store: Store) -> None:
-    """`latest` in the folder of runs names the run trained last.
+def remember(store: Store, folder: Store) -> None:
+    """`latest` in `folder`, that of all runs, names the run trained last.
 
     Relative to that folder where both are in one project, so that a copied project's `latest` is
     the copy's.
     """
-    folder = Store(runs())
     project = folder.root.rpartition("/")[0]
     named = store.root
     if folder.local and store.local and named.startswith(f"{project}/"):

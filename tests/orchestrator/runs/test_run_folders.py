@@ -152,7 +152,7 @@ def test_runs_in_a_bucket_are_numbered_too(bucket, monkeypatch):
     assert run_folders.new_run("e") == f"{bucket}/e"
     Store(f"{bucket}/e").write("spec.yaml", "")
     assert run_folders.new_run("e") == f"{bucket}/e-2"
-    run_folders.remember(Store(f"{bucket}/e"))
+    run_folders.remember(Store(f"{bucket}/e"), Store(run_folders.runs()))
     assert run_folders.latest().root == f"{bucket}/e"
 
 
@@ -186,7 +186,7 @@ def answers(file: Path) -> list[int]:
 def test_a_vote_reads_the_runs_that_the_variables_name(work, command, monkeypatch):
     for seed, folder in enumerate(("runs/e", "models/e", "channel/e", "mine")):
         make_run(work / folder, seed)
-    run_folders.remember(Store(work / "runs/e"))
+    run_folders.remember(Store(work / "runs/e"), Store(run_folders.runs()))
     Store(work / "models").write("latest", str(work / "models/e"))
     Store(work / "channel").write("latest", "/a/machine/that/is/gone/e")
 
@@ -216,7 +216,7 @@ def test_a_vote_in_a_copied_project_leaves_the_original_alone(work, command, mon
     original, copy = work / "original", work / "copy"
     make_run(original / "runs/e")
     monkeypatch.chdir(original)
-    run_folders.remember(Store("runs/e"))
+    run_folders.remember(Store("runs/e"), Store(run_folders.runs()))
     if written != "now":
         (original / "runs/latest").write_text(f"{original}/runs/e\n")
     shutil.copytree(original, copy)
@@ -229,7 +229,7 @@ def test_a_vote_in_a_copied_project_leaves_the_original_alone(work, command, mon
 def test_a_run_elsewhere_is_latest_though_one_here_has_its_name(work, command, tmp_path_factory):
     make_run(work / "runs/e")
     there = make_run(tmp_path_factory.mktemp("data") / "e")
-    run_folders.remember(Store(there))
+    run_folders.remember(Store(there), Store(run_folders.runs()))
     assert run_folders.latest().root == str(there)
 
 
