@@ -19,7 +19,8 @@ def every_damage(store: Store) -> list[Damage]:
     for member in store.list("units"):
         for digest in store.list(f"units/{member}"):
             for name in store.list(f"units/{member}/{digest}"):
-                found += unit_damage(f"units/{member}/{digest}/{name}", store)
+                if not name.startswith("."):  # what a writer has begun
+                    found += unit_damage(f"units/{member}/{digest}/{name}", store)
     pipes, known = store.pipes(), {damage.path for damage in found}
     found = [replace(own, why=_NO_FILE) if own.path in pipes else own for own in found]
     return found + [Damage(path, _NO_FILE, _AGAIN) for path in pipes if path not in known]

@@ -21,7 +21,7 @@ from orchestrator.photographs.table import Photographs
 from orchestrator.runs.damage import MADE_FROM
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
-from orchestrator.units.damage import unit_damage
+from orchestrator.units.damage import COPIED, unit_damage
 from orchestrator.units.predictions import table_path, weights_path
 from orchestrator.units.record import read_record
 from orchestrator.units.selection import common_epoch, mean_curve
@@ -121,7 +121,8 @@ def finish(folder: str, stamp: str, store: Store) -> None:
 
 def require_whole(unit: Unit, store: Store) -> None:
     """Raise `WrongRequest` where a table of the unit was damaged since this call began."""
-    if found := unit_damage(unit.path, store):
+    found = [damage for damage in unit_damage(unit.path, store) if damage.then != COPIED]
+    if found:
         raise WrongRequest(
             f"{store.uri(damage.path)}: {damage.why}. Once more train-members, and {damage.then}."
             for damage in found
