@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -143,16 +144,26 @@ class _Watching(tune.Callback):
     """Kills the trials from which nothing comes any more; the schedule begins them again."""
 
     def __init__(self, schedule: Schedule):
-        self._schedule = schedule
+        self._schedule, self._folder = schedule, Path.cwd()
 
     def __getstate__(self) -> dict:
         return {}
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
+        _enter(self._folder)
         hanging = self._schedule.hanging()
         for trial in trials if hanging else ():
             if trial.trial_id in hanging:
                 ray_internals.kill_trial(trial)
+
+
+def _enter(folder: Path) -> None:
+    """The working folder anew, where its disk was away and it has no path any more."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        with contextlib.suppress(OSError):  # it is away still
+            os.chdir(folder)
 
 
 def run_trial(config: dict[str, Any]) -> None:
