@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ensembles.errors import BadInput
-from ensembles.store_errors import is_passing, store_problem
+from ensembles.store_errors import is_unread_refusal, store_problem
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -112,14 +112,13 @@ def _file_system(options: tuple, attempts: int, connect: float, answer: float) -
     )
 
 
-def whole(read: Callable[[], T]) -> T:
-    """What `read` returns; called again where the store's answer broke off, which no request is
-    sent again for once it was begun."""
-    for seconds in (1.0, 4.0):
+def through_refusals(read: Callable[[], T]) -> T:
+    """What `read` returns, called again for a minute where the store's refusal could not be read."""
+    for seconds in (1, 2, 4, 8, 16, 32):
         try:
             return read()
         except OSError as error:
-            if not is_passing(error):
+            if not is_unread_refusal(error):
                 raise
             time.sleep(seconds)
     return read()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 _OVERLOADED = "the store is overloaded or away (it answers 5xx); try again later"
-_BROKEN_OFF = "its answer broke off in the middle; try again"
+_REFUSED = "it answered with an error, which was longer than the file; try again later"
 _MUTE = "it does not answer; check AWS_ENDPOINT_URL and the network"
 _NOBODY = "nothing answers there; check AWS_ENDPOINT_URL and the network"
-_PASSING = (_OVERLOADED, _BROKEN_OFF, _MUTE, _NOBODY)
+_PASSING = (_OVERLOADED, _REFUSED, _MUTE, _NOBODY)
 # what an error of the store holds, and what it comes to
 _CAUSES = (
     (r"ExpiredToken|token .*expired|RequestExpired", "the credentials have expired; renew them"),
@@ -20,7 +20,7 @@ _CAUSES = (
      "the bucket is in another region; set AWS_REGION, or add ?region=NAME to the address"),
     (r"ACCESS_DENIED|AccessDenied|HTTP status 403|No response body",
      "no permission, or expired credentials; see the policy of the bucket and AWS_ACCESS_KEY_ID"),
-    (r"Failed to flush response stream", _BROKEN_OFF),
+    (r"Failed to flush response stream", _REFUSED),
     (r"SLOW_DOWN|SlowDown|SERVICE_UNAVAILABLE|HTTP status 50\d|INTERNAL_FAILURE", _OVERLOADED),
     (r"curlCode: 6\b", "its host has no address; check AWS_ENDPOINT_URL and the network"),
     (r"curlCode: 28\b|imeout", _MUTE),
@@ -46,6 +46,13 @@ def store_problem(error: BaseException, place: str | None = None) -> str | None:
         if re.search(signs, text):
             return f"{place}: {cause}"
     return f"{place}: {text.splitlines()[0]}"
+
+
+def is_unread_refusal(error: BaseException) -> bool:
+    """Whether a small file was read, and the store's refusal had no room in the memory for it: which
+    one it was is lost, and Arrow's client sends the request again for none of them.
+    """
+    return _REFUSED in (store_problem(error) or "")
 
 
 def is_passing(error: BaseException) -> bool:

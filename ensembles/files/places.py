@@ -44,11 +44,11 @@ def read_bytes(place: Place, most: int | None = None) -> bytes:
             left -= len(piece)
         return b"".join(pieces)
 
-    return _whole(place, first)
+    return _read_from(place, first)
 
 
-def _whole(place: Place, read: Callable[[IO[bytes]], T]) -> T:
-    """What `read` makes of the file, opened; once more where a store's answer broke off."""
+def _read_from(place: Place, read: Callable[[IO[bytes]], T]) -> T:
+    """What `read` makes of the file, opened."""
     remote = _remote(place)
     if remote is None:
         require_end(Path(place))
@@ -59,7 +59,7 @@ def _whole(place: Place, read: Callable[[IO[bytes]], T]) -> T:
         with remote[0].open_input_stream(remote[1]) as stream:
             return read(stream)
 
-    return object_store.whole(read_remote)
+    return object_store.through_refusals(read_remote)
 
 
 def open_parquet(place: Place) -> ParquetFile:
@@ -89,7 +89,9 @@ def read_parquet(place: Place, columns: Sequence[str] | None = None) -> Table:
     Never from bytes of Python's: Arrow's threads may let go of them when the interpreter is gone
     already, which ends the process with code 134.
     """
-    return object_store.whole(lambda: open_parquet(place).read(columns and list(columns)))
+    return object_store.through_refusals(
+        lambda: open_parquet(place).read(columns and list(columns))
+    )
 
 
 def file_digest(place: Place) -> str:
@@ -102,7 +104,7 @@ def file_digest(place: Place) -> str:
             total.update(piece)
         return total.hexdigest()
 
-    return _whole(place, digest)
+    return _read_from(place, digest)
 
 
 @names_its_place

@@ -73,7 +73,7 @@ class Store:
         if self.local:
             places.require_end(Path(self._at(path)))
         with self._named(path, "the folder of a run"):
-            return object_store.whole(lambda: self._read(path))
+            return object_store.through_refusals(lambda: self._read(path))
 
     def _read(self, path: str) -> bytes:
         with self._fs.open_input_stream(self._at(path)) as stream:

@@ -19,13 +19,16 @@ ANSWERS = {
 class Proxy:
     """Stands in front of the server: `faults` answers come from it, the rest from the server.
 
+    methods: the requests that get such answers.
     every: of so many requests one is answered with 503 besides; 0: none. cut: so many requests that
-    write are let through to the half, and then the connection ends without an answer.
+    write are read to the half, and then the connection ends without an answer. halved: so many
+    answers to requests that read end in the middle.
     """
 
     def __init__(self, server: str, port: int = 0):
         self.status, self.faults, self.seconds = 503, 0, 0.0
-        self.every = self.cut = self.refused = 0
+        self.methods = {"GET", "PUT", "POST", "HEAD", "DELETE"}
+        self.every = self.cut = self.halved = self.refused = 0
         counted = itertools.count(1)
         proxy, target = self, server.removeprefix("http://")
 
@@ -39,7 +42,7 @@ class Proxy:
                     return self.connection.close()
                 body = self.content()
                 time.sleep(proxy.seconds)
-                if proxy.faults > 0:
+                if proxy.faults > 0 and self.command in proxy.methods:
                     proxy.faults -= 1
                     return self.refuse(proxy.status)
                 if proxy.every and next(counted) % proxy.every == 0:
@@ -73,7 +76,11 @@ class Proxy:
                 if "content-length" not in {name.lower() for name in headers}:
                     self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                if self.command != "HEAD":
+                if self.command == "GET" and proxy.halved > 0 and len(body) > 1:
+                    proxy.halved -= 1
+                    self.wfile.write(body[: len(body) // 2])
+                    self.close_connection = True
+                elif self.command != "HEAD":
                     self.wfile.write(body)
 
             do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_any

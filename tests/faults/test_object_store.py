@@ -8,6 +8,7 @@ import pytest
 
 from ensembles import object_store
 from ensembles.errors import BadInput
+from ensembles.files import places
 from orchestrator.runs.store import Store
 from tests.faults.s3_proxy import Proxy
 
@@ -36,6 +37,35 @@ def test_a_store_that_comes_back_gets_what_was_being_written(proxy, bucket, s3_s
     store.write("model", bytes(1_000_000))
     assert store.read("model") == bytes(1_000_000)
     back[0].stop()
+
+
+READ = {
+    "Store.read": lambda store, path: store.read(path),
+    "read_bytes": lambda store, path: places.read_bytes(store.uri(path)),
+    "file_digest": lambda store, path: places.file_digest(store.uri(path)),
+}
+
+
+@pytest.mark.fault("an object store's answer ends in the middle", "it is asked again")
+@pytest.mark.parametrize("read", READ.values(), ids=READ)
+def test_an_answer_that_ends_in_the_middle_is_asked_for_again(proxy, bucket, read):
+    store = Store(f"{bucket}/run")
+    store.write("model", bytes(range(256)) * 4000)
+    expected = read(store, "model")
+    proxy.halved = 1
+    assert read(store, "model") == expected
+    assert proxy.halved == 0
+
+
+@pytest.mark.fault("an object store answers 503 where a small file is read", "it is asked again")
+@pytest.mark.parametrize("read", READ.values(), ids=READ)
+def test_a_refusal_that_is_longer_than_the_file_is_gone_through(proxy, bucket, read):
+    store = Store(f"{bucket}/run")
+    store.write("unit.json", "{}")
+    expected = read(store, "unit.json")
+    proxy.methods, proxy.faults = {"GET"}, 2
+    assert read(store, "unit.json") == expected
+    assert proxy.faults == 0
 
 
 @pytest.mark.fault("credentials have expired or lack a permission", "named before training, exit 2")
