@@ -55,7 +55,12 @@ def batch_problem(
     forward and one backward pass on the meta device, which has shapes and no memory.
     """
     parts = sorted(set(parts))
-    smallest, why = _smallest_pass(recipe.model_dump_json(), n_classes, tuple(parts), ranks)
+
+    def attempt(**other: Any) -> tuple[int, str | None]:
+        relevant = recipe.model_copy(update=other).model_dump_json(include=_OF_A_PASS)
+        return _smallest_pass(relevant, n_classes, tuple(parts), ranks)
+
+    smallest, why = attempt()
     if why is None:
         return None
     height, width = recipe.image_size
@@ -66,9 +71,7 @@ def batch_problem(
         f"{key}: {list(value) if key == 'image_size' else f'{value} or more'}"
         for other in others
         for key, value in other.items()
-        if not _smallest_pass(
-            recipe.model_copy(update=other).model_dump_json(), n_classes, tuple(parts), ranks
-        )[1]
+        if not attempt(**other)[1]
     ]
     photos = "1 photo" if smallest == 1 else f"{smallest} photos"
     return (
@@ -79,15 +82,21 @@ def batch_problem(
     )
 
 
+# of a recipe, what decides whether a pass can be made
+_OF_A_PASS = {
+    "model", "image_size", "batch_size", "accumulate", "freeze", "dropout", "drop_path"
+}  # fmt: skip
+
+
 @functools.lru_cache(maxsize=256)
 def _smallest_pass(
-    text: str, n_classes: int, parts: tuple[int, ...], ranks: int
+    relevant: str, n_classes: int, parts: tuple[int, ...], ranks: int
 ) -> tuple[int, str | None]:
     """Photos of the smallest batch of one process, and why it cannot be trained with.
 
-    text: the recipe as JSON.
+    relevant: the keys `_OF_A_PASS` of the recipe, as JSON.
     """
-    recipe = Recipe.model_validate_json(text)
+    recipe = Recipe.model_validate_json(relevant)
     model = build_model(recipe, n_classes, device="meta", pretrained=False)
     sizes = {
         len(rows)

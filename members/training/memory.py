@@ -30,6 +30,11 @@ PROCESS = 570 << 20
 LOADER = 120 << 20
 _PREFETCHED = 2  # batches that each loader's process has ready
 _HELD = 1.2  # bytes that the allocator holds for each that lives at the peak
+# of a recipe, what its memory depends on
+_KEYS = {
+    "model", "image_size", "batch_size", "validation_batch_size", "freeze", "dropout", "drop_path",
+    "ema", "optimizer", "optimizer_args", "mixing",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,13 @@ def memory_of(recipe: Recipe, n_classes: int, ranks: int = 1, loader_workers: in
 
     Raises BadInput where the network cannot be built.
     """
-    recipe = recipe.model_copy(update={"lr": 1e-3, "epochs": 1, "loss": "cross_entropy"})
-    return _memory_of(recipe.model_dump_json(), n_classes, ranks, loader_workers)
+    relevant = recipe.model_dump_json(include=_KEYS)  # members often share a network
+    return _memory_of(relevant, n_classes, ranks, loader_workers)
 
 
 @functools.lru_cache(maxsize=256)
-def _memory_of(text: str, n_classes: int, ranks: int, loader_workers: int) -> Memory:
-    recipe = Recipe.model_validate_json(text)
+def _memory_of(relevant: str, n_classes: int, ranks: int, loader_workers: int) -> Memory:
+    recipe = Recipe.model_validate_json(relevant)
     model = build_model(recipe, n_classes, device="meta", pretrained=False)
     own = _bytes(model.state_dict().values())
     learning = _bytes(p for p in model.parameters() if p.requires_grad)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import Photographs, codec_of, in_fold
 from orchestrator.spec.spec import Member, Spec
 
@@ -32,18 +31,11 @@ def batch_problems(spec: Spec, photographs: Photographs) -> list[str]:
 
     parts = {len(in_fold(photographs.train, fold)[0]) for fold in range(photographs.n_folds)}
     problems: dict[str, None] = {}
-    tried: dict[tuple, str | None] = {}
     for member in spec.members:
         n_classes = len(codec_of(member, photographs.codec).classes)
         for recipe in spec.recipes_of(member):
-            key = (
-                recipe.model, recipe.image_size, recipe.batch_size, recipe.accumulate,
-                str(recipe.freeze), n_classes,
-            )  # fmt: skip
-            if key not in tried:
-                tried[key] = batch_problem(recipe, n_classes, parts, spec.resources.workers)
-            if tried[key]:
-                problems[f"{member.name}: {tried[key]}"] = None
+            if problem := batch_problem(recipe, n_classes, parts, spec.resources.workers):
+                problems[f"{member.name}: {problem}"] = None
     return list(problems)
 
 
@@ -84,21 +76,12 @@ def memory_of_unit(spec: Spec, member: Member, photographs: Photographs) -> int:
     resources = spec.resources
     n_classes = len(codec_of(member, photographs.codec).classes)
     batch = _largest_batch(spec, member)
-    different: dict[str, Recipe] = {}
-    for recipe in spec.recipes_of(member):
-        keys = {name: getattr(recipe, name) for name in _OF_MEMORY}
-        different[str(keys)] = recipe.model_copy(update={"batch_size": batch})
+    recipes = [r.model_copy(update={"batch_size": batch}) for r in spec.recipes_of(member)]
     most = max(
         memory_of(recipe, n_classes, resources.workers, resources.loader_workers).total
-        for recipe in different.values()
+        for recipe in recipes
     )
     return resources.workers * most
-
-
-# keys of a recipe that its memory depends on, the size of a batch apart
-_OF_MEMORY = (
-    "model", "image_size", "validation_batch_size", "freeze", "ema", "optimizer", "mixing",
-)  # fmt: skip
 
 
 def _largest_batch(spec: Spec, member: Member) -> int:

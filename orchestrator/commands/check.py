@@ -132,7 +132,7 @@ def _plan(spec: Spec, plan: Plan, store: Store) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for member in spec.members:
         of_member = unit.chosen(member, photographs, store)
-        left = [left for left in plan.todo if left.member.name == member.name]
+        left = [own for own in plan.todo if own.member.name == member.name]
         searched = member.name in plan.now.searching
         rows.append(
             {
