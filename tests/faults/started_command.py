@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
@@ -17,6 +18,7 @@ from PIL import Image
 
 from tests.orchestrator.command_line import environment, kill_everything
 
+# its run takes minutes
 SPEC = """\
 name: small
 data: {layout: table, train: photos.csv}
@@ -28,8 +30,8 @@ tracking: []
 """
 
 
-def photographs(folder: Path, number: int = 24) -> None:
-    """`photos.csv`, photographs of noise of two classes, and `spec.yaml`, whose run takes minutes."""
+def photographs(folder: Path, number: int = 24, spec: str = SPEC) -> None:
+    """`photos.csv`, photographs of noise of two classes, and `spec.yaml`."""
     rng = np.random.default_rng(0)
     rows = ["path,label"]
     for i in range(number):
@@ -37,11 +39,13 @@ def photographs(folder: Path, number: int = 24) -> None:
         Image.fromarray(pixels).save(folder / f"{i}.png")
         rows.append(f"{i}.png,{'ab'[i % 2]}")
     (folder / "photos.csv").write_text("\n".join(rows) + "\n")
-    (folder / "spec.yaml").write_text(SPEC)
+    (folder / "spec.yaml").write_text(spec)
 
 
 @dataclass
 class Command:
+    """At work in `folder`, with what it has printed so far."""
+
     folder: Path
     driver: subprocess.Popen
     environment: dict[str, str]
@@ -58,7 +62,7 @@ class Command:
         (found,) = [p for p in self.family() if name in "".join(p.cmdline()[:1])]
         return found
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 300) -> None:
+    def wait_for(self, condition: Callable[[], object], seconds: float = 400) -> None:
         """Until `condition()` is true; fails where the command ends before."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -73,7 +77,8 @@ class Command:
     def wait_for_text(self, text: str) -> None:
         self.wait_for(lambda: text in self.printed)
 
-    def end(self, seconds: float = 120) -> int:
+    def end(self, seconds: float = 420) -> int:
+        """Its exit code."""
         return self.driver.wait(seconds)
 
 
@@ -81,8 +86,11 @@ def all_gone(processes: list[psutil.Process], seconds: float = 60) -> bool:
     return psutil.wait_procs(processes, timeout=seconds)[1] == []
 
 
+C = TypeVar("C", bound=Command)
+
+
 @contextlib.contextmanager
-def started(folder: Path, *words: str, **options: object) -> Iterator[Command]:
+def started(folder: Path, *words: str, kind: type[C] = Command, **options: object) -> Iterator[C]:
     """`python WORDS` in `folder`, in a process group of its own; all of it is gone at the end.
 
     options: of Popen; `env` is added to what the commands of tests have.
@@ -95,7 +103,7 @@ def started(folder: Path, *words: str, **options: object) -> Iterator[Command]:
             stderr=subprocess.STDOUT, start_new_session=True, **options,
         )  # fmt: skip
         try:
-            yield Command(folder, driver, environ)
+            yield kind(folder, driver, environ)
         finally:
             kill_everything(driver)
             with contextlib.suppress(ProcessLookupError):

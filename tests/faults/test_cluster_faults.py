@@ -16,7 +16,8 @@ import yaml
 
 from tests import clusters
 from tests.clusters import GCS, HEAD, WORKER, Lab
-from tests.faults.training_processes import photographs, tables, undisturbed
+from tests.faults.started_command import photographs
+from tests.faults.training_processes import tables, undisturbed
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

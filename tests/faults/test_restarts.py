@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.training_processes import (
-    SPEC,
-    WORKER,
-    change_training,
-    photographs,
-    training,
-    undisturbed,
-)
+from tests.faults.started_command import photographs
+from tests.faults.training_processes import SPEC, WORKER, change_training, training, undisturbed
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

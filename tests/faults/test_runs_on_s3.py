@@ -11,7 +11,8 @@ from pyarrow.fs import copy_files
 from ensembles.object_store import connected
 from orchestrator.runs.store import Store
 from tests.faults.s3_proxy import Proxy
-from tests.faults.training_processes import SPEC, photographs, tables, training, undisturbed
+from tests.faults.started_command import photographs
+from tests.faults.training_processes import SPEC, tables, training, undisturbed
 from tests.orchestrator.command_line import orchestrator
 
 SHORT = SPEC.replace("{scheme: holdout}", "{k: 2}").replace("epochs: 200", "epochs: 20")

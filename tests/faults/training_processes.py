@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pyarrow.parquet as pq
-from PIL import Image
+import torch
 
-from tests.orchestrator.command_line import environment, kill_everything
+from tests.faults.started_command import Command, photographs, started
+from tests.orchestrator.command_line import environment
 from tests.orchestrator.one_slot import commands
 
 SPEC = """\
@@ -32,27 +29,9 @@ WORKER = "ray::RayTrainWorker"
 LEADER = "ray::ImplicitFunc"  # the process of a Tune trial
 
 
-def photographs(folder: Path, number: int = 24) -> None:
-    """`photos.csv` and photographs of noise, of two classes."""
-    rng = np.random.default_rng(0)
-    rows = ["path,label"]
-    for i in range(number):
-        pixels = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{i}.png")
-        rows.append(f"{i}.png,{'ab'[i % 2]}")
-    (folder / "photos.csv").write_text("\n".join(rows) + "\n")
-
-
 @dataclass
-class Running:
-    """`train-members` in `folder`, in the background, with what it has printed so far."""
-
-    folder: Path
-    driver: subprocess.Popen
-
-    @property
-    def printed(self) -> str:
-        return (self.folder / "printed.txt").read_text()
+class Running(Command):
+    """`train-members` in `folder`."""
 
     @property
     def root(self) -> Path:
@@ -61,19 +40,11 @@ class Running:
     def processes(self, kind: str) -> list[psutil.Process]:
         """Those of this command's own Ray whose title begins with `kind`."""
         found = []
-        for process in psutil.Process(self.driver.pid).children(recursive=True):
+        for process in self.family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 if " ".join(process.cmdline()).startswith(kind):
                     found.append(process)
         return found
-
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 400) -> None:
-        """Until `condition()` is true; fails where the command ends before."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert self.driver.poll() is None, self.printed
-            assert time.monotonic() < deadline, self.printed
-            time.sleep(0.1)
 
     def wait_for_epochs(self) -> None:
         """Until a unit has finished a few epochs, of which the command knows the first by then."""
@@ -83,10 +54,6 @@ class Running:
         """Of the unit that is furthest; 0 before its first."""
         found = [len(file.read_text().splitlines()) - 1 for file in self.root.rglob("history.csv")]
         return max(found, default=0)
-
-    def end(self, seconds: float = 420) -> int:
-        """Its exit code."""
-        return self.driver.wait(seconds)
 
     def tables(self) -> dict[str, object]:
         return tables(self.root)
@@ -132,18 +99,11 @@ def training(
     before: a folder whose modules are found before all others, `sitecustomize` among them.
     """
     (folder / "spec.yaml").write_text(spec)
-    variables = environment(folder)
-    if before is not None:
-        variables["PYTHONPATH"] = os.pathsep.join([str(before), variables["PYTHONPATH"]])
-    with (folder / "printed.txt").open("w") as output:
-        driver = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", "train-members", "spec.yaml", *arguments],
-            cwd=folder, env=variables, stdout=output, stderr=output,
-        )  # fmt: skip
-        try:
-            yield Running(folder, driver)
-        finally:
-            kill_everything(driver)
+    own = environment(folder)["PYTHONPATH"]
+    env = {} if before is None else {"PYTHONPATH": os.pathsep.join([str(before), own])}
+    words = ["-m", "orchestrator", "train-members", "spec.yaml", *arguments]
+    with started(folder, *words, kind=Running, env=env) as run:
+        yield run
 
 
 def undisturbed(folder: Path, spec: str) -> dict[str, object]:
@@ -153,12 +113,16 @@ def undisturbed(folder: Path, spec: str) -> dict[str, object]:
     """
     other = folder / "undisturbed"
     other.mkdir()
-    photographs(other)
+    photographs(other, spec=spec)
     if "workers:" in spec:
         with training(other, spec) as run:
             assert run.end() == 0, run.printed
     else:
-        (other / "spec.yaml").write_text(spec)
-        with commands(other) as command:
-            command("train-members", "spec.yaml")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as Ray does where a process has one CPU
+        try:
+            with commands(other) as command:
+                command("train-members", "spec.yaml")
+        finally:
+            torch.set_num_threads(threads)
     return tables(other / "runs/small")
