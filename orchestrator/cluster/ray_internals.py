@@ -53,14 +53,20 @@ def _in_one_process() -> TrainParts:
     Raises ImportError or AttributeError where this Ray has no such parts.
     """
     import ray.train
+    import ray.util
     from ray import tune
     from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
     from ray.train.v2._internal.execution.controller import TrainController
+    from ray.train.v2._internal.execution.worker_group import WorkerGroup
+    from ray.train.v2._internal.execution.worker_group.placement_group_handle import (
+        DefaultPlacementGroupHandle,
+    )
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     # overriding methods that are no longer called would change nothing, and say nothing
     for name in ("_create_default_callbacks", "_initialize_and_run_controller"):
         getattr(DataParallelTrainer, name)
+    WorkerGroup._create_placement_group  # noqa: B018
     if not inspect.iscoroutinefunction(TrainController.run):
         raise AttributeError("TrainController.run is no coroutine")
 
@@ -69,6 +75,21 @@ def _in_one_process() -> TrainParts:
 
         def after_report(self, run_context, metrics, checkpoint) -> None:
             tune.report(metrics[0])
+
+    class Group(WorkerGroup):
+        def _create_placement_group(self, scaling_config, worker_group_context):
+            """As the one that it overrides, with a name by which `free_slot` finds it."""
+            wanted = worker_group_context
+            group = ray.util.placement_group(
+                bundles=[wanted.resources_per_worker] * wanted.num_workers,
+                strategy=wanted.placement_strategy,
+                bundle_label_selector=wanted.label_selector,
+                name=_slot_of(tune.get_context().get_trial_id()),
+            )
+            return DefaultPlacementGroupHandle(group)
+
+    class Controller(TrainController):
+        worker_group_cls = Group
 
     class Trainer(DataParallelTrainer):
         def __init__(self, train_loop_per_worker, *, torch_config=None, **rest):
@@ -79,7 +100,7 @@ def _in_one_process() -> TrainParts:
             return [c for c in callbacks if not isinstance(c, DatasetsCallback)]
 
         def _initialize_and_run_controller(self, **arguments) -> ray.train.Result:
-            controller = TrainController(**arguments)
+            controller = Controller(**arguments)
             asyncio.run(controller.run())
             return controller.get_result()
 
@@ -97,6 +118,22 @@ def kill_trial(trial: Any) -> None:
     actor = getattr(trial.temporary_state, "ray_actor", None)
     if actor is not None:
         ray.kill(actor)
+
+
+def free_slot(trial_id: str) -> None:
+    """Give back what the Train workers of a trial whose process died were to run in.
+
+    Ray does so only where their group had started: a process that is killed before leaves its
+    placement group, and with it the CPUs and GPUs, to nobody for as long as the command lives.
+    """
+    import ray
+
+    with suppress(ValueError):  # there is none
+        ray.util.remove_placement_group(ray.util.get_placement_group(_slot_of(trial_id)))
+
+
+def _slot_of(trial_id: str) -> str:
+    return f"slot-of-{trial_id}"
 
 
 def resolved(address: str) -> str:

@@ -48,6 +48,11 @@ def cause_of_leader(text: str) -> str:
     return LEADER if found or not lines else f"{LEADER}: {lines[-1]}"
 
 
+def is_outside(cause: str) -> bool:
+    """Whether something else than the training process died first, and it with that."""
+    return cause.startswith((LEADER, _LOST_NODE))
+
+
 def cause_in(text: str) -> str:
     """What a message of Ray comes to; empty where it is about no lost process."""
     return next((words for sign, words in _WORDS if sign in text), "")

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from orchestrator.running.restarts import Restarts
+from orchestrator.running import causes
+from orchestrator.running.restarts import Death, Restarts
 from orchestrator.running.watch import Watch
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec.spec import Member
@@ -239,6 +240,10 @@ class Schedule:
         again = self._after_death(run) if died else []
         if run.candidate and again:
             self._again.append(WorkerRun(run.units, run.candidate))
+        elif again and run.at == again[0].path and not self._restarts.epoch_of(run.at):
+            # behind its equals: it loses nothing, and what kills it again costs them nothing
+            self._put_back(again[1:])
+            self._put_back(again[:1], behind=True)
         else:
             self._put_back(again)
         self._progress.interrupted([unit.path for unit in again])
@@ -268,7 +273,10 @@ class Schedule:
         if not run.left:
             return []
         first = run.left[0]
-        why = self._restarts.died(first.path, cause, begun=run.at == first.path)
+        kind = Death.STARTING
+        if run.at == first.path:
+            kind = Death.LED if causes.is_outside(cause) else Death.TRAINING
+        why = self._restarts.died(first.path, cause, kind)
         if why:
             run.ended[first.path] = why
             self._progress.note(f"{run.title(first)} failed: {why}")
@@ -297,9 +305,10 @@ class Schedule:
             self._progress.ended({path: search.candidates[number].state})
             self._close_search(name)
 
-    def _put_back(self, units: Sequence[Unit]) -> None:
-        """Into the queue: the costliest first, and of equal ones these."""
-        self.queue = sorted([*units, *self.queue], key=lambda u: -self._cost(u.member))
+    def _put_back(self, units: Sequence[Unit], behind: bool = False) -> None:
+        """Into the queue: the costliest first, and of equal ones these, or these last."""
+        both = [*self.queue, *units] if behind else [*units, *self.queue]
+        self.queue = sorted(both, key=lambda u: -self._cost(u.member))
 
     def _clock(self, run: WorkerRun) -> None:
         now = time.monotonic()

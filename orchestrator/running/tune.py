@@ -83,6 +83,7 @@ class _Trials(Searcher):
     def __init__(self, schedule: Schedule, capacity: Capacity):
         super().__init__()
         self._schedule, self._capacity = schedule, capacity
+        self._dead: list[str] = []  # trials whose process died
 
     def suggest(  # type: ignore[override]  # Ray's annotation lacks its own `FINISHED`, a text
         self, trial_id: str
@@ -99,6 +100,9 @@ class _Trials(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False):
         if error:
             self._schedule.lost(trial_id, causes.LEADER)
+            self._dead.append(trial_id)
+        for dead in self._dead:  # all: what one asked for may be granted after its death
+            ray_internals.free_slot(dead)
         self._schedule.end(trial_id)
 
     def set_search_properties(self, metric, mode, config, **spec) -> bool:

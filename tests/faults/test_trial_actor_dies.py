@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.training_processes import LEADER, SPEC, WORKER, photographs, training, undisturbed
+from tests.faults.started_command import photographs
+from tests.faults.training_processes import LEADER, SPEC, WORKER, training, undisturbed
 
 pytestmark = pytest.mark.ray
 
@@ -22,6 +23,27 @@ def test_the_units_of_a_killed_leader_go_on_from_their_last_epoch(tmp_path, meas
             run.wait_for(lambda: "it goes on after epoch" in run.printed)
             run.wait_for(lambda: not any(worker.is_running() for worker in workers))
         assert run.end() == 0, run.printed
+        same = run.tables() == undisturbed(tmp_path, spec)
+    measured(units=1, units_kept=1, tables_equal=same)
+    assert same
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "the process that leads a run dies while its workers start", "its slot is free again at once"
+)
+def test_a_leader_that_is_killed_while_its_workers_start_keeps_no_slot(tmp_path, measured):
+    """As often as there are slots: after that nothing could begin, for 300 s and longer."""
+    spec = SPEC.replace("epochs: 200", "epochs: 2")
+    photographs(tmp_path)
+    with training(tmp_path, spec) as run:
+        for deaths in (1, 2, 3):
+            run.wait_for(lambda: run.processes(WORKER))
+            for leader in run.processes(LEADER):
+                leader.kill()
+            run.wait_for(lambda n=deaths: run.printed.count("it is started again") == n)
+        with measured.clear_state():
+            assert run.end(200) == 0, run.printed
         same = run.tables() == undisturbed(tmp_path, spec)
     measured(units=1, units_kept=1, tables_equal=same)
     assert same

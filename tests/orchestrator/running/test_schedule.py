@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from orchestrator.running import causes
 from orchestrator.running.schedule import Schedule, units_per_run
 from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
@@ -189,6 +190,32 @@ def test_a_unit_is_given_up_when_it_never_gets_anywhere_and_the_others_are_not()
     assert work.start() == [1]
     (why,) = work.schedule.failures.values()
     assert why == ("its training process died 4 times in a row after epoch 1 (cause 0; cause 1)")
+
+
+def test_what_dies_with_its_leader_or_machine_is_given_up_later():
+    work = Left(1)
+    for cause in ["its machine was lost", causes.LEADER] * 3 + ["its machine was lost"]:
+        work.start()
+        work.report("started", 0)
+        work.die(cause)
+    assert work.schedule.failures == {}
+    work.start()
+    work.report("started", 0)
+    work.die(causes.LEADER)
+    (why,) = work.schedule.failures.values()
+    assert "8 times in a row before its first epoch (its machine was lost; the process" in why
+
+
+def test_a_unit_that_died_before_its_first_epoch_lets_its_equals_go_first():
+    work = Left(3)
+    assert work.start() == [0, 1, 2]
+    work.report("started", 0)
+    work.die()
+    assert work.start() == [1, 2, 0]
+    work.report("started", 1)
+    work.report("epoch", 1, epoch=1)
+    work.die()
+    assert work.start() == [1, 2, 0]
 
 
 def test_an_epoch_between_two_deaths_resets_the_count():
