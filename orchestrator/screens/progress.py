@@ -20,7 +20,7 @@ class Progress:
     """Fed by the schedule: `expect` and `started` units, `reported` epochs, `ended` units.
 
     The time left is that of the work left, in units of each member's cost per epoch, at the speed
-    so far; an early stop shortens it.
+    since the first unit began, the start of processes before it apart; an early stop shortens it.
     """
 
     def __init__(self, console: Console, cost: Callable[[Member], float]):
@@ -28,7 +28,7 @@ class Progress:
         self._rows: dict[str, dict[str, Any]] = {}
         self._work = self._done = 0.0
         self._counted: dict[str, float] = {}
-        self._begun = time.monotonic()
+        self._begun: float | None = None  # when the first unit was
         self._live = Live(console=console, refresh_per_second=2) if console.is_terminal else None
 
     def __enter__(self) -> Progress:
@@ -65,6 +65,7 @@ class Progress:
     def reported(self, result: dict[str, Any]) -> None:
         """One report of a worker, see `reports.py`."""
         row = self._rows[result["unit"]]
+        self._begun = self._begun or time.monotonic()
         if result["event"] == "failed":
             row["state"] = "failed"
             self.note(f"{row['title']} failed: {result['message']}")
@@ -106,7 +107,7 @@ class Progress:
         self._done += (self._counted[unit.path] - before) * self._cost(unit.member)
 
     def _seconds_left(self) -> float | None:
-        if self._done <= 0:
+        if self._done <= 0 or self._begun is None:
             return None
         elapsed = time.monotonic() - self._begun
         return max(0.0, self._work - self._done) * elapsed / self._done
