@@ -14,9 +14,9 @@ class Death(Enum):
     STARTING = "before it had begun with the unit"
 
 
-# deaths of a unit's process in a row, without an epoch between them, after which it is given up;
-# those that are hardly the unit's own doing may be more
-_MOST = {Death.TRAINING: 4, Death.LED: 8, Death.STARTING: 8}
+# deaths of a unit's process in a row, without an epoch between them, after which it is given up: few
+# where they are its own doing, for all that is known, more where it has trained here before
+_FEW, _MORE = 4, 8
 
 
 class Restarts:
@@ -51,9 +51,9 @@ class Restarts:
         """The process of the unit died: why the unit is given up, or an empty text."""
         causes = self._causes[kind][path]
         causes.append(cause)
-        if len(causes) < _MOST[kind]:
-            return ""
         epoch = self.epoch_of(path)
+        if len(causes) < (_FEW if kind is Death.TRAINING and not epoch else _MORE):
+            return ""
         where = f"after epoch {epoch}" if epoch else "before its first epoch"
         where = "while it started" if kind is Death.STARTING else where
         reasons = "; ".join(dict.fromkeys(causes))

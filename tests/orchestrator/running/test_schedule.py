@@ -176,20 +176,21 @@ def test_a_run_whose_process_died_goes_on_in_another_with_what_it_had_not_finish
     assert work.schedule.trained == 3
 
 
-def test_a_unit_is_given_up_when_it_never_gets_anywhere_and_the_others_are_not():
+@pytest.mark.parametrize(
+    ("epoch", "most", "where"), [(0, 4, "before its first epoch"), (1, 8, "after epoch 1")]
+)
+def test_a_unit_is_given_up_when_it_never_gets_anywhere_and_the_others_are_not(epoch, most, where):
     work = Left(2)
-    for n in range(3):
-        assert work.start() == [0, 1]
+    for n in range(most):
+        assert work.schedule.failures == {}
+        if work.start()[0] == 1:  # its turn, after a death before an epoch
+            work.report("done", 1)
         work.report("started", 0)
-        work.report("epoch", 0, epoch=1)  # that it was trained once is no progress the second time
+        if epoch:  # that it was trained once is no progress the second time
+            work.report("epoch", 0, epoch=epoch)
         work.die(f"cause {n % 2}")
-    assert work.schedule.failures == {}
-    assert work.start() == [0, 1]
-    work.report("started", 0)
-    work.die("cause 1")
-    assert work.start() == [1]
-    (why,) = work.schedule.failures.values()
-    assert why == ("its training process died 4 times in a row after epoch 1 (cause 0; cause 1)")
+    why = f"its training process died {most} times in a row {where} (cause 0; cause 1)"
+    assert work.schedule.failures == {"a fold 0": why}
 
 
 def test_what_dies_with_its_leader_or_machine_is_given_up_later():
