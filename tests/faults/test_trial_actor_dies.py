@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.started_command import photographs
+from tests.faults.started_command import all_gone, photographs
 from tests.faults.training_processes import LEADER, SPEC, WORKER, training, undisturbed
 
 pytestmark = pytest.mark.ray
@@ -38,9 +38,11 @@ def test_a_leader_that_is_killed_while_its_workers_start_keeps_no_slot(tmp_path,
     photographs(tmp_path)
     with training(tmp_path, spec) as run:
         for deaths in (1, 2, 3):
-            run.wait_for(lambda: run.processes(WORKER))
-            for leader in run.processes(LEADER):
+            run.wait_for(lambda: run.processes(LEADER) and run.processes(WORKER))
+            leaders, workers = run.processes(LEADER), run.processes(WORKER)
+            for leader in leaders:
                 leader.kill()
+            assert all_gone([*leaders, *workers])
             run.wait_for(lambda n=deaths: run.printed.count("it is started again") == n)
         with measured.clear_state():
             assert run.end(200) == 0, run.printed
