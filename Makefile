@@ -41,9 +41,10 @@ test: .venv/tested .venv/docs
 	$(PY) -m pytest -m "not ray and not slow" --numprocesses 2 --dist loadfile
 	$(PY) -m pytest -m "ray and not slow" --numprocesses 2 --dist loadfile
 
-# every fault of docs/faults.md, injected for real, and what came of it; the long ones included
+# every fault of docs/faults.md, injected for real, and what came of it, and all else that is long
 faults: .venv/tested
 	PYTHONPATH=. $(PY) benchmarks/faults.py
+	$(PY) -m pytest -m "slow and not fault"
 
 # wrong files and command lines without end, FUZZ_MINUTES of them; what is not handled is kept in build/fuzz
 fuzz: export FUZZ_MINUTES ?= 60

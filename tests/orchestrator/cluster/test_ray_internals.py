@@ -97,6 +97,7 @@ cli.main()
 
 
 @pytest.mark.ray
+@pytest.mark.slow  # it stands in where Ray's internals have changed, which the other tests notice
 def test_the_public_trainer_trains_and_reports_to_tune(tmp_path, eighteen_people):
     from ray.train.torch import TorchTrainer
 
