@@ -25,6 +25,10 @@ class BadInput(ValueError):
         super().__init__("\n".join(self.problems))
 
 
+class NoPlace(BadInput):
+    """A path that was given leads to no file or folder of the kind that is needed."""
+
+
 def message_of(error: BaseException) -> str:
     """The exception's text, or its kind where it has none: never empty."""
     return str(error).strip() or type(error).__name__

@@ -6,12 +6,13 @@ import errno
 import fcntl
 import functools
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Literal, TypeVar
 
 from members import unfinished
 from members.errors import BadInput
@@ -21,6 +22,21 @@ _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN
 Progress = Callable[[int, int], None]  # how many are done, of how many
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def kind_of(place: str | os.PathLike) -> Literal["file", "folder", "other", ""]:
+    """What stands there; "" where nothing does, or can: in a name that no disk takes, say."""
+    try:
+        mode = Path(place).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return ""
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return ""
+        raise
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "other"
 
 
 Writer = Callable[[str | os.PathLike], AbstractContextManager[Path]]

@@ -63,10 +63,16 @@ def _read_from(place: Place, read: Callable[[IO[bytes]], T]) -> T:
 
 
 def open_parquet(place: Place) -> ParquetFile:
-    """A Parquet file of which only what is asked for is read."""
+    """A Parquet file of which only what is asked for is read. Raises OSError and ArrowException."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(parquet_source(place)[0], page_checksum_verification=True)
+    try:
+        found = pq.ParquetFile(parquet_source(place)[0], page_checksum_verification=True)
+        found.schema_arrow.names  # noqa: B018  # Arrow hands them on as they are
+    except UnicodeDecodeError as error:
+        raise pa.ArrowInvalid(f"the name of a column is no UTF-8: {error}") from None
+    return found
 
 
 def parquet_source(place: Place) -> tuple[str | NativeFile, int]:

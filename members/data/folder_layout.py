@@ -22,7 +22,8 @@ from members.data.listing import (
 from members.data.lists.lookup import Lookup
 from members.data.lists.text import read_lines
 from members.data.splits import split_problem
-from members.errors import BadInput
+from members.errors import BadInput, NoPlace
+from members.files import kind_of
 
 FEWEST_SESSIONS = 5  # groups for the default number of folds
 
@@ -39,7 +40,7 @@ def read_train(root: Path) -> TrainData:
     if ids:
         problems += [text + _wrapper_hint(found, classes=True) for text in labels.problems]
     if problems:
-        raise BadInput(problems)
+        raise BadInput(problems) if ids else NoPlace(problems)
     groups, notes = _groups(root, ids)
     codec = Codec({"label": labels.names})
     frame = photo_table(codec, ids, [root / i for i in ids], groups, {"label": labels.numbers})
@@ -82,8 +83,8 @@ def read_folder(root: Path, codec: Codec) -> TestData:
 
 def read_list(file: Path, codec: Codec, root: str | os.PathLike | None) -> TestData:
     """Photos to predict, from a text with one path a line. Raises BadInput."""
-    if not file.is_file():
-        raise BadInput(f"{file}: no such file or folder. Give a folder of photos or a file list.")
+    if kind_of(file) != "file":
+        raise NoPlace(f"{file}: no such file or folder. Give a folder of photos or a file list.")
     names = read_lines(file)
     base = Path(root) if root is not None else file.parent
     lookup = Lookup()

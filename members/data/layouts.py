@@ -25,6 +25,7 @@ from members.data.listing import TestData, TrainData
 from members.data.lists.read import READERS
 from members.data.table_layout import ListOptions
 from members.errors import BadInput, nearest
+from members.files import kind_of
 
 LAYOUTS = ("profiles", "table", "folders")
 
@@ -65,7 +66,7 @@ def read_test(
     test = Path(test)
     if layout == "profiles":
         return profiles.read_test(test, codec)
-    if layout == "folders" and test.is_dir():
+    if layout == "folders" and kind_of(test) == "folder":
         return folder_layout.read_folder(test, codec)
     if layout == "folders" and test.suffix.lower() not in READERS:
         return folder_layout.read_list(test, codec, root)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from members.data.codec import Codec
-from members.errors import BadInput
+from members.errors import BadInput, NoPlace
+from members.files import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,9 +89,10 @@ def _is_no_text(name: str) -> bool:
 
 def require_folder(folder: Path, expected: str) -> None:
     """Raise BadInput that names what was `expected` where there is no such folder."""
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "no such folder"
-        raise BadInput(f"{folder}: {what}. Expected {expected}.")
+    kind = kind_of(folder)
+    if kind != "folder":
+        what = "is a file" if kind else "no such folder"
+        raise NoPlace(f"{folder}: {what}. Expected {expected}.")
 
 
 def repeated_problems(file: Path, column: str, ids: Sequence[str]) -> list[str]:

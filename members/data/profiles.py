@@ -57,7 +57,7 @@ def read_train(folder: str | os.PathLike) -> TrainData:
         listed = read_file(folder / "train.csv", required=("id", "path"))
     except BadInput as error:
         missing = [] if images.is_dir() else [f"{images}: no such folder. Expected <profile>/."]
-        raise BadInput(error.problems + missing) from None
+        raise type(error)(error.problems + missing) from None
     require_folder(images, "images/<profile>/<photo>")
 
     problems: list[str] = []

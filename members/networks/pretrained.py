@@ -78,13 +78,13 @@ def _unusable(name: object, value: object) -> str | None:
 
 def _require_unpacked(path: Path) -> None:
     """Raise BadInput for an archive that unpacks to more than it holds: torch compresses none."""
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(part.file_size for part in archive.infolist())
-    except (zipfile.BadZipFile, NotImplementedError):
-        return  # torch says what is wrong with it
+    except Exception:  # an archive can be damaged in many ways: torch says what is wrong with it
+        return
     size = path.stat().st_size
     if unpacked > size:
         raise BadInput(

@@ -29,6 +29,7 @@ GENDERS = PROFILES.targets["gender"]
 WOMEN = 0.614  # of the competition's 2,700 people
 AGES = ((0.474, 18, 29), (0.455, 30, 59), (0.071, 60, 60))  # share, youngest, oldest
 TRAIN, EVAL = 0, 1
+MOST = 1_000_000  # people, photos to predict, and seeds
 
 README = """\
 These people are drawings made by a program. Nobody is shown, and no score reached on
@@ -73,9 +74,9 @@ def draw_people(
 
 def _require_in_range(request: dict) -> None:
     problems = [
-        f"{name}: {request[name]!r}, but must be a whole number >= {low}."
+        f"{name}: {request[name]!r}, but must be a whole number from {low} to {MOST:,}."
         for name, low in (("profiles", 1), ("eval", 1), ("seed", 0))
-        if not isinstance(request[name], int) or request[name] < low
+        if not isinstance(request[name], int) or not low <= request[name] <= MOST
     ]
     size = request["size"]
     if len(size) != 2 or not all(isinstance(n, int) and 16 <= n <= 4096 for n in size):

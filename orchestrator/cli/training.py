@@ -42,12 +42,13 @@ def check(
     """Validate spec and data and train nothing; exit code 0 only where training would start."""
     from orchestrator.commands.check import show_plan
     from orchestrator.runs import folders
-    from orchestrator.spec import load
+    from orchestrator.spec import load, located
 
     folder_place(run, "--run")
     loaded = load(spec_file(spec, json), small=small, sets=sets or ())
     store = folders.to_train(loaded.name, run)
-    plan = show_plan(loaded, store, new_screen(json), deep=deep, keep_units=keep_units)
+    with located(loaded, spec, small=small, sets=sets or ()):
+        plan = show_plan(loaded, store, new_screen(json), deep=deep, keep_units=keep_units)
     write_json(json, plan)
 
 
@@ -78,7 +79,7 @@ def train_members(
     """Search, train every fold of every member, write the tables; again: do what is missing."""
     from orchestrator.commands.train_members import train
     from orchestrator.runs import folders
-    from orchestrator.spec import load
+    from orchestrator.spec import load, located
     from orchestrator.spec.search import STOPPED
 
     if run and new_run:
@@ -97,15 +98,16 @@ def train_members(
         stopping.goes_on_with(again)
         screen.print(f"A new run: {run}. If it stops before its end, {again}")
     store = folders.to_train(loaded.name, run)
-    outcome = train(
-        loaded,
-        store,
-        screen,
-        only=only or (),
-        address=address,
-        keep_units=keep_units,
-        agreed=lambda: yes or _agreed(),
-    )
+    with located(loaded, spec, small=small, sets=sets or ()):
+        outcome = train(
+            loaded,
+            store,
+            screen,
+            only=only or (),
+            address=address,
+            keep_units=keep_units,
+            agreed=lambda: yes or _agreed(),
+        )
     if not (outcome.trained or outcome.predicted or outcome.failures):
         done = "Nothing to do"
         if outcome.mended:

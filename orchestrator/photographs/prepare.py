@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from members.data.layouts import read_test, read_train
 from members.data.lists.lookup import Lookup
 from members.data.own_folds import read_own_folds
 from members.data.table_layout import ListOptions
-from members.errors import BadInput
+from members.errors import BadInput, NoPlace
 from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
 from members.pixels.scan import damage_notes, scan, unreadable_problems
@@ -64,15 +66,18 @@ def prepare_photographs(
     data = spec.data
     problems: list[str] = []
     options = _list_options(spec)
-    train = read_train(data.layout, data.train, data.root, options)
+    with _key_named("data.train"):
+        train = read_train(data.layout, data.train, data.root, options)
     frame, codec, notes = train.frame, train.codec, list(train.notes)
     if data.corrections:
-        frame, corrected = apply_corrections(frame, shipped(data.corrections))
+        with _key_named("data.corrections"):
+            frame, corrected = apply_corrections(frame, shipped(data.corrections))
         notes += corrected
     test = None
     if data.test is not None:
         try:
-            to_predict = read_test(data.layout, data.test, codec, data.root, options)
+            with _key_named("data.test"):
+                to_predict = read_test(data.layout, data.test, codec, data.root, options)
             test = to_predict.frame
             notes += to_predict.notes
         except BadInput as error:
@@ -112,6 +117,15 @@ def prepare_photographs(
     if deep:
         notes += damaged_caches(spec, (frame, test), progress)
     return Prepared(Photographs(frame, test, codec), leaks, notes)
+
+
+@contextmanager
+def _key_named(key: str) -> Iterator[None]:
+    """A path that leads nowhere may be any text: the key that gave it goes before it."""
+    try:
+        yield
+    except NoPlace as error:
+        raise BadInput(f"{key}: {text}" for text in error.problems) from None
 
 
 def _add_digests(

@@ -60,7 +60,8 @@ class Store:
             presence.await_folder(self.root, self.session)
 
     def exists(self, path: str = "") -> bool:
-        return self._fs.get_file_info(self._at(path)).type != fs.FileType.NotFound
+        with self._named(path, "the folder of a run"):
+            return self._fs.get_file_info(self._at(path)).type != fs.FileType.NotFound
 
     def list(self, path: str = "") -> list[str]:
         """Names directly below `path`, sorted; empty where there is no such folder."""

@@ -1,5 +1,5 @@
 """Spec files: parsed, merged, overridden, validated, every mistake with its line."""
 
-from orchestrator.spec.load import load
+from orchestrator.spec.load import load, located
 
-__all__ = ["load"]
+__all__ = ["load", "located"]

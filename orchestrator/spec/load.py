@@ -1,19 +1,20 @@
-"""`ensembles/*.yaml` -> a validated spec; every mistake at once, each with its line.
+"""`ensembles/*.yaml` -> a validated spec; every mistake at once, each with its line, later ones too.
 
 spec = load("ensembles/demo.yaml", small=True, sets=["members.effnet.lr=1e-3"])
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from members.errors import nearest
-from orchestrator.errors import WrongRequest
+from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.spec.reader import read
 from orchestrator.spec.shipped import names, shipped
 from orchestrator.spec.spec import Spec
-from orchestrator.spec.yaml_lines import parse, read_text
+from orchestrator.spec.yaml_lines import Document, parse, read_text
 
 
 def load(path: str | Path, *, small: bool = False, sets: Sequence[str] = ()) -> Spec:
@@ -37,3 +38,37 @@ def load(path: str | Path, *, small: bool = False, sets: Sequence[str] = ()) -> 
 def load_recorded(text: str, name: str) -> Spec:
     """The spec that a run folder keeps, called `name`. Raises WrongRequest."""
     return read(parse(text, name), name, small=False, sets=(), recorded=True)
+
+
+@contextmanager
+def located(spec: Spec, file: str | Path, *, small: bool, sets: Sequence[str]) -> Iterator[None]:
+    """Mistakes found in the block that begin with a key or a member of `spec`, `folds.k: ...`, get the
+    file and the line of it before them, or the `--set` that gave it.
+
+    file, small, sets: what `load` read the spec from.
+    """
+    file = shipped(file)
+    document = parse(read_text(file), str(file))  # now: it may be edited while units train
+    try:
+        yield
+    except BAD_INPUT as error:
+        problems = [
+            _located(text, spec, document, str(file), small, sets) for text in error.problems
+        ]
+        raise WrongRequest(problems) from error
+
+
+def _located(
+    text: str, spec: Spec, document: Document, file: str, small: bool, sets: Sequence[str]
+) -> str:
+    key, colon, _ = text.partition(": ")
+    names = [member.name for member in spec.members]
+    if not colon or (key.partition(".")[0] not in Spec.model_fields and key not in names):
+        return text
+    for given in sets:
+        if given.partition("=")[0].strip() == key:
+            return f"--set {given}: {text}"
+    path = ("members", names.index(key)) if key in names else tuple(key.split("."))
+    if small and ("small", *path) in document.lines:
+        path = ("small", *path)
+    return f"{file}, line {document.line(path)}: {text}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from members.errors import nearest
+from members.files import kind_of
 from members.recipe.recipe import Recipe
 from orchestrator.errors import WrongRequest, unknown
 from orchestrator.spec import member_metrics
@@ -61,7 +62,7 @@ def _names(given: Any, mistakes: Mistakes) -> dict[str, str]:
 def _from_file(given: str, mistakes: Mistakes) -> Any:
     """What a file holds, with its lines for `mistakes`; found from here, or from beside the spec."""
     folders = dict.fromkeys([Path(), Path(mistakes.name).parent])
-    file = next((folder / given for folder in folders if (folder / given).is_file()), None)
+    file = next((folder / given for folder in folders if kind_of(folder / given) == "file"), None)
     file = file or _that_comes_with_the_package(given)
     if file is None:
         others = [p.name for f in folders for p in (f / given).parent.glob("*.json")]
@@ -82,7 +83,7 @@ def _from_file(given: str, mistakes: Mistakes) -> Any:
 
 def _that_comes_with_the_package(given: str) -> Path | None:
     file = shipped(given)
-    return file if file.is_file() else None
+    return file if kind_of(file) == "file" else None
 
 
 def _document(file: Path) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import ensembles
+from members.files import kind_of
 
 _FOLDER = Path(ensembles.__file__).parent
 
@@ -12,7 +13,7 @@ _FOLDER = Path(ensembles.__file__).parent
 def shipped(path: str | Path) -> Path:
     """The path itself where it exists, else the package's own file of the name `ensembles/...`."""
     path = Path(path)
-    if path.exists() or path.parts[:1] != (_FOLDER.name,) or ".." in path.parts:
+    if kind_of(path) or path.parts[:1] != (_FOLDER.name,) or ".." in path.parts:
         return path
     own = _FOLDER.parent / path
     return own if own.is_file() else path

@@ -19,9 +19,10 @@ class _Listing:
         self.files: set[str] = set()
         self.folders: set[str] = set()
         self.links: set[str] = set()  # of the files
-        self.real = os.path.realpath(folder)
+        self.real = folder
         self.readable = True
         try:
+            self.real = os.path.realpath(folder)
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.is_file():

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from members.data.listing import PHOTO_ENDINGS, some
 from members.data.lists.text import read_rows, read_text, require_columns
 from members.data.lists.unpacked import require_bounded
-from members.errors import BadInput, first_line, nearest
+from members.errors import BadInput, NoPlace, first_line, nearest
+from members.files import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,10 +82,12 @@ class ListFile:
 
 def read_list(file: Path) -> ListFile:
     """Read a list of any of `READERS`. Raises BadInput where it is not there or is no such file."""
-    if not file.is_file():
-        other = "is a pipe, socket or device" if file.exists() else "no such file"
-        what = "is a folder" if file.is_dir() else other
-        raise BadInput(f"{file}: {what}. Expected a file that lists photographs.")
+    kind = kind_of(file)
+    if kind != "file":
+        what = {"folder": "is a folder", "other": "is a pipe, socket or device"}
+        raise NoPlace(
+            f"{file}: {what.get(kind, 'no such file')}. Expected a file that lists photographs."
+        )
     reader = READERS.get(file.suffix.lower())
     if reader is None:
         how = OTHER_ENDINGS.get(file.suffix.lower(), "")
