@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.started_command import photographs
-from tests.faults.training_processes import SPEC, WORKER, change_training, training, undisturbed
+from tests.faults.training_processes import SPEC, WORKER, change_training, training
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -21,10 +21,7 @@ def test_a_worker_that_is_killed_more_often_than_any_limit_ends_done(tmp_path, m
             run.wait_for(lambda before=before: run.last_epoch() > before)
             run.processes(WORKER)[0].kill()
             run.wait_for(lambda n=kills: run.printed.count("it goes on after epoch") > n)
-        assert run.end() == 0, run.printed
-        same = run.tables() == undisturbed(tmp_path, spec)
-    measured(units=1, units_kept=1, tables_equal=same)
-    assert same
+        run.assert_ends_as_undisturbed(spec, measured)
 
 
 DIES = """\

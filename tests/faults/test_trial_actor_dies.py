@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.started_command import all_gone, photographs
-from tests.faults.training_processes import LEADER, SPEC, WORKER, training, undisturbed
+from tests.faults.training_processes import LEADER, SPEC, WORKER, training
 
 pytestmark = pytest.mark.ray
 
@@ -22,10 +22,7 @@ def test_the_units_of_a_killed_leader_go_on_from_their_last_epoch(tmp_path, meas
         with measured.clear_state():
             run.wait_for(lambda: "it goes on after epoch" in run.printed)
             run.wait_for(lambda: not any(worker.is_running() for worker in workers))
-        assert run.end() == 0, run.printed
-        same = run.tables() == undisturbed(tmp_path, spec)
-    measured(units=1, units_kept=1, tables_equal=same)
-    assert same
+        run.assert_ends_as_undisturbed(spec, measured)
 
 
 @pytest.mark.slow
@@ -45,10 +42,8 @@ def test_a_leader_that_is_killed_while_its_workers_start_keeps_no_slot(tmp_path,
             assert all_gone([*leaders, *workers])
             run.wait_for(lambda n=deaths: run.printed.count("it is started again") == n)
         with measured.clear_state():
-            assert run.end(200) == 0, run.printed
-        same = run.tables() == undisturbed(tmp_path, spec)
-    measured(units=1, units_kept=1, tables_equal=same)
-    assert same
+            run.end(200)
+        run.assert_ends_as_undisturbed(spec, measured)
 
 
 @pytest.mark.slow
@@ -65,7 +60,4 @@ def test_the_units_of_a_stopped_leader_go_on_from_their_last_epoch(tmp_path, mea
         with measured.clear_state():
             run.wait_for(lambda: "stopped or hangs" in run.printed)
             run.wait_for(lambda: not stopped.is_running())
-        assert run.end() == 0, run.printed
-        same = run.tables() == undisturbed(tmp_path, spec)
-    measured(units=1, units_kept=1, tables_equal=same)
-    assert same
+        run.assert_ends_as_undisturbed(spec, measured)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.started_command import photographs
-from tests.faults.training_processes import SPEC, WORKER, change_training, training, undisturbed
+from tests.faults.training_processes import SPEC, WORKER, change_training, training
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -25,11 +25,8 @@ def test_a_stopped_worker_is_started_again_from_its_last_epoch(tmp_path, measure
         with measured.clear_state():
             run.wait_for(lambda: "stopped or hangs" in run.printed)
             run.wait_for(lambda: not stopped.is_running())
-        assert run.end() == 0, run.printed
+        run.assert_ends_as_undisturbed(spec, measured)
         assert "it goes on after epoch" in run.printed
-        same = run.tables() == undisturbed(tmp_path, spec)
-    measured(units=1, units_kept=1, tables_equal=same)
-    assert same
 
 
 # a call that never comes back and holds the interpreter, as a driver's may; once
@@ -59,7 +56,4 @@ def test_a_call_that_never_returns_costs_an_epoch(tmp_path, measured):
         run.wait_for(mark.exists)
         with measured.clear_state():
             run.wait_for(lambda: "stopped or hangs" in run.printed)
-        assert run.end() == 0, run.printed
-        same = run.tables() == undisturbed(tmp_path, IMPATIENT)
-    measured(units=1, units_kept=1, tables_equal=same)
-    assert same
+        run.assert_ends_as_undisturbed(IMPATIENT, measured)

@@ -55,8 +55,12 @@ class Running(Command):
         found = [len(file.read_text().splitlines()) - 1 for file in self.root.rglob("history.csv")]
         return max(found, default=0)
 
-    def tables(self) -> dict[str, object]:
-        return tables(self.root)
+    def assert_ends_as_undisturbed(self, spec: str, measured) -> None:
+        """It ends well, and with the tables of a run of `spec` that nothing happens to."""
+        assert self.end() == 0, self.printed
+        same = tables(self.root) == undisturbed(self.folder, spec)
+        measured(units=1, units_kept=1, tables_equal=same)
+        assert same
 
 
 def tables(root: Path) -> dict[str, object]:
