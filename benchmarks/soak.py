@@ -64,7 +64,7 @@ def soak(folder: Path, units: int, every: float, epochs: int, seed: int = 0) -> 
     photographs(folder)
     began = time.monotonic()
     with training(folder, spec) as run:
-        killed = _kill_until_it_ends(run, every, random.Random(seed))
+        killed = _kill_until_it_ends(run, folder / "runs/small", every, random.Random(seed))
         code, printed = run.end(), run.printed
     seconds = time.monotonic() - began
     done = len(list((folder / "runs/small").glob("units/*/*/*/unit.json")))
@@ -73,16 +73,34 @@ def soak(folder: Path, units: int, every: float, epochs: int, seed: int = 0) -> 
     return Soak(code, printed, units, done, different, seconds, killed)
 
 
-def _kill_until_it_ends(run: Running, every: float, random: random.Random) -> Counter[str]:
+def _kill_until_it_ends(
+    run: Running, of_run: Path, every: float, random: random.Random
+) -> Counter[str]:
+    """A kill every so many seconds, or later: an epoch or a unit has ended since the last one.
+
+    Of the last unit all processes would be killed before they are ready, where that takes as long.
+    """
     killed: Counter[str] = Counter()
+    before = -1.0
     while run.driver.poll() is None:
         time.sleep(every)
+        kept = max((_changed(file) for file in of_run.glob("units/*/*/*/*")), default=0.0)
+        if kept <= before:
+            continue
         kind = random.choice(list(KINDS))
         with contextlib.suppress(psutil.NoSuchProcess):  # it ended by itself
             if found := run.processes(kind):
                 random.choice(found).kill()
                 killed[KINDS[kind]] += 1
+                before = kept
     return killed
+
+
+def _changed(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # moved or removed meanwhile
+        return 0.0
 
 
 def main() -> None:
