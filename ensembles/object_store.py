@@ -127,11 +127,15 @@ def through_refusals(read: Callable[[], T]) -> T:
 def require_writable(store: FileSystem, path: str, address: str) -> None:
     """Write, read and delete a file below `path`. Raises BadInput with what is wrong."""
     probe = f"{path}/.written-{os.getpid()}"
+
+    def read() -> None:
+        with store.open_input_stream(probe) as stream:
+            stream.read()
+
     try:
         with store.open_output_stream(probe) as stream:
             stream.write(b"x")
-        with store.open_input_stream(probe) as stream:
-            stream.read()
+        through_refusals(read)
         store.delete_file(probe)
     except OSError as error:
         why = store_problem(error, address) or f"{address}: {error}"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Place = str | os.PathLike[str]
 T = TypeVar("T")
+# Bytes of a remote file that is read at once, whatever is asked of it.
+WHOLE = 1 << 18
 
 
 def join(folder: Place, *names: str) -> str:
@@ -86,7 +88,9 @@ def parquet_source(place: Place) -> tuple[str | NativeFile, int]:
         return os.fspath(place), given.stat().st_size
     filesystem, path = remote
     opened = filesystem.open_input_file(path)
-    return opened, opened.size()
+    if (size := opened.size()) <= WHOLE:  # parts of it may be shorter than a refusal
+        return in_arrow(read_bytes(place)), size
+    return opened, size
 
 
 def read_parquet(place: Place, columns: Sequence[str] | None = None) -> Table:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import threading
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ensembles import object_store
@@ -66,6 +69,24 @@ def test_a_refusal_that_is_longer_than_the_file_is_gone_through(proxy, bucket, r
     proxy.methods, proxy.faults = {"GET"}, 2
     assert read(store, "unit.json") == expected
     assert proxy.faults == 0
+
+
+@pytest.mark.fault("an object store answers 503 where a small file is read", "it is asked again")
+def test_the_probe_before_training_goes_through_such_a_refusal(proxy, bucket):
+    store = Store(f"{bucket}/run")
+    proxy.methods, proxy.faults = {"GET"}, 2
+    store.require_writable()
+    assert proxy.faults == 0
+
+
+@pytest.mark.fault("an object store answers 503 where a small file is read", "it is asked again")
+def test_a_small_table_of_which_parts_are_read_goes_through_such_a_refusal(proxy, bucket):
+    store, content = Store(f"{bucket}/run"), io.BytesIO()
+    pq.write_table(pa.table({"a": [1, 2], "b": ["x", "y"]}), content)
+    store.write("table.parquet", content.getvalue())
+    opened = places.open_parquet(store.uri("table.parquet"))
+    proxy.methods, proxy.faults = {"GET"}, 2
+    assert opened.read(["a"]).column("a").to_pylist() == [1, 2]
 
 
 @pytest.mark.fault("credentials have expired or lack a permission", "named before training, exit 2")
