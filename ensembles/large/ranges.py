@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ensembles import object_store
 from ensembles.errors import BadInput, examples, reads
 from ensembles.files import places
 from ensembles.files.align import classes_differ
@@ -227,6 +228,10 @@ def read_columns(tables: Tables, name: str, rows: tuple[int, int], columns: list
 
 @reads(A_TABLE)
 def _read_columns(path: str, begin: int, end: int, columns: list[str]) -> pa.Table:
+    return object_store.through_refusals(lambda: _rows_of(path, begin, end, columns))
+
+
+def _rows_of(path: str, begin: int, end: int, columns: list[str]) -> pa.Table:
     file = places.open_parquet(path)
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
     ends = np.cumsum(sizes)

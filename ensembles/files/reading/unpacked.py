@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ensembles import limits
+from ensembles import limits, object_store
 from ensembles.files import places
 from ensembles.files.places import Place
 
@@ -24,6 +24,10 @@ def read_bounded(place: Place) -> pa.Table:
     Raises OSError and ArrowException, too. Its footer says how many values it holds, and texts are
     looked at a few rows at a time: one of megabytes may stand in each of a million rows.
     """
+    return object_store.through_refusals(lambda: _read_bounded(place))
+
+
+def _read_bounded(place: Place) -> pa.Table:
     source, size = places.parquet_source(place)
     opened = pq.ParquetFile(source, page_checksum_verification=True)
     name, schema, rows = str(place), opened.schema_arrow, opened.metadata.num_rows
