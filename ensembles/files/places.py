@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 Place = str | os.PathLike[str]
 T = TypeVar("T")
-# Bytes of a remote file that is read at once, whatever is asked of it.
-WHOLE = 1 << 18
 
 
 def join(folder: Place, *names: str) -> str:
@@ -88,9 +86,7 @@ def parquet_source(place: Place) -> tuple[str | NativeFile, int]:
         return os.fspath(place), given.stat().st_size
     filesystem, path = remote
     opened = filesystem.open_input_file(path)
-    if (size := opened.size()) <= WHOLE:  # parts of it may be shorter than a refusal
-        return in_arrow(read_bytes(place)), size
-    return opened, size
+    return opened, opened.size()
 
 
 def read_parquet(place: Place, columns: Sequence[str] | None = None) -> Table:

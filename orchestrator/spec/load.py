@@ -65,8 +65,8 @@ def _located(
     names = [member.name for member in spec.members]
     if not colon or (key.partition(".")[0] not in Spec.model_fields and key not in names):
         return text
-    for given in sets:
-        if given.partition("=")[0].strip() == key:
+    for given in reversed(sets):  # the last one counts; `folds={k: 9}` gives folds.k, too
+        if f"{key}.".startswith(given.partition("=")[0].strip() + "."):
             return f"--set {given}: {text}"
     path = ("members", names.index(key)) if key in names else tuple(key.split("."))
     if small and ("small", *path) in document.lines:

@@ -8,7 +8,11 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-ERROR = '<?xml version="1.0"?><Error><Code>{}</Code><Message>{}</Message></Error>'
+# as long as those of AWS
+ERROR = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{}</Code><Message>{}</Message>'
+    f"<RequestId>{'4' * 16}</RequestId><HostId>{'h' * 76}</HostId></Error>"
+)
 ANSWERS = {
     503: ERROR.format("SlowDown", "Please reduce your request rate."),
     400: ERROR.format("ExpiredToken", "The provided token has expired."),
@@ -22,13 +26,14 @@ class Proxy:
     methods: the requests that get such answers.
     every: of so many requests one is answered with 503 besides; 0: none. cut: so many requests that
     write are read to the half, and then the connection ends without an answer. halved: so many
-    answers to requests that read end in the middle.
+    answers to requests that read end in the middle. short: so many requests that want fewer bytes
+    than a refusal has are refused.
     """
 
     def __init__(self, server: str, port: int = 0):
         self.status, self.faults, self.seconds = 503, 0, 0.0
         self.methods = {"GET", "PUT", "POST", "HEAD", "DELETE"}
-        self.every = self.cut = self.halved = self.refused = 0
+        self.every = self.cut = self.halved = self.short = self.refused = 0
         counted = itertools.count(1)
         proxy, target = self, server.removeprefix("http://")
 
@@ -47,10 +52,18 @@ class Proxy:
                     return self.refuse(proxy.status)
                 if proxy.every and next(counted) % proxy.every == 0:
                     return self.refuse(503)
+                if proxy.short > 0 and self.wanted() < len(ANSWERS[503]):
+                    proxy.short -= 1
+                    return self.refuse(503)
                 there = http.client.HTTPConnection(target)
                 there.request(self.command, self.path, body, dict(self.headers))
                 found = there.getresponse()
                 self.answer(found.status, found.read(), dict(found.getheaders()))
+
+            def wanted(self) -> float:
+                """How many bytes, where it reads a part of a file."""
+                first, _, last = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
+                return int(last) - int(first) + 1 if last else float("inf")
 
             def refuse(self, status: int) -> None:
                 proxy.refused += 1

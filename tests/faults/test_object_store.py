@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import threading
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 import pytest
 
-from ensembles import object_store
+from ensembles import OofTable, object_store
 from ensembles.errors import BadInput
 from ensembles.files import places
+from ensembles.files.parquet import read_table, write_table
+from ensembles.large.ranges import open_tables, read_columns
 from orchestrator.runs.store import Store
 from tests.faults.s3_proxy import Proxy
 
@@ -79,14 +79,31 @@ def test_the_probe_before_training_goes_through_such_a_refusal(proxy, bucket):
     assert proxy.faults == 0
 
 
+def oof_table() -> OofTable:
+    ids = np.array(["a", "b", "c", "d"], object)
+    folds, labels = np.array([0, 1, 0, 1], np.int16), np.array([0, 1, 1, 0], np.int16)
+    return OofTable(ids, np.full((4, 2), 0.5, np.float32), folds, labels)
+
+
+READ_PARTS = {
+    "read_table": lambda place: read_table(places.join(place, "net/oof.parquet")).label.tolist(),
+    "read_parquet": lambda place: places.read_parquet(
+        places.join(place, "net/oof.parquet"), ["label"]
+    )["label"].to_pylist(),
+    "in ranges": lambda place: read_columns(open_tables(place, "oof"), "net", (0, 4), ["label"])[
+        "label"
+    ].to_pylist(),
+}
+
+
 @pytest.mark.fault("an object store answers 503 where a small file is read", "it is asked again")
-def test_a_small_table_of_which_parts_are_read_goes_through_such_a_refusal(proxy, bucket):
-    store, content = Store(f"{bucket}/run"), io.BytesIO()
-    pq.write_table(pa.table({"a": [1, 2], "b": ["x", "y"]}), content)
-    store.write("table.parquet", content.getvalue())
-    opened = places.open_parquet(store.uri("table.parquet"))
-    proxy.methods, proxy.faults = {"GET"}, 2
-    assert opened.read(["a"]).column("a").to_pylist() == [1, 2]
+@pytest.mark.parametrize("read", READ_PARTS.values(), ids=READ_PARTS)
+def test_a_refusal_longer_than_a_part_of_a_table_is_gone_through(proxy, bucket, read):
+    place = f"{bucket}/tables"
+    write_table(places.join(place, "net/oof.parquet"), oof_table())
+    proxy.short = 2
+    assert read(place) == [0, 1, 1, 0]
+    assert proxy.short == 0
 
 
 @pytest.mark.fault("credentials have expired or lack a permission", "named before training, exit 2")
