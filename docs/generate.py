@@ -28,7 +28,7 @@ from docs.fault_table import faults
 from docs.limit_table import limits_of_files
 from docs.markdown import code, table
 from ensembles.scores.metrics import METRICS
-from ensembles.voting.gate import KINDS
+from ensembles.voting.kinds import AVERAGED, PLAIN
 from members.data.lists.lookup import REPAIRS
 from members.pixels.augment import CHAINS
 from members.recipe.blocks import Balance, Mixing, Statistics
@@ -217,9 +217,29 @@ def chains() -> str:
     return table(("augmentation", "centre crop (part of the photo)", "transforms", "noise"), rows)
 
 
+KINDS = {
+    "best single": "the member with the best score",
+    "uniform": "the plain mean",
+    "top-k": "the plain mean of the best k, k the best",
+    "log-loss weights": "a linear pool, its weights of least log-loss",
+    "macro-F1 weights": "a linear pool, its weights searched for macro F1",
+    "log-linear": "weights of 0 or more, ridge 1",
+    "log-linear, any sign": "ridge 1",
+    "ridge pool": "log-linear, any sign, ridge 10, with a class bias of ridge 3; a probability counts "
+    "at least as .001",
+    "strong ridge pool": "the same, ridge 100",
+    "strong stacker": "the ridge pool and a linear function of the members' log-probabilities, ridge 300",
+    "stacker": "the same, ridge 100",
+}
+
+
 def kinds() -> str:
-    """The kinds of vote that are chosen among, the simplest first."""
-    return "\n".join(f"{n}. {name}" for n, name in enumerate(KINDS, start=1))
+    """The kinds of vote that are averaged or chosen among, the simplest first."""
+    rows = [
+        (name, "yes" if name in AVERAGED else "", "yes" if name in PLAIN else "", KINDS[name])
+        for name in KINDS
+    ]
+    return table(("kind", "in the mean", "for `simplest`", ""), rows)
 
 
 def repairs() -> str:

@@ -36,6 +36,7 @@ class VoteClassifier:
         negative: bool = False,
         top: int | None = None,
         weights: Mapping[str, float] | None = None,
+        choice: str | None = None,
     ):
         self.mode = mode
         self.objective = objective
@@ -46,6 +47,7 @@ class VoteClassifier:
         self.negative = negative
         self.top = top
         self.weights = weights
+        self.choice = choice
 
     def fit(
         self,

@@ -7,7 +7,7 @@ others, and the held-out rows of all folds are scored together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ensembles.errors import BadInput, examples
 from ensembles.files.reading.repeats import draw_folds as draw_folds
 from ensembles.files.table import Table
 from ensembles.judging.steps import Progress, Steps
+from ensembles.rules.mean import AnyRule
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.weights.stack import Stack
@@ -35,7 +36,7 @@ def nested_rules(
     ]
 
 
-def apply_held_out(stack: Stack, rules: list[tuple[np.ndarray, Rule]]) -> np.ndarray:
+def apply_held_out(stack: Stack, rules: Sequence[tuple[np.ndarray, AnyRule]]) -> np.ndarray:
     """(N, K) float32, each row's vote by the rule fitted without it."""
     held_out = np.empty(stack.probabilities.shape[1:], np.float32)
     for rows, rule in rules:

@@ -31,10 +31,11 @@ from ensembles.large.derived import RunRanges, derive
 from ensembles.large.fit import fit_large, reasons_of_sample
 from ensembles.large.ranges import Tables, compare_kinds, open_tables, read_range, repeated_ids
 from ensembles.large.scores import score_ranges
-from ensembles.rules.pools import Rule
+from ensembles.rules.mean import AnyRule
 from ensembles.voting.fitting import fixed_rule
-from ensembles.voting.record import VoteRecord, of_rule
+from ensembles.voting.record import VoteRecord
 from ensembles.voting.request import Mode, VoteRequest
+from ensembles.voting.stored import of_rule, write_stackers
 from ensembles.weights.stack import stack_members
 
 
@@ -89,6 +90,7 @@ def cast_large(
     answers = source.meta.get("answers") or range(source.n_classes)
     answers = class_names(source.meta) if named else list(map(str, answers))
     figures: dict[str, Any] = {}
+    rule: AnyRule
     with threadpool_limits(1, "blas"):
         if oof is None:
             rule = fixed_rule(request, source.names)
@@ -100,8 +102,9 @@ def cast_large(
             )
             rule, by_fold, figures = fit_large(request, oof, kept, data)
             figures |= score_ranges(oof, rule, by_fold, kept, request.metric, per_target, run)
-            figures["reasons"] = reasons_of_sample(request, oof, kept, data, rule, by_fold)
+            rule, figures["reasons"] = reasons_of_sample(request, oof, kept, data, rule, by_fold)
         paths = _write(source, rule, out, np.array(answers, object), test is not None, run)
+        paths |= write_stackers(rule, out)
     record = VoteRecord(
         mode=request.mode,
         objective=request.fitted_for,
@@ -148,7 +151,7 @@ def _size(path: str) -> int:
 
 
 def _write(
-    source: Tables, rule: Rule, out: Place, answers: np.ndarray, is_test: bool, run: RunRanges
+    source: Tables, rule: AnyRule, out: Place, answers: np.ndarray, is_test: bool, run: RunRanges
 ) -> dict[str, str]:
     """probabilities.parquet and, of test rows, the two submissions, one range after the other.
 
@@ -199,7 +202,7 @@ def _write(
     return paths
 
 
-def _vote_range(source: Tables, rule: Rule, rows: tuple[int, int]) -> tuple:
+def _vote_range(source: Tables, rule: AnyRule, rows: tuple[int, int]) -> tuple:
     part = read_range(source, *rows)
     return part.ids, rule.apply(part.probabilities), part.fold, part.label
 

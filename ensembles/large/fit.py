@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from ensembles.judging.reasons import member_reasons
+from ensembles.judging.removal import of_members, removal
 from ensembles.large.derived import Derived
 from ensembles.large.ranges import Tables
+from ensembles.rules.mean import AnyRule
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.voting import gate
-from ensembles.voting.fitting import finish, fitter
+from ensembles.voting.fitting import NO_TEMPERATURE, finish, fitter, tempers_well, untempered
+from ensembles.voting.kinds import MEAN
 from ensembles.voting.request import VoteRequest
 from ensembles.weights.simplex import GAP, log_loss_weights, newton_step
 from ensembles.weights.stack import Stack
@@ -26,7 +29,7 @@ START_ROWS = 200_000
 
 def fit_large(
     request: VoteRequest, oof: Tables, kept: Derived, sample: Stack
-) -> tuple[Rule, dict[int, Rule], dict[str, Any]]:
+) -> tuple[AnyRule, dict[int, AnyRule], dict[str, Any]]:
     """The rule for all rows, one for each fold fitted without it, and the record's fields about them."""
     folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
     objective = metrics.METRICS.get(request.objective or "")
@@ -47,24 +50,26 @@ def fit_large(
                 f"weights {notes[0]}",
                 f"{' and '.join(k for k in options if options[k])} {to_sample}",
             ]
-        return rule, by_fold, {"gap": gap, "notes": notes}
+        found = _tempered(request, rule, by_fold, sample, sample_folds, notes)
+        found[2]["gap"] = gap
+        return found
     if not request.needs_oof:
         rule = fitter(request, oof.names)(sample)
         return rule, dict.fromkeys(folds, rule), {"notes": ["nothing is fitted."]}
     note = f"fitted {to_sample}"
     if request.gated and sample.n_members > 1:
-        choice = gate.choose(sample, sample_folds, groups)
+        asked = request.choice or MEAN
+        choice = gate.choose(sample, sample_folds, groups, None, asked, request.metric)
         # the gate merges folds, so each has one rule
-        by_fold = {
-            fold: rule
-            for rows, rule in choice.rules
+        chosen = {
+            fold: own
+            for rows, own in choice.rules
             for fold in np.unique(sample_folds[rows]).tolist()
         }
-        more = {"choice": choice.name, "candidates": choice.table}
-        return choice.rule, by_fold, {"notes": [note, *choice.notes], **more}
+        return choice.rule, chosen, {"notes": [note, *choice.notes], **choice.figures}
     fit = fitter(request, oof.names)
     by_fold = {fold: fit(sample.take(sample_folds != fold)) for fold in folds}
-    return fit(sample), by_fold, {"notes": [note]}
+    return _tempered(request, fit(sample), by_fold, sample, sample_folds, [note])
 
 
 def _of_sample(kept: Derived) -> tuple[np.ndarray, np.ndarray | None]:
@@ -78,14 +83,31 @@ def reasons_of_sample(
     oof: Tables,
     kept: Derived,
     sample: Stack,
+    rule: AnyRule,
+    by_fold: dict[int, AnyRule],
+) -> tuple[AnyRule, list[dict[str, Any]]]:
+    """The rule, a mean with its members' weights, and `member_reasons`, both by the sample."""
+    folds, groups = _of_sample(kept)
+    removed = removal(sample, [(np.flatnonzero(folds == f), own) for f, own in by_fold.items()])
+    rule = of_members(rule, removed)
+    shown = rule.to_sum_1()
+    return rule, member_reasons(sample, oof.names, shown, removed, request.metric, groups)
+
+
+def _tempered(
+    request: VoteRequest,
     rule: Rule,
     by_fold: dict[int, Rule],
-) -> list[dict[str, Any]]:
-    """`member_reasons` on the sample."""
-    folds, groups = _of_sample(kept)
+    sample: Stack,
+    folds: np.ndarray,
+    notes: list[str],
+) -> tuple[AnyRule, dict[int, AnyRule], dict[str, Any]]:
+    """Without temperatures where they make the log-loss of the sample's held-out rows worse."""
     rules = [(np.flatnonzero(folds == fold), own) for fold, own in by_fold.items()]
-    weights = rule.to_sum_1().weights
-    return member_reasons(sample, oof.names, weights, rules, request.metric, groups)
+    if not request.temperature or tempers_well(sample, rules):
+        return rule, {**by_fold}, {"notes": notes}
+    bare: dict[int, AnyRule] = {fold: untempered(own) for fold, own in by_fold.items()}
+    return untempered(rule), bare, {"notes": [*notes, NO_TEMPERATURE]}
 
 
 def _log_loss_weights(oof: Tables, kept: Derived, without: int | None) -> tuple[np.ndarray, float]:

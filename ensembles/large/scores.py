@@ -19,7 +19,7 @@ import numpy as np
 from ensembles.large.derived import Derived, RunRanges
 from ensembles.large.ranges import Tables, read_range
 from ensembles.rules import votes
-from ensembles.rules.pools import Rule
+from ensembles.rules.mean import AnyRule
 from ensembles.scores import metrics
 from ensembles.scores.by_part import by_value
 
@@ -67,8 +67,8 @@ class Wanted:
 
 def score_ranges(
     oof: Tables,
-    rule: Rule,
-    by_fold: dict[int, Rule],
+    rule: AnyRule,
+    by_fold: dict[int, AnyRule],
     kept: Derived,
     metric: str,
     views: metrics.Views,
@@ -248,8 +248,8 @@ def _standard_error(moves: Iterable[np.ndarray], oof: Tables, groups: np.ndarray
 
 def _predict_range(
     oof: Tables,
-    rule: Rule,
-    by_fold: dict[int, Rule],
+    rule: AnyRule,
+    by_fold: dict[int, AnyRule],
     folds: np.ndarray,
     wanted: Wanted,
     rows: tuple[int, int],

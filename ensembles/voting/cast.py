@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,16 +22,25 @@ from ensembles.judging.estimate import (
     nested_rules,
 )
 from ensembles.judging.reasons import member_reasons
+from ensembles.judging.removal import of_members, removal
 from ensembles.judging.steps import Progress
 from ensembles.rules import votes
+from ensembles.rules.mean import AnyRule
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.voting import gate
-from ensembles.voting.fitting import fitter, fixed_rule
+from ensembles.voting.fitting import (
+    NO_TEMPERATURE,
+    fitter,
+    fixed_rule,
+    tempers_well,
+    untempered,
+)
+from ensembles.voting.kinds import MEAN
 from ensembles.voting.matching import matched
-from ensembles.voting.record import of_rule
 from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
+from ensembles.voting.stored import of_rule
 from ensembles.weights.fit import best_member
 from ensembles.weights.simplex import certified_gap
 from ensembles.weights.stack import Stack, stack_members
@@ -147,27 +156,28 @@ def _scored(
     def inside(mixed: np.ndarray) -> dict[str, float]:
         return metrics.score_all(data.labels, mixed, per_target)
 
+    rule: AnyRule
+    rules: Sequence[tuple[np.ndarray, AnyRule]]
     if request.gated and data.n_members > 1:
-        choice = gate.choose(data, folds, group_of, progress)
+        choice = gate.choose(
+            data, folds, group_of, progress, request.choice or MEAN, request.metric
+        )
         notes += choice.notes
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out
-        figures |= {"choice": choice.name, "candidates": choice.table}
+        figures |= choice.figures
     else:
-        fit = fitter(request, names)
-        rule = fit(data)
-        everything = [(np.arange(len(folds)), rule)]
-        nested = request.needs_oof
-        rules = nested_rules(data, folds, fit, progress) if nested else everything
+        rule, rules, more = _fitted(request, names, data, folds, progress)
+        notes += more
         held_out = apply_held_out(data, rules)
-    certified = request.fitted_for and metrics.named(request.fitted_for).convex
-    if certified and rule.pool == "linear" and request.top is None and not request.ridge:
-        figures["gap"] = certified_gap(rule.weights, data.true)
+        figures |= _certified(request, rule, data)
     single = [
         (rows, Rule(np.eye(data.n_members)[best_member(data.take(others), request.metric)]))
         for rows, others in ((np.flatnonzero(folds == f), folds != f) for f in np.unique(folds))
     ]
     best = best_member(data, request.metric)
     uniform = votes.soft(data.probabilities)
+    removed = removal(data, rules)
+    rule = of_members(rule, removed)
     figures |= {
         "rule": rule,
         "oof": inside(rule.apply(data.probabilities)),
@@ -179,11 +189,36 @@ def _scored(
         },
         "uniform": {**score(uniform), "oof": inside(uniform)},
         "solo": {name: score(own) for name, own in zip(names, data.probabilities, strict=True)},
-        "reasons": member_reasons(
-            data, names, rule.to_sum_1().weights, rules, request.metric, group_of
-        ),
+        "reasons": member_reasons(data, names, rule.to_sum_1(), removed, request.metric, group_of),
     }
     return figures, notes
+
+
+def _fitted(
+    request: VoteRequest,
+    names: list[str],
+    data: Stack,
+    folds: np.ndarray,
+    progress: Progress | None,
+) -> tuple[Rule, list[tuple[np.ndarray, Rule]], list[str]]:
+    """The rule that a request names, those fitted without each fold, and notes."""
+    fit = fitter(request, names)
+    rule = fit(data)
+    everything = [(np.arange(len(folds)), rule)]
+    rules = nested_rules(data, folds, fit, progress) if request.needs_oof else everything
+    if not request.temperature or tempers_well(data, rules):
+        return rule, rules, []
+    bare = [(rows, untempered(own)) for rows, own in rules]
+    return untempered(rule), bare, [NO_TEMPERATURE]
+
+
+def _certified(request: VoteRequest, rule: Rule, data: Stack) -> dict[str, float]:
+    """The gap of weights that are of least log-loss over all members."""
+    fitted_for = request.fitted_for
+    plain = rule.pool == "linear" and request.top is None and not request.ridge
+    if not (plain and fitted_for and metrics.named(fitted_for).convex):
+        return {}
+    return {"gap": certified_gap(rule.weights, data.true)}
 
 
 def _targets(tables: Mapping[str, Table]) -> dict[str, np.ndarray]:

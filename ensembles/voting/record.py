@@ -11,17 +11,18 @@ from ensembles.errors import BadInput
 from ensembles.files.cells import parse_json
 from ensembles.files.digests import sealed, unsealed
 from ensembles.files.typed import type_problem
-from ensembles.rules.pools import Rule
 from ensembles.scores.metrics import REPORTED
 
 # Names in the file that differ from the fields'.
 _IN_FILE = {"weights": "members"}
+_ONLY_IF_ANY = ("gap", "common_rows", "epsilon", "floor", "rules", "chosen_by", "near")
 
 
 @dataclass(kw_only=True)
 class VoteRecord:
-    """weights: member -> weight, sum 1. objective: what they were fitted for; None where they were
-        not, or where the kind of vote was chosen.
+    """weights: member -> weight, sum 1; effective ones where `rules` are averaged, how far the vote
+        moves without each. objective: what they were fitted for, or the kind of vote was chosen by;
+        None where neither, or where it was chosen by macro F1 without being asked.
     oof: macro_f1, accuracy, log_loss on the rows the weights were fitted to.
     estimate: the same on rows they were not, with `standard_error`.
     best_single (with `member`), uniform: as `estimate`, and under `oof` as `oof`.
@@ -29,8 +30,13 @@ class VoteRecord:
     These are None (solo: empty) without OOF tables.
     rows: which were voted on, "test", or "oof" where there are no test tables.
     choice: the kind of vote that was chosen, where it was, from `candidates`, with their nested
-        scores. reasons: one dict a member (`reasons.member_reasons`).
-    pool, offsets, temperature: see `pools.Rule`. gap: of log-loss weights, see `weights.Fit`.
+        scores, or "mean" of several. chosen_by: "mean", "simplest" or the name that was asked for; near:
+        within how many standard errors of the best a mean's candidates are.
+    reasons: one dict a member (`reasons.member_reasons`).
+    pool, offsets, temperature, epsilon, floor: see `pools.Rule`; the last two where there are any. rules:
+        of a mean (pool "mean") one dict a rule: `name`, `share`, `pool`, `weights` by member, `offsets`,
+        `temperature`, `epsilon`, `floor`; of a stacker also `features` and `coefficients`, its place in
+        the file `stacked.STACKERS`. gap: of log-loss weights, see `weights.Fit`.
     tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
         went in. common_rows: where only the rows that all members have voted, kind -> `rows` and `of`
         how many that any has. files: name -> sha256 of those written beside the record.
@@ -49,20 +55,25 @@ class VoteRecord:
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     choice: str | None = None
+    chosen_by: str | None = None
+    near: float | None = None
     candidates: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[dict[str, Any]] = field(default_factory=list)
     pool: str | None = None
     offsets: list[float] | None = None
     temperature: float | None = None
+    epsilon: float | None = None
+    floor: float | None = None
+    rules: list[dict[str, Any]] | None = None
     gap: float | None = None
     tables: dict[str, str] = field(default_factory=dict)
     common_rows: dict[str, dict[str, int]] | None = None
     files: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """What `vote.json` holds; `gap` and `common_rows` only where there are any."""
+        """What `vote.json` holds; what is `_ONLY_IF_ANY` only where there is any."""
         named = {own.name: getattr(self, own.name) for own in fields(VoteRecord)}
-        for name in ("gap", "common_rows"):
+        for name in _ONLY_IF_ANY:
             if named[name] is None:
                 del named[name]
         return {_IN_FILE.get(name, name): value for name, value in named.items()}
@@ -120,17 +131,6 @@ def _figures_problem(found: Any, at: str) -> str | None:
     return type_problem(of_metrics, dict[str, float], at) or type_problem(
         errors, dict[str, float | None] | None, f"{at}.standard_error"
     )
-
-
-def of_rule(rule: Rule, names: list[str]) -> dict[str, Any]:
-    """The fields of a record that say what its rule is, by name; its weights sum to 1."""
-    rule = rule.to_sum_1()
-    return {
-        "weights": dict(zip(names, rule.weights.tolist(), strict=True)),
-        "pool": rule.pool,
-        "offsets": None if rule.offsets is None else rule.offsets.tolist(),
-        "temperature": rule.temperature,
-    }
 
 
 def _has_no_default(own: Any) -> bool:

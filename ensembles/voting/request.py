@@ -13,6 +13,7 @@ import numpy as np
 from ensembles.errors import BadInput, nearest
 from ensembles.scores import metrics
 from ensembles.scores.metrics import METRICS
+from ensembles.voting.kinds import CHOICES, MEAN
 from ensembles.weights.offsets import OFFSETS_FOR
 
 Mode = Literal["hard", "soft", "weighted"]
@@ -30,7 +31,9 @@ class VoteRequest:
 
     objective: one of `metrics.METRICS` or its aliases; what weights are fitted for and what the best
     members are best in; of one target as "macro_f1:age" where the tables' metadata names targets.
-    A weighted vote with no further option is chosen among many kinds (`ensembles.voting.gate`).
+    choice: of a weighted vote without further options, how it is made of many fitted kinds
+    (`ensembles.voting.gate`): "mean" (default) of those near the best in the objective, "simplest" of
+    those as good in macro F1, or one by its name, of `kinds.CANDIDATES`.
     pool: "linear" (default) or "log_linear", for a soft vote the geometric mean.
     offsets: fit one log-prior a class, bagged. temperature: fit one after the average.
     ridge: pull towards equal weights, in photographs. negative: allow weights of any sign
@@ -51,6 +54,7 @@ class VoteRequest:
     top: int | None = None
     weights: Mapping[str, float] | None = None
     common_rows: bool = False
+    choice: str | None = None
 
     # read by pydantic where a spec holds one: an unknown key is a mistake
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -83,6 +87,8 @@ class VoteRequest:
     @property
     def gated(self) -> bool:
         """Whether the kind of vote is left to be chosen."""
+        if self.choice is not None:
+            return True
         return self.mode == "weighted" and not self.options.keys() - {"common_rows"}
 
     @property
@@ -93,8 +99,12 @@ class VoteRequest:
 
     @property
     def fitted_for(self) -> str | None:
-        """What weights are fitted for; None where none are, or where the kind is to be chosen."""
-        return self.metric if self.mode == "weighted" and not self.gated else None
+        """What weights are fitted for; None where none are, or where the kind is to be chosen and no
+        objective was given.
+        """
+        if self.gated:
+            return self.objective
+        return self.metric if self.mode == "weighted" else None
 
     @property
     def needs_oof(self) -> bool:
@@ -171,12 +181,15 @@ class VoteRequest:
                 ("mode", self.mode, MODES),
                 ("objective", objective, allowed),
                 ("pool", "linear" if self.pool is None else self.pool, get_args(Pool)),
+                ("choice", MEAN if self.choice is None else self.choice, CHOICES),
             )
             if got not in those
         ]
 
     def _misfits(self) -> list[Mistake]:
         """Options that contradict each other or do nothing beside the others."""
+        if self.choice is not None:
+            return self._beside_a_choice()
         found: list[Mistake] = []
         if self.useless_objective:
             text = (
@@ -219,6 +232,25 @@ class VoteRequest:
         if self.weights is not None and self.mode == "weighted":
             text = "a weighted vote fits its own. Give them to a soft or hard one (mode)."
             found.append((("weights",), text))
+        return found
+
+    def _beside_a_choice(self) -> list[Mistake]:
+        found: list[Mistake] = []
+        if self.mode != "weighted":
+            found.append((("choice",), f"only a weighted vote takes one; this one is {self.mode}."))
+        decided = self.options.keys() - {"choice", "objective", "common_rows"}
+        if decided:
+            text = "a choice among kinds decides it. Leave it out, or leave out choice."
+            found += [((name,), text) for name in self.options if name in decided]
+        if self.choice == MEAN and ":" in self.metric:
+            text = "a choice is made for all classes; leave the target out, or leave out choice."
+            found.append((("objective",), text))
+        elif self.choice != MEAN and self.objective not in (None, "macro_f1"):
+            text = (
+                f"{self.objective!r}, but {self.choice!r} goes by macro_f1. Leave it out, or use "
+                f"choice {MEAN}."
+            )
+            found.append((("objective",), text))
         return found
 
 

@@ -11,8 +11,9 @@ from ensembles.files.parquet import write_table
 from ensembles.files.places import Place
 from ensembles.files.submission import write_submission
 from ensembles.files.table import CONFIDENCE, PROBABILITIES, RECORD, SUBMISSION, Table, class_names
-from ensembles.rules.pools import Rule
+from ensembles.rules.mean import AnyRule
 from ensembles.voting.record import VoteRecord
+from ensembles.voting.stored import write_stackers
 
 
 @dataclass(kw_only=True)
@@ -24,7 +25,7 @@ class Vote(VoteRecord):
     """
 
     table: Table
-    rule: Rule
+    rule: AnyRule
 
     @property
     def ids(self) -> np.ndarray:
@@ -48,8 +49,8 @@ class Vote(VoteRecord):
         return [names[k] for k in self.labels]
 
     def write(self, folder: Place, named: bool = False) -> dict[str, str]:
-        """Write submission.csv and confidence.csv (test rows only), probabilities.parquet and, last,
-        vote.json.
+        """Write submission.csv and confidence.csv (test rows only), probabilities.parquet, the numbers of
+        stackers where the vote has some and, last, vote.json.
 
         confidence.csv is the submission with the probability of each answer. named: answers are the
         classes' names. Each is moved into place whole; a vote.json that is there means the others
@@ -70,6 +71,7 @@ class Vote(VoteRecord):
             for name in (SUBMISSION, CONFIDENCE):
                 places.remove(paths.pop(name))
         write_table(paths[PROBABILITIES], self.table)
+        paths |= write_stackers(self.rule, folder)
         self.files = {n: places.file_digest(path) for n, path in paths.items() if n != RECORD}
         places.write_bytes(paths[RECORD], self.to_json())
         return paths

@@ -26,9 +26,10 @@ from ensembles.files.table import RECORD, Table
 from ensembles.rules import votes
 from ensembles.voting.cast import cast, one_member_note
 from ensembles.voting.fitting import fixed_rule
-from ensembles.voting.record import VoteRecord, of_rule
+from ensembles.voting.record import VoteRecord
 from ensembles.voting.request import VoteRequest
 from ensembles.voting.result import Vote
+from ensembles.voting.stored import of_rule
 
 _HARD = VoteRequest("hard")
 

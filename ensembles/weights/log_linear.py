@@ -1,80 +1,233 @@
 """Weights of the log-linear pool by log-loss: a convex problem, solved by Newton's method.
 
-With z_j = log p_j, the pool is softmax(sum_j w_j z_j), and the mean log-loss plus
-ridge / (2 N) |w - 1/M|^2 is convex in w. Its gradient is mean(sum_k (q_k - [k = y]) z_jk), its
-Hessian the mean over rows of the covariance of z under q.
+With z_j = log p_j, the pool is softmax(sum_j w_j z_j + b), and the mean log-loss plus
+ridge / (2 N) |w - 1/M|^2 + bias_ridge / (2 N) |b|^2 is convex in w and b together. Its gradient is
+mean(sum_k (q_k - [k = y]) z_jk) in w_j and mean(q_k - [k = y]) in b_k, its Hessian the mean over rows
+of the covariance under q. Both ridges make it strongly convex, so that a small gradient certifies
+the loss: it is at most |gradient|^2 N / (2 ridge) above its minimum.
 """
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import dataclass
+
 import numpy as np
 
+from ensembles.rules.pools import mix_logs
 from ensembles.weights.simplex import nonnegative_minimum
-from ensembles.weights.stack import Stack
 
 RIDGE = 1.0
-# In mean log-loss: a step that promises less gains nothing, and near the optimum, where a step
-# promises little, the last step's second derivatives serve the next.
-LEAST, NEAR = 1e-8, 1e-3
-HESSIAN_ROWS = 2048
+# The largest entry of the gradient, of those that w >= 0 does not hold back, at which a fit is done.
+TOLERANCE = 1e-6
+MOST_STEPS = 100
+HESSIAN_ROWS = 1024
+# Second derivatives serve the next step where the last left at most 1 in so many of the gradient.
+LEADS_ON = 3
+CHUNK, AT_ONCE = 1 << 14, 1 << 20  # float32 numbers at once
+# Of fits without a member: their rows, and how much is tried of a step that may be too long.
+REMOVAL_ROWS, ON_THE_WAY = 512, (0.0, 0.25, 0.5, 1.0)
+# What float32 logits leave unsure of a mean log-loss.
+ROUNDING = 1e-8
 
 
-def log_linear_weights(
-    stack: Stack, ridge: float = RIDGE, negative: bool = False, start: np.ndarray | None = None
-) -> np.ndarray:
-    """(M,) float64, >= 0 unless `negative`; they need not sum to 1.
-
-    ridge: pull towards 1/M each, in units of a photograph's curvature. start: (M,) weights to begin
-    from. The Hessian, which only steers, is of at most HESSIAN_ROWS rows.
+@dataclass
+class LogLinearFit:
+    """weights: (M,) float64, >= 0 unless `negative`; they need not sum to 1. bias: (K,) float64, or
+    None. gradient: the largest entry of the gradient that is left.
     """
-    n_members, n_rows, n_classes = stack.probabilities.shape
-    flat = stack.logs.reshape(n_members, n_rows * n_classes)
-    step = max(1, n_rows // HESSIAN_ROWS)
-    true = stack.logs[:, np.arange(n_rows), stack.labels].mean(axis=1, dtype=np.float64)
-    centre, pull = np.full(n_members, 1 / n_members), ridge / n_rows
-    weights = centre.copy() if start is None else start
 
-    def at(w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        logits = (w.astype(np.float32) @ flat).reshape(n_rows, n_classes)
-        top = logits.max(axis=1, keepdims=True)
-        powers = np.exp(logits - top)
-        total = powers.sum(axis=1, keepdims=True)
-        norm = (np.log(total) + top).mean(dtype=np.float64)
-        away = w - centre
-        loss = norm - w @ true + pull * (away @ away) / 2
-        chances = powers / total
-        gradient = (flat @ chances.ravel()).astype(np.float64) / n_rows - true + pull * away
-        return loss, gradient, chances
+    problem: _Problem
+    at: np.ndarray
+    gradient: float
+    negative: bool
 
-    (loss, gradient, chances), promised = at(weights), np.inf
-    hessian = np.empty((0, 0))
-    for _ in range(50):
-        if promised > NEAR:
-            hessian = _hessian(stack.logs[:, ::step], chances[::step])
-            hessian[np.diag_indices(n_members)] += pull + 1e-7 * hessian.trace() / n_members
+    @property
+    def weights(self) -> np.ndarray:
+        return self.at[: self.problem.n_members]
+
+    @property
+    def bias(self) -> np.ndarray | None:
+        return self.at[self.problem.n_members :] if self.problem.has_bias else None
+
+    def without_each(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """(M, M) and, with a bias, (M, K) float64: row j the weights without member j.
+
+        Of the quadratic model around the fit its minimum without j, as far on the way to it from the
+        others as they were as the loss falls: all on some rows, set right by the gradient of all.
+        """
+        some, m = self.problem.part(REMOVAL_ROWS), self.problem.n_members
+        (_, gradient), (_, of_some) = (own.loss(self.at) for own in (self.problem, some))
+        modelled = _model_without_each(self.at, gradient, some.hessian(self.at), m, self.negative)
+        zeroed = np.tile(self.at, (m, 1))
+        zeroed[np.diag_indices(m)] = 0
+        ways = np.stack([zeroed + part * (modelled - zeroed) for part in ON_THE_WAY])  # (W, M, P)
+        losses = some.losses(ways.reshape(-1, len(self.at))).reshape(ways.shape[:2])
+        losses += ways @ (gradient - of_some)
+        left = ways[losses.argmin(axis=0), np.arange(m)]
+        left[self.weights == 0] = self.at
+        return left[:, :m], left[:, m:] if self.problem.has_bias else None
+
+
+def log_linear_fit(
+    logs: np.ndarray,
+    labels: np.ndarray,
+    ridge: float = RIDGE,
+    bias_ridge: float | None = None,
+    negative: bool = False,
+    start: np.ndarray | None = None,
+) -> LogLinearFit:
+    """The pool of least penalised log-loss, its gradient at most TOLERANCE where rounding allows.
+
+    logs: (M, K, N) float32 (`Stack.logs`). labels: (N,) int. ridge: pull towards 1/M each, in units of
+    a photograph's curvature. bias_ridge: pull of the class bias to 0; None: no bias. A bias needs
+    `negative`, weights of any sign. start: (M,) or (M + K,) to begin from. The Hessian, which only
+    steers, is of some HESSIAN_ROWS rows, and of more where these steer badly.
+    """
+    assert bias_ridge is None or negative, "a class bias is fitted beside weights of any sign"
+    problem = _Problem(logs, labels, ridge, bias_ridge)
+    at = problem.centre.copy() if start is None else problem.centre * 0 + _padded(start, problem)
+    loss, gradient = problem.loss(at)
+    far, before, hessian = _far(at, gradient, negative), np.inf, np.empty((0, 0))
+    rows = HESSIAN_ROWS
+    for step in range(MOST_STEPS):
+        if far <= TOLERANCE:
+            break
+        if far > before / LEADS_ON or not hessian.size:
+            rows *= 2 if step > 1 else 1
+            hessian = problem.part(rows).hessian(at)
         if negative:
             change = -np.linalg.solve(hessian, gradient)
         else:
-            target = nonnegative_minimum(hessian, hessian @ weights - gradient)
-            change = target - weights
+            change = nonnegative_minimum(hessian, hessian @ at - gradient) - at
         promised, length = float(-gradient @ change), 1.0
-        if promised <= LEAST:
-            break
         while True:
-            found = at(weights + length * change)
-            if found[0] <= loss - 1e-4 * length * promised or length < 1e-3:
+            found = problem.loss(at + length * change)
+            if found[0] <= loss - 1e-4 * length * promised + ROUNDING or length < 1e-3:
                 break
             length /= 2
-        if found[0] >= loss - LEAST / 10:
-            break
-        weights, (loss, gradient, chances) = weights + length * change, found
-    return weights
+        new_far = _far(at + length * change, found[1], negative)
+        if new_far >= far and abs(found[0] - loss) <= ROUNDING:
+            break  # rounding is all that is left
+        before, far = far, new_far
+        at, (loss, gradient) = at + length * change, found
+    return LogLinearFit(problem, at, far, negative)
 
 
-def _hessian(logs: np.ndarray, chances: np.ndarray) -> np.ndarray:
-    """(M, M) mean covariance of logs (M, n, K) under chances (n, K)."""
-    n_members, n_rows = logs.shape[:2]
-    weighted = logs * chances
-    means = weighted.sum(axis=2)
-    second = weighted.reshape(n_members, -1) @ logs.reshape(n_members, -1).T
-    return ((second - means @ means.T) / n_rows).astype(np.float64)
+class _Problem:
+    """The loss, its gradient and its Hessian at weights and bias (P,), one after the other."""
+
+    def __init__(
+        self, logs: np.ndarray, labels: np.ndarray, ridge: float, bias_ridge: float | None
+    ):
+        self.n_members, self.n_classes, self.n_rows = logs.shape
+        self.logs, self.has_bias = logs, bias_ridge is not None
+        self.labels, self.rows = labels, np.arange(self.n_rows)
+        self.centre = np.full(self.n_members, 1 / self.n_members)
+        self.pull = np.full(self.n_members, ridge / self.n_rows)
+        if bias_ridge is not None:
+            self.centre = np.append(self.centre, np.zeros(self.n_classes))
+            self.pull = np.append(self.pull, np.full(self.n_classes, bias_ridge / self.n_rows))
+        self._measure_truth()
+
+    def _measure_truth(self) -> None:
+        """What the gradient would be of a pool that were right in every row."""
+        self.true = self.logs[:, self.labels, self.rows].mean(axis=1, dtype=np.float64)
+        if self.has_bias:
+            shares = np.bincount(self.labels, minlength=self.n_classes) / self.n_rows
+            self.true = np.append(self.true, shares)
+
+    def loss(self, at: np.ndarray) -> tuple[float, np.ndarray]:
+        """The penalised mean log-loss and its gradient (P,)."""
+        m, chances = self.n_members, self._chances(at, self.logs)
+        own = np.maximum(chances[self.labels, self.rows], np.finfo(np.float32).tiny)
+        away = at - self.centre
+        loss = -float(np.log(own).mean(dtype=np.float64)) + (self.pull * away) @ away / 2
+        gradient = np.zeros(len(at))
+        flat, said = self.logs.reshape(m, -1), chances.ravel()
+        for begin in range(0, len(said), CHUNK):  # summed in float64, a chunk in float32
+            part = slice(begin, begin + CHUNK)
+            gradient[:m] += flat[:, part] @ said[part]
+        if self.has_bias:
+            gradient[m:] = chances.sum(axis=1, dtype=np.float64)
+        return loss, gradient / self.n_rows - self.true + self.pull * away
+
+    def losses(self, points: np.ndarray) -> np.ndarray:
+        """(J,) the penalised mean log-loss at each of (J, P)."""
+        m, found = self.n_members, np.empty(len(points))
+        each = max(1, AT_ONCE // (self.n_classes * self.n_rows))
+        flat = self.logs.reshape(m, -1)
+        for begin in range(0, len(points), each):
+            some = points[begin : begin + each]
+            logits = (some[:, :m].astype(np.float32) @ flat).reshape(-1, *self.logs.shape[1:])
+            if self.has_bias:
+                logits += some[:, m:, None].astype(np.float32)
+            logits -= logits.max(axis=1, keepdims=True)
+            own = logits[:, self.labels, self.rows].mean(axis=1, dtype=np.float64)
+            norms = np.log(np.exp(logits, out=logits).sum(axis=1)).mean(axis=1, dtype=np.float64)
+            found[begin : begin + each] = norms - own
+        return found + (self.pull * (points - self.centre) ** 2).sum(axis=1) / 2
+
+    def part(self, rows: int) -> _Problem:
+        """The same of about so many rows, each standing for several."""
+        step = max(1, self.n_rows // rows)
+        if step == 1:
+            return self
+        some = copy(self)
+        some.logs = np.ascontiguousarray(self.logs[:, :, ::step])
+        some.labels = self.labels[::step]
+        some.n_rows, some.rows = len(some.labels), np.arange(len(some.labels))
+        some._measure_truth()
+        return some
+
+    def hessian(self, at: np.ndarray) -> np.ndarray:
+        """(P, P), and a little more so that it can be inverted."""
+        chances, m = self._chances(at, self.logs), self.n_members
+        weighted = self.logs * chances
+        means = weighted.sum(axis=1)
+        found = np.empty((len(at), len(at)))
+        found[:m, :m] = weighted.reshape(m, -1) @ self.logs.reshape(m, -1).T
+        found[:m, :m] -= means @ means.T
+        if self.has_bias:
+            between = weighted.sum(axis=2) - means @ chances.T
+            found[:m, m:], found[m:, :m] = between, between.T
+            found[m:, m:] = np.diag(chances.sum(axis=1)) - chances @ chances.T
+        found /= self.n_rows
+        found[np.diag_indices(len(at))] += self.pull + 1e-7 * found.trace() / len(at)
+        return found
+
+    def _chances(self, at: np.ndarray, logs: np.ndarray) -> np.ndarray:
+        """(K, n) float32: the pool of rows of logs (M, K, n)."""
+        m = self.n_members
+        return mix_logs(logs, at[:m], at[m:] if self.has_bias else None)
+
+
+def _padded(start: np.ndarray, problem: _Problem) -> np.ndarray:
+    return np.append(start, np.zeros(len(problem.centre) - len(start)))
+
+
+def _far(at: np.ndarray, gradient: np.ndarray, negative: bool) -> float:
+    """The largest entry of the gradient, but for those that push against w >= 0."""
+    held = gradient if negative else at - np.maximum(at - gradient, 0)
+    return float(abs(held).max())
+
+
+def _model_without_each(
+    at: np.ndarray, gradient: np.ndarray, hessian: np.ndarray, n_members: int, negative: bool
+) -> np.ndarray:
+    """(M, P) where the quadratic model around (P,) is least with each member's weight held at 0."""
+    members = np.arange(n_members)
+    if negative:
+        inverse = np.linalg.inv(hessian)
+        best = at - inverse @ gradient
+        scale = best[members] / inverse[members, members]
+        left = best - scale[:, None] * inverse[:n_members]
+        left[members, members] = 0
+        return left
+    left, linear = np.tile(at, (n_members, 1)), hessian @ at - gradient
+    for j in np.flatnonzero(at):
+        rest = np.delete(members, j)
+        left[j] = 0
+        if len(rest):
+            left[j, rest] = nonnegative_minimum(hessian[np.ix_(rest, rest)], linear[rest])
+    return left

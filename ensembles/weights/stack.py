@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +24,7 @@ class Stack:
     labels: np.ndarray
     true: np.ndarray
     values: np.ndarray | None = None
+    _logs: dict[tuple[float, float], np.ndarray] = field(default_factory=dict)
 
     @property
     def n_members(self) -> int:
@@ -43,14 +44,22 @@ class Stack:
         return np.stack([own.argmax(axis=1) for own in self.probabilities]).astype(np.int16)
 
     @cached_property
-    def logs(self) -> np.ndarray:
-        """(M, N, K) float32 log-probabilities (`pools.log`) less their mean over the classes.
+    def has_zeros(self) -> bool:
+        """Whether any member rules a class out altogether, as hard votes do."""
+        return bool((self.probabilities.min(axis=(1, 2)) == 0).any())
 
-        A constant a row changes no softmax; around its mean float32 sums keep more digits.
+    def logs(self, floor: float = pools.FLOOR, epsilon: float = 0.0) -> np.ndarray:
+        """(M, K, N) float32 log-probabilities (`pools.log`) less their mean over the classes.
+
+        A constant a row changes no softmax; around its mean float32 sums keep more digits. Rows lie
+        along the last axis, which sums over a few classes run along. Kept, and passed on to parts.
         """
-        logs = pools.log(self.probabilities)
-        logs -= logs.mean(axis=2, keepdims=True)
-        return logs
+        if (floor, epsilon) not in self._logs:
+            logs = pools.log(self.probabilities.transpose(0, 2, 1), floor, epsilon)
+            logs = np.ascontiguousarray(logs)
+            logs -= logs.mean(axis=1, keepdims=True)
+            self._logs[floor, epsilon] = logs
+        return self._logs[floor, epsilon]
 
     def meaning(self, classes: np.ndarray) -> np.ndarray:
         """The values that classes mean."""
@@ -68,9 +77,10 @@ class Stack:
     def _part(self, labels: np.ndarray, chosen: np.ndarray, axis: int) -> Stack:
         """With all that has been derived so far."""
         probabilities, true = (np.take(a, chosen, axis) for a in (self.probabilities, self.true))
-        part = Stack(probabilities, labels, true, self.values)
-        for derived in {"favourites", "logs"} & vars(self).keys():
-            setattr(part, derived, np.take(getattr(self, derived), chosen, axis))
+        logs = {of: np.take(own, chosen, 2 * axis) for of, own in self._logs.items()}
+        part = Stack(probabilities, labels, true, self.values, logs)
+        if "favourites" in vars(self):
+            part.favourites = np.take(self.favourites, chosen, axis)
         return part
 
 

@@ -88,6 +88,15 @@ def vote(
             "--common-rows/--no-common-rows", help="vote over the rows that all members have"
         ),
     ] = None,
+    choice: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mean|simplest|KIND",
+            help="how a weighted vote without further options is made of many fitted kinds: the mean of "
+            "those near the best in --objective (the default, by macro F1), the simplest of those as "
+            "good, or one kind by its name, 'ridge pool' say",
+        ),
+    ] = None,
     why: Annotated[
         str | None, typer.Option(metavar="IMAGE_ID", help="how this photograph was decided")
     ] = None,

@@ -5,6 +5,7 @@ Nothing here imports torch; Ray only where an address was given.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ensembles.errors import nearest
 from ensembles.files.compare import same_submissions
 from ensembles.files.ids import like_id
 from ensembles.files.parquet import file_digests
+from ensembles.voting.kinds import MEAN
 from ensembles.voting.request import VoteRequest
 from ensembles.voting.submissions import submissions_as_tables
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
@@ -80,18 +82,29 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
             progress=progress,
         )
     result.notes += source.notes
-    _write(result, command, source.run, console)
+    _write(result, request, command, source.run, console)
     return result.record()
 
 
-def vote_folder(mode: str, objective: str | None) -> str:
-    # a colon is no part of a file name everywhere
-    return f"votes/{mode}-{objective.replace(':', '-')}" if objective else f"votes/{mode}"
+def vote_folder(request: VoteRequest) -> str:
+    """`votes/weighted`, `votes/hard`, `votes/weighted-log_loss`, `votes/weighted-mean-log_loss`, ..."""
+    choice, objective = request.choice, request.fitted_for
+    if choice == MEAN and objective is None:
+        choice = None  # as without being asked for
+    parts = [own for own in (request.mode, choice, objective) if own]
+    # neither colons nor spaces are part of file names everywhere
+    return "votes/" + re.sub(r"[^\w-]+", "-", "-".join(parts))
 
 
-def _write(result: ensembles.Vote, command: Command, run: Run | None, console: Console) -> None:
+def _write(
+    result: ensembles.Vote,
+    request: VoteRequest,
+    command: Command,
+    run: Run | None,
+    console: Console,
+) -> None:
     store = run.store if run else None
-    targets = folders.for_vote(command.out, store, vote_folder(result.mode, result.objective))
+    targets = folders.for_vote(command.out, store, vote_folder(request))
     if store:
         result.notes += _same_as_earlier(result, targets[0], f"{store.root}/")
     for folder in targets:
@@ -115,7 +128,7 @@ def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
     if command.why:
         tables = submissions_as_tables(files, request, command.columns)
         return _why(command.why, result, Ballot({}, tables, None), console)
-    _write(result, command, None, console)
+    _write(result, request, command, None, console)
     return result.record()
 
 
@@ -136,8 +149,7 @@ def _in_ranges(
 ) -> dict[str, Any]:
     """The vote over tables too large for memory, here or by the tasks of a Ray cluster."""
     store = source.run.store if source.run else None
-    name = vote_folder(request.mode, request.fitted_for)
-    folder = folders.for_vote(command.out, store, name)[0]
+    folder = folders.for_vote(command.out, store, vote_folder(request))[0]
     with _runner(command.address) as run:
         record = ensembles.cast_large(
             source.folder,

@@ -9,19 +9,21 @@ from rich.table import Table
 
 import ensembles
 from ensembles.scores import metrics
+from ensembles.voting.kinds import MEAN
 from ensembles.voting.record import VoteRecord
 from orchestrator.screens.figures import METRICS, figures
 
 
 def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> None:
     title = f"{vote.mode} vote" + (f" for {vote.objective}" if vote.objective else "")
-    title += f" ({vote.choice})" if vote.choice else ""
+    title += f" ({_chosen(vote)})" if vote.choice else ""
     console.print(
         f"{title}: {len(vote.weights)} members, {len(vote.ids)} photographs, {vote.seconds:.2f} s"
     )
     if vote.estimate and vote.best_single and vote.uniform:  # there are OOF tables, or none
         table = Table(box=None, pad_edge=False)
-        for name in ("", "weight", *METRICS.values()):
+        kind = "weight" if vote.rules is None else "effective weight"
+        for name in ("", kind, *METRICS.values()):
             table.add_column(name, justify="left" if not name else "right")
         for name, weight in vote.weights.items():
             table.add_row(name, f"{weight:.3f}", *figures(vote.solo[name]))
@@ -38,7 +40,7 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
                 f"{vote.uniform[name]:.4f}",
             )
         show_reasons(vote.reasons, console)
-        show_candidates(vote.candidates, console)
+        show_candidates(vote, console)
         console.print(
             "Scores on out-of-fold rows; the votes' on rows that nothing was fitted to "
             "(± standard error)."
@@ -65,7 +67,7 @@ def show_large(record: VoteRecord, folder: str, console: Console) -> None:
     for name, weight in record.weights.items():
         console.print(f"{name}: {weight:.3f}")
     show_reasons(record.reasons, console)
-    show_candidates(record.candidates, console)
+    show_candidates(record, console)
     for note in record.notes:
         console.print(f"note: {note}")
     console.print(f"{record.seconds:.1f} s, in ranges of rows. The vote is in {folder}")
@@ -77,26 +79,46 @@ def show_reasons(reasons: list[dict[str, Any]], console: Console) -> None:
         console.print(f"{reason['member']:<{width}}  {reason['text']}")
 
 
-def show_candidates(candidates: list[dict[str, Any]], console: Console) -> None:
-    if not candidates:
+def show_candidates(vote: VoteRecord, console: Console) -> None:
+    """What the kind of vote was chosen from, and how."""
+    if len(vote.candidates) < 2:
         return
+    averaged = vote.rules is not None
+    objective = metrics.title(vote.objective or "macro_f1")
     table = Table(box=None, pad_edge=False)
-    table.add_column("chosen among, simplest first")
-    for name in (*METRICS.values(), "F1 behind", "loss behind", ""):
+    table.add_column(
+        "averaged over, simplest first" if averaged else "chosen among, simplest first"
+    )
+    behind = [f"{name} behind" for name in dict.fromkeys((objective, METRICS["log_loss"]))]
+    for name in (*METRICS.values(), *behind, "share" if averaged else ""):
         table.add_column(name, justify="right")
-    for row in candidates:
-        loss = ""
+    for row in vote.candidates:
+        gaps = [f"{row['behind']:.4f} ±{row['standard_error']:.4f}", ""]
         if row["as_good"]:
-            loss = f"{row['loss_behind']:.4f} ±{row['loss_standard_error']:.4f}"
+            gaps[1] = f"{row['loss_behind']:.4f} ±{row['loss_standard_error']:.4f}"
+        taken = f"{row['share']:.3f}" if averaged else "<- chosen"
         table.add_row(
             row["name"],
             *(f"{row[metric]:.4f}" for metric in METRICS),
-            f"{row['behind']:.4f} ±{row['standard_error']:.4f}",
-            loss,
-            "<- chosen" if row["chosen"] else "",
+            *gaps[: len(behind)],
+            taken if row["chosen"] else "",
         )
     console.print(table)
-    console.print(
-        "Chosen: the simplest within one standard error of the best in macro F1 and, among those "
-        "that are, in log-loss (both on rows that nothing was fitted to)."
-    )
+    if vote.chosen_by == MEAN:
+        many = "All" if averaged else "Chosen: the only one"
+        count = " count equally" if averaged else ""
+        console.print(
+            f"{many} within {vote.near:g} standard errors of the best in {objective}{count} (on rows "
+            "that nothing was fitted to)."
+        )
+    else:
+        console.print(
+            "Chosen: the simplest within one standard error of the best in macro F1 and, among those "
+            "that are, in log-loss (both on rows that nothing was fitted to)."
+        )
+
+
+def _chosen(vote: VoteRecord) -> str:
+    if vote.rules is None:
+        return str(vote.choice)
+    return f"the mean of {len(vote.rules)} kinds"

@@ -25,7 +25,15 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
         first = classes[max(range(len(own)), key=own.__getitem__)]
         table.add_row(name, f"{member['weight']:.3f}", *shown, str(first))
     table.add_section()
-    table.add_row(f"{reason['pool']} pool", "", *(f"{reason['pooled'][k]:.3f}" for k in order))
+    for rule in reason["rules"]:
+        own = rule["probabilities"]
+        first = classes[max(range(len(own)), key=own.__getitem__)]
+        shown = (f"{own[k]:.3f}" for k in order)
+        table.add_row(rule["name"], f"{rule['share']:.3f}", *shown, str(first))
+    if reason["rules"]:
+        table.add_section()
+    pool = "their mean" if reason["rules"] else f"{reason['pool']} pool"
+    table.add_row(pool, "", *(f"{reason['pooled'][k]:.3f}" for k in order))
     table.add_row("the vote", "", *(f"{final[k]:.3f}" for k in order), str(decision))
     console.print(table)
     votes = ", ".join(f"{name} {count}" for name, count in reason["votes"].items())

@@ -8,9 +8,13 @@ from ensembles.rules import votes as vote
 from ensembles.rules.pools import Rule
 from ensembles.scores import scorers
 from ensembles.weights import offsets
-from ensembles.weights.log_linear import log_linear_weights
-from ensembles.weights.simplex import log_loss_weights
+from ensembles.weights.log_linear import TOLERANCE, log_linear_fit
+from ensembles.weights.simplex import log_loss_weights, log_loss_without_each
 from ensembles.weights.stack import stack_members
+
+
+def log_linear_weights(stack, ridge=1.0, negative=False, start=None):
+    return log_linear_fit(stack.logs(), stack.labels, ridge, negative=negative, start=start).weights
 
 
 def pooled_loss(weights, logs, labels, ridge):
@@ -48,6 +52,89 @@ def test_log_linear_weights_are_a_general_optimisers(draw, negative):
         stack_members(probabilities, labels), 2.0, negative, start=np.full(5, 0.6)
     )
     np.testing.assert_allclose(again, best.x, atol=2e-3)
+
+
+def biased_loss(flat, logs, labels, ridge, bias_ridge):
+    weights, bias = flat[: len(logs)], flat[len(logs) :]
+    logits = np.tensordot(weights, logs, axes=1) + bias
+    loss = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()
+    away = ridge * np.sum((weights - 1 / len(weights)) ** 2) + bias_ridge * np.sum(bias**2)
+    return loss + away / (2 * len(labels))
+
+
+@pytest.mark.parametrize("n_rows", [200, 5000])
+def test_a_ridge_pool_with_class_bias_is_a_general_optimisers(draw, n_rows):
+    probabilities, labels = draw(4, n_rows, 3)
+    floor = 1e-2
+    logs = np.log(np.maximum(probabilities, floor).astype(float))
+    stack = stack_members(probabilities, labels)
+    fit = log_linear_fit(stack.logs(floor), labels, 10.0, 3.0, negative=True)
+    given = logs, labels, 10.0, 3.0
+    best = minimize(biased_loss, np.full(7, 0.1), given, options={"gtol": 1e-9})
+    assert fit.gradient <= TOLERANCE
+    np.testing.assert_allclose(np.append(fit.weights, fit.bias), best.x, atol=1e-4)
+    rule = Rule(fit.weights, "log_linear", fit.bias, floor=floor)
+    expected = softmax(np.tensordot(best.x[:4], logs, axes=1) + best.x[4:], axis=1)
+    np.testing.assert_allclose(rule.apply(probabilities), expected, atol=1e-4)
+    np.testing.assert_allclose(rule.to_sum_1().apply(probabilities), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("n_rows", [600, 6000])
+def test_weights_without_each_member_are_near_those_of_the_others_alone(draw, negative, n_rows):
+    """Never worse than the others as they were, and most of the way to a fit of them alone: of
+    members that err together, so that others take the place of the one that goes.
+    """
+    probabilities, labels = draw(5, n_rows, 4)
+    shared = np.random.default_rng(1).normal(size=(n_rows, 4))
+    probabilities = softmax(np.log(probabilities) + 2 * shared, axis=2).astype(np.float32)
+    stack = stack_members(probabilities, labels)
+    fit = log_linear_fit(stack.logs(), labels, 1.0, negative=negative)
+    left, _ = fit.without_each()
+    logs = np.log(probabilities.astype(float))
+    gains, possible = [], []
+
+    def loss(weights):
+        return pooled_loss(weights, logs, labels, 1.0)
+
+    for j in range(5):
+        before = loss(np.where(np.arange(5) == j, 0, fit.weights))
+        best = minimize(
+            lambda w, j=j: loss(np.insert(w, j, 0)),
+            np.full(4, 0.2),
+            bounds=None if negative else [(0, None)] * 4,
+            method="L-BFGS-B",
+        ).fun
+        found = loss(left[j])
+        assert left[j, j] == 0
+        assert best - 1e-5 <= found <= before + (1e-7 if n_rows == 600 else 3e-3)
+        gains.append(before - found)
+        possible.append(before - best)
+    assert sum(gains) > 0.5 * sum(possible)
+
+
+def test_log_loss_weights_without_each_member_are_near_those_of_the_others_alone(draw):
+    probabilities, labels = draw(5, 600, 4)
+    true = stack_members(probabilities, labels).true
+    weights = log_loss_weights(true).weights
+    left = log_loss_without_each(weights, true)
+    for j in range(5):
+        others = np.delete(np.arange(5), j)
+        best = log_loss_weights(true[others]).weights
+        losses = [-np.log(w @ true).mean() for w in (left[j], np.insert(best, j, 0))]
+        assert left[j].sum() == pytest.approx(1)
+        assert left[j, j] == 0
+        assert losses[1] - 1e-9 <= losses[0] <= losses[1] + 2e-3
+
+
+def test_a_share_of_1_k_is_mixed_into_what_rules_classes_out():
+    hard = np.eye(4, dtype=np.float32)[[[0, 1, 2], [0, 1, 1]]]
+    rule = Rule(np.array([0.5, 0.5]), epsilon=0.2)
+    np.testing.assert_allclose(rule.apply(hard)[0], [0.85, 0.05, 0.05, 0.05], atol=1e-6)
+    smooth = 0.8 * hard.astype(float) + 0.05
+    product = np.prod(smooth ** np.array([1.5, 0.5])[:, None, None], axis=0)
+    found = Rule(np.array([1.5, 0.5]), "log_linear", epsilon=0.2).apply(hard)
+    np.testing.assert_allclose(found, product / product.sum(axis=1, keepdims=True), atol=1e-6)
 
 
 def test_a_member_that_says_the_opposite_gets_a_negative_weight(draw):

@@ -13,6 +13,7 @@ from ensembles.voting.request import MODES
 
 # A value of each option that is not its default.
 GIVEN = {
+    "choice": "simplest",
     "objective": "log_loss",
     "pool": "log_linear",
     "offsets": True,
@@ -26,7 +27,7 @@ GIVEN = {
 TAKEN = {
     "hard": {"offsets", "temperature", "top", "weights"},
     "soft": {"pool", "offsets", "temperature", "top", "weights"},
-    "weighted": {"objective", "pool", "offsets", "temperature", "ridge", "top"},
+    "weighted": {"objective", "pool", "offsets", "temperature", "ridge", "top", "choice"},
 }
 # What takes effect only beside another option, or only without it.
 TOGETHER = [

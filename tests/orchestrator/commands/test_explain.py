@@ -42,11 +42,32 @@ def run(*arguments):
 def test_a_vote_prints_its_reasons_and_what_it_chose_from(tables, tmp_path):
     text = run("vote", "--tables", tables, "--out", tmp_path / "v", "--json", tmp_path / "v.json")
     record = json.loads((tmp_path / "v.json").read_text())
-    assert record["choice"] in text
-    assert "<- chosen" in text
+    assert record["choice"] == "mean"
+    assert f"the mean of {len(record['rules'])} kinds" in text
+    for rule in record["rules"]:
+        assert rule["name"] in text
+    assert "All within 2 standard errors of the best in macro F1 count equally" in text
     for reason in record["reasons"]:
         assert f"{reason['text'][:30]}" in text
     assert (tmp_path / "v" / "submission.csv").exists()
+
+
+def test_the_simplest_is_said_to_be_chosen(tables, tmp_path):
+    command = ("vote", "--tables", tables, "--choice", "simplest")
+    text = run(*command, "--out", tmp_path / "v", "--json", tmp_path / "v.json")
+    assert f"weighted vote ({json.loads((tmp_path / 'v.json').read_text())['choice']})" in text
+    assert "<- chosen" in text
+    assert "Chosen: the simplest within one standard error" in text
+
+
+def test_why_shows_what_each_rule_of_a_mean_says(tables, tmp_path):
+    command = ("vote", "--tables", tables, "--why", "test3.jpg", "--json", tmp_path / "why.json")
+    text = run(*command)
+    rules = json.loads((tmp_path / "why.json").read_text())["rules"]
+    assert len(rules) > 1
+    for rule in rules:
+        assert rule["name"] in text
+    assert "their mean" in text
 
 
 def test_why_shows_every_member_and_writes_no_vote(tables, tmp_path):
