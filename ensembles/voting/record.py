@@ -31,6 +31,8 @@ class VoteRecord:
     choice: the kind of vote that was chosen, where it was, from `candidates`, with their nested
         scores. reasons: one dict a member (`reasons.member_reasons`).
     pool, offsets, temperature: see `pools.Rule`. gap: of log-loss weights, see `weights.Fit`.
+    averaging: what each metric gains on test rows from the mean over the folds' models, where these
+        predicted them one by one (`averaging.expected_gains`).
     tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
         went in. common_rows: where only the rows that all members have voted, kind -> `rows` and `of`
         how many that any has. files: name -> sha256 of those written beside the record.
@@ -55,14 +57,15 @@ class VoteRecord:
     offsets: list[float] | None = None
     temperature: float | None = None
     gap: float | None = None
+    averaging: dict[str, float] | None = None
     tables: dict[str, str] = field(default_factory=dict)
     common_rows: dict[str, dict[str, int]] | None = None
     files: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """What `vote.json` holds; `gap` and `common_rows` only where there are any."""
+        """What `vote.json` holds; `gap`, `averaging` and `common_rows` only where they are known."""
         named = {own.name: getattr(self, own.name) for own in fields(VoteRecord)}
-        for name in ("gap", "common_rows"):
+        for name in ("gap", "averaging", "common_rows"):
             if named[name] is None:
                 del named[name]
         return {_IN_FILE.get(name, name): value for name, value in named.items()}

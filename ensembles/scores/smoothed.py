@@ -1,0 +1,50 @@
+"""Standard errors of decision metrics that count what has not been seen yet.
+
+The delta method takes the rows for all that can happen. A class whose rows were all right has no
+influence on macro F1 then, and 8 rows that were all right would have shown F1 to be exactly 1. So
+confusion counts get pseudo-units before the derivatives are taken: half a hit and half a miss, as
+Jeffreys' prior of a share does (Brown, Cai and DasGupta 2001, section 4.1.3), for each class where a
+metric is a mean over classes, and once in all where it is not. Misses go to the other classes
+alike, so that each has its false alarms. They take part in the error as rows do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+HALF = 0.5
+
+
+def unit_sizes(truth: np.ndarray, groups: np.ndarray | None, n_classes: int) -> np.ndarray:
+    """(K,) float64: how many rows of a class a group has that has any; 1 where rows stand alone.
+
+    truth: (N,) int. groups: (N,) int numbers of the groups, or None.
+    """
+    if groups is None:
+        return np.ones(n_classes)
+    pairs = np.unique(groups.astype(np.int64) * n_classes + truth)
+    in_groups = np.bincount(pairs % n_classes, minlength=n_classes)
+    return np.bincount(truth, minlength=n_classes) / np.maximum(in_groups, 1)
+
+
+def smoothed_moves(
+    cell_moves: Callable[[np.ndarray], np.ndarray],
+    counts: np.ndarray,
+    sizes: np.ndarray,
+    over_classes: bool,
+) -> tuple[np.ndarray, float]:
+    """(K, K) float64, the influence of a row of each cell, and the pseudo-units' sum of squares.
+
+    cell_moves: the metric's, of (K, K) counts [true class, predicted class]. sizes: (K,) rows of a
+    unit (`unit_sizes`). over_classes: whether the metric is a mean over classes. Influences are in
+    the rows that are there: the square root of all units' squares over N is the error.
+    """
+    n_classes, true = len(counts), counts.sum(axis=1)
+    units = (true > 0) if over_classes else true / max(true.sum(), 1)
+    own = HALF * units * sizes
+    pseudo = np.repeat(own[:, None] / max(n_classes - 1, 1), n_classes, axis=1)
+    np.fill_diagonal(pseudo, own)
+    moves = cell_moves(counts + pseudo)
+    return moves, float(np.einsum("ij,ij,ij,i->", pseudo, moves, moves, sizes))
