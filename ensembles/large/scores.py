@@ -203,21 +203,29 @@ class _Judge:
         """As `Metric.standard_error`, of influences that come range by range."""
         metric, values, labels = metrics.named(name), self.wanted.views[name], self.kept.labels
         if metric.cell_moves:
+
+            def squares(cells: np.ndarray) -> tuple[float, float, int]:
+                own = cells if values is None else cells[np.ix_(values, values)]
+                parts = (own[labels[b:e], predictions(b).guess] for b, e in self.oof.ranges)
+                return self._squares(parts)
+
+            merged, sizes = metrics.merged(counts, values), self._unit_sizes(values)
+            if self.kept.groups is not None:
+                sizes = smoothed.effective_sizes(sizes, *squares(metric.cell_moves(merged))[:2])
             cells, unseen = smoothed.smoothed_moves(
-                metric.cell_moves,
-                metrics.merged(counts, values),
-                self._unit_sizes(values),
-                metric.over_classes,
+                metric.cell_moves, merged, sizes, metric.over_classes
             )
-            cells = cells if values is None else cells[np.ix_(values, values)]
-            parts = (cells[labels[b:e], predictions(b).guess] for b, e in self.oof.ranges)
-            return self._error_of(parts, unseen)
+            _, of_units, n_units = squares(cells)
+            return error_of_squares(of_units, n_units, self.oof.n_rows, unseen)
         if name in self.wanted.whole:
             assert mixed is not None  # as above
             whole = metric.influence(labels.astype(np.intp), mixed, values)
-            return self._error_of(whole[b:e] for b, e in self.oof.ranges)
-        at = self.wanted.means.index(name)
-        return self._error_of(predictions(b).scored[at] - score for b, _ in self.oof.ranges)
+            parts = (whole[b:e] for b, e in self.oof.ranges)
+        else:
+            at = self.wanted.means.index(name)
+            parts = (predictions(b).scored[at] - score for b, _ in self.oof.ranges)
+        _, of_units, n_units = self._squares(parts)
+        return error_of_squares(of_units, n_units, self.oof.n_rows)
 
     def _unit_sizes(self, values: np.ndarray | None) -> np.ndarray:
         """As `smoothed.unit_sizes`, of the classes or of a target's values."""
@@ -226,18 +234,18 @@ class _Judge:
         truth = values[self.kept.labels]
         return smoothed.unit_sizes(truth, self.kept.groups, int(values.max()) + 1)
 
-    def _error_of(self, moves: Iterable[np.ndarray], unseen: float = 0.0) -> float:
-        """As `influence.standard_error`, range by range."""
-        groups, n_rows = self.kept.groups, self.oof.n_rows
-        if groups is None:
-            squares, n_units = sum(float(part @ part) for part in moves), n_rows
-        else:
-            n_units = int(groups.max()) + 1
-            sums = np.zeros(n_units)
-            for (begin, end), part in zip(self.oof.ranges, moves, strict=True):
+    def _squares(self, moves: Iterable[np.ndarray]) -> tuple[float, float, int]:
+        """Sums of squares of the rows' influences and of the groups', and how many groups there are;
+        of the rows where they stand alone.
+        """
+        groups = self.kept.groups
+        n_units = self.oof.n_rows if groups is None else int(groups.max()) + 1
+        sums, of_rows = np.zeros(0 if groups is None else n_units), 0.0
+        for (begin, end), part in zip(self.oof.ranges, moves, strict=True):
+            of_rows += float(part @ part)
+            if groups is not None:
                 sums += np.bincount(groups[begin:end], part, n_units)
-            squares = float(sums @ sums)
-        return error_of_squares(squares, n_units, n_rows, unseen)
+        return of_rows, of_rows if groups is None else float(sums @ sums), n_units
 
 
 def _best_members(judge: _Judge, members: list[Predictions], metric: str) -> tuple[np.ndarray, int]:

@@ -116,10 +116,15 @@ def standard_error(
     and where they are not the error comes out too small. unseen: the sum of squares of pseudo-units
     (`smoothed.smoothed_moves`).
     """
-    n_rows = len(moves)
-    if groups is not None:
-        moves = np.bincount(np.unique(groups, return_inverse=True)[1], moves)
+    n_rows, moves = len(moves), by_group(moves, groups)
     return error_of_squares(float(moves @ moves), len(moves), n_rows, unseen)
+
+
+def by_group(moves: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """(G,) the sums of the groups' rows; (N,) as they are without groups."""
+    if groups is None:
+        return moves
+    return np.bincount(np.unique(groups, return_inverse=True)[1], moves)
 
 
 def error_of_squares(squares: float, n_units: int, n_rows: int, unseen: float = 0.0) -> float:

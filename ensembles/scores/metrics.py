@@ -126,12 +126,13 @@ class Metric:
             return influence.standard_error(self.influence(labels, probabilities, values), groups)
         truth, guess, n_values = _decisions(labels, probabilities, values)
         numbers = None if groups is None else np.unique(groups, return_inverse=True)[1]
-        moves, unseen = smoothed.smoothed_moves(
-            self.cell_moves,
-            scorers.confusion(truth, guess, n_values),
-            smoothed.unit_sizes(truth, numbers, n_values),
-            self.over_classes,
-        )
+        counts = scorers.confusion(truth, guess, n_values)
+        sizes = smoothed.unit_sizes(truth, numbers, n_values)
+        if numbers is not None:
+            plain = self.cell_moves(counts)[truth, guess]
+            whole = influence.by_group(plain, numbers)
+            sizes = smoothed.effective_sizes(sizes, float(plain @ plain), float(whole @ whole))
+        moves, unseen = smoothed.smoothed_moves(self.cell_moves, counts, sizes, self.over_classes)
         return influence.standard_error(moves[truth, guess], numbers, unseen)
 
 

@@ -29,6 +29,17 @@ def unit_sizes(truth: np.ndarray, groups: np.ndarray | None, n_classes: int) -> 
     return np.bincount(truth, minlength=n_classes) / np.maximum(in_groups, 1)
 
 
+def effective_sizes(sizes: np.ndarray, of_rows: float, of_groups: float) -> np.ndarray:
+    """(K,) `unit_sizes`, no more than the design effect (Kish 1965): rows of a group that err
+    independently are a unit each, rows that err alike are one together.
+
+    of_rows, of_groups: sums of squared influences, a row's and a group's. Where there are none all
+    rows were right, and nothing says that those of a group err independently.
+    """
+    effect = of_groups / of_rows if of_rows > 0 else np.inf
+    return np.clip(effect, 1.0, np.maximum(sizes, 1.0))
+
+
 def smoothed_moves(
     cell_moves: Callable[[np.ndarray], np.ndarray],
     counts: np.ndarray,
@@ -38,7 +49,7 @@ def smoothed_moves(
     """(K, K) float64, the influence of a row of each cell, and the pseudo-units' sum of squares.
 
     cell_moves: the metric's, of (K, K) counts [true class, predicted class]. sizes: (K,) rows of a
-    unit (`unit_sizes`). over_classes: whether the metric is a mean over classes. Influences are in
+    unit (`effective_sizes`). over_classes: whether the metric is a mean over classes. Influences are in
     the rows that are there: the square root of all units' squares over N is the error.
     """
     n_classes, true = len(counts), counts.sum(axis=1)
