@@ -55,7 +55,11 @@ def smoothed_moves(
     n_classes, true = len(counts), counts.sum(axis=1)
     units = (true > 0) if over_classes else true / max(true.sum(), 1)
     own = HALF * units * sizes
-    pseudo = np.repeat(own[:, None] / max(n_classes - 1, 1), n_classes, axis=1)
-    np.fill_diagonal(pseudo, own)
-    moves = cell_moves(counts + pseudo)
-    return moves, float(np.einsum("ij,ij,ij,i->", pseudo, moves, moves, sizes))
+    off = own / max(n_classes - 1, 1)
+    smoothed = counts + off[:, None]
+    smoothed[np.diag_indices(n_classes)] += own - off
+    moves = cell_moves(smoothed)
+    # no further (K, K) array: of thousands of classes each is large
+    of_hits = moves.diagonal() ** 2
+    of_misses = np.einsum("ij,ij->i", moves, moves) - of_hits
+    return moves, float((own * sizes) @ of_hits + (off * sizes) @ of_misses)
