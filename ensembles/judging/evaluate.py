@@ -28,7 +28,6 @@ from ensembles.files.submissions.sheet import Sheet, read_sheet
 from ensembles.files.table import PROBABILITIES, Table
 from ensembles.files.targets import target_indices
 from ensembles.scores import by_part, metrics, scorers
-from ensembles.scores.influence import standard_error
 
 
 def evaluate(
@@ -161,8 +160,7 @@ def _report(
         "rows": len(labels),
         **{name: metric.score(labels, probabilities) for name, metric in found.items()},
         "standard_error": {
-            name: standard_error(metric.influence(labels, probabilities))
-            for name, metric in found.items()
+            name: metric.standard_error(labels, probabilities) for name, metric in found.items()
         },
         "per_class": by_part.by_class(counts, classes),
         "per_target": by_part.by_target(labels, predictions, target_indices(meta, n_classes)),

@@ -27,6 +27,7 @@ from ensembles.files.parquet import members_in, table_place
 from ensembles.files.places import Place
 from ensembles.files.table import CONFIDENCE, PROBABILITIES, RECORD, SUBMISSION, class_names
 from ensembles.files.targets import target_indices
+from ensembles.judging.estimate import refit_shifts
 from ensembles.large.derived import RunRanges, derive
 from ensembles.large.fit import fit_large, reasons_of_sample
 from ensembles.large.ranges import Tables, compare_kinds, open_tables, read_range, repeated_ids
@@ -101,7 +102,10 @@ def cast_large(
                 kept.sample, kept.labels[kept.sample_rows], per_target.get(request.metric)
             )
             rule, by_fold, figures = fit_large(request, oof, kept, data)
-            figures |= score_ranges(oof, rule, by_fold, kept, request.metric, per_target, run)
+            shifts = refit_shifts(data, rule, list(by_fold.values()), per_target)
+            figures |= score_ranges(
+                oof, rule, by_fold, kept, request.metric, per_target, shifts, run
+            )
             rule, figures["reasons"] = reasons_of_sample(request, oof, kept, data, rule, by_fold)
         paths = _write(source, rule, out, np.array(answers, object), test is not None, run)
         paths |= write_stackers(rule, out)

@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from ensembles.judging.estimate import with_shifts
 from ensembles.large.derived import Derived, RunRanges
 from ensembles.large.ranges import Tables, read_range
 from ensembles.rules import votes
 from ensembles.rules.mean import AnyRule
-from ensembles.scores import metrics
+from ensembles.scores import metrics, smoothed
 from ensembles.scores.by_part import by_value
+from ensembles.scores.influence import error_of_squares
 
 # Where a prediction stands among those of a range; the members' own follow.
 FITTED, HELD_OUT, UNIFORM, MEMBERS = 0, 1, 2, 3
@@ -72,11 +74,13 @@ def score_ranges(
     kept: Derived,
     metric: str,
     views: metrics.Views,
+    shifts: dict[str, float],
     run: RunRanges,
 ) -> dict[str, Any]:
     """`oof`, `estimate`, `best_single`, `uniform`, `solo` of a `VoteRecord`, over all rows.
 
-    by_fold: the rule fitted without each fold. metric: what the best member is best in.
+    by_fold: the rule fitted without each fold. metric: what the best member is best in. shifts: of
+    the rules (`estimate.refit_shifts`).
     """
     wanted = Wanted.of(views)
     # beside what was derived: there is room for 4 bytes a member and row
@@ -104,7 +108,7 @@ def score_ranges(
         chosen, best = _best_members(judge, members, metric)
         return {
             "oof": judge.scores(of(FITTED)),
-            "estimate": judge.estimate(of(HELD_OUT)),
+            "estimate": judge.estimate(of(HELD_OUT), shifts),
             "best_single": {
                 "member": oof.names[best],
                 **judge.estimate(_each_folds(kept, oof, members, chosen)),
@@ -175,31 +179,73 @@ class _Judge:
                 None if mixed is None else mixed[inside],
             )
 
-    def estimate(self, predictions: Predictions) -> dict[str, Any]:
+    def estimate(
+        self, predictions: Predictions, shifts: dict[str, float] | None = None
+    ) -> dict[str, Any]:
         """The scores and the `standard_error` of each, as `estimate.estimate`."""
         counts, totals = (own.sum(axis=0) for own in self.counts(predictions))
         mixed = self.probabilities(predictions) if self.wanted.whole else None
         found = self._scores(counts, totals, self.kept.labels, mixed)
+        errors = {
+            name: self._standard_error(name, predictions, counts, mixed, score)
+            for name, score in found.items()
+        }
+        return {**found, "standard_error": with_shifts(errors, shifts)}
 
-        def moves(name: str) -> Iterable[np.ndarray]:
-            metric, values = metrics.named(name), self.wanted.views[name]
-            if metric.cell_moves:
-                cells = metric.cell_moves(metrics.merged(counts, values))
-                cells = cells if values is None else cells[np.ix_(values, values)]
-            elif name in self.wanted.whole:
-                assert mixed is not None  # as above
-                whole = metric.influence(self.kept.labels.astype(np.intp), mixed, values)
-            for begin, end in self.oof.ranges:
-                if metric.cell_moves:
-                    yield cells[self.kept.labels[begin:end], predictions(begin).guess]
-                elif name in self.wanted.whole:
-                    yield whole[begin:end]
-                else:
-                    own = predictions(begin).scored[self.wanted.means.index(name)]
-                    yield own - found[name]
+    def _standard_error(
+        self,
+        name: str,
+        predictions: Predictions,
+        counts: np.ndarray,
+        mixed: np.ndarray | None,
+        score: float,
+    ) -> float:
+        """As `Metric.standard_error`, of influences that come range by range."""
+        metric, values, labels = metrics.named(name), self.wanted.views[name], self.kept.labels
+        if metric.cell_moves:
 
-        errors = {m: _standard_error(moves(m), self.oof, self.kept.groups) for m in found}
-        return {**found, "standard_error": errors}
+            def squares(cells: np.ndarray) -> tuple[float, float, int]:
+                own = cells if values is None else cells[np.ix_(values, values)]
+                parts = (own[labels[b:e], predictions(b).guess] for b, e in self.oof.ranges)
+                return self._squares(parts)
+
+            merged, sizes = metrics.merged(counts, values), self._unit_sizes(values)
+            if self.kept.groups is not None:
+                sizes = smoothed.effective_sizes(sizes, *squares(metric.cell_moves(merged))[:2])
+            cells, unseen = smoothed.smoothed_moves(
+                metric.cell_moves, merged, sizes, metric.over_classes
+            )
+            _, of_units, n_units = squares(cells)
+            return error_of_squares(of_units, n_units, self.oof.n_rows, unseen)
+        if name in self.wanted.whole:
+            assert mixed is not None  # as above
+            whole = metric.influence(labels.astype(np.intp), mixed, values)
+            parts = (whole[b:e] for b, e in self.oof.ranges)
+        else:
+            at = self.wanted.means.index(name)
+            parts = (predictions(b).scored[at] - score for b, _ in self.oof.ranges)
+        _, of_units, n_units = self._squares(parts)
+        return error_of_squares(of_units, n_units, self.oof.n_rows)
+
+    def _unit_sizes(self, values: np.ndarray | None) -> np.ndarray:
+        """As `smoothed.unit_sizes`, of the classes or of a target's values."""
+        if values is None:
+            return smoothed.unit_sizes(self.kept.labels, self.kept.groups, self.oof.n_classes)
+        truth = values[self.kept.labels]
+        return smoothed.unit_sizes(truth, self.kept.groups, int(values.max()) + 1)
+
+    def _squares(self, moves: Iterable[np.ndarray]) -> tuple[float, float, int]:
+        """Sums of squares of the rows' influences and of the groups', and how many groups there are;
+        of the rows where they stand alone.
+        """
+        groups = self.kept.groups
+        n_units = self.oof.n_rows if groups is None else int(groups.max()) + 1
+        sums, of_rows = np.zeros(0 if groups is None else n_units), 0.0
+        for (begin, end), part in zip(self.oof.ranges, moves, strict=True):
+            of_rows += float(part @ part)
+            if groups is not None:
+                sums += np.bincount(groups[begin:end], part, n_units)
+        return of_rows, of_rows if groups is None else float(sums @ sums), n_units
 
 
 def _best_members(judge: _Judge, members: list[Predictions], metric: str) -> tuple[np.ndarray, int]:
@@ -231,19 +277,6 @@ def _each_folds(
         return Kept(guess, scored, mixed)
 
     return predictions
-
-
-def _standard_error(moves: Iterable[np.ndarray], oof: Tables, groups: np.ndarray | None) -> float:
-    """As `influence.standard_error`, of influences that come range by range."""
-    if groups is None:
-        squares, n_units = sum(float(part @ part) for part in moves), oof.n_rows
-    else:
-        n_units = int(groups.max()) + 1
-        sums = np.zeros(n_units)
-        for (begin, end), part in zip(oof.ranges, moves, strict=True):
-            sums += np.bincount(groups[begin:end], part, n_units)
-        squares = float(sums @ sums)
-    return float(np.sqrt(squares * n_units / max(n_units - 1, 1)) / oof.n_rows)
 
 
 def _predict_range(

@@ -43,7 +43,7 @@ class Stacker:
             if self.features == "pool":
                 given = of_pool(pooled, self.base.floor)
             else:
-                logs = pools.log(part.transpose(0, 2, 1), self.base.floor, self.base.epsilon)
+                logs = pools.log(part, self.base.floor, self.base.epsilon).transpose(0, 2, 1)
                 given = of_members(logs - logs.mean(axis=1, keepdims=True))
             out[rows] = stacked(pooled, given, self.coefficients).T
         return pools.adjust(out, None, self.temperature)

@@ -106,16 +106,27 @@ def _share_below(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
     return (below + not_above) / (2 * len(ordered))
 
 
-def standard_error(moves: np.ndarray, groups: np.ndarray | None = None) -> float:
+def standard_error(
+    moves: np.ndarray, groups: np.ndarray | None = None, unseen: float = 0.0
+) -> float:
     """Standard error of a score from its rows' influences (N,), or of a difference from theirs.
 
     groups: (N,) ids of what was sampled, a person with several photographs say: rows of a group
     err together, so their influences are summed first. Without groups rows count as independent,
-    and where they are not the error comes out too small.
+    and where they are not the error comes out too small. unseen: the sum of squares of pseudo-units
+    (`smoothed.smoothed_moves`).
     """
-    n_rows = len(moves)
-    if groups is not None:
-        moves = np.bincount(np.unique(groups, return_inverse=True)[1], moves)
-    if len(moves) < 2:
-        return 0.0
-    return float(np.sqrt(moves @ moves * len(moves) / (len(moves) - 1)) / n_rows)
+    n_rows, moves = len(moves), by_group(moves, groups)
+    return error_of_squares(float(moves @ moves), len(moves), n_rows, unseen)
+
+
+def by_group(moves: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """(G,) the sums of the groups' rows; (N,) as they are without groups."""
+    if groups is None:
+        return moves
+    return np.bincount(np.unique(groups, return_inverse=True)[1], moves)
+
+
+def error_of_squares(squares: float, n_units: int, n_rows: int, unseen: float = 0.0) -> float:
+    """`standard_error` from the sum of the units' squared influences."""
+    return float(np.sqrt(squares * n_units / max(n_units - 1, 1) + unseen) / n_rows)

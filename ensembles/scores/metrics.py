@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles.scores import influence, scorers
+from ensembles.scores import influence, scorers, smoothed
 from ensembles.scores.by_part import by_value
 
 # Metrics beside REPORTED by name: of one target with the values (K,) int that its classes mean, or
@@ -51,6 +51,7 @@ class Metric:
     of_probabilities, row_moves: score and (N,) influences from labels and probabilities.
     row_scores: (N,) what the score is the mean of, where it is a mean over rows.
     convex: in the members' weights, so that these are fitted to the certified optimum.
+    over_classes: a mean over the classes, in which a rare one counts as much as any.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Metric:
     row_moves: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     row_scores: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     convex: bool = False
+    over_classes: bool = False
 
     @property
     def takes(self) -> str:
@@ -106,6 +108,32 @@ class Metric:
         assert self.cell_moves, f"{self.name} has no influence function"
         truth, guess, n_values = _decisions(labels, probabilities, values)
         return self.cell_moves(scorers.confusion(truth, guess, n_values))[truth, guess]
+
+    def standard_error(
+        self,
+        labels: np.ndarray,
+        probabilities: np.ndarray,
+        values: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
+    ) -> float:
+        """Of `score`, over rows, or over `groups` (N,) where rows of one err together.
+
+        By the delta method (`influence.standard_error`); of a metric that takes decisions with
+        pseudo-units (ensembles/scores/smoothed.py), so that a class that is always right counts, too.
+        Differences of two scores have paired errors instead, from `influence`.
+        """
+        if not self.cell_moves:
+            return influence.standard_error(self.influence(labels, probabilities, values), groups)
+        truth, guess, n_values = _decisions(labels, probabilities, values)
+        numbers = None if groups is None else np.unique(groups, return_inverse=True)[1]
+        counts = scorers.confusion(truth, guess, n_values)
+        sizes = smoothed.unit_sizes(truth, numbers, n_values)
+        if numbers is not None:
+            plain = self.cell_moves(counts)[truth, guess]
+            whole = influence.by_group(plain, numbers)
+            sizes = smoothed.effective_sizes(sizes, float(plain @ plain), float(whole @ whole))
+        moves, unseen = smoothed.smoothed_moves(self.cell_moves, counts, sizes, self.over_classes)
+        return influence.standard_error(moves[truth, guess], numbers, unseen)
 
 
 def _decisions(
@@ -192,6 +220,7 @@ METRICS: dict[str, Metric] = {
             aliases=("f1_macro",),
             of_counts=scorers.mean_f1,
             cell_moves=influence.f1_moves,
+            over_classes=True,
         ),
         Metric(
             "accuracy",
@@ -204,6 +233,7 @@ METRICS: dict[str, Metric] = {
             "balanced accuracy",
             aliases=("recall_macro",),
             cell_moves=influence.balanced_accuracy_moves,
+            over_classes=True,
             of_counts=_BALANCED_ACCURACY.of_counts,
             sums=_BALANCED_ACCURACY,
         ),
@@ -265,17 +295,7 @@ def score_all(
     """REPORTED and the metrics of `views`, by name."""
     return {
         name: named(name).score(labels, probabilities, (views or {}).get(name))
-        for name in _names(views)
-    }
-
-
-def influences(
-    labels: np.ndarray, probabilities: np.ndarray, views: Views | None = None
-) -> dict[str, np.ndarray]:
-    """For each metric of `score_all` each row's influence (N,)."""
-    return {
-        name: named(name).influence(labels, probabilities, (views or {}).get(name))
-        for name in _names(views)
+        for name in of_votes(views)
     }
 
 
@@ -285,14 +305,15 @@ def standard_errors(
     groups: np.ndarray | None = None,
     views: Views | None = None,
 ) -> dict[str, float]:
-    """For each metric of `score_all` its `influence.standard_error`."""
+    """For each metric of `score_all` its `Metric.standard_error`."""
     return {
-        name: influence.standard_error(moves, groups)
-        for name, moves in influences(labels, probabilities, views).items()
+        name: named(name).standard_error(labels, probabilities, (views or {}).get(name), groups)
+        for name in of_votes(views)
     }
 
 
-def _names(views: Views | None) -> list[str]:
+def of_votes(views: Views | None) -> list[str]:
+    """The names of REPORTED and of the metrics of `views`."""
     return list(dict.fromkeys((*REPORTED, *(views or {}))))
 
 

@@ -20,6 +20,7 @@ from ensembles.judging.estimate import (
     folds_for_weights,
     group_array,
     nested_rules,
+    refit_shifts,
 )
 from ensembles.judging.reasons import member_reasons
 from ensembles.judging.removal import of_members, removal
@@ -150,8 +151,8 @@ def _scored(
     notes = _notes(first, oof, data, folds)
     figures: dict[str, Any] = {}
 
-    def score(mixed: np.ndarray) -> dict[str, Any]:
-        return estimate(data.labels, mixed, group_of, per_target)
+    def score(mixed: np.ndarray, shifts: dict[str, float] | None = None) -> dict[str, Any]:
+        return estimate(data.labels, mixed, group_of, per_target, shifts)
 
     def inside(mixed: np.ndarray) -> dict[str, float]:
         return metrics.score_all(data.labels, mixed, per_target)
@@ -181,7 +182,9 @@ def _scored(
     figures |= {
         "rule": rule,
         "oof": inside(rule.apply(data.probabilities)),
-        "estimate": score(held_out),
+        "estimate": score(
+            held_out, refit_shifts(data, rule, [own for _, own in rules], per_target)
+        ),
         "best_single": {
             "member": names[best],
             **score(apply_held_out(data, single)),

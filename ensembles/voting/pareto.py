@@ -63,7 +63,7 @@ def pareto(
                 "members": [names[j] for j in chosen],
                 "milliseconds": float(cost[chosen].sum()),
                 **metrics.score_all(data.labels, held_out, per_target),
-                "standard_error": standard_error(moves[-1], of),
+                "standard_error": of_metric.standard_error(data.labels, held_out, data.values, of),
             }
         )
     order = sorted(

@@ -15,7 +15,7 @@ from ensembles.scores.metrics import REPORTED
 
 # Names in the file that differ from the fields'.
 _IN_FILE = {"weights": "members"}
-_ONLY_IF_ANY = ("gap", "common_rows", "epsilon", "floor", "rules", "chosen_by", "near")
+_ONLY_IF_ANY = ("gap", "averaging", "common_rows", "epsilon", "floor", "rules", "chosen_by", "near")
 
 
 @dataclass(kw_only=True)
@@ -37,6 +37,8 @@ class VoteRecord:
         of a mean (pool "mean") one dict a rule: `name`, `share`, `pool`, `weights` by member, `offsets`,
         `temperature`, `epsilon`, `floor`; of a stacker also `features` and `coefficients`, its place in
         the file `stacked.STACKERS`. gap: of log-loss weights, see `weights.Fit`.
+    averaging: what each metric gains on test rows from the mean over the folds' models, where these
+        predicted them one by one (`averaging.expected_gains`).
     tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
         went in. common_rows: where only the rows that all members have voted, kind -> `rows` and `of`
         how many that any has. files: name -> sha256 of those written beside the record.
@@ -66,6 +68,7 @@ class VoteRecord:
     floor: float | None = None
     rules: list[dict[str, Any]] | None = None
     gap: float | None = None
+    averaging: dict[str, float] | None = None
     tables: dict[str, str] = field(default_factory=dict)
     common_rows: dict[str, dict[str, int]] | None = None
     files: dict[str, str] = field(default_factory=dict)

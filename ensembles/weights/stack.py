@@ -55,8 +55,8 @@ class Stack:
         along the last axis, which sums over a few classes run along. Kept, and passed on to parts.
         """
         if (floor, epsilon) not in self._logs:
-            logs = pools.log(self.probabilities.transpose(0, 2, 1), floor, epsilon)
-            logs = np.ascontiguousarray(logs)
+            logs = pools.log(self.probabilities, floor, epsilon)
+            logs = np.ascontiguousarray(logs.transpose(0, 2, 1))
             logs -= logs.mean(axis=1, keepdims=True)
             self._logs[floor, epsilon] = logs
         return self._logs[floor, epsilon]

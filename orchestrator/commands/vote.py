@@ -29,6 +29,7 @@ from orchestrator.runs.standing import other_tables, remarks
 from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.vote import show_large, show_vote
 from orchestrator.screens.why import show_pareto, show_why
+from orchestrator.units.fold_tables import averaging_gains
 
 
 @dataclass
@@ -82,6 +83,10 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
             progress=progress,
         )
     result.notes += source.notes
+    if source.run and result.estimate:
+        gains = averaging_gains(result, ballot.oof, ballot.test, source.run.store)
+        result.averaging, notes = gains
+        result.notes += notes
     _write(result, request, command, source.run, console)
     return result.record()
 

@@ -45,6 +45,8 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
             "Scores on out-of-fold rows; the votes' on rows that nothing was fitted to "
             "(± standard error)."
         )
+        if vote.averaging:
+            console.print(on_test_rows(vote.estimate, vote.averaging))
         if vote.gap is not None:
             console.print(f"The weights are at most {vote.gap:.1e} above the lowest log-loss.")
     for note in vote.notes:
@@ -71,6 +73,18 @@ def show_large(record: VoteRecord, folder: str, console: Console) -> None:
     for note in record.notes:
         console.print(f"note: {note}")
     console.print(f"{record.seconds:.1f} s, in ranges of rows. The vote is in {folder}")
+
+
+def on_test_rows(estimate: dict[str, Any], gains: dict[str, float]) -> str:
+    """What the mean over the folds' models adds to the estimate, in words."""
+    expected = (
+        f"{metrics.title(name)} {estimate[name] + gain:.4f} ({gain:+.4f})"
+        for name, gain in gains.items()
+    )
+    return (
+        "An out-of-fold row is predicted by one fold's models, a test row by the mean of all folds': "
+        f"expected there, as far as those differ on the test rows, {', '.join(expected)}."
+    )
 
 
 def show_reasons(reasons: list[dict[str, Any]], console: Console) -> None:

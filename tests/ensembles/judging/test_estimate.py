@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.metrics import log_loss
 
 from ensembles.judging import estimate
 from ensembles.rules import votes
@@ -86,3 +87,56 @@ def test_the_best_single_member_is_the_best_by_the_objective(draw, objective):
     scores = [of.score(labels, member) for member in probabilities]
     best = scores.index(max(scores) if of.greater_is_better else min(scores))
     assert best_member(stack_members(probabilities, labels), objective) == best
+
+
+def test_the_shift_is_the_votes_log_loss_less_the_refitted_rules_mean_on_the_same_rows(draw):
+    probabilities, labels = draw(4, 150, 4)
+    data, folds = stack_members(probabilities, labels), np.arange(150) % 3
+
+    def fit(part):
+        return Rule(fit_stack(part, "macro_f1").weights)
+
+    rule = fit(data)
+    rules = [own for _, own in estimate.nested_rules(data, folds, fit)]
+    exact = [own.apply(probabilities).astype(float) for own in (rule, *rules)]
+    whole, *refitted = (
+        log_loss(labels, p / p.sum(1, keepdims=True), labels=range(4)) for p in exact
+    )
+    found = estimate.refit_shifts(data, rule, rules)
+    assert found == {"log_loss": pytest.approx(whole - np.mean(refitted), abs=1e-9)}
+    assert found["log_loss"] != 0
+
+
+def test_the_error_counts_refitting_in_log_loss_as_an_independent_error(draw):
+    (p,), labels = draw(1)
+    plain, more = (
+        estimate.estimate(labels, p, shifts=shifts)["standard_error"]
+        for shifts in (None, {"log_loss": -0.03})
+    )
+    assert more["log_loss"] ** 2 == pytest.approx(plain["log_loss"] ** 2 + 0.03**2)
+    assert {**more, "log_loss": 0} == {**plain, "log_loss": 0}
+
+
+def test_what_is_not_refitted_has_no_shift(draw):
+    data = stack_members(*draw(3, 90, 4))
+    rule = Rule(np.full(3, 1 / 3))
+    assert estimate.refit_shifts(data, rule, [rule]) == {"log_loss": 0.0}
+
+
+def test_rules_of_folds_that_were_merged_count_once(draw):
+    """As in ranges of rows, where each fold of the tables has its rule."""
+    data = stack_members(*draw(3, 90, 4))
+    rule, first, second = (Rule(np.array(w, float)) for w in ([1, 0, 0], [0, 1, 0], [0, 0, 1]))
+    once = estimate.refit_shifts(data, rule, [first, second])
+    assert estimate.refit_shifts(data, rule, [first, second, first, first]) == once
+
+
+def test_of_many_rows_the_shift_is_that_of_some_the_same_ones_every_time(draw, monkeypatch):
+    data = stack_members(*draw(3, 4000, 4))
+    rule, other = Rule(np.array([0.6, 0.4, 0])), Rule(np.array([0, 0.5, 0.5]))
+    whole = estimate.refit_shifts(data, rule, [other])["log_loss"]
+    monkeypatch.setattr(estimate, "REFIT_ROWS", 2000)
+    some = estimate.refit_shifts(data, rule, [other])["log_loss"]
+    assert some == estimate.refit_shifts(data, rule, [other])["log_loss"]
+    assert some != whole
+    assert some == pytest.approx(whole, rel=0.2)

@@ -107,6 +107,8 @@ def test_the_choice_among_kinds_is_the_one_over_whole_tables(folder, tmp_path):
         for metric in ("macro_f1", "log_loss", "behind", "standard_error"):
             assert found[metric] == pytest.approx(expected[metric], rel=1e-9)
     assert record["estimate"]["macro_f1"] == pytest.approx(whole.estimate["macro_f1"], 1e-6)
+    errors = whole.estimate["standard_error"]
+    assert record["estimate"]["standard_error"] == pytest.approx(errors, rel=1e-4)
     assert [r["text"] for r in record["reasons"]] == [r["text"] for r in whole.reasons]
     assert record["notes"] == ["fitted to a stratified sample of whole groups, 300 of 300 rows."]
 

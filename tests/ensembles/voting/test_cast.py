@@ -168,7 +168,8 @@ def test_one_member_only_works_and_says_so(both, mode):
 
 
 def test_groups_make_the_standard_error_honest(make_tables):
-    """Each row four times over: as rows the error is half of what it is as groups."""
+    """Each row four times over: as rows the error is half of what it is as groups, but that a hit
+    and a miss that have not been seen are fewer among four times the rows."""
     oof = make_tables()
     many = {
         name: replace(
@@ -182,7 +183,15 @@ def test_groups_make_the_standard_error_honest(make_tables):
     grouped = cast(many, None, "soft", groups=groups).estimate["standard_error"]
     alone = cast(many, None, "soft").estimate["standard_error"]
     assert grouped == pytest.approx(once)
-    assert alone["accuracy"] == pytest.approx(once["accuracy"] / 2, rel=0.01)
+    p = np.mean([table.probabilities for table in oof.values()], axis=0)
+    right = int((p.argmax(axis=1) == oof["a"].label).sum())
+    for rows, found in ((90, once), (360, alone)):
+        share, hits = (right * rows / 90 + 0.5) / (rows + 1), right * rows / 90
+        squares = hits * (1 - share) ** 2 + (rows - hits) * share**2
+        unseen = 0.5 * (1 - share) ** 2 + 0.5 * share**2
+        expected = np.sqrt(squares * rows / (rows - 1) + unseen) / rows
+        assert found["accuracy"] == pytest.approx(expected, rel=1e-9)
+    assert alone["log_loss"] == pytest.approx(once["log_loss"] / 2, rel=0.01)
 
 
 def test_rows_of_no_group_are_named(both):
