@@ -19,7 +19,6 @@ in an environment of their own, data/venv-sets, made on the first call.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 import zlib
@@ -141,7 +140,7 @@ def write(name: str, seed: int, folder: Path) -> int:
         started = Path(f"{path}.part")
         with started.open("wb") as file:
             np.savez(file, **tables)
-        os.replace(started, path)
+        started.replace(path)
     return len(np.load(path)["labels"])
 
 
@@ -168,7 +167,10 @@ def main() -> None:
             tables = np.load(given.folder / f"{name}-0.npz")
             shape = "{} members x {} OOF rows x {} classes".format(*tables["oof"].shape)
             n_test = len(tables["test_labels"])
-            print(f"{part} {name}: {splits} splits, {shape}, {n_test} test, {seconds:.1f} s", flush=True)
+            print(
+                f"{part} {name}: {splits} splits, {shape}, {n_test} test, {seconds:.1f} s",
+                flush=True,
+            )
         (given.folder / f"{part.upper()}.txt").write_text("".join(f"{line}\n" for line in lines))
 
 

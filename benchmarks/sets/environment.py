@@ -33,4 +33,6 @@ def in_environment(script: str) -> bool:
         subprocess.run(command, check=True)
         (FOLDER / "installed").touch()
     environment = {**os.environ, **THREADS, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-    sys.exit(subprocess.run([python, script, *sys.argv[1:]], env=environment, check=False).returncode)
+    sys.exit(
+        subprocess.run([python, script, *sys.argv[1:]], env=environment, check=False).returncode
+    )
