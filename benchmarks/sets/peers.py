@@ -170,7 +170,7 @@ def logistic_stacking(split: Split) -> Vote:
             mixed[folds == fold] = fitted(penalty, folds != fold)(x[folds == fold])
         return log_loss(y, mixed)
 
-    best = min((3e-4, 3e-3), key=loss)
+    best = min((3e-4, 3e-3, 3e-2), key=loss)
     vote = fitted(best, np.ones(len(y), bool))
     return lambda tables: vote(log_features(tables))
 
