@@ -66,7 +66,7 @@ def printed(vote: Any, test: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_ours(split: Split, test: dict[str, Any]) -> Scores:
+def of_ours(split: Split, test: dict[str, Any], known: Scores) -> Scores:
     found: Scores = {}
     default = None
     for name, options in ours.PRESETS.items():
@@ -88,9 +88,11 @@ def of_ours(split: Split, test: dict[str, Any]) -> Scores:
     return found
 
 
-def of_peers(split: Split, test: dict[str, Any]) -> Scores:
-    found: Scores = {}
+def of_peers(split: Split, test: dict[str, Any], known: Scores) -> Scores:
+    found = {name: known[name] for name in PEERS | NEURAL if name in known}
     for name, fit in {**PEERS, **NEURAL}.items():
+        if name in found:
+            continue
         if name.startswith("LightGBM") and importlib.util.find_spec("lightgbm") is None:
             LACKING[name] = "lightgbm is not installed"
             continue
@@ -101,17 +103,17 @@ def of_peers(split: Split, test: dict[str, Any]) -> Scores:
 
 
 def measure(
-    paths: list[Path], fit: Callable[[Split, dict[str, Any]], Scores], kept: dict[str, Scores],
-    file: Path | None,
+    paths: list[Path], fit: Callable[[Split, dict[str, Any], Scores], Scores], file: Path | None,
+    known: dict[str, Scores],
 ) -> dict[str, Scores]:  # fmt: skip
-    """The scores of every split; those in `kept` are taken from there, new ones kept in `file`."""
+    """The scores of every split, kept in `file` after each; what is in `known` is not fitted again."""
+    kept = dict(known)
     for i, path in enumerate(paths):
-        if path.stem not in kept:
-            kept[path.stem] = fit(*read(path))
-            if file:
-                part = file.with_name(file.name + ".part")
-                part.write_text(json.dumps(kept))
-                part.replace(file)
+        kept[path.stem] = fit(*read(path), known.get(path.stem, {}))
+        if file:
+            part = file.with_name(file.name + ".part")
+            part.write_text(json.dumps(kept))
+            part.replace(file)
         if (i + 1) % 10 == 0:
             print(f"  {i + 1} of {len(paths)} splits", flush=True)
     return {path.stem: kept[path.stem] for path in paths}
@@ -125,7 +127,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--tables", type=Path, default=Path("data/table-sets"),
                         help="the folder that benchmarks/table_sets.py wrote")  # fmt: skip
     parser.add_argument("--peers", type=Path,
-                        help="file of the peers' scores, added to: they need no second time")  # fmt: skip
+                        help="file of the peers' scores: those in it are not measured again")  # fmt: skip
     parser.add_argument("--only-peers", action="store_true", help="fill --peers, print nothing")
     parser.add_argument("--json", type=Path, help="file for the scores of our votes")
     return parser.parse_args(given)
@@ -144,10 +146,10 @@ def main(given: list[str]) -> None:
     if not paths:
         raise SystemExit("no table sets to measure on")
     known = json.loads(asked.peers.read_text()) if asked.peers and asked.peers.exists() else {}
-    peers = measure(paths, of_peers, known, asked.peers)
+    peers = measure(paths, of_peers, asked.peers, known)
     if asked.only_peers:
         return
-    own = measure(paths, of_ours, {}, asked.json)
+    own = measure(paths, of_ours, asked.json, {})
     for name, why in sorted(LACKING.items()):
         print(f"skipped: {name}: {why}")
     report({split: {**own[split], **peers[split]} for split in own}, ours.DEFAULT)

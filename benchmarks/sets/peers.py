@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-FLOOR = 1e-6  # of a probability whose logarithm is a feature
+FLOOR = 1e-3  # of a probability whose logarithm is a feature
+PENALTIES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)  # C of scikit-learn
 
 
 class Split(NamedTuple):
@@ -50,7 +51,7 @@ def uniform_with_temperature(split: Split) -> Vote:
     from scipy.optimize import minimize_scalar
 
     def turned(mixed: np.ndarray, inverse: float) -> np.ndarray:
-        logits = inverse * np.log(np.maximum(mixed, FLOOR))
+        logits = inverse * np.log(np.maximum(mixed, 1e-12))
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
@@ -170,7 +171,7 @@ def logistic_stacking(split: Split) -> Vote:
             mixed[folds == fold] = fitted(penalty, folds != fold)(x[folds == fold])
         return log_loss(y, mixed)
 
-    best = min((3e-4, 3e-3, 3e-2), key=loss)
+    best = min(PENALTIES, key=loss)
     vote = fitted(best, np.ones(len(y), bool))
     return lambda tables: vote(log_features(tables))
 
