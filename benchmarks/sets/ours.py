@@ -17,7 +17,6 @@ DEFAULT = "default"
 # name -> options of `VoteClassifier`
 PRESETS: dict[str, dict[str, Any]] = {
     DEFAULT: {},
-    "choice mean": {"choice": "mean"},
     "choice simplest": {"choice": "simplest"},
     "choice mean, log_loss": {"choice": "mean", "objective": "log_loss"},
     "choice mean, accuracy": {"choice": "mean", "objective": "accuracy"},
