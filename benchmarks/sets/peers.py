@@ -51,7 +51,7 @@ def uniform_with_temperature(split: Split) -> Vote:
     from scipy.optimize import minimize_scalar
 
     def turned(mixed: np.ndarray, inverse: float) -> np.ndarray:
-        logits = inverse * np.log(np.maximum(mixed, 1e-12))
+        logits = inverse * np.log(np.maximum(mixed, 1e-6))
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
