@@ -99,7 +99,7 @@ def of_peers(split: Split, test: dict[str, Any], known: Scores) -> Scores:
         started = time.process_time()
         vote = fit(split)
         found[name] = scored(vote, test, time.process_time() - started)
-    return found
+    return {name: found[name] for name in PEERS | NEURAL if name in found}
 
 
 def measure(
