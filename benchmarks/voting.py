@@ -3,9 +3,9 @@
     python benchmarks/voting.py                   # everything, about 20 minutes on one core
     python benchmarks/voting.py speed             # synthetic tables of 25 members
     python benchmarks/voting.py log_loss          # the exact optimum at three sizes
-    python benchmarks/voting.py real              # real members of scikit-learn, five draws
-    python benchmarks/voting.py real wine --seeds 20
+    python benchmarks/voting.py scikit_learn wine --seeds 20   # its members, noise added
     python benchmarks/voting.py tables runs/demo  # the OOF tables of a run, halved by group
+    python benchmarks/voting.py real --tables FOLDER  # 45 sets of benchmarks/table_sets.py (--help)
 
 AutoGluon and cma live in an environment of their own, data/venv-voting, made on the first call; the
 script runs itself there, in one process with one BLAS thread. Times are CPU seconds.
@@ -287,7 +287,7 @@ def log_loss_only(n_members: int, n_rows: int) -> None:
     )
 
 
-def real(names: list[str], n_seeds: int) -> None:
+def scikit_learn(names: list[str], n_seeds: int) -> None:
     from benchmarks.voting_tables import NOISE, of_scikit_learn
 
     for name in names or NOISE:
@@ -318,8 +318,8 @@ def main() -> None:
     if what in ("all", "log_loss"):
         for n_members, n_rows in ((25, 18_900), (200, 18_900), (50, 1_000_000)):
             log_loss_only(n_members, n_rows)
-    if what in ("all", "real"):
-        real(folders, n_seeds)
+    if what in ("all", "scikit_learn"):
+        scikit_learn(folders, n_seeds)
     if what == "all":
         folders = [f"runs/{name}" for name in ("demo", "elpv") if Path(f"runs/{name}").exists()]
     if what in ("all", "tables"):
@@ -327,5 +327,19 @@ def main() -> None:
             run_tables(folder, n_seeds)
 
 
-if __name__ == "__main__" and in_peers_environment():
-    main()
+def real(arguments: list[str]) -> None:
+    """On the sets of benchmarks/table_sets.py, whose packages are in an environment of their own."""
+    sys.path.insert(0, str(ROOT))
+    from benchmarks.sets.environment import in_environment
+
+    if in_environment(__file__):
+        from benchmarks.sets.compare import main as compare
+
+        compare(arguments)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["real"]:
+        real(sys.argv[2:])
+    elif in_peers_environment():
+        main()
