@@ -16,6 +16,7 @@ from ensembles.scores.metrics import REPORTED
 
 # Names in the file that differ from the fields'.
 _IN_FILE = {"weights": "members"}
+_WHERE_THERE = ("gap", "common_rows", "drift", "prior", "sets", "unknown")
 
 
 @dataclass(kw_only=True)
@@ -34,6 +35,9 @@ class VoteRecord:
     tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
         went in. common_rows: where only the rows that all members have voted, kind -> `rows` and `of`
         how many that any has. files: name -> sha256 of those written beside the record.
+    drift: how test rows differ from OOF rows (`shift.drift`). prior: class shares before and after,
+        where test rows were corrected for them (`shift.after`). sets, unknown: of the sets of
+        classes and of the answers left open, where asked for.
     notes: further remarks, a sentence each.
     """
 
@@ -57,12 +61,16 @@ class VoteRecord:
     gap: float | None = None
     tables: dict[str, str] = field(default_factory=dict)
     common_rows: dict[str, dict[str, int]] | None = None
+    drift: dict[str, Any] | None = None
+    prior: dict[str, Any] | None = None
+    sets: dict[str, Any] | None = None
+    unknown: dict[str, Any] | None = None
     files: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """What `vote.json` holds; `gap` and `common_rows` only where there are any."""
+        """What `vote.json` holds; those of _WHERE_THERE only where there are any."""
         named = {own.name: getattr(self, own.name) for own in fields(VoteRecord)}
-        for name in ("gap", "common_rows"):
+        for name in _WHERE_THERE:
             if named[name] is None:
                 del named[name]
         return {_IN_FILE.get(name, name): value for name, value in named.items()}
