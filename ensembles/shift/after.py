@@ -18,6 +18,7 @@ from ensembles.shift.options import Options
 from ensembles.shift.prior import MOST_CLASSES, Prior, prior_of
 from ensembles.shift.rows import HeldOut, Rows, disagreement, step
 from ensembles.shift.unknown import is_unknown, unknown_rows
+from ensembles.shift.written import FIELDS
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,18 @@ class Known:
     prior: Prior | None = None
     sets: dict[str, Any] | None = None
     unknown: dict[str, Any] | None = None
+
+    @property
+    def further(self) -> dict[str, dict[str, Any]]:
+        """File of the vote -> the record's field that it is of, of those asked for."""
+        found = {name: getattr(self, own) for name, own in FIELDS.items()}
+        return {name: own for name, own in found.items() if own is not None}
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Of the record, where no test rows are asked about."""
+        found = {"sets": self.sets, "unknown": self.unknown}
+        return {name: own for name, own in found.items() if own is not None}
 
     def corrected(self, mixed: np.ndarray) -> np.ndarray:
         """(n, K) float32 from the vote's (n, K)."""
@@ -137,8 +150,7 @@ def after_vote(
     """
     if favourites is None:
         own = known(options, held_out, lambda: Rows(mixed, None))
-        fields = {"sets": own.sets, "unknown": own.unknown}
-        return mixed, {name: value for name, value in fields.items() if value}, []
+        return mixed, own.fields, []
     contradict = disagreement(favourites, mixed.argmax(axis=1))
     at = step(*mixed.shape)
     asked = Asked(known(options, held_out, lambda: Rows(mixed[::at], None)), len(mixed))

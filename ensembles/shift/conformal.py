@@ -41,9 +41,7 @@ def weights_of(groups: np.ndarray | None, n_rows: int) -> np.ndarray:
     return np.ones(n_rows) if groups is None else 1 / np.bincount(groups)[groups]
 
 
-def threshold(
-    found: np.ndarray, weights: np.ndarray, level: float, never: float = 1.0
-) -> float:
+def threshold(found: np.ndarray, weights: np.ndarray, level: float, never: float = 1.0) -> float:
     """The least score at which rows of that score or less have the share `level` of all weight.
 
     found: (N,) scores. weights: (N,). never: the weight of the row or group to come, whose score

@@ -29,7 +29,9 @@ def drift_note(drift: dict[str, Any], classes: list[str], offered: bool) -> list
     if confidence["beyond_chance"] and confidence["difference"] > 0:
         text += " Surer than on OOF rows: are any of these photographs among those trained on?"
     if told and offered:
-        text += " Where only the class shares differ, vote --prior test corrects the answers for them."
+        text += (
+            " Where only the class shares differ, vote --prior test corrects the answers for them."
+        )
     return [f"{text} The scores are of rows like the OOF ones."]
 
 

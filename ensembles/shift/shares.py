@@ -33,7 +33,7 @@ def class_shares(
     def climbed(at: np.ndarray) -> float:
         return float((np.log(relative @ at).sum() + pseudo @ np.log(at)) / n_rows)
 
-    shares, height = before.copy(), climbed(before)
+    shares = before.copy()
     for _ in range(STEPS):
         parts = relative / (relative @ shares)[:, None]
         slope = (parts.sum(axis=0) + pseudo / shares) / n_rows  # at the maximum 1 in each class
@@ -46,9 +46,7 @@ def class_shares(
         newton = shares + most * step
         newton /= newton.sum()
         em = shares * slope  # Saerens et al.'s step, which never goes down
-        shares, height = max(
-            ((own, climbed(own)) for own in (em / em.sum(), newton)), key=lambda found: found[1]
-        )
+        shares = max(em / em.sum(), newton, key=climbed)
     whole = np.zeros(len(training))
     whole[there] = shares
     return whole

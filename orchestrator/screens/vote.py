@@ -10,6 +10,7 @@ from rich.table import Table
 import ensembles
 from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
+from orchestrator.screens.after import show_after
 from orchestrator.screens.figures import METRICS, figures
 
 
@@ -45,6 +46,7 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
         )
         if vote.gap is not None:
             console.print(f"The weights are at most {vote.gap:.1e} above the lowest log-loss.")
+    show_after(vote, console)
     for note in vote.notes:
         console.print(f"note: {note}")
     console.print(
@@ -66,6 +68,7 @@ def show_large(record: VoteRecord, folder: str, console: Console) -> None:
         console.print(f"{name}: {weight:.3f}")
     show_reasons(record.reasons, console)
     show_candidates(record.candidates, console)
+    show_after(record, console)
     for note in record.notes:
         console.print(f"note: {note}")
     console.print(f"{record.seconds:.1f} s, in ranges of rows. The vote is in {folder}")
