@@ -118,7 +118,7 @@ class Asked:
         own, notes = self.known, []
         found: dict[str, Any] = {}
         if own.held_out is not None:
-            few = len(classes) <= MOST_CLASSES
+            few = 1 < len(classes) <= MOST_CLASSES
             prior = own.prior or (prior_of(own.held_out, self.rows) if few else None)
             found["drift"] = drift(own.held_out, self.rows, prior)
             offered = mode != "hard" and own.prior is None

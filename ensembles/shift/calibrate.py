@@ -20,24 +20,32 @@ FURTHEST = 3.0  # of one step, in log-probability
 
 @dataclass(frozen=True)
 class Calibration:
-    """temperature: what log-probabilities are divided by. biases: (K,), added after it; minus
-    infinity for a class without any row, of which nothing can be said.
+    """even: the share of equal probabilities that is mixed in first. temperature: what
+    log-probabilities are divided by. biases: (K,), added after it; minus infinity for a class without
+    any row, of which nothing can be said.
     """
 
+    even: float
     temperature: float
     biases: np.ndarray
 
     def apply(self, mixed: np.ndarray) -> np.ndarray:
         """(N, K) float64 from a vote's probabilities (N, K)."""
-        return pools.softmax(_logits(mixed, self.temperature) + self.biases)
+        return pools.softmax(_logits(_evened(mixed, self.even), self.temperature) + self.biases)
 
 
 def calibrated(mixed: np.ndarray, labels: np.ndarray) -> Calibration:
     """Fit to a vote's probabilities (N, K) of rows that it was not fitted to, and their labels (N,).
 
     The biases maximise the likelihood at the temperature that is best without them; Newton's method
-    with steps that are halved where one would not do better.
+    with steps that are halved where one would not do better. Where true classes have a probability
+    of 0, as among counted votes, as much is mixed in evenly as gives them what they have in truth:
+    no temperature makes 0 another number.
     """
+    n_classes, true = mixed.shape[1], mixed[np.arange(len(labels)), labels]
+    ruled_out = float(np.mean(true < pools.FLOOR))
+    even = min(1.0, ruled_out * n_classes / max(n_classes - 1, 1))
+    mixed = _evened(mixed, even)
     temperature = fit_temperature(mixed, labels)
     counts = np.bincount(labels, minlength=mixed.shape[1])
     there = np.flatnonzero(counts)
@@ -63,7 +71,11 @@ def calibrated(mixed: np.ndarray, labels: np.ndarray) -> Calibration:
         biases, best = biases + step, found
     whole = np.full(mixed.shape[1], -np.inf)
     whole[there] = biases
-    return Calibration(temperature, whole)
+    return Calibration(even, temperature, whole)
+
+
+def _evened(mixed: np.ndarray, even: float) -> np.ndarray:
+    return (1 - even) * mixed + even / mixed.shape[1] if even else mixed
 
 
 def _logits(mixed: np.ndarray, temperature: float) -> np.ndarray:

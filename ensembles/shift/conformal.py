@@ -82,7 +82,7 @@ def prediction_sets(
         covered[inside] = found[inside] <= own
         sizes[inside] = in_set(rows.probabilities[inside], own).sum(axis=1)
     relative = weights * n_rows / weights.sum()
-    coverage = float(np.mean(relative * covered))
+    coverage = min(1.0, float(np.mean(relative * covered)))
     return {
         "level": level,
         "threshold": chosen,

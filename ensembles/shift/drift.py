@@ -59,7 +59,7 @@ def drift(held_out: HeldOut, test: Rows, prior: Prior | None) -> dict[str, Any]:
         beyond = shares_differ(prior)
         found["class_shares"] = {
             "oof": prior.oof.tolist(),
-            "test": prior.test.tolist(),
+            "test": prior.fitted.tolist(),
             "standard_error": prior.error.tolist(),
             "beyond_chance": beyond.tolist(),
         }

@@ -8,26 +8,39 @@ from typing import Any
 import numpy as np
 
 from ensembles.shift import chance
-from ensembles.shift.calibrate import Calibration, calibrated
+from ensembles.shift.calibrate import calibrated
 from ensembles.shift.rows import HeldOut, Rows
 from ensembles.shift.shares import class_shares, influences
 
 # A matrix of classes by classes is solved at each step.
-MOST_CLASSES = 1_000
+MOST_CLASSES = 256
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Class shares (K,) of the OOF labels and of the test rows, and the standard error of the
-    difference between the two. predicted: the mean calibrated probability of each class on OOF and
-    on test rows, by which it is told whether the shares differ beyond chance.
+    """oof: (K,) class shares of the OOF labels. fitted: those of the test rows, with the standard
+    error of their difference from the first. test: what the vote is corrected for.
+
+    predicted: the mean calibrated probability of each class on OOF and on test rows, by which it is
+    told whether the shares differ beyond chance. temperature: that of the calibration.
     """
 
     oof: np.ndarray
-    test: np.ndarray
+    fitted: np.ndarray
     error: np.ndarray
     predicted: chance.Difference
-    calibration: Calibration
+    temperature: float
+
+    @property
+    def test(self) -> np.ndarray:
+        """(K,) of sum 1, between the OOF and the fitted shares: nearer to the first the more of their
+        distance the errors explain (James and Stein 1961, the positive part). Fitted shares alone
+        would make a vote worse wherever nothing has shifted.
+        """
+        moved = self.fitted - self.oof
+        distance = float(moved @ moved)
+        kept = max(0.0, 1 - float(self.error @ self.error) / distance) if distance else 0.0
+        return self.oof + kept * moved
 
     @property
     def ratios(self) -> np.ndarray:
@@ -38,11 +51,12 @@ class Prior:
     def corrected(self, mixed: np.ndarray) -> np.ndarray:
         """(N, K) float32: a vote's probabilities (N, K) as with the test rows' class shares.
 
-        Calibrated probabilities p become proportional to p times the ratio of the shares (Saerens et
-        al. 2002). The vote's own are those to the power of its temperature, so the ratio is, too;
-        what else the vote does to them stays: offsets for macro F1, say.
+        Calibrated probabilities become proportional to themselves times the ratio of the shares
+        (Saerens et al. 2002); those of a vote that is less sure than right are calibrated ones to the
+        power of its temperature, and so is the ratio. What else the vote does to them stays: offsets
+        for macro F1, say.
         """
-        turned = mixed * self.ratios**self.calibration.temperature
+        turned = mixed * self.ratios ** min(self.temperature, 1.0)
         return (turned / turned.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def record(self) -> dict[str, Any]:
@@ -50,18 +64,21 @@ class Prior:
         return {
             "before": self.oof.tolist(),
             "after": self.test.tolist(),
+            "fitted": self.fitted.tolist(),
             "standard_error": self.error.tolist(),
         }
 
 
 def prior_of(held_out: HeldOut, test: Rows) -> Prior:
-    """See `shares.class_shares`."""
-    fitted = calibrated(held_out.probabilities, held_out.labels)
-    there, asked = fitted.apply(held_out.probabilities), fitted.apply(test.probabilities)
+    """The shares fitted with as many rows of the OOF shares beside the test rows as there are
+    classes, so that a class which occurs in few is not ruled out. See `shares.class_shares`.
+    """
+    calibration = calibrated(held_out.probabilities, held_out.labels)
     oof = held_out.shares
-    found = class_shares(asked, oof)
-    # moving the test rows' shares against those of the OOF rows, the first by rows of the second
-    moves = influences(there, oof, oof), influences(asked, oof, found)
+    there, asked = (calibration.apply(rows.probabilities) for rows in (held_out, test))
+    fitted = class_shares(asked, oof, prior_rows=float(np.count_nonzero(oof)))
+    # what each row moves the difference by, the OOF rows as the shares of calibration
+    moves = influences(there, oof, oof), influences(asked, oof, fitted)
     error = chance.difference(*moves, held_out.groups).error
     predicted = chance.difference(there, asked, held_out.groups)
-    return Prior(oof, found, error, predicted, fitted)
+    return Prior(oof, fitted, error, predicted, calibration.temperature)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # Numbers of a table of probabilities that shares are fitted to; of more, rows at a fixed step.
-MOST = 4_000_000
+MOST = 1_000_000
 
 
 @dataclass(frozen=True)

@@ -37,14 +37,19 @@ def drift_note(drift: dict[str, Any], classes: list[str], offered: bool) -> list
 
 def prior_note(prior: dict[str, Any], classes: list[str], differs: bool) -> str:
     """What `--prior test` did. differs: whether the shares differ by more than chance gives."""
-    shares = {"oof": prior["before"], "test": prior["after"]}
-    shares["standard_error"] = prior["standard_error"]
-    moved = [abs(a - b) for a, b in zip(prior["before"], prior["after"], strict=True)]
+    before, after = prior["before"], prior["after"]
+    moved = [abs(a - b) for a, b in zip(before, after, strict=True)]
+    if not any(moved):
+        return (
+            "prior: nothing is corrected, as the test rows' class shares are no further from those of "
+            "the OOF rows than their errors explain."
+        )
     order = sorted(range(len(moved)), key=lambda k: -moved[k])
-    shown = _listed([_share(shares, k, classes) for k in order])
+    shown = _listed([f"{classes[k]} {before[k]:.1%} -> {after[k]:.1%}" for k in order])
     text = (
-        f"prior: answers corrected for the test rows' class shares: {shown}. {prior['changed']} of "
-        f"{prior['of']} decisions changed. The scores are of the vote without this."
+        f"prior: answers corrected for the class shares of the test rows: {shown}. "
+        f"{prior['changed']} of {prior['of']} decisions changed. The scores are of the vote without "
+        "this."
     )
     if not differs:
         text += " The shares do not differ beyond chance: the vote without it is as well founded."

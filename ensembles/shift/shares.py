@@ -13,17 +13,16 @@ import numpy as np
 
 STEPS = 500
 GAP = 1e-10
-# Rows of the shares of training that count beside the others: no class gets a share of exactly 0.
-PRIOR_ROWS = 1.0
 
 
 def class_shares(
-    probabilities: np.ndarray, training: np.ndarray, prior_rows: float = PRIOR_ROWS
+    probabilities: np.ndarray, training: np.ndarray, prior_rows: float = 1.0
 ) -> np.ndarray:
     """(K,) float64 of sum 1, within GAP of the highest mean log-likelihood.
 
     probabilities: (T, K), calibrated. training: (K,) shares, of sum 1; a class of share 0 there keeps
-    it. prior_rows: how many rows of the shares of training count beside the T, a Dirichlet prior.
+    it. prior_rows: above 0, how many rows of the shares of training count beside the T (a Dirichlet
+    prior), so that no class gets a share of exactly 0.
     """
     there = np.flatnonzero(training)
     before = training[there]
@@ -40,7 +39,7 @@ def class_shares(
         if slope.max() - 1 <= GAP:
             break
         curvature = (parts.T @ parts + np.diag(pseudo / shares**2)) / n_rows
-        step = np.linalg.lstsq(curvature, slope - 1, rcond=None)[0]
+        step = np.linalg.solve(curvature, slope - 1)
         below = step < 0
         most = min(1.0, 0.9 * float(np.min(-shares[below] / step[below], initial=np.inf)))
         newton = shares + most * step
@@ -65,5 +64,5 @@ def influences(probabilities: np.ndarray, training: np.ndarray, shares: np.ndarr
     basis = np.linalg.svd(np.ones((1, len(there))))[2][1:]
     inverse = np.linalg.pinv(basis @ (parts.T @ parts) @ basis.T / len(parts), hermitian=True)
     whole = np.zeros((len(parts), len(training)))
-    whole[:, there] = parts @ basis.T @ inverse @ basis
+    whole[:, there] = parts @ (basis.T @ inverse @ basis)
     return whole

@@ -119,7 +119,9 @@ def require_useful(command: Command) -> None:
             problems.append(f"{', '.join(flags)} beside {beside}: {why}")
 
     if command.tables or command.submissions:
-        useless(command.flags("small", "overrides"), given[0], "they change a spec, and none is read.")
+        useless(
+            command.flags("small", "overrides"), given[0], "they change a spec, and none is read."
+        )
     if not command.submissions:
         useless(
             command.flags("id_column", "answer_column"),
