@@ -108,7 +108,9 @@ class VoteClassifier:
         probabilities = self._probabilities(tables)
         if problems := Options(sets=level).mistakes(self.mode):
             raise BadInput(f"level: {text}" for _, text in problems)
-        found = prediction_sets(self.vote_.held_out, level)
+        held_out = self.vote_.held_out
+        assert held_out is not None  # `fit` has OOF tables
+        found = prediction_sets(held_out, level)
         return in_set(probabilities, found["threshold"])
 
     def predict(self, tables: Members) -> np.ndarray:

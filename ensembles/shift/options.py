@@ -90,4 +90,4 @@ UNKNOWN, JOINED_BY = "unknown", "|"
 
 
 def _is_share(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < 1
+    return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < 1

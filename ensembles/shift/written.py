@@ -27,8 +27,8 @@ def require_written(records: Mapping[str, Any], answers: list[str]) -> None:
 
     records: file -> the record's field, or None. answers: (K,).
     """
-    given = {FIELDS[name]: 0.5 for name, own in records.items() if own is not None}
-    if problems := options.Options(**given).clashes(answers):
+    level, below = (0.5 if records[name] is not None else None for name in (SETS, UNKNOWN))
+    if problems := options.Options(sets=level, unknown=below).clashes(answers):
         raise BadInput(problems)
 
 

@@ -89,8 +89,9 @@ def test_prior_corrects_test_rows_only_and_says_so(oof, shifted):
     assert abs(np.array(corrected.prior["after"]) - SHIFTED).max() < 0.1
     changed = int(np.sum(plain.labels != corrected.labels))
     assert (corrected.prior["changed"], corrected.prior["of"]) == (changed, 240)
-    assert f"{changed} of 240 decisions changed. The scores are of the vote without this" in (
-        corrected.notes[-1]
+    assert (
+        f"{changed} of 240 decisions changed. The scores are of the vote without this"
+        in (corrected.notes[-1])
     )
     assert "vote --prior test" not in corrected.notes[0]  # drift is said, the offer was taken
 
@@ -103,9 +104,7 @@ def test_prior_says_where_it_corrects_nothing(oof):
         "prior: nothing is corrected, as the test rows' class shares are no further from those of the "
         "OOF rows than their errors explain."
     ]
-    np.testing.assert_allclose(
-        vote.probabilities, cast(oof, same, "soft").probabilities, atol=1e-6
-    )
+    np.testing.assert_allclose(vote.probabilities, cast(oof, same, "soft").probabilities, atol=1e-6)
 
 
 def test_the_kind_of_vote_is_chosen_beside_these_options(oof, shifted):
@@ -250,7 +249,7 @@ def test_in_ranges_without_test_tables_nothing_is_written_of_them(oof, tmp_path)
     assert abs(record.sets["coverage"] - 0.9) < 0.05
     assert record.unknown["oof"]["of"] == 450
     assert set(record.files) == {"probabilities.parquet"}
-    with pytest.raises(BadInput, match="^prior: there are no test tables"):
+    with pytest.raises(BadInput, match=r"^prior: there are no test tables"):
         cast_large(tmp_path / "in", tmp_path / "out", mode="soft", prior="test",
                    cache=tmp_path / "cache")  # fmt: skip
 

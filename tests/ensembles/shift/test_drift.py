@@ -23,7 +23,12 @@ def found(oof, test, groups=None):
 
 @pytest.mark.parametrize(
     ("shares", "n_oof", "n_test", "group_size"),
-    [(EQUAL, 400, 150, 1), (EQUAL, 420, 210, 7), (FEW, 150, 60, 1), (np.full(10, 0.1), 400, 400, 1)],
+    [
+        (EQUAL, 400, 150, 1),
+        (EQUAL, 420, 210, 7),
+        (FEW, 150, 60, 1),
+        (np.full(10, 0.1), 400, 400, 1),
+    ],
 )
 def test_of_rows_of_one_kind_it_is_hardly_ever_said(shares, n_oof, n_test, group_size):
     """Without any tolerance, too, each comparison keeps to its part of LEVEL."""
@@ -112,9 +117,7 @@ def test_one_member_and_few_groups():
 def test_the_quantile_is_students(freedom, level):
     expected = stats.t.ppf(level, freedom)
     assert chance.quantile(level, np.array([freedom]))[0] == pytest.approx(expected, rel=0.02)
-    assert chance.quantile(level, np.array([1e12]))[0] == pytest.approx(
-        NormalDist().inv_cdf(level)
-    )
+    assert chance.quantile(level, np.array([1e12]))[0] == pytest.approx(NormalDist().inv_cdf(level))
 
 
 def test_without_groups_the_error_is_welchs():
@@ -132,5 +135,7 @@ def test_with_groups_the_error_is_that_of_their_sums():
     """Whole groups of equal rows are as many rows as there are groups."""
     rng = np.random.default_rng(0)
     one, other = rng.normal(size=(40, 1)), rng.normal(size=(90, 1))
-    repeated = chance.difference(one.repeat(6, axis=0), other.repeat(6, axis=0), np.arange(240) // 6)
+    repeated = chance.difference(
+        one.repeat(6, axis=0), other.repeat(6, axis=0), np.arange(240) // 6
+    )
     assert repeated.error[0] == pytest.approx(chance.difference(one, other).error[0], rel=0.02)

@@ -71,7 +71,9 @@ def test_drift_is_a_note_and_prior_is_offered_never_taken(command, members):
     code, out, err = command("vote", "--tables", "tables", "--mode", "soft", "--out", "o")
     assert code == 0, err
     said = " ".join(out.split())
-    assert "note: drift: the test rows look unlike the OOF rows, beyond chance: class shares" in said
+    assert (
+        "note: drift: the test rows look unlike the OOF rows, beyond chance: class shares" in said
+    )
     assert "vote --prior test corrects the answers for them" in said
     found = record(members / "o")
     assert found["drift"]["said"]
