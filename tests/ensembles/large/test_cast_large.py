@@ -108,7 +108,10 @@ def test_the_choice_among_kinds_is_the_one_over_whole_tables(folder, tmp_path):
             assert found[metric] == pytest.approx(expected[metric], rel=1e-9)
     assert record["estimate"]["macro_f1"] == pytest.approx(whole.estimate["macro_f1"], 1e-6)
     assert [r["text"] for r in record["reasons"]] == [r["text"] for r in whole.reasons]
-    assert record["notes"] == ["fitted to a stratified sample of whole groups, 300 of 300 rows."]
+    # the two parts are drawn with different class shares, which both ways of voting say
+    sample, *drift = record["notes"]
+    assert sample == "fitted to a stratified sample of whole groups, 300 of 300 rows."
+    assert drift == whole.notes
 
 
 @pytest.mark.parametrize("grouped", [False, True])
