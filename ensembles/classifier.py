@@ -11,6 +11,8 @@ from ensembles.errors import BadInput, examples
 from ensembles.files.table import OofTable
 from ensembles.inputs.tables import Members, labelled, unlabelled
 from ensembles.judging.estimate import draw_folds
+from ensembles.shift.conformal import in_set, prediction_sets
+from ensembles.shift.options import Options
 from ensembles.voting.cast import cast
 from ensembles.voting.request import Mode, Pool, VoteRequest
 
@@ -97,6 +99,21 @@ class VoteClassifier:
         Frames are read as in `fit`; rows are those of the first member that has an index.
         """
         return self._probabilities(tables)
+
+    def predict_sets(self, tables: Members, level: float = 0.9) -> np.ndarray:
+        """(N, K) bool, columns `classes_`: for each row the classes of the smallest set that holds the
+        true one in the share `level` of cases, by the rows that were fitted to, each predicted
+        without its fold (`ensembles.shift.conformal`); never empty.
+
+        Rows as in `predict_proba`. Raises BadInput where `level` is no share, or of too few rows.
+        """
+        probabilities = self._probabilities(tables)
+        if problems := Options(sets=level).mistakes(self.mode):
+            raise BadInput(f"level: {text}" for _, text in problems)
+        held_out = self.vote_.held_out
+        assert held_out is not None  # `fit` has OOF tables
+        found = prediction_sets(held_out, level)
+        return in_set(probabilities, found["threshold"])
 
     def predict(self, tables: Members) -> np.ndarray:
         """(N,) of `classes_`, rows as in `predict_proba`."""

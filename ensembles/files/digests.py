@@ -18,10 +18,19 @@ import numpy as np
 from ensembles.errors import BadInput, reads
 from ensembles.files import places
 from ensembles.files.places import Place
-from ensembles.files.table import CONFIDENCE, PROBABILITIES, RECORD, SUBMISSION, Table
+from ensembles.files.table import (
+    CONFIDENCE,
+    PROBABILITIES,
+    RECORD,
+    SETS,
+    SUBMISSION,
+    UNKNOWN,
+    Table,
+)
 
 SUMS = "SHA256SUMS"
-OF_A_VOTE = (SUBMISSION, CONFIDENCE, PROBABILITIES)  # files whose digests stand in RECORD
+# files whose digests stand in RECORD
+OF_A_VOTE = (SUBMISSION, CONFIDENCE, SETS, UNKNOWN, PROBABILITIES)
 _SEAL = "sha256"
 AGAIN = (
     "`train-members` makes the files of a run again; of one made elsewhere, get it anew, or delete the "

@@ -15,6 +15,7 @@ from ensembles.limits import MOST_CLASSES
 # The files of a vote.
 SUBMISSION, PROBABILITIES, RECORD = "submission.csv", "probabilities.parquet", "vote.json"
 CONFIDENCE = "confidence.csv"  # the submission with the probability of each decision
+SETS, UNKNOWN = "sets.csv", "unknown.csv"  # only where they are asked for
 
 
 @dataclass

@@ -30,9 +30,12 @@ from ensembles.files.targets import target_indices
 from ensembles.judging.estimate import refit_shifts
 from ensembles.large.derived import RunRanges, derive
 from ensembles.large.fit import fit_large, reasons_of_sample
-from ensembles.large.ranges import Tables, compare_kinds, open_tables, read_range, repeated_ids
+from ensembles.large.ranges import Tables, compare_kinds, open_tables, repeated_ids
 from ensembles.large.scores import score_ranges
+from ensembles.large.sides import held_out_of_sample, sample_of, vote_range
 from ensembles.rules.mean import AnyRule
+from ensembles.shift.after import Asked, known
+from ensembles.shift.written import FIELDS, header, lines
 from ensembles.voting.fitting import fixed_rule
 from ensembles.voting.record import VoteRecord
 from ensembles.voting.request import Mode, VoteRequest
@@ -90,8 +93,13 @@ def cast_large(
         raise BadInput(problems)
     answers = source.meta.get("answers") or range(source.n_classes)
     answers = class_names(source.meta) if named else list(map(str, answers))
+    if problems := request.after.problems(
+        oof is not None, test is not None, source.n_classes, answers
+    ):
+        raise BadInput(problems)
     figures: dict[str, Any] = {}
     rule: AnyRule
+    held_out = None
     with threadpool_limits(1, "blas"):
         if oof is None:
             rule = fixed_rule(request, source.names)
@@ -107,14 +115,20 @@ def cast_large(
                 oof, rule, by_fold, kept, request.metric, per_target, shifts, run
             )
             rule, figures["reasons"] = reasons_of_sample(request, oof, kept, data, rule, by_fold)
-        paths = _write(source, rule, out, np.array(answers, object), test is not None, run)
+            held_out = held_out_of_sample(kept, data, by_fold)
+        of_rows = known(request.after, held_out, lambda: sample_of(source, rule, run))
+        asked = Asked(of_rows, source.n_rows) if test else None
+        paths = _write(source, rule, out, np.array(answers, object), asked, run)
         paths |= write_stackers(rule, out)
+        names = source.meta.get("classes") or list(map(str, range(source.n_classes)))
+        after, more = asked.figures(request.mode, names) if asked else (of_rows.fields, [])
     record = VoteRecord(
         mode=request.mode,
         objective=request.fitted_for,
         rows="oof" if test is None else "test",
         **of_rule(rule, source.names),
         **figures,
+        **after,
         tables={
             f"{name}/{kind}.parquet": digest
             for kind, own in (("oof", oof), ("test", test))
@@ -122,7 +136,7 @@ def cast_large(
         },
         files={n: places.file_digest(path) for n, path in paths.items() if n != RECORD},
     )
-    record.notes += notes
+    record.notes += [*more, *notes]
     if members is None:
         record.notes += members_in(folder)[1]
     record.seconds = time.perf_counter() - started
@@ -155,18 +169,24 @@ def _size(path: str) -> int:
 
 
 def _write(
-    source: Tables, rule: AnyRule, out: Place, answers: np.ndarray, is_test: bool, run: RunRanges
+    source: Tables,
+    rule: AnyRule,
+    out: Place,
+    answers: np.ndarray,
+    asked: Asked | None,
+    run: RunRanges,
 ) -> dict[str, str]:
-    """probabilities.parquet and, of test rows, the two submissions, one range after the other.
+    """probabilities.parquet and, of test rows, the submissions, one range after the other.
 
-    answers: (K,) str, what they show for the classes.
+    answers: (K,) str, what they show for the classes. asked: where test rows are counted, and what is
+    written of them; None of OOF rows.
     """
-    of_test = (SUBMISSION, CONFIDENCE)
-    paths = {name: places.join(out, name) for name in (*of_test, PROBABILITIES, RECORD)}
+    of_test, further = (SUBMISSION, CONFIDENCE), {} if asked is None else asked.known.further
+    paths = {name: places.join(out, name) for name in (*of_test, *FIELDS, PROBABILITIES, RECORD)}
     for path in paths.values():
         places.remove(path)
-    if not is_test:
-        for name in of_test:
+    for name in (*of_test, *FIELDS):
+        if asked is None or (name in FIELDS and name not in further):
             del paths[name]
     names = [f"p{k}" for k in range(source.n_classes)]
     fields = [("image_id", pa.string())]
@@ -175,9 +195,9 @@ def _write(
     schema = pa.schema(fields, metadata={"ensemble": json.dumps({**source.meta, "member": "vote"})})
     with ExitStack() as files:
         text, sure = (
-            files.enter_context(places.writing(paths[name])) if is_test else None
-            for name in of_test
+            files.enter_context(places.writing(paths[name])) if asked else None for name in of_test
         )
+        others = {name: files.enter_context(places.writing(paths[name])) for name in further}
         writer = files.enter_context(
             pq.ParquetWriter(
                 files.enter_context(places.writing(paths[PROBABILITIES])),
@@ -191,24 +211,26 @@ def _write(
         if text and sure:
             text.write(b"ImageID,ans\n")
             sure.write(b"ImageID,ans,confidence\n")
-        for ids, mixed, fold, label in run(partial(_vote_range, source, rule), source.ranges):
+        for name, file in others.items():
+            file.write(header(name))
+        function = partial(vote_range, source, rule, asked is not None)
+        for ids, mixed, contradict, fold, label in run(function, source.ranges):
+            if asked is not None:
+                mixed = asked.add(mixed, contradict)
             arrays = [ids]
             arrays += [pa.array(a) for a in (fold, label) if a is not None]
             arrays += [pa.array(np.ascontiguousarray(own)) for own in mixed.T]
             writer.write_table(pa.table(arrays, schema=schema))
             if text and sure:
                 decided = zip(ids.to_pylist(), answers[mixed.argmax(axis=1)], strict=True)
-                lines = [f"{_quoted(i)},{_quoted(a)}" for i, a in decided]
-                text.write("".join(f"{line}\n" for line in lines).encode())
+                pairs = [f"{_quoted(i)},{_quoted(a)}" for i, a in decided]
+                text.write("".join(f"{line}\n" for line in pairs).encode())
                 surest = np.asarray(mixed.max(axis=1), np.float32).astype(str)
-                both = zip(lines, surest, strict=True)
+                both = zip(pairs, surest, strict=True)
                 sure.write("".join(f"{line},{p}\n" for line, p in both).encode())
+            for name, file in others.items():
+                file.write(lines(name, further[name], ids.to_pylist(), mixed, answers.tolist()))
     return paths
-
-
-def _vote_range(source: Tables, rule: AnyRule, rows: tuple[int, int]) -> tuple:
-    part = read_range(source, *rows)
-    return part.ids, rule.apply(part.probabilities), part.fold, part.label
 
 
 def _quoted(text: str) -> str:

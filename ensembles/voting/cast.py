@@ -29,6 +29,8 @@ from ensembles.rules import votes
 from ensembles.rules.mean import AnyRule
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
+from ensembles.shift.after import after_vote
+from ensembles.shift.rows import HeldOut, disagreement, numbered
 from ensembles.voting import gate
 from ensembles.voting.fitting import (
     NO_TEMPERATURE,
@@ -103,6 +105,9 @@ def _cast(
     names = list(source)
     scores: dict[str, Any] = {}
     notes = [*both.notes, *([] if len(names) > 1 else [one_member_note(names[0])])]
+    first = source[names[0]]
+    if problems := request.after.problems(bool(oof), bool(test), first.n_classes, first.answers):
+        raise BadInput(problems)
     if oof:
         scores, more = _scored(oof, request, groups, request.per_target(targets), progress)
         notes += more
@@ -111,11 +116,20 @@ def _cast(
         notes.append("no OOF tables: nothing can be said about the score.")
         notes += alike_tables(test)
     rule = scores["rule"]
-    first = source[names[0]]
+    stack = _stack(source)
+    mixed, after, more = after_vote(
+        request.after,
+        mode,
+        scores.get("held_out"),
+        rule.apply(stack),
+        stack.argmax(axis=2) if test else None,
+        first.classes,
+    )
+    notes += more
     fitted_for = request.fitted_for
     table = Table(
         first.ids,
-        rule.apply(_stack(source)),
+        mixed,
         first.fold,
         first.label,
         {**first.meta, "member": f"{mode}-{fitted_for}" if fitted_for else mode},
@@ -131,6 +145,7 @@ def _cast(
         common_rows=both.common,
         **of_rule(rule, names),
         **scores,
+        **after,
         seconds=time.perf_counter() - started,
     )
 
@@ -181,6 +196,13 @@ def _scored(
     rule = of_members(rule, removed)
     figures |= {
         "rule": rule,
+        "held_out": HeldOut(
+            held_out,
+            disagreement(data.favourites, held_out.argmax(axis=1)),
+            data.labels,
+            folds,
+            numbered(group_of),
+        ),
         "oof": inside(rule.apply(data.probabilities)),
         "estimate": score(
             held_out, refit_shifts(data, rule, [own for _, own in rules], per_target)

@@ -15,7 +15,10 @@ from ensembles.scores.metrics import REPORTED
 
 # Names in the file that differ from the fields'.
 _IN_FILE = {"weights": "members"}
-_ONLY_IF_ANY = ("gap", "averaging", "common_rows", "epsilon", "floor", "rules", "chosen_by", "near")
+_ONLY_IF_ANY = (
+    *("gap", "averaging", "common_rows", "epsilon", "floor", "rules", "chosen_by", "near"),
+    *("drift", "prior", "sets", "unknown"),
+)
 
 
 @dataclass(kw_only=True)
@@ -42,6 +45,9 @@ class VoteRecord:
     tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
         went in. common_rows: where only the rows that all members have voted, kind -> `rows` and `of`
         how many that any has. files: name -> sha256 of those written beside the record.
+    drift: how test rows differ from OOF rows (`shift.drift`). prior: class shares before and after,
+        where test rows were corrected for them (`shift.after`). sets, unknown: of the sets of
+        classes and of the answers left open, where asked for.
     notes: further remarks, a sentence each.
     """
 
@@ -71,6 +77,10 @@ class VoteRecord:
     averaging: dict[str, float] | None = None
     tables: dict[str, str] = field(default_factory=dict)
     common_rows: dict[str, dict[str, int]] | None = None
+    drift: dict[str, Any] | None = None
+    prior: dict[str, Any] | None = None
+    sets: dict[str, Any] | None = None
+    unknown: dict[str, Any] | None = None
     files: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:

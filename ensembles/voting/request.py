@@ -13,14 +13,18 @@ import numpy as np
 from ensembles.errors import BadInput, nearest
 from ensembles.scores import metrics
 from ensembles.scores.metrics import METRICS
+from ensembles.shift.options import Options
 from ensembles.voting.kinds import CHOICES, MEAN
 from ensembles.weights.offsets import OFFSETS_FOR
 
 Mode = Literal["hard", "soft", "weighted"]
 Pool = Literal["linear", "log_linear"]
+Prior = Literal["test"]
 MODES = get_args(Mode)
 # what weights can be fitted to exactly
 CONVEX = tuple(name for name, metric in METRICS.items() if metric.convex)
+# options that leave the kind of vote to be chosen
+BESIDE_THE_RULE = {"common_rows", "prior", "sets", "unknown"}
 # Where a mistake is, ("pool",) or ("weights", "swin"), and what it is.
 Mistake = tuple[tuple[str, ...], str]
 
@@ -40,6 +44,8 @@ class VoteRequest:
     (log-linear only). top: vote over the best so many members. weights: member -> weight, fixed, of
     a hard or soft vote; 1 for members that it does not name. common_rows: vote over the rows that
     all members have, where some lack a fold or photographs, instead of refusing them.
+    prior: "test" corrects test rows for their class shares. sets: write sets of classes that hold
+    the true one in this share of cases. unknown: write answers of a lower probability as unknown.
 
     An option that would have no effect is a mistake: see `mistakes`.
     """
@@ -55,6 +61,9 @@ class VoteRequest:
     weights: Mapping[str, float] | None = None
     common_rows: bool = False
     choice: str | None = None
+    prior: Prior | None = None
+    sets: float | None = None
+    unknown: float | None = None
 
     # read by pydantic where a spec holds one: an unknown key is a mistake
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
@@ -89,7 +98,12 @@ class VoteRequest:
         """Whether the kind of vote is left to be chosen."""
         if self.choice is not None:
             return True
-        return self.mode == "weighted" and not self.options.keys() - {"common_rows"}
+        return self.mode == "weighted" and not self.options.keys() - BESIDE_THE_RULE
+
+    @property
+    def after(self) -> Options:
+        """What comes after the rule."""
+        return Options(self.prior, self.sets, self.unknown)
 
     @property
     def metric(self) -> str:
@@ -157,6 +171,7 @@ class VoteRequest:
         found = list(self._unknown_choices(targets))
         if not found:
             found += self._misfits()
+        found += self.after.mistakes(self.mode)
         n_members = np.inf if members is None else len(members)
         if self.top is not None and not (_is_whole(self.top) and 1 <= self.top <= n_members):
             most = "" if members is None else f" to {n_members}, the members there are"
@@ -238,7 +253,7 @@ class VoteRequest:
         found: list[Mistake] = []
         if self.mode != "weighted":
             found.append((("choice",), f"only a weighted vote takes one; this one is {self.mode}."))
-        decided = self.options.keys() - {"choice", "objective", "common_rows"}
+        decided = self.options.keys() - BESIDE_THE_RULE - {"choice", "objective"}
         if decided:
             text = "a choice among kinds decides it. Leave it out, or leave out choice."
             found += [((name,), text) for name in self.options if name in decided]

@@ -12,6 +12,8 @@ from ensembles.files.places import Place
 from ensembles.files.submission import write_submission
 from ensembles.files.table import CONFIDENCE, PROBABILITIES, RECORD, SUBMISSION, Table, class_names
 from ensembles.rules.mean import AnyRule
+from ensembles.shift.rows import HeldOut
+from ensembles.shift.written import FIELDS, header, lines, require_written
 from ensembles.voting.record import VoteRecord
 from ensembles.voting.stored import write_stackers
 
@@ -22,10 +24,13 @@ class Vote(VoteRecord):
 
     table: ids, probabilities, and fold and label where known, of the `rows` voted on. The most
         probable class is the decision. rule: what was fitted, its weights of sum 1.
+    held_out: the OOF rows with the votes of rules that were fitted without them; None without OOF
+        tables.
     """
 
     table: Table
     rule: AnyRule
+    held_out: HeldOut | None = None
 
     @property
     def ids(self) -> np.ndarray:
@@ -49,20 +54,28 @@ class Vote(VoteRecord):
         return [names[k] for k in self.labels]
 
     def write(self, folder: Place, named: bool = False) -> dict[str, str]:
-        """Write submission.csv and confidence.csv (test rows only), probabilities.parquet, the numbers of
-        stackers where the vote has some and, last, vote.json.
+        """Write submission.csv and confidence.csv (of test rows only; sets.csv and unknown.csv as well,
+        where the vote has such), probabilities.parquet, the numbers of stackers where the vote has some
+        and, last, vote.json.
 
         confidence.csv is the submission with the probability of each answer. named: answers are the
         classes' names. Each is moved into place whole; a vote.json that is there means the others
         fit it, and `files` holds their digests. Returns file name -> path of what was written.
         Raises BadInput where classes have no names.
         """
-        answers = self.answers
-        if named:
-            answers = [class_names(self.table.meta)[k] for k in self.labels]
-        names = (SUBMISSION, CONFIDENCE, PROBABILITIES, RECORD)
+        shown = class_names(self.table.meta) if named else self.table.answers
+        answers = [shown[k] for k in self.labels]
+        further = {name: getattr(self, field) for name, field in FIELDS.items()}
+        require_written(further, shown)
+        names = (SUBMISSION, CONFIDENCE, *FIELDS, PROBABILITIES, RECORD)
         paths = {name: places.join(folder, name) for name in names}
         places.remove(paths[RECORD])
+        for name, record in further.items():
+            if record is None or self.rows != "test":
+                places.remove(paths.pop(name))
+                continue
+            text = header(name) + lines(name, record, self.ids, self.probabilities, shown)
+            places.write_bytes(paths[name], text)
         if self.rows == "test":
             write_submission(paths[SUBMISSION], self.ids, answers)
             surest = self.probabilities.max(axis=1)

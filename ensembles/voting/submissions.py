@@ -115,6 +115,11 @@ def _problems(request: VoteRequest, names: Sequence[str]) -> list[str]:
             "submissions have no OOF rows to fit anything to: they take a hard or soft vote, with "
             "or without weights."
         )
+    if given := request.after.given:
+        problems.append(
+            f"{', '.join(given)}: of submissions nothing is known that this could go by. Leave it out, "
+            "or vote over the members' tables."
+        )
     return problems
 
 

@@ -36,6 +36,7 @@ Json = Annotated[
 # as in `ensembles.voting.request`, which is slow to import; a test holds that they agree
 Mode = Literal["hard", "soft", "weighted"]
 Pool = Literal["linear", "log_linear"]
+Prior = Literal["test"]
 OptionalSpec = Annotated[
     Path | None, typer.Argument(metavar="[SPEC]", help="default: the run trained last")
 ]

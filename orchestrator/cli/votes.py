@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     Mode,
     OptionalSpec,
     Pool,
+    Prior,
     RunDir,
     Sets,
     Small,
@@ -36,7 +37,7 @@ def vote(
         ),
     ] = None,
     small: Small = False,
-    sets: Sets = None,
+    overrides: Sets = None,
     run: RunDir = None,
     tables: Annotated[
         str | None,
@@ -95,6 +96,27 @@ def vote(
             help="how a weighted vote without further options is made of many fitted kinds: the mean of "
             "those near the best in --objective (the default, by macro F1), the simplest of those as "
             "good, or one kind by its name, 'ridge pool' say",
+        ),
+    ] = None,
+    prior: Annotated[
+        Prior | None,
+        typer.Option(help="correct the answers for the class shares of the test rows"),
+    ] = None,
+    sets: Annotated[
+        float | None,
+        typer.Option(
+            "--sets",
+            metavar="SHARE",
+            help="write sets.csv: the smallest sets of classes that hold the true one in this share "
+            "of cases",
+        ),
+    ] = None,
+    unknown: Annotated[
+        float | None,
+        typer.Option(
+            "--unknown",
+            metavar="P",
+            help="write unknown.csv: the answers, unknown in place of those less probable than this",
         ),
     ] = None,
     why: Annotated[

@@ -120,7 +120,7 @@ def _write(
 def _source(command: Command) -> _Source:
     if command.tables:
         return _Source(command.tables, None, [], None)
-    run = find_run(command.spec, command.small, command.sets or (), command.run)
+    run = find_run(command.spec, command.small, command.overrides or (), command.run)
     members, notes = members_of(run)
     return _Source(run.store.uri("tables"), members, notes, run)
 
@@ -187,6 +187,8 @@ def _decided(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, A
             continue
         ordered = {name: tables[name] for name in vote.weights}
         found = ensembles.explain(vote.rule, ordered, image_id)
+        if found and vote.prior and tables is ballot.test:
+            found["corrected"] = vote.table.take(vote.ids == image_id).probabilities[0].tolist()
         if found:
             return found
     known = [str(i) for t in (ballot.test, ballot.oof) if t for i in next(iter(t.values())).ids]

@@ -21,7 +21,7 @@ class Command:
 
     spec: Path | None = None
     small: bool = False
-    sets: Sequence[str] | None = None
+    overrides: Sequence[str] | None = None
     run: str | None = None
     tables: str | None = None
     submissions: Sequence[Path] | None = None
@@ -46,7 +46,7 @@ class Command:
     def flags(self, *names: str) -> list[str]:
         """Those of these options that were given, as they are written."""
         given = [name for name in names if name in self.options or getattr(self, name, None)]
-        return ["--set" if name == "sets" else f"--{name.replace('_', '-')}" for name in given]
+        return ["--set" if name == "overrides" else f"--{name.replace('_', '-')}" for name in given]
 
     @property
     def columns(self) -> Columns:
@@ -119,7 +119,9 @@ def require_useful(command: Command) -> None:
             problems.append(f"{', '.join(flags)} beside {beside}: {why}")
 
     if command.tables or command.submissions:
-        useless(command.flags("small", "sets"), given[0], "they change a spec, and none is read.")
+        useless(
+            command.flags("small", "overrides"), given[0], "they change a spec, and none is read."
+        )
     if not command.submissions:
         useless(
             command.flags("id_column", "answer_column"),
@@ -155,6 +157,12 @@ def require_useful(command: Command) -> None:
             command.flags(*options, "why"),
             "--pareto",
             "the front is of log-loss weights, scored by --objective. Leave these out.",
+        )
+    if command.why:
+        useless(
+            command.flags("sets", "unknown"),
+            "--why",
+            "they are of files, and it writes none. Leave these out.",
         )
     for shown in ("pareto", "why"):
         if getattr(command, shown):

@@ -11,6 +11,7 @@ import ensembles
 from ensembles.scores import metrics
 from ensembles.voting.kinds import MEAN
 from ensembles.voting.record import VoteRecord
+from orchestrator.screens.after import show_after
 from orchestrator.screens.figures import METRICS, figures
 
 
@@ -49,6 +50,7 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
             console.print(on_test_rows(vote.estimate, vote.averaging))
         if vote.gap is not None:
             console.print(f"The weights are at most {vote.gap:.1e} above the lowest log-loss.")
+    show_after(vote, console)
     for note in vote.notes:
         console.print(f"note: {note}")
     console.print(
@@ -70,6 +72,7 @@ def show_large(record: VoteRecord, folder: str, console: Console) -> None:
         console.print(f"{name}: {weight:.3f}")
     show_reasons(record.reasons, console)
     show_candidates(record, console)
+    show_after(record, console)
     for note in record.notes:
         console.print(f"note: {note}")
     console.print(f"{record.seconds:.1f} s, in ranges of rows. The vote is in {folder}")

@@ -35,6 +35,10 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
     pool = "their mean" if reason["rules"] else f"{reason['pool']} pool"
     table.add_row(pool, "", *(f"{reason['pooled'][k]:.3f}" for k in order))
     table.add_row("the vote", "", *(f"{final[k]:.3f}" for k in order), str(decision))
+    if corrected := reason.get("corrected"):
+        answer = classes[max(range(len(classes)), key=corrected.__getitem__)]
+        shown = (f"{corrected[k]:.3f}" for k in order)
+        table.add_row("for the class shares (--prior test)", "", *shown, str(answer))
     console.print(table)
     votes = ", ".join(f"{name} {count}" for name, count in reason["votes"].items())
     console.print(f"first choices: {votes}")

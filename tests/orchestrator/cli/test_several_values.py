@@ -45,7 +45,7 @@ def read(command, tmp_path, monkeypatch):
         lambda found, _: stop(
             spec=str(found.spec) if found.spec else None,
             files=list(map(str, found.submissions or ())),
-            sets=list(found.sets or ()),
+            sets=list(found.overrides or ()),
             weights=found.options.get("weights"),
             out=found.out,
         ),

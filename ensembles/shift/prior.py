@@ -1,0 +1,84 @@
+"""The test rows' class shares, and the vote corrected for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ensembles.shift import chance
+from ensembles.shift.calibrate import calibrated
+from ensembles.shift.rows import HeldOut, Rows
+from ensembles.shift.shares import class_shares, influences
+
+# A matrix of classes by classes is solved at each step.
+MOST_CLASSES = 256
+
+
+@dataclass(frozen=True)
+class Prior:
+    """oof: (K,) class shares of the OOF labels. fitted: those of the test rows, with the standard
+    error of their difference from the first. test: what the vote is corrected for.
+
+    predicted: the mean calibrated probability of each class on OOF and on test rows, by which it is
+    told whether the shares differ beyond chance. temperature: that of the calibration.
+    """
+
+    oof: np.ndarray
+    fitted: np.ndarray
+    error: np.ndarray
+    predicted: chance.Difference
+    temperature: float
+
+    @property
+    def test(self) -> np.ndarray:
+        """(K,) of sum 1, between the OOF and the fitted shares: nearer to the first the more of their
+        distance the errors explain (James and Stein 1961, the positive part). Fitted shares alone
+        would make a vote worse wherever nothing has shifted.
+        """
+        moved = self.fitted - self.oof
+        distance = float(moved @ moved)
+        kept = max(0.0, 1 - float(self.error @ self.error) / distance) if distance else 0.0
+        return self.oof + kept * moved
+
+    @property
+    def ratios(self) -> np.ndarray:
+        """(K,) of the shares; 1 of a class without OOF rows, of which nothing is known."""
+        there = self.oof > 0
+        return np.where(there, self.test / np.where(there, self.oof, 1), 1.0)
+
+    def corrected(self, mixed: np.ndarray) -> np.ndarray:
+        """(N, K) float32: a vote's probabilities (N, K) as with the test rows' class shares.
+
+        Calibrated probabilities become proportional to themselves times the ratio of the shares
+        (Saerens et al. 2002); those of a vote that is less sure than right are calibrated ones to the
+        power of its temperature, and so is the ratio. What else the vote does to them stays: offsets
+        for macro F1, say.
+        """
+        turned = mixed * self.ratios ** min(self.temperature, 1.0)
+        return (turned / turned.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def record(self) -> dict[str, Any]:
+        """What `vote.json` holds, classes in the order of the columns."""
+        return {
+            "before": self.oof.tolist(),
+            "after": self.test.tolist(),
+            "fitted": self.fitted.tolist(),
+            "standard_error": self.error.tolist(),
+        }
+
+
+def prior_of(held_out: HeldOut, test: Rows) -> Prior:
+    """The shares fitted with as many rows of the OOF shares beside the test rows as there are
+    classes, so that a class which occurs in few is not ruled out. See `shares.class_shares`.
+    """
+    calibration = calibrated(held_out.probabilities, held_out.labels)
+    oof = held_out.shares
+    there, asked = (calibration.apply(rows.probabilities) for rows in (held_out, test))
+    fitted = class_shares(asked, oof, prior_rows=float(np.count_nonzero(oof)))
+    # what each row moves the difference by, the OOF rows as the shares of calibration
+    moves = influences(there, oof, oof), influences(asked, oof, fitted)
+    error = chance.difference(*moves, held_out.groups).error
+    predicted = chance.difference(there, asked, held_out.groups)
+    return Prior(oof, fitted, error, predicted, calibration.temperature)
