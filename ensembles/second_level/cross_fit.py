@@ -129,8 +129,8 @@ def stacking_folds(folds: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
         )
     if groups is not None and (straddling := _straddling(folds, groups)).size:
         raise BadInput(
-            f"{len(straddling)} groups stand in several folds: {examples(straddling)}. A stacker must "
-            "not see the group that it predicts: split by group."
+            f"{len(straddling)} of {len(np.unique(groups))} groups stand in several folds: "
+            f"{examples(straddling)}. A stacker must not see the group that it predicts: split by group."
         )
     return found
 

@@ -222,10 +222,10 @@ class Join(_Block):
 
 
 class SecondLevel(_Block):
-    """Of a member that is no network: a stacker, fitted to the tables of other members.
+    """A stacker, fitted to the tables of other members, that votes beside them.
 
     Its OOF table is made by nested cross-fitting: no row is predicted by a stacker that saw it or its
-    group. It votes beside the members that it is made of.
+    group.
     """
 
     of: tuple[str, ...] = Field(
@@ -240,10 +240,10 @@ class SecondLevel(_Block):
 
 
 class StackedMember(_Block):
-    """A member `{name: ..., stack: {...}}` of a spec."""
+    """A member that is no network, `{name: ..., stack: {...}}`: it has these keys and no others."""
 
-    name: Name
-    stack: SecondLevel
+    name: Name = Field(description="what the member is called: a folder, a line, a key of votes")
+    stack: SecondLevel = Field(description="which members it is made of, and how")
 
 
 # neither photographs nor networks can object to a value of these
