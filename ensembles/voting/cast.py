@@ -29,6 +29,7 @@ from ensembles.scores import metrics
 from ensembles.voting import gate
 from ensembles.voting.fitting import fitter, fixed_rule
 from ensembles.voting.matching import matched
+from ensembles.voting.partial import PartialRows, partial_rows, partial_rules
 from ensembles.voting.record import of_rule
 from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
@@ -87,6 +88,9 @@ def _cast(
     if digests is None:
         given = (("oof", given_oof), ("test", given_test))
         digests = {f"{k} {name}": table_digest(t) for k, own in given for name, t in own.items()}
+    partial = None
+    if request.missing_rows and given_oof:
+        given_oof, partial = partial_rows(given_oof, groups)
     both = matched(given_oof, given_test, request)
     oof, test = both.oof, both.test
     source: Mapping[str, Table] = test or oof
@@ -94,7 +98,7 @@ def _cast(
     scores: dict[str, Any] = {}
     notes = [*both.notes, *([] if len(names) > 1 else [one_member_note(names[0])])]
     if oof:
-        scores, more = _scored(oof, request, groups, request.per_target(targets), progress)
+        scores, more = _scored(oof, request, groups, request.per_target(targets), progress, partial)
         notes += more
     else:
         scores["rule"] = fixed_rule(request, names)
@@ -131,6 +135,7 @@ def _scored(
     groups: Mapping[str, str] | None,
     per_target: metrics.Views,
     progress: Progress | None,
+    partial: PartialRows | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
     names, first = list(oof), next(iter(oof.values()))
@@ -152,6 +157,11 @@ def _scored(
         notes += choice.notes
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out
         figures |= {"choice": choice.name, "candidates": choice.table}
+    elif partial:
+        rule, rules = partial_rules(partial, request, data, folds, progress)
+        held_out = apply_held_out(data, rules)
+        notes += partial.notes
+        figures["missing_rows"] = partial.record(len(folds))
     else:
         fit = fitter(request, names)
         rule = fit(data)
@@ -160,6 +170,7 @@ def _scored(
         rules = nested_rules(data, folds, fit, progress) if nested else everything
         held_out = apply_held_out(data, rules)
     certified = request.fitted_for and metrics.named(request.fitted_for).convex
+    certified = certified and not (partial and partial.present.size)
     if certified and rule.pool == "linear" and request.top is None and not request.ridge:
         figures["gap"] = certified_gap(rule.weights, data.true)
     single = [

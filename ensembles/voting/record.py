@@ -33,7 +33,9 @@ class VoteRecord:
     pool, offsets, temperature: see `pools.Rule`. gap: of log-loss weights, see `weights.Fit`.
     tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
         went in. common_rows: where only the rows that all members have voted, kind -> `rows` and `of`
-        how many that any has. files: name -> sha256 of those written beside the record.
+        how many that any has. missing_rows: where weights were fitted to rows that some members lack,
+        `rows` that all have, `of` how many that any has, and how many each of `members` has.
+        files: name -> sha256 of those written beside the record.
     notes: further remarks, a sentence each.
     """
 
@@ -57,12 +59,13 @@ class VoteRecord:
     gap: float | None = None
     tables: dict[str, str] = field(default_factory=dict)
     common_rows: dict[str, dict[str, int]] | None = None
+    missing_rows: dict[str, Any] | None = None
     files: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """What `vote.json` holds; `gap` and `common_rows` only where there are any."""
+        """What `vote.json` holds; `gap`, `common_rows` and `missing_rows` only where there are any."""
         named = {own.name: getattr(self, own.name) for own in fields(VoteRecord)}
-        for name in ("gap", "common_rows"):
+        for name in ("gap", "common_rows", "missing_rows"):
             if named[name] is None:
                 del named[name]
         return {_IN_FILE.get(name, name): value for name, value in named.items()}
