@@ -167,6 +167,6 @@ def test_rows_that_none_shares_and_rows_without_a_group_are_refused(lacking):
     apart = {"a": lacking["a"].take(np.arange(60)), "b": lacking["b"].take(np.arange(60, 120))}
     with pytest.raises(BadInput, match="no row is in every member's table"):
         cast(apart, None, REQUEST)
-    groups = {image: "g" for image in lacking["a"].ids[5:]}
+    groups = dict.fromkeys(lacking["a"].ids[5:], "g")
     with pytest.raises(BadInput, match="5 OOF rows are of no group: oof-0"):
         cast(lacking, None, REQUEST, groups=groups)
