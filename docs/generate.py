@@ -36,7 +36,18 @@ from members.recipe.families import families, family
 from members.recipe.recipe import Recipe
 from orchestrator.cli.app import app
 from orchestrator.spec.search import Asha, Distribution, Search
-from orchestrator.spec.spec import Columns, Data, Folds, Join, Member, PhotoCopy, Resources, Spec
+from orchestrator.spec.spec import (
+    Columns,
+    Data,
+    Folds,
+    Join,
+    Member,
+    PhotoCopy,
+    Resources,
+    SecondLevel,
+    Spec,
+    StackedMember,
+)
 
 ROOT = Path(__file__).parent.parent
 # title of a section -> the model of its keys, in the order of the page
@@ -48,6 +59,8 @@ BLOCKS: dict[str, type] = {
     "folds": Folds,
     "members": Member,
     "members and defaults: the recipe": Recipe,
+    "members that are stacks": StackedMember,
+    "members: stack": SecondLevel,
     "sampling": Balance,
     "mixing": Mixing,
     "normalize and test_normalize as numbers": Statistics,
@@ -58,7 +71,7 @@ BLOCKS: dict[str, type] = {
     "vote": Spec.model_fields["vote"].annotation,
     "resources": Resources,
 }
-# keys that are gone before a model is built, and one that a model has and no spec
+# keys that are gone before a model is built, and some that a model has and no spec
 ADDED = {
     "The whole file": [
         ("defaults", "mapping", "{}", "recipe keys for all members; also `recipe`, a family below"),
@@ -74,7 +87,7 @@ ADDED = {
          "`{criterion: loss}`"),
     ],
 }  # fmt: skip
-HIDDEN = {("members", "recipe")}
+HIDDEN = {("members", "recipe"), ("The whole file", "stacks")}
 
 
 # -- keys of a spec ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 _HOME = {
     "BadInput": "errors",
     "OofTable": "files.table",
+    "Stacked": "second_level.stack",
     "Submission": "files.submission",
     "Table": "files.table",
     "Vote": "voting.result",
@@ -24,6 +25,7 @@ _HOME = {
     "read_soft_submissions": "files.soft_submission",
     "read_submission": "files.submission",
     "read_table": "files.parquet",
+    "stack_table": "second_level.stack",
     "write_submission": "files.submission",
     "write_table": "files.parquet",
 }
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from ensembles.judging.evaluate import evaluate as evaluate
     from ensembles.judging.reasons import explain as explain
     from ensembles.large.cast import cast_large as cast_large
+    from ensembles.second_level.stack import Stacked as Stacked
+    from ensembles.second_level.stack import stack_table as stack_table
     from ensembles.voting.cast import cast as cast
     from ensembles.voting.pareto import pareto as pareto
     from ensembles.voting.request import VoteRequest as VoteRequest

@@ -128,6 +128,10 @@ def _compare_ids(name: str, table: Table, first_name: str, first: Table) -> list
     problems[-1] += (
         f" The {common.sum()} rows that both have can vote alone: --common-rows (common_rows=True)."
     )
+    if first.fold is not None:  # of test tables every row is needed
+        problems[-1] += (
+            " Log-loss weights can be fitted to the others, too: --missing-rows (missing_rows=True)."
+        )
     return problems
 
 

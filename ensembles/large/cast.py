@@ -76,9 +76,11 @@ def cast_large(
         problems.append("OOF and test tables are of different members: give both of each.")
     elif oof and test:
         problems += compare_kinds(oof, test)
-    if request.common_rows:
+    for option in ("common_rows", "missing_rows"):
+        if not getattr(request, option):
+            continue
         problems.append(
-            "common_rows: tables of this size are read in ranges of the same rows. Write tables of "
+            f"{option}: tables of this size are read in ranges of the same rows. Write tables of "
             "the rows that all members have."
         )
     if problems:

@@ -41,6 +41,7 @@ from ensembles.voting.fitting import (
 )
 from ensembles.voting.kinds import MEAN
 from ensembles.voting.matching import matched
+from ensembles.voting.partial import PartialRows, partial_rows, partial_rules
 from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
 from ensembles.voting.stored import of_rule
@@ -99,6 +100,9 @@ def _cast(
     if digests is None:
         given = (("oof", given_oof), ("test", given_test))
         digests = {f"{k} {name}": table_digest(t) for k, own in given for name, t in own.items()}
+    partial = None
+    if request.missing_rows and given_oof:
+        given_oof, partial = partial_rows(given_oof, groups)
     both = matched(given_oof, given_test, request)
     oof, test = both.oof, both.test
     source: Mapping[str, Table] = test or oof
@@ -109,7 +113,7 @@ def _cast(
     if problems := request.after.problems(bool(oof), bool(test), first.n_classes, first.answers):
         raise BadInput(problems)
     if oof:
-        scores, more = _scored(oof, request, groups, request.per_target(targets), progress)
+        scores, more = _scored(oof, request, groups, request.per_target(targets), progress, partial)
         notes += more
     else:
         scores["rule"] = fixed_rule(request, names)
@@ -156,6 +160,7 @@ def _scored(
     groups: Mapping[str, str] | None,
     per_target: metrics.Views,
     progress: Progress | None,
+    partial: PartialRows | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
     names, first = list(oof), next(iter(oof.values()))
@@ -181,6 +186,15 @@ def _scored(
         notes += choice.notes
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out
         figures |= choice.figures
+    elif partial:
+        rule, rules, more = _tempered(
+            request, data, *partial_rules(partial, request, data, folds, progress)
+        )
+        notes += [*partial.notes, *more]
+        held_out = apply_held_out(data, rules)
+        figures["missing_rows"] = partial.record(len(folds))
+        if not partial.present.size:
+            figures |= _certified(request, rule, data)
     else:
         rule, rules, more = _fitted(request, names, data, folds, progress)
         notes += more
@@ -231,6 +245,13 @@ def _fitted(
     rule = fit(data)
     everything = [(np.arange(len(folds)), rule)]
     rules = nested_rules(data, folds, fit, progress) if request.needs_oof else everything
+    return _tempered(request, data, rule, rules)
+
+
+def _tempered(
+    request: VoteRequest, data: Stack, rule: Rule, rules: list[tuple[np.ndarray, Rule]]
+) -> tuple[Rule, list[tuple[np.ndarray, Rule]], list[str]]:
+    """As they are, or without temperatures that make the log-loss of held-out rows worse."""
     if not request.temperature or tempers_well(data, rules):
         return rule, rules, []
     bare = [(rows, untempered(own)) for rows, own in rules]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def pareto(
         points.append(
             {
                 "members": [names[j] for j in chosen],
-                "milliseconds": float(cost[chosen].sum()),
+                "milliseconds": _together([names[j] for j in chosen], aligned, costs),
                 **metrics.score_all(data.labels, held_out, per_target),
                 "standard_error": of_metric.standard_error(data.labels, held_out, data.values, of),
             }
@@ -104,6 +104,28 @@ def _costs(tables: Mapping[str, Table]) -> dict[str, float]:
             "members trained here have it."
         )
     return costs
+
+
+def _together(
+    chosen: Sequence[str], tables: Mapping[str, Table], costs: Mapping[str, float]
+) -> float:
+    """What they take a photograph: a stack takes what its members take, and those are asked once."""
+    asked: dict[str, float] = {}
+    left, seen = list(chosen), set()
+    while left:
+        name = left.pop()
+        stack = tables[name].meta.get("stack")
+        of = stack.get("of") if isinstance(stack, dict) else None
+        if (
+            isinstance(of, list)
+            and of
+            and all(isinstance(own, str) and own in tables for own in of)
+        ):
+            left += [own for own in of if own not in seen]
+            seen |= {name, *of}
+        else:
+            asked[name] = costs[name]
+    return float(sum(asked[name] for name in tables if name in asked))
 
 
 def _on_the_way_down(data: Stack, cost: np.ndarray) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ from ensembles.scores.metrics import REPORTED
 _IN_FILE = {"weights": "members"}
 _ONLY_IF_ANY = (
     *("gap", "averaging", "common_rows", "epsilon", "floor", "rules", "chosen_by", "near"),
-    *("drift", "prior", "sets", "unknown"),
+    *("missing_rows", "drift", "prior", "sets", "unknown"),
 )
 
 
@@ -44,7 +44,9 @@ class VoteRecord:
         predicted them one by one (`averaging.expected_gains`).
     tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
         went in. common_rows: where only the rows that all members have voted, kind -> `rows` and `of`
-        how many that any has. files: name -> sha256 of those written beside the record.
+        how many that any has. missing_rows: where weights were fitted to rows that some members lack,
+        `rows` that all have, `of` how many that any has, and how many each of `members` has.
+        files: name -> sha256 of those written beside the record.
     drift: how test rows differ from OOF rows (`shift.drift`). prior: class shares before and after,
         where test rows were corrected for them (`shift.after`). sets, unknown: of the sets of
         classes and of the answers left open, where asked for.
@@ -77,6 +79,7 @@ class VoteRecord:
     averaging: dict[str, float] | None = None
     tables: dict[str, str] = field(default_factory=dict)
     common_rows: dict[str, dict[str, int]] | None = None
+    missing_rows: dict[str, Any] | None = None
     drift: dict[str, Any] | None = None
     prior: dict[str, Any] | None = None
     sets: dict[str, Any] | None = None

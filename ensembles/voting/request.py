@@ -43,7 +43,8 @@ class VoteRequest:
     ridge: pull towards equal weights, in photographs. negative: allow weights of any sign
     (log-linear only). top: vote over the best so many members. weights: member -> weight, fixed, of
     a hard or soft vote; 1 for members that it does not name. common_rows: vote over the rows that
-    all members have, where some lack a fold or photographs, instead of refusing them.
+    all members have, where some lack a fold or photographs, instead of refusing them. missing_rows:
+    log-loss weights from all OOF rows, each by the members that have it (`voting.partial`).
     prior: "test" corrects test rows for their class shares. sets: write sets of classes that hold
     the true one in this share of cases. unknown: write answers of a lower probability as unknown.
 
@@ -60,6 +61,7 @@ class VoteRequest:
     top: int | None = None
     weights: Mapping[str, float] | None = None
     common_rows: bool = False
+    missing_rows: bool = False
     choice: str | None = None
     prior: Prior | None = None
     sets: float | None = None
@@ -107,7 +109,7 @@ class VoteRequest:
 
     @property
     def metric(self) -> str:
-        by_loss = self.ridge is not None or self.pool == "log_linear"
+        by_loss = self.ridge is not None or self.pool == "log_linear" or self.missing_rows
         fitted_for = "log_loss" if self.mode == "weighted" and by_loss else "macro_f1"
         return self.objective or fitted_for
 
@@ -244,6 +246,7 @@ class VoteRequest:
         elif self.ridge is not None and not self._of_log_loss:
             text = "only log-loss weights take one. Use objective log_loss."
             found.append((("ridge",), text))
+        found += self._beside_missing_rows()
         if self.weights is not None and self.mode == "weighted":
             text = "a weighted vote fits its own. Give them to a soft or hard one (mode)."
             found.append((("weights",), text))
@@ -267,6 +270,28 @@ class VoteRequest:
             )
             found.append((("objective",), text))
         return found
+
+    def _beside_missing_rows(self) -> list[Mistake]:
+        if not self.missing_rows:
+            return []
+        texts = []
+        if self.mode != "weighted":
+            texts.append(
+                f"a {self.mode} vote fits no weights to them. Use common_rows, for the rows that all "
+                "members have."
+            )
+        elif self.common_rows:
+            texts.append("they are left out by common_rows. Give one of the two.")
+        elif not self._of_log_loss or self.pool == "log_linear":
+            texts.append(
+                "only log-loss weights of the linear pool are fitted to rows that some members lack. "
+                "Use objective log_loss, or common_rows."
+            )
+        elif self.top is not None:
+            texts.append("the best members are chosen by rows that all have. Leave top out.")
+        elif self.ridge == 0:
+            texts.append("their weights need a ridge above 0. Leave it out for 1.")
+        return [(("missing_rows",), text) for text in texts]
 
 
 def _is_whole(value: object) -> bool:

@@ -89,6 +89,13 @@ def vote(
             "--common-rows/--no-common-rows", help="vote over the rows that all members have"
         ),
     ] = None,
+    missing_rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--missing-rows/--no-missing-rows",
+            help="log-loss weights from all OOF rows, each by the members that have it",
+        ),
+    ] = None,
     choice: Annotated[
         str | None,
         typer.Option(

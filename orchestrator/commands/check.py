@@ -22,12 +22,13 @@ from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.runs.store import Store
-from orchestrator.screens.plan import fold_table, plan_table, search_line
+from orchestrator.screens.plan import fold_table, plan_table, search_line, stack_line
 from orchestrator.screens.reading import reading
 from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Spec
 from orchestrator.tracking.follow import tracking_problems
 from orchestrator.units import unit
+from orchestrator.units.stacks import stack_problems
 
 
 def show_plan(
@@ -50,6 +51,7 @@ def show_plan(
     if prepared and not of_recipes:
         of_recipes = batch_problems(spec, prepared.photographs)
     problems += of_recipes + tracking_problems(spec.tracking, store)
+    problems += stack_problems(spec, prepared.photographs if prepared else None)
     if problems or prepared is None:
         raise BadInput(problems)
 
@@ -85,6 +87,8 @@ def show_plan(
     )
     plan = _plan(resolved, to_do, store)
     console.print(plan_table(plan))
+    for stacked in spec.stacks:
+        console.print(stack_line(stacked))
     room = _room(resolved, plan)
     console.print(room.line())
     if problem := room.refusal():
@@ -108,6 +112,7 @@ def show_plan(
         "notes": prepared.notes,
         **prepared.leaks.record(),
         "members": plan,
+        "stacks": [own.model_dump(mode="json") for own in spec.stacks],
         "memory": {
             "machine": room.memory,
             "taken": room.taken,

@@ -82,6 +82,10 @@ def members_of(run: Run) -> tuple[list[str], list[str]]:
     missing = [m.name for m in run.spec.members if m.name not in [*trained, *lost]]
     if missing:
         notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
+    for own in (own for own in run.spec.stacks if own.name not in trained):
+        lacking = [name for name in own.stack.of if name not in trained]
+        why = f", since there are no tables of {', '.join(lacking)}" if lacking else ""
+        notes.append(f"the stack {own.name} is not made{why}, so left out.")
     kept = run.store.read_json(KEPT_UNITS) if run.store.exists(KEPT_UNITS) else {}
     notes += [f"{name}: {text}." for name, text in kept.items() if name in trained]
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}

@@ -26,7 +26,7 @@ from orchestrator.cluster.preflight import (
 from orchestrator.cluster.private import show_token
 from orchestrator.commands.damage import every_damage
 from orchestrator.commands.run import KEPT_UNITS
-from orchestrator.errors import RunFailed, WrongRequest, counted, unknown
+from orchestrator.errors import BAD_INPUT, RunFailed, WrongRequest, counted, unknown
 from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
@@ -36,6 +36,7 @@ from orchestrator.planning.plan import Plan, make_plan, units_left
 from orchestrator.runs import folders
 from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
+from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import with_winners
 from orchestrator.spec.spec import Spec
@@ -50,6 +51,7 @@ from orchestrator.tracking.settings import withheld
 from orchestrator.units import unit as units
 from orchestrator.units.assemble import assemble, kept_units
 from orchestrator.units.joins import assemble_join
+from orchestrator.units.stacks import assemble_stack, stack_problems
 
 
 @dataclass
@@ -105,6 +107,8 @@ def train(
             prepared = prepare_photographs(spec, progress)
         for text in report_lines(prepared):
             console.print(text)
+        if problems := stack_problems(spec, prepared.photographs):
+            raise WrongRequest(problems)
         plan = make_plan(spec, prepared, store, chosen, keep_units)
         for text in plan.lines():
             console.print(f"note: {text}")
@@ -137,6 +141,7 @@ def train(
         for join in resolved.join:
             if assemble_join(join, resolved, photographs, store):
                 outcome.tables.append(join.name)
+        _stack(resolved, photographs, store, console, outcome)
         _record_kept(resolved, photographs, store)
         folders.remember(store, of_all_runs)
         outcome.seconds = time.monotonic() - started
@@ -144,6 +149,21 @@ def train(
             timing = {name: round(seconds, 3) for name, seconds in outcome.timing.items()}
             store.write_json("timing.json", {"wall": round(outcome.seconds, 3), **timing})
     return outcome
+
+
+def _stack(
+    spec: Spec, photographs: Photographs, store: Store, console: Console, outcome: Outcome
+) -> None:
+    """The tables of all stacks, in their order. Fills `outcome`."""
+    for stacked in spec.stacks:
+        try:
+            with fits_shown(console) as progress:
+                complete = assemble_stack(stacked, photographs, store, progress)
+        except BAD_INPUT as error:
+            outcome.failures[stacked.name] = "; ".join(error.problems)
+            continue
+        if complete:
+            outcome.tables.append(stacked.name)
 
 
 @contextmanager
@@ -279,7 +299,14 @@ class _Clock:
 
 def _chosen(spec: Spec, only: Sequence[str]) -> list[str]:
     names = [member.name for member in spec.members]
-    wrong = [f"--only: {unknown('member', name, names)}" for name in only if name not in names]
+    wrong = [
+        f"--only: {name} is made of other members' tables, at the end of every call: nothing of it "
+        "is trained"
+        if name in spec.made()
+        else f"--only: {unknown('member', name, names)}"
+        for name in only
+        if name not in names
+    ]
     if wrong:
         raise WrongRequest(wrong)
     return [name for name in names if not only or name in only]

@@ -135,12 +135,14 @@ def require_useful(command: Command) -> None:
             "a submission shows the answers as the files have them. Leave it out.",
         )
         useless(
-            command.flags("common_rows"), "--submissions", "files of the same ids are voted on."
+            command.flags("common_rows", "missing_rows"),
+            "--submissions",
+            "files of the same ids are voted on.",
         )
         fitted = [
             own.name
             for own in fields(VoteRequest)
-            if own.name not in (*_OF_SUBMISSIONS, "common_rows")
+            if own.name not in (*_OF_SUBMISSIONS, "common_rows", "missing_rows")
         ]
         useless(
             command.flags(*fitted, "pareto"),

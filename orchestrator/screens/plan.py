@@ -8,6 +8,7 @@ import pandas as pd
 from rich.table import Table
 
 from orchestrator.spec.search import Search
+from orchestrator.spec.spec import StackedMember
 
 
 def search_line(search: Search) -> str:
@@ -16,6 +17,13 @@ def search_line(search: Search) -> str:
     return (
         f"search ({search.sampler}) over {', '.join(search.space)}: at most {search.candidates} "
         f"candidates of each of {', '.join(search.members)}{hours}; {rivals}"
+    )
+
+
+def stack_line(stacked: StackedMember) -> str:
+    return (
+        f"{stacked.name}: a {stacked.stack.kind} stack of {', '.join(stacked.stack.of)}, fitted to "
+        "their tables; no units"
     )
 
 

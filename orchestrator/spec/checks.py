@@ -84,9 +84,43 @@ def joins(spec: Spec) -> Iterator[Mistake]:
         taken.append(join.name)
 
 
+def stacks(spec: Spec) -> Iterator[Mistake]:
+    """Each stack has a name of its own, and is of members, joins or earlier stacks that are whole."""
+    networks = {member.name: member for member in spec.members}
+    taken = [*networks, *(join.name for join in spec.join)]
+    later = [own.name for own in spec.stacks]
+    for i, own in enumerate(spec.stacks):
+        path, shown = ("stacks", i, "stack", "of"), f"members.{own.name}.stack.of"
+        if own.name in [join.name for join in spec.join]:
+            text = "a join of this name exists; choose another"
+            yield ("stacks", i, "name"), text, f"members.{own.name}"
+        later = later[1:]
+        for name in dict.fromkeys(own.stack.of):
+            member = networks.get(name)
+            if name == own.name:
+                yield path, "a stack is not made of itself", shown
+            elif name in later:
+                text = f"{name} is a stack that stands behind it. Move {name} before {own.name}"
+                yield path, text, shown
+            elif name not in taken:
+                yield path, unknown("member", name, taken), shown
+            elif member and member.targets is not None:
+                text = (
+                    f"{name} predicts {' and '.join(member.targets)} only. Join such members, and "
+                    "name the join"
+                )
+                yield path, text, shown
+            elif own.stack.of.count(name) > 1:
+                yield path, f"{name} stands there twice", shown
+        if spec.folds.scheme == "all":
+            text = "folds.scheme all holds no photos out, and a stack is fitted to held-out ones"
+            yield ("stacks", i, "stack"), text, f"members.{own.name}.stack"
+        taken.append(own.name)
+
+
 def one_folder_elsewhere(spec: Spec) -> list[str]:
     """A note on members and joins whose folders are one where capitals do not count."""
-    names = [*(member.name for member in spec.members), *(join.name for join in spec.join)]
+    names = [*(member.name for member in spec.members), *spec.made()]
     by_folded: dict[str, list[str]] = {}
     for name in names:
         by_folded.setdefault(name.casefold(), []).append(name)
@@ -100,7 +134,7 @@ def one_folder_elsewhere(spec: Spec) -> list[str]:
 
 def members(spec: Spec) -> Iterator[Mistake]:
     """What is wrong with the members together: all of the above but the vote."""
-    return chain(workers(spec), targets(spec), copies(spec), joins(spec))
+    return chain(workers(spec), targets(spec), copies(spec), joins(spec), stacks(spec))
 
 
 def vote(spec: Spec, *, members_known: bool) -> Iterator[Mistake]:

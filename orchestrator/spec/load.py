@@ -62,13 +62,24 @@ def _located(
     text: str, spec: Spec, document: Document, file: str, small: bool, sets: Sequence[str]
 ) -> str:
     key, colon, _ = text.partition(": ")
+    written = document.data.get("members") if isinstance(document.data, dict) else None
+    # where a member stands in the file, which may hold more than `small` leaves, and stacks
+    at = {
+        str(own.get("name")): i
+        for i, own in enumerate(written if isinstance(written, list) else [])
+        if isinstance(own, dict)
+    }
     names = [member.name for member in spec.members]
     if not colon or (key.partition(".")[0] not in Spec.model_fields and key not in names):
         return text
     for given in reversed(sets):  # the last one counts; `folds={k: 9}` gives folds.k, too
         if f"{key}.".startswith(given.partition("=")[0].strip() + "."):
             return f"--set {given}: {text}"
-    path = ("members", names.index(key)) if key in names else tuple(key.split("."))
-    if small and ("small", *path) in document.lines:
-        path = ("small", *path)
+    first, *rest = key.removeprefix("members.").split(".")
+    path: tuple = tuple(key.split("."))
+    if key in names or (key.startswith("members.") and first in at):
+        path = ("members", at.get(first, -1), *rest)
+    own = ("small", "members", first, *rest) if path[0] == "members" else ("small", *path)
+    if small and own in document.lines:
+        path = own
     return f"{file}, line {document.line(path)}: {text}"

@@ -46,6 +46,23 @@ class Mistakes:
         }
         lines.update(moved)
 
+    def move(self, path: tuple, to: tuple) -> None:
+        """The entry at `path` of a list stands at `to` from now on, and those behind it move up."""
+        self.relocate(to, path)
+        self.document.forget(*path)
+        moved = {}
+        for own, where in self.elsewhere.items():
+            if own[: len(path)] == path:
+                own = (*to, *own[len(path) :])
+            elif own[:1] == path[:1] and len(own) > 1 and own[1] > path[1]:
+                own = (own[0], own[1] - 1, *own[2:])
+            moved[own] = where
+        self.elsewhere = moved
+
+    def keys(self, model: type[BaseModel]) -> list[str]:
+        """The keys that a file may have in the block of `model`."""
+        return _keys(model, ())
+
     def build(
         self, model: type[Model], values: dict, path: tuple, shown: str = "", fallback: tuple = ()
     ) -> Model | None:
@@ -102,11 +119,15 @@ def _keys(model: type[BaseModel], loc: tuple) -> list[str]:
     if is_dataclass(block):
         return [own.name for own in fields(block)]
     assert issubclass(block, BaseModel)
-    return [*block.model_fields, *_GONE_BEFORE.get(block, ())]
+    own = [key for key in block.model_fields if key not in _MADE.get(block, ())]
+    return [*own, *_GONE_BEFORE.get(block, ())]
 
 
 # keys that are read and taken out before the model is built
 _GONE_BEFORE: dict[type, tuple[str, ...]] = {Spec: ("defaults", "small"), Search: ("names",)}
+
+# what a model has and no file: made of other keys
+_MADE: dict[type, tuple[str, ...]] = {Spec: ("stacks",)}
 
 
 def _has_keys(annotation: Any) -> bool:

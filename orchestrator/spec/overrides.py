@@ -57,7 +57,7 @@ def override(raw: dict, text: str, mistakes: Mistakes) -> None:
     at: Any = raw
     path: tuple = ()
     parts = key.split(".")
-    if parts[0] == "members" and len(parts) == 3:
+    if parts[0] == "members" and len(parts) > 2:
         index = _member_index(raw, parts[1])
         if index is None:
             mistakes.problems.append(f"--set {text}: {unknown('member', parts[1], _names(raw))}")

@@ -14,7 +14,7 @@ from orchestrator.spec import checks, member_metrics, search_checks, search_read
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.overrides import merge, override
 from orchestrator.spec.pointers import unknown_key
-from orchestrator.spec.spec import Member, Spec
+from orchestrator.spec.spec import Member, Spec, StackedMember
 from orchestrator.spec.yaml_lines import Document
 
 _ANY_RECIPE = Recipe(model="any")
@@ -77,6 +77,7 @@ def _validate(raw: dict, mistakes: Mistakes) -> Spec | None:
     for key in defaults:
         if key not in allowed:
             mistakes.add(("defaults", key), unknown_key(key, allowed), "defaults")
+    stacks, stacks_wrong = _stacks(raw, mistakes)
     base = _family(defaults.get("recipe"), ("defaults", "recipe"), "defaults.recipe", mistakes)
     defaults = {k: v for k, v in defaults.items() if k in Recipe.model_fields}
     members = raw.pop("members", None)
@@ -88,15 +89,39 @@ def _validate(raw: dict, mistakes: Mistakes) -> Spec | None:
         members = []
     complaints = len(mistakes.problems)
     built = [_member(i, m, base, defaults, mistakes) for i, m in enumerate(members)]
-    members_wrong = len(mistakes.problems) > complaints or None in built
+    members_wrong = stacks_wrong or len(mistakes.problems) > complaints or None in built
     if "search" in raw:
         raw["search"] = search_reader.read(raw["search"], mistakes)
-    spec = mistakes.build(Spec, {**raw, "members": [m for m in built if m] or _ANY_MEMBER}, ())
+    raw |= {"members": [m for m in built if m] or _ANY_MEMBER, "stacks": stacks}
+    spec = mistakes.build(Spec, raw, ())
     if spec and not members_wrong:
         search_checks.check_search(spec, mistakes)
         for mistake in checks.members(spec):
             mistakes.add(*mistake)
     return spec
+
+
+def _stacks(raw: dict, mistakes: Mistakes) -> tuple[list[StackedMember], bool]:
+    """The members that are stacks, taken out of `raw`, and whether one of them is wrong.
+
+    What the messages say of their lines goes with them, as `stacks`.
+    """
+    if "stacks" in raw:
+        mistakes.add(("stacks",), unknown_key("stacks", mistakes.keys(Spec)))
+        del raw["stacks"]
+    given = raw.get("members")
+    members: list[Any] = given if isinstance(given, list) else []
+    taken: list[dict] = []
+    for member in list(members):
+        if isinstance(member, dict) and "stack" in member:
+            at = next(i for i, own in enumerate(members) if own is member)
+            mistakes.move(("members", at), ("stacks", len(taken)))
+            taken.append(members.pop(at))
+    built = [
+        mistakes.build(StackedMember, own, ("stacks", i), f"members.{own.get('name', i)}")
+        for i, own in enumerate(taken)
+    ]
+    return [own for own in built if own], None in built
 
 
 def _member(index: int, raw: Any, base: dict, defaults: dict, mistakes: Mistakes) -> Member | None:

@@ -124,10 +124,12 @@ def _check_comparable(spec: Spec, search: Search, searched: list[str], mistakes:
         mistakes.add(
             path, "members with different losses cannot be compared by metric: loss. Use macro_f1"
         )
-    for join in spec.join:
-        for name in [name for name in join.of if name in searched]:
+    made = [(f"the join {join.name}", join.of) for join in spec.join]
+    made += [(f"the stack {own.name}", own.stack.of) for own in spec.stacks]
+    for what, parts in made:
+        for name in [name for name in parts if name in searched]:
             mistakes.add(
                 path,
-                f"{name} may be left out, but the join {join.name} needs it. Use scope: member, "
+                f"{name} may be left out, but {what} needs it. Use scope: member, "
                 f"or take {name} out of search.members",
             )

@@ -221,6 +221,31 @@ class Join(_Block):
     )
 
 
+class SecondLevel(_Block):
+    """A stacker, fitted to the tables of other members, that votes beside them.
+
+    Its OOF table is made by nested cross-fitting: no row is predicted by a stacker that saw it or its
+    group.
+    """
+
+    of: tuple[str, ...] = Field(
+        min_length=1,
+        description="members that predict all targets, joins, or stacks that stand before it",
+    )
+    kind: Literal["logistic", "lightgbm"] = Field(
+        "logistic",
+        description="multinomial logistic regression on the members' log-probabilities, or "
+        "gradient-boosted trees on them (`pip install lightgbm`)",
+    )
+
+
+class StackedMember(_Block):
+    """A member that is no network, `{name: ..., stack: {...}}`: it has these keys and no others."""
+
+    name: Name = Field(description="what the member is called: a folder, a line, a key of votes")
+    stack: SecondLevel = Field(description="which members it is made of, and how")
+
+
 # neither photographs nor networks can object to a value of these
 _JUDGED = frozenset(
     ("lr", "min_lr", "weight_decay", "warmup_epochs", "schedule", "milestones", "gamma", "epochs",
@@ -238,6 +263,7 @@ class Spec(_Block):
     join: tuple[Join, ...] = Field(
         (), description="members of different targets made into one; a mapping or a list of them"
     )
+    stacks: tuple[StackedMember, ...] = ()  # in a file they stand among the members
     search: Search | None = Field(None, description="settings that are searched")
     vote: VoteRequest = Field(VoteRequest(), description="how the members are combined")
     resources: Resources = Field(Resources(), description="what a training process takes")
@@ -256,9 +282,13 @@ class Spec(_Block):
         return [trackers] if isinstance(trackers, str) else trackers
 
     def voters(self) -> tuple[str, ...]:
-        """Names of what may vote: members that predict all targets, and joins."""
+        """Names of what may vote: members that predict all targets, joins, and stacks."""
         whole = [member.name for member in self.members if member.targets is None]
-        return (*whole, *(join.name for join in self.join))
+        return (*whole, *self.made())
+
+    def made(self) -> tuple[str, ...]:
+        """Names of joins and stacks: their tables are made of other members' tables."""
+        return (*(join.name for join in self.join), *(own.name for own in self.stacks))
 
     def member(self, name: str) -> Member:
         return next(m for m in self.members if m.name == name)
@@ -280,7 +310,8 @@ class Spec(_Block):
     def to_yaml(self) -> str:
         """The resolved spec, every default written out; `load` reads it back as the same spec."""
         plain = self.model_dump(mode="json", exclude_none=True)
-        plain["members"] = [_flat(member) for member in self.members]
+        stacks = plain.pop("stacks")
+        plain["members"] = [*(_flat(member) for member in self.members), *stacks]
         if not self.join:
             del plain["join"]
         for key in ("copies", "repair"):

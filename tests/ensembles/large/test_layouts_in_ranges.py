@@ -147,3 +147,5 @@ def test_hidden_folders_are_no_members_and_csv_is_to_be_rewritten(folder):
 def test_the_rows_that_all_have_are_no_ranges(folder):
     with pytest.raises(BadInput, match="common_rows"):
         vote(folder, common_rows=True)
+    with pytest.raises(BadInput, match="missing_rows: tables of this size"):
+        vote(folder, missing_rows=True)

@@ -181,6 +181,28 @@ def test_a_run_votes_as_its_block_says_and_the_command_line_goes_first(command, 
     assert "ridge: only a weighted vote takes one; this one is soft" in err
 
 
+def test_tables_that_lack_rows_are_refused_with_the_ways_on_and_vote_by_them(command, tmp_path):
+    tables = make_run(tmp_path, "") / "tables"
+    fewer = ensembles.read_table(tables / "two/oof.parquet")
+    ensembles.write_table(tables / "two/oof.parquet", fewer.take(fewer.fold != 1))
+    code, _, err = command("vote", "--tables", tables, "--out", tmp_path / "voted")
+    assert code == 2
+    assert "two lacks fold 1 (20 rows)" in err
+    assert "--common-rows" in err
+    assert "--missing-rows" in err
+    code, out, _ = command(
+        "vote", "--tables", tables, "--out", tmp_path / "voted", "--missing-rows"
+    )
+    assert code == 0
+    assert "of 60 OOF rows all members have 40 (two has 40)" in " ".join(out.split())
+    record = unsealed(json.loads((tmp_path / "voted/vote.json").read_text()))
+    assert record["missing_rows"] == {"rows": 40, "of": 60, "members": {"one": 60, "two": 40}}
+    assert record["objective"] == "log_loss"
+    code, _, err = command("vote", "--tables", tables, "--mode", "soft", "--missing-rows")
+    assert code == 2
+    assert "missing_rows: a soft vote fits no weights to them" in " ".join(err.split())
+
+
 def test_a_run_of_before_with_an_objective_that_chose_nothing_votes_on(command, tmp_path):
     run = make_run(tmp_path, "vote: {mode: soft, objective: log_loss}\n")
     code, out, _ = command("vote", "--run", run)
