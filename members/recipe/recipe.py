@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from members.errors import nearest
 from members.recipe.blocks import NAMED_STATISTICS, Balance, Block, Mixing, Statistics
 from members.recipe.chains import CHAINS
+from members.recipe.contradictions import contradictions
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
 MIN_SIDE, MAX_SIDE = 8, 4096
@@ -294,11 +295,9 @@ class Recipe(Block):
         return epochs
 
     @model_validator(mode="after")
-    def _learning_rates(self) -> Recipe:
-        if self.min_lr > self.lr:
-            raise ValueError(f"min_lr must be at most lr ({self.lr:g}), got {self.min_lr:g}")
-        if self.schedule == "milestones" and not self.milestones:
-            raise ValueError("schedule: milestones needs them, e.g. `milestones: [10, 20, 25]`")
+    def _keys_together(self) -> Recipe:
+        if found := contradictions(self):
+            raise ValueError(". ".join(found))
         return self
 
 

@@ -22,7 +22,8 @@ from members.batches.sampling import require_columns
 from members.errors import BadInput, nearest
 from members.networks.models import statistics_of
 from members.recipe.recipe import Recipe
-from members.training.loop import Diverged, Epoch, State, Training, identity
+from members.training.epoch import Epoch, State, identity
+from members.training.loop import Diverged, Training
 from members.training.losses import class_weights
 from members.training.metric import DEFAULT, LOSS, Metric
 from members.training.precision import precision

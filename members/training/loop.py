@@ -11,7 +11,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -28,6 +27,7 @@ from members.networks.ema import Average
 from members.networks.freezing import train_mode
 from members.networks.models import build_model, least_in_batch
 from members.recipe.recipe import Recipe
+from members.training.epoch import Epoch, State, identity
 from members.training.feed import Feed
 from members.training.losses import loss_of
 from members.training.metric import LOSS, Metric
@@ -36,7 +36,6 @@ from members.training.precision import autocast, precision
 from members.training.predict import logits, softmax
 from members.training.ranks import RaisedByAll, Ranks
 
-State = dict[str, Any]
 _LOOK_EVERY = 20  # steps between looks at the loss on a GPU, where each look waits for it
 
 
@@ -52,42 +51,6 @@ class Diverged(RaisedByAll):
 
     def __reduce__(self):  # travels between processes
         return type(self), (self.epoch, self.lr, self.loss)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The figures of an epoch, and access to the state after it.
-
-    number: from 1.
-    metrics: epoch, train_loss, lr (of its last step), seconds (all of it), photos_per_second
-        (training only); with a validation part also loss and the metrics that `fit` was given.
-    best: no earlier epoch was as good by the recipe's metric.
-    last, reason: training is over, and why.
-    """
-
-    number: int
-    metrics: dict[str, float]
-    best: bool
-    last: bool
-    reason: str
-    _state: Callable[[], State] = field(repr=False)
-
-    def state(self) -> State:
-        """A copy, on the CPU, of everything that `fit(..., state=)` needs to go on after here.
-
-        Numbers, texts, lists, dicts and tensors only: `torch.load(weights_only=True)` reads it.
-        Call it before the next epoch begins; later it raises RuntimeError.
-        """
-        return self._state()
-
-
-def identity(recipe: Recipe, n_classes: int, seed: int) -> dict[str, Any]:
-    """The settings that a state and the run which continues it must share, as plain values.
-
-    Without defaults, so that a state outlives a recipe key that a later version adds.
-    """
-    settings = recipe.model_dump(mode="json", exclude_defaults=True)
-    return {**settings, "n_classes": n_classes, "seed": seed}
 
 
 class Training:

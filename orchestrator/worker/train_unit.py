@@ -38,7 +38,7 @@ from orchestrator.worker.reports import Reporter
 if TYPE_CHECKING:
     from members.batches.photos import Photos
     from members.recipe.recipe import Recipe
-    from members.training.loop import Epoch
+    from members.training.epoch import Epoch
 
 
 @dataclass(frozen=True)
