@@ -31,7 +31,7 @@ from ensembles.scores.metrics import METRICS
 from ensembles.voting.gate import KINDS
 from members.data.lists.lookup import REPAIRS
 from members.pixels.augment import CHAINS
-from members.recipe.blocks import Balance, Mixing, Statistics
+from members.recipe.blocks import Balance, HeadFirst, Mixing, Statistics
 from members.recipe.families import families, family
 from members.recipe.recipe import Recipe
 from orchestrator.cli.app import app
@@ -48,6 +48,7 @@ BLOCKS: dict[str, type] = {
     "folds": Folds,
     "members": Member,
     "members and defaults: the recipe": Recipe,
+    "head_first": HeadFirst,
     "sampling": Balance,
     "mixing": Mixing,
     "normalize and test_normalize as numbers": Statistics,

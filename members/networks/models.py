@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from members.errors import BadInput, first_line, nearest
 from members.networks import base_cnn  # noqa: F401  registers it with timm
-from members.networks.freezing import freeze
+from members.networks.freezing import body_of, freeze
 from members.networks.pretrained import read_weights, start_from
 from members.networks.timm_import import timm
 from members.recipe.blocks import NAMED_STATISTICS, Statistics
@@ -70,6 +70,8 @@ def build_model(
         if device != "meta":
             model.load_state_dict(matched, strict=False)  # what is missing is the new head
     freeze(model, recipe.freeze)
+    if recipe.head_first:
+        body_of(model)  # raises
     return model
 
 

@@ -40,6 +40,15 @@ NAMED_STATISTICS = {
 }
 
 
+class HeadFirst(Block):
+    """The first epochs, in which only the head learns."""
+
+    epochs: int = Field(ge=1, description="of those of the recipe, the first")
+    lr: float = Field(
+        gt=0, description="the constant rate of the head; `lr`, its warm-up and schedule come after"
+    )
+
+
 class Balance(Block):
     """Draw training photos so that each value of a column is seen equally often."""
 

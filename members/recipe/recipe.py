@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from members.errors import nearest
-from members.recipe.blocks import NAMED_STATISTICS, Balance, Block, Mixing, Statistics
+from members.recipe.blocks import NAMED_STATISTICS, Balance, Block, HeadFirst, Mixing, Statistics
 from members.recipe.chains import CHAINS
 from members.recipe.contradictions import contradictions
 
@@ -125,6 +125,12 @@ class Recipe(Block):
     plateau_epochs: int = Field(2, ge=1, description="schedule: plateau only")
     gamma: float = Field(
         0.5, gt=0, le=1, description="factor of each fall of the rate: step, milestones, plateau"
+    )
+    head_first: HeadFirst | None = Field(
+        None,
+        description="{epochs, lr}: first only the head learns and the rest stays as it is, as at "
+        "test time, batch norm's statistics too; then all, with an optimiser, warm-up and schedule "
+        "that begin there, and so does patience; null: all from the start",
     )
     min_lr: float = Field(0.0, ge=0, description="no schedule goes below it after the warm-up")
 

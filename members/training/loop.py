@@ -24,9 +24,10 @@ from members.batches.photos import Photos
 from members.errors import BadInput, first_line
 from members.networks.compiling import compiled_network
 from members.networks.ema import Average
-from members.networks.freezing import train_mode
+from members.networks.freezing import body_of, learn, train_mode
 from members.networks.models import build_model, least_in_batch
 from members.recipe.recipe import Recipe
+from members.recipe.stages import Stage, first_patient_epoch, stage_of
 from members.training.epoch import Epoch, State, identity
 from members.training.feed import Feed
 from members.training.losses import loss_of
@@ -87,6 +88,7 @@ class Training:
         self.start(pretrained=False)
         try:
             self.history = [dict(row) for row in state["history"]]
+            self.enter(len(self.history) - 1)
             self.best_epoch = state["best_epoch"]
             if self.valid is not None:
                 self.history[self.best_epoch - 1][
@@ -120,8 +122,9 @@ class Training:
             # documented by torch, and missing from its types
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
-        self.forward = compiled_network(model) if recipe.compile else model
-        self.optimizer = create_optimizer(model, recipe)
+        self.body = body_of(model) if recipe.head_first else []
+        self.stage: Stage | None = None
+        self.enter(0)
         dtype = precision(recipe, device)
         kind = torch.device(device).type
         self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
@@ -136,6 +139,19 @@ class Training:
             least=least_in_batch(model),
         )
         self.average = Average(model, recipe.ema) if recipe.ema is not None else None
+
+    def enter(self, epoch: int) -> None:
+        """Have learn what learns in `epoch` (from 0). Weights that begin to learn later have an
+        optimiser that is new with them: what it knows of the head's first steps is of other ones.
+        """
+        stage = stage_of(self.recipe, epoch)
+        if stage == self.stage:
+            return
+        learn(self.model, self.body, whether=not stage.head_only)
+        # translated anew: a program of the other stage would be another one than after a resume
+        self.forward = compiled_network(self.model) if self.recipe.compile else self.model
+        self.optimizer = create_optimizer(self.model, self.recipe)
+        self.stage = stage
 
     def load(self, state: State) -> None:
         """Network, optimiser, scaler and average as in `state`."""
@@ -170,6 +186,7 @@ class Training:
     def train_epoch(self, index: int) -> tuple[float, float]:
         """Mean loss over the photos, and the last step's learning rate."""
         recipe, device = self.recipe, self.device
+        self.enter(index)
         # several ranks draw their dropout apart, the first as if it were alone
         others = () if self.ranks.first else (self.ranks.rank,)
         _seed_everything(derived_seed(self.seed, NETWORK, index, *others))
@@ -262,7 +279,8 @@ class Training:
         done, patience = len(self.history), self.recipe.patience
         if done >= self.recipe.epochs:
             return f"all {self.recipe.epochs} epochs are done"
-        if patience is not None and done and done - self.best_epoch >= patience:
+        since = max(self.best_epoch, first_patient_epoch(self.recipe))
+        if patience is not None and done and done - since >= patience:
             return f"no better {self.recipe.metric} since epoch {self.best_epoch}"
         return ""
 

@@ -11,6 +11,7 @@ from torch import nn
 from members.errors import BadInput, nearest
 from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
+from members.recipe.stages import head_epochs
 from members.training.metric import Metric
 
 
@@ -69,8 +70,12 @@ def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int 
 
     Warm-up rises linearly and reaches `lr` at its end. Afterwards cosine falls by step to `min_lr`
     at the end of the last epoch; the others change between epochs only. `drops`: of a plateau
-    schedule so far.
+    schedule so far. In the epochs of `head_first` it is that block's; the schedule begins after.
     """
+    before = head_epochs(recipe)
+    if recipe.head_first and epoch < before:
+        return recipe.head_first.lr
+    epoch, epochs = epoch - before, recipe.epochs - before
     progress = epoch + step / steps
     if progress < recipe.warmup_epochs:
         return recipe.lr * min(1.0, (progress + 1 / steps) / recipe.warmup_epochs)
@@ -83,7 +88,7 @@ def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int 
             "plateau": drops,
         }[recipe.schedule]
         return max(recipe.min_lr, recipe.lr * recipe.gamma**times)
-    done = (progress - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
+    done = (progress - recipe.warmup_epochs) / max(epochs - recipe.warmup_epochs, 1e-9)
     return recipe.min_lr + (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * done)) / 2
 
 
@@ -91,12 +96,12 @@ def plateau_drops(recipe: Recipe, history: Sequence[Mapping[str, float]], metric
     """How often a plateau schedule has multiplied the rate by gamma after the epochs of `history`.
 
     metric: the recipe's. As torch's ReduceLROnPlateau with patience = plateau_epochs - 1 and
-    threshold 0. 0 for other schedules.
+    threshold 0; epochs of `head_first` do not count. 0 for other schedules.
     """
     if recipe.schedule != "plateau":
         return 0
     best, since, drops = -math.inf, 0, 0
-    for row in history:
+    for row in history[head_epochs(recipe) :]:
         value = metric.sign * row[metric.name]
         since = 0 if value > best else since + 1
         best = max(best, value)

@@ -53,6 +53,9 @@ _SAME: dict[str, tuple[str, ...]] = {
     "Here it is the key `ema`, e.g. 0.999.": ("model_ema", "ema_decay", "model_ema_decay"),
     "Here it is the key `clip_grad_norm`.": ("clip_grad", "grad_clip", "gradient_clip_val"),
     "Here it is the key `patience`.": ("early_stopping", "early_stop", "early_stopping_patience"),
+    "Here it is the key `head_first`, e.g. {epochs: 2, lr: 0.01}.": (
+        "freeze_epochs", "head_epochs", "head_lr", "unfreeze_epoch", "warmup_head_epochs",
+    ),
     "Here it is the key `accumulate`.": (
         "grad_accum_steps", "accumulate_grad_batches", "gradient_accumulation_steps",
     ),
