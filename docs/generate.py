@@ -31,7 +31,7 @@ from ensembles.scores.metrics import METRICS
 from ensembles.voting.gate import KINDS
 from members.data.lists.lookup import REPAIRS
 from members.pixels.augment import CHAINS
-from members.recipe.blocks import Balance, HeadFirst, Mixing, Statistics
+from members.recipe.blocks import Balance, HeadFirst, Mixing, Statistics, WeightAveraging
 from members.recipe.families import families, family
 from members.recipe.recipe import Recipe
 from orchestrator.cli.app import app
@@ -49,6 +49,7 @@ BLOCKS: dict[str, type] = {
     "members": Member,
     "members and defaults: the recipe": Recipe,
     "head_first": HeadFirst,
+    "swa": WeightAveraging,
     "sampling": Balance,
     "mixing": Mixing,
     "normalize and test_normalize as numbers": Statistics,

@@ -49,6 +49,17 @@ class HeadFirst(Block):
     )
 
 
+class WeightAveraging(Block):
+    """The last epochs, whose weights are averaged: see members/training/swa.py."""
+
+    epochs: int = Field(
+        ge=2, description="of those of the recipe, the last; the mean is over their ends"
+    )
+    lr: float = Field(
+        gt=0, description="their constant rate, high enough that they differ: about half of lr"
+    )
+
+
 class Balance(Block):
     """Draw training photos so that each value of a column is seen equally often."""
 

@@ -10,7 +10,7 @@ def contradictions(recipe: Any) -> list[str]:
 
     recipe: a Recipe; not typed as one, since its file imports this one.
     """
-    return [*_learning_rates(recipe), *_head_first(recipe)]
+    return [*_learning_rates(recipe), *_head_first(recipe), *_swa(recipe)]
 
 
 def _learning_rates(recipe: Any) -> list[str]:
@@ -37,5 +37,35 @@ def _head_first(recipe: Any) -> list[str]:
         found.append(
             "head_first has no effect beside `freeze: backbone`, with which the head alone learns "
             "to the end. Leave one of them out"
+        )
+    return found
+
+
+def _swa(recipe: Any) -> list[str]:
+    swa = recipe.swa
+    if swa is None:
+        return []
+    found = []
+    before = recipe.head_first.epochs if recipe.head_first else 0
+    if swa.epochs + before >= recipe.epochs:
+        of_head = f" and the {before} of head_first" if before else ""
+        found.append(
+            f"swa: its {swa.epochs} epochs{of_head} leave none of the {recipe.epochs} in which all "
+            "learns before. Fewer, or more epochs"
+        )
+    if recipe.select != "last":
+        found.append(
+            "swa: the mean of the last epochs' weights is what predicts, and no epoch is chosen. "
+            f"Write `select: last` beside it, got {recipe.select}"
+        )
+    if recipe.ema is not None:
+        found.append(
+            f"swa and ema ({recipe.ema:g}) are two means of the weights, and one network predicts. "
+            "Leave one of them out"
+        )
+    if recipe.patience is not None:
+        found.append(
+            f"swa: with patience ({recipe.patience}) training could end before the epochs that are "
+            "averaged. Leave one of them out"
         )
     return found

@@ -13,7 +13,15 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from members.errors import nearest
-from members.recipe.blocks import NAMED_STATISTICS, Balance, Block, HeadFirst, Mixing, Statistics
+from members.recipe.blocks import (
+    NAMED_STATISTICS,
+    Balance,
+    Block,
+    HeadFirst,
+    Mixing,
+    Statistics,
+    WeightAveraging,
+)
 from members.recipe.chains import CHAINS
 from members.recipe.contradictions import contradictions
 
@@ -131,6 +139,12 @@ class Recipe(Block):
         description="{epochs, lr}: first only the head learns and the rest stays as it is, as at "
         "test time, batch norm's statistics too; then all, with an optimiser, warm-up and schedule "
         "that begin there, and so does patience; null: all from the start",
+    )
+    swa: WeightAveraging | None = Field(
+        None,
+        description="{epochs, lr}: in the last epochs the rate is constant, and the mean of the "
+        "weights after each is validated and predicts, batch norm's statistics taken anew from the "
+        "training photos; the schedule ends where they begin. Wants select: last; null: no mean",
     )
     min_lr: float = Field(0.0, ge=0, description="no schedule goes below it after the warm-up")
 

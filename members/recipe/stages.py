@@ -28,6 +28,16 @@ def head_epochs(recipe: Recipe) -> int:
     return recipe.head_first.epochs if recipe.head_first else 0
 
 
+def is_averaged(recipe: Recipe, epoch: int) -> bool:
+    """Whether the weights after `epoch` (from 0) are part of the mean of `swa`."""
+    return recipe.swa is not None and epoch >= recipe.epochs - recipe.swa.epochs
+
+
+def scheduled_epochs(recipe: Recipe) -> int:
+    """How many epochs the schedule is over: those after `head_first` and before `swa`."""
+    return recipe.epochs - head_epochs(recipe) - (recipe.swa.epochs if recipe.swa else 0)
+
+
 def first_patient_epoch(recipe: Recipe) -> int:
     """How many epochs pass before those that patience counts.
 

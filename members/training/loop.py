@@ -18,8 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from members.batches.loader import NETWORK, WEIGHTS, Loader, derived_seed
-from members.batches.mixing import shares_of
+from members.batches.loader import NETWORK, WEIGHTS, derived_seed
 from members.batches.photos import Photos
 from members.errors import BadInput, first_line
 from members.networks.compiling import compiled_network
@@ -27,15 +26,16 @@ from members.networks.ema import Average
 from members.networks.freezing import body_of, learn, train_mode
 from members.networks.models import build_model, least_in_batch
 from members.recipe.recipe import Recipe
-from members.recipe.stages import Stage, first_patient_epoch, stage_of
+from members.recipe.stages import Stage, first_patient_epoch, is_averaged, stage_of
 from members.training.epoch import Epoch, State, identity
 from members.training.feed import Feed
 from members.training.losses import loss_of
 from members.training.metric import LOSS, Metric
 from members.training.optim import create_optimizer, learning_rate, plateau_drops, set_learning_rate
 from members.training.precision import autocast, precision
-from members.training.predict import logits, softmax
 from members.training.ranks import RaisedByAll, Ranks
+from members.training.swa import EpochMean, learning_norms, retake_statistics
+from members.training.validation import validated
 
 _LOOK_EVERY = 20  # steps between looks at the loss on a GPU, where each look waits for it
 
@@ -138,7 +138,9 @@ class Training:
             ranks=self.ranks,
             least=least_in_batch(model),
         )
-        self.average = Average(model, recipe.ema) if recipe.ema is not None else None
+        self.average: Average | EpochMean | None = None
+        if recipe.ema is not None:
+            self.average = Average(model, recipe.ema)
 
     def enter(self, epoch: int) -> None:
         """Have learn what learns in `epoch` (from 0). Weights that begin to learn later have an
@@ -155,6 +157,8 @@ class Training:
 
     def load(self, state: State) -> None:
         """Network, optimiser, scaler and average as in `state`."""
+        if self.recipe.swa and state["average"]:
+            self.average = EpochMean(self.model)
         self.kept.load_state_dict(state["best_weights"])  # raises where they do not fit
         self.model.load_state_dict(state["model"])
         # a copy, since the optimiser goes on in the tensors that it is given
@@ -174,6 +178,8 @@ class Training:
         started = time.perf_counter()
         train_loss, lr = self.train_epoch(index)
         trained = time.perf_counter()
+        if is_averaged(self.recipe, index):
+            self.take_into_mean(index)
         row = {"epoch": index + 1, "train_loss": train_loss, "lr": lr}
         if self.valid is not None:
             row |= self.validate(self.valid)
@@ -239,33 +245,43 @@ class Training:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if self.average:
+        if self.average and self.recipe.ema is not None:
             self.average.update(self.model)
 
+    def take_into_mean(self, index: int) -> None:
+        """The weights after epoch `index` (from 0), for the mean of epochs; its batch norms then see
+        the batches of that epoch again."""
+        if self.average is None:
+            self.average = EpochMean(self.model)
+        self.average.update(self.model)
+        norms = learning_norms(self.model)
+        if not norms:
+            return
+        pieces = [rows for step in self.feed.steps(index) for rows in step]
+        seen = self.feed.batches(pieces, index)
+
+        def inputs() -> Iterator[torch.Tensor]:
+            for number, (x, _, _) in enumerate(seen, start=1):
+                if len(x):
+                    yield x
+                self.on_step(number, len(pieces))
+
+        with autocast(self.recipe, self.device):
+            retake_statistics(self.average.network, norms, inputs(), self.ranks)
+
     def validate(self, valid: Photos) -> dict[str, float]:
-        """loss and all metrics; the loss is over the whole part at once."""
-        outputs = logits(
+        """loss and all metrics of the network that is kept."""
+        return validated(
             self.kept,
             valid,
             self.recipe,
+            self.n_classes,
+            self.class_weights,
+            self.metrics,
             device=self.device,
-            loader=Loader(valid),
             on_step=self.on_step,
             ranks=self.ranks,
         )
-        labels = np.asarray(valid.labels, np.int64)
-        return self.ranks.from_first(lambda: self.scored(labels, outputs))
-
-    def scored(self, labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-        """loss and all metrics of labels (N,) int64 and logits (N, K) float32."""
-        truth = shares_of(torch.from_numpy(labels), self.n_classes)
-        weights = None if self.class_weights is None else self.class_weights.cpu()
-        loss = loss_of(torch.from_numpy(outputs), truth, self.recipe, weights)
-        # as exact as may be: what is rounded may tie
-        probabilities = softmax(outputs, np.float64)
-        return {"loss": float(loss)} | {
-            metric.name: metric.of(labels, probabilities) for metric in self.metrics
-        }
 
     def is_best(self, row: dict[str, float]) -> bool:
         """Whether no earlier epoch has as good a metric; without a validation part always."""

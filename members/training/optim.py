@@ -11,7 +11,7 @@ from torch import nn
 from members.errors import BadInput, nearest
 from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
-from members.recipe.stages import head_epochs
+from members.recipe.stages import head_epochs, is_averaged, scheduled_epochs
 from members.training.metric import Metric
 
 
@@ -69,13 +69,16 @@ def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int 
     """The rate for optimiser step `step` (from 0, of `steps`) of `epoch` (from 0).
 
     Warm-up rises linearly and reaches `lr` at its end. Afterwards cosine falls by step to `min_lr`
-    at the end of the last epoch; the others change between epochs only. `drops`: of a plateau
-    schedule so far. In the epochs of `head_first` it is that block's; the schedule begins after.
+    at the end of its last epoch; the others change between epochs only. `drops`: of a plateau
+    schedule so far. In the epochs of `head_first` and `swa` it is that of the block; the schedule
+    lies between.
     """
     before = head_epochs(recipe)
     if recipe.head_first and epoch < before:
         return recipe.head_first.lr
-    epoch, epochs = epoch - before, recipe.epochs - before
+    if recipe.swa and is_averaged(recipe, epoch):
+        return recipe.swa.lr
+    epoch, epochs = epoch - before, scheduled_epochs(recipe)
     progress = epoch + step / steps
     if progress < recipe.warmup_epochs:
         return recipe.lr * min(1.0, (progress + 1 / steps) / recipe.warmup_epochs)

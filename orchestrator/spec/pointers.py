@@ -51,6 +51,9 @@ _SAME: dict[str, tuple[str, ...]] = {
     "Here it is the key `crop`: [height, width] as fractions.": ("crop_pct", "center_crop"),
     "Here it is the key `views`: plain, flip, crops.": ("tta", "test_time_augmentation"),
     "Here it is the key `ema`, e.g. 0.999.": ("model_ema", "ema_decay", "model_ema_decay"),
+    "Here it is the key `swa`, e.g. {epochs: 5, lr: 0.0005}.": (
+        "swa_start", "swa_epochs", "swa_lr", "stochastic_weight_averaging", "weight_averaging",
+    ),
     "Here it is the key `clip_grad_norm`.": ("clip_grad", "grad_clip", "gradient_clip_val"),
     "Here it is the key `patience`.": ("early_stopping", "early_stop", "early_stopping_patience"),
     "Here it is the key `head_first`, e.g. {epochs: 2, lr: 0.01}.": (
