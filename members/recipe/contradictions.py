@@ -10,7 +10,7 @@ def contradictions(recipe: Any) -> list[str]:
 
     recipe: a Recipe; not typed as one, since its file imports this one.
     """
-    return [*_learning_rates(recipe), *_head_first(recipe), *_swa(recipe)]
+    return [*_learning_rates(recipe), *_head_first(recipe), *_swa(recipe), *_sizes(recipe)]
 
 
 def _learning_rates(recipe: Any) -> list[str]:
@@ -69,3 +69,17 @@ def _swa(recipe: Any) -> list[str]:
             "averaged. Leave one of them out"
         )
     return found
+
+
+def _sizes(recipe: Any) -> list[str]:
+    if len(recipe.sizes) > recipe.epochs:
+        return [
+            f"sizes: {len(recipe.sizes)} of them have no epoch each in epochs: {recipe.epochs}. "
+            "Fewer sizes, or more epochs"
+        ]
+    if {*recipe.sizes} == {recipe.image_size}:
+        return [
+            f"sizes has no effect: all of them are image_size, {list(recipe.image_size)}. Leave it "
+            "out, or begin smaller"
+        ]
+    return []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from members.errors import nearest
 from members.recipe.blocks import (
@@ -59,6 +59,12 @@ class Recipe(Block):
     # the photographs
     image_size: tuple[int, int] = Field(
         (224, 224), description="[height, width] that the network sees; a number is a square"
+    )
+    sizes: tuple[tuple[int, int], ...] = Field(
+        (),
+        description="[height, width] of the training photos, one after the other, each for its share "
+        "of the epochs: [[64, 48], [96, 72]] is half of them each; a size that stands twice has two "
+        "shares. Validation and predictions are at image_size; []: training too",
     )
     crop: tuple[float, float] | None = Field(
         None,
@@ -212,14 +218,20 @@ class Recipe(Block):
     def _square(cls, size: Any) -> Any:
         return (size, size) if isinstance(size, int) and not isinstance(size, bool) else size
 
-    @field_validator("image_size")
+    @field_validator("sizes", mode="before")
     @classmethod
-    def _sides(cls, size: tuple[int, int]) -> tuple[int, int]:
-        if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
-            raise ValueError(
-                f"[height, width] in pixels, each {MIN_SIDE} to {MAX_SIDE}; got {list(size)}"
-            )
-        return size
+    def _squares(cls, sizes: Any) -> Any:
+        return [cls._square(size) for size in sizes] if isinstance(sizes, list | tuple) else sizes
+
+    @field_validator("image_size", "sizes")
+    @classmethod
+    def _sides(cls, given: Any, info: ValidationInfo) -> Any:
+        for size in given if info.field_name == "sizes" else [given]:
+            if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
+                raise ValueError(
+                    f"[height, width] in pixels, each {MIN_SIDE} to {MAX_SIDE}; got {list(size)}"
+                )
+        return given
 
     @field_validator("crop")
     @classmethod

@@ -13,14 +13,29 @@ from members.recipe.recipe import Recipe
 
 @dataclass(frozen=True)
 class Stage:
-    """What is other in some epochs than in those before. head_only: the rest does not learn."""
+    """What is other in some epochs than in those before.
+
+    head_only: the rest does not learn. size: (height, width) of the training photos.
+    """
 
     head_only: bool
+    size: tuple[int, int]
 
 
 def stage_of(recipe: Recipe, epoch: int) -> Stage:
     """The stage of `epoch` (from 0)."""
-    return Stage(head_only=epoch < head_epochs(recipe))
+    return Stage(head_only=epoch < head_epochs(recipe), size=size_of(recipe, epoch))
+
+
+def size_of(recipe: Recipe, epoch: int) -> tuple[int, int]:
+    """(height, width) of the training photos in `epoch` (from 0): each size has an equal share."""
+    sizes = recipe.sizes or (recipe.image_size,)
+    return sizes[min(epoch * len(sizes) // recipe.epochs, len(sizes) - 1)]
+
+
+def training_sizes(recipe: Recipe) -> list[tuple[int, int]]:
+    """Each (height, width) in which training photos are seen, once, in the order of the epochs."""
+    return [*dict.fromkeys(recipe.sizes or (recipe.image_size,))]
 
 
 def head_epochs(recipe: Recipe) -> int:
@@ -41,6 +56,8 @@ def scheduled_epochs(recipe: Recipe) -> int:
 def first_patient_epoch(recipe: Recipe) -> int:
     """How many epochs pass before those that patience counts.
 
-    Else a training would end before what is still to come could make it better.
+    Else a training would end before all of the network, or the last size, could make it better.
     """
-    return head_epochs(recipe)
+    last = size_of(recipe, recipe.epochs - 1)
+    others = [epoch for epoch in range(recipe.epochs) if size_of(recipe, epoch) != last]
+    return max(head_epochs(recipe), others[-1] + 1 if others else 0)

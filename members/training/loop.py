@@ -128,31 +128,35 @@ class Training:
         dtype = precision(recipe, device)
         kind = torch.device(device).type
         self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
-        self.feed = Feed(
-            recipe,
-            self.train,
-            self.n_classes,
-            seed=self.seed,
-            device=device,
-            workers=self.workers,
-            ranks=self.ranks,
-            least=least_in_batch(model),
-        )
         self.average: Average | EpochMean | None = None
         if recipe.ema is not None:
             self.average = Average(model, recipe.ema)
 
     def enter(self, epoch: int) -> None:
-        """Have learn what learns in `epoch` (from 0). Weights that begin to learn later have an
-        optimiser that is new with them: what it knows of the head's first steps is of other ones.
+        """Have learn what learns in `epoch` (from 0), from photos of its size.
+
+        Weights that begin to learn later have an optimiser that is new with them: what it knows of
+        the head's first steps is of other ones.
         """
-        stage = stage_of(self.recipe, epoch)
-        if stage == self.stage:
+        stage, before = stage_of(self.recipe, epoch), self.stage
+        if stage == before:
             return
-        learn(self.model, self.body, whether=not stage.head_only)
         # translated anew: a program of the other stage would be another one than after a resume
         self.forward = compiled_network(self.model) if self.recipe.compile else self.model
-        self.optimizer = create_optimizer(self.model, self.recipe)
+        if before is None or stage.head_only != before.head_only:
+            learn(self.model, self.body, whether=not stage.head_only)
+            self.optimizer = create_optimizer(self.model, self.recipe)
+        if before is None or stage.size != before.size:
+            self.feed = Feed(
+                self.recipe,
+                self.train.in_size(stage.size),
+                self.n_classes,
+                seed=self.seed,
+                device=self.device,
+                workers=self.workers,
+                ranks=self.ranks,
+                least=least_in_batch(self.model),
+            )
         self.stage = stage
 
     def load(self, state: State) -> None:

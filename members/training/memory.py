@@ -11,6 +11,7 @@ how much more an allocator holds than it has given out (`benchmarks/memory.py`).
 from __future__ import annotations
 
 import functools
+import math
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,9 @@ def memory_of(recipe: Recipe, n_classes: int, ranks: int = 1, loader_workers: in
 
     Raises BadInput where the network cannot be built.
     """
+    # at the largest size, as if it trained and predicted there
+    largest = max((recipe.image_size, *recipe.sizes), key=math.prod)
+    recipe = recipe.model_copy(update={"image_size": largest})
     relevant = recipe.model_dump_json(include=_KEYS)  # members often share a network
     averages = recipe.ema is not None or recipe.swa is not None
     return _memory_of(relevant, averages, n_classes, ranks, loader_workers)

@@ -21,6 +21,9 @@ _SAME: dict[str, tuple[str, ...]] = {
         "img_size", "imgsz", "input_size", "image_sz", "resolution", "resize", "size", "height",
         "width", "target_size",
     ),
+    "Here it is the key `sizes`, a list: [[64, 48], [96, 72]].": (
+        "progressive_resizing", "progressive_sizes", "img_sizes", "image_sizes",
+    ),
     "Here mean and std stand in `normalize: {mean: [...], std: [...]}`, or it names some: imagenet, "
     "model, computed.": ("mean", "std", "img_mean", "img_std", "image_mean", "image_std"),
     "Here it is the key `dropout`.": ("drop_rate", "drop", "dropout_rate", "head_dropout"),
