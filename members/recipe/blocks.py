@@ -6,6 +6,19 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from members.errors import nearest
+
+# what `views` may list: see members/training/predict.py
+View = Literal["plain", "flip", "crops"]
+
+
+def known(kind: str, name: str, allowed: Any, also: str = "") -> str:
+    """`name`, where it is one of `allowed`. Raises ValueError with the nearest of them."""
+    if name not in allowed:
+        every = " ".join([", ".join(allowed), also]).strip()
+        raise ValueError(f"{name!r} is no known {kind}.{nearest(name, allowed)} Known: {every}")
+    return name
+
 
 class Block(BaseModel):
     """Settings that cannot be changed; unknown keys, infinities and NaN are refused."""

@@ -10,7 +10,8 @@ def contradictions(recipe: Any) -> list[str]:
 
     recipe: a Recipe; not typed as one, since its file imports this one.
     """
-    return [*_learning_rates(recipe), *_head_first(recipe), *_swa(recipe), *_sizes(recipe)]
+    parts = (_learning_rates, _head_first, _swa, _sizes, _views)
+    return [text for part in parts for text in part(recipe)]
 
 
 def _learning_rates(recipe: Any) -> list[str]:
@@ -81,5 +82,14 @@ def _sizes(recipe: Any) -> list[str]:
         return [
             f"sizes has no effect: all of them are image_size, {list(recipe.image_size)}. Leave it "
             "out, or begin smaller"
+        ]
+    return []
+
+
+def _views(recipe: Any) -> list[str]:
+    if recipe.validation_views and recipe.views == ("plain",):
+        return [
+            "validation_views has no effect: `views` is [plain], as which photos are validated "
+            "without it. Leave it out, or give views, e.g. [plain, flip]"
         ]
     return []

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from members.errors import nearest
 from members.recipe.blocks import (
     NAMED_STATISTICS,
     Balance,
@@ -20,9 +19,11 @@ from members.recipe.blocks import (
     HeadFirst,
     Mixing,
     Statistics,
+    View,
     WeightAveraging,
+    known,
 )
-from members.recipe.chains import CHAINS
+from members.recipe.chains import CHAINS, read_chain
 from members.recipe.contradictions import contradictions
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
@@ -77,11 +78,16 @@ class Recipe(Block):
         + ", ".join(CHAINS)
         + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}]",
     )
-    views: tuple[Literal["plain", "flip", "crops"], ...] = Field(
+    views: tuple[View, ...] = Field(
         ("plain",),
         min_length=1,
         description="what predictions are the mean of: plain, flip (left and right swapped), crops "
         "(the four corners and the middle, nine tenths of each side, at full size again)",
+    )
+    validation_views: bool = Field(
+        False,
+        description="each epoch is validated by the mean over `views`, too, and so chosen and "
+        "stopped; takes as many passes as there are pictures; false: as the photos are",
     )
     normalize: str | Statistics = Field(
         "imagenet",
@@ -246,20 +252,7 @@ class Recipe(Block):
     @field_validator("augmentation", mode="before")
     @classmethod
     def _known_chain(cls, chain: Any) -> Any:
-        if isinstance(chain, str):
-            return _known("augmentation", chain, CHAINS, also="or a list of transforms")
-        if not isinstance(chain, list | tuple):
-            raise ValueError(f"the name of a chain, or a list of transforms; got {chain!r}")
-        steps = []
-        for step in chain:
-            step = {step: {}} if isinstance(step, str) else step
-            if not isinstance(step, dict) or len(step) != 1:
-                raise ValueError(
-                    "each transform is a name, or one name with its arguments: "
-                    f"{{GaussNoise: {{p: 0.3}}}}; got {step!r}"
-                )
-            steps.append({name: arguments or {} for name, arguments in step.items()})
-        return steps
+        return read_chain(chain)
 
     @field_validator("views")
     @classmethod
@@ -272,7 +265,7 @@ class Recipe(Block):
     @classmethod
     def _known_loss(cls, loss: str | dict[str, float]) -> str | dict[str, float]:
         for name in [loss] if isinstance(loss, str) else loss:
-            _known("loss", name, LOSSES, also="or a weighted sum: {f1: 1, cross_entropy: 1}")
+            known("loss", name, LOSSES, also="or a weighted sum: {f1: 1, cross_entropy: 1}")
         if not isinstance(loss, str) and not (loss and min(loss.values()) > 0):
             raise ValueError(f"a weighted sum needs factors above 0, got {loss}")
         return loss
@@ -281,14 +274,14 @@ class Recipe(Block):
     @classmethod
     def _known_sampling(cls, value: Any) -> Any:
         if isinstance(value, str):
-            _known("sampling", value, ("shuffle",), also="or {balance: class | age_group | TARGET}")
+            known("sampling", value, ("shuffle",), also="or {balance: class | age_group | TARGET}")
         return value
 
     @field_validator("class_weights", mode="before")
     @classmethod
     def _known_weights(cls, value: Any) -> Any:
         if isinstance(value, str):
-            _known("choice of class weights", value, ("balanced",), also="or one number a class")
+            known("choice of class weights", value, ("balanced",), also="or one number a class")
         return value
 
     @field_validator("class_weights")
@@ -302,14 +295,14 @@ class Recipe(Block):
     @classmethod
     def _known_normalization(cls, value: str | Statistics) -> str | Statistics:
         if isinstance(value, str):
-            _known("normalisation", value, NORMALIZATIONS, also="or {mean: [3], std: [3]}")
+            known("normalisation", value, NORMALIZATIONS, also="or {mean: [3], std: [3]}")
         return value
 
     @field_validator("test_normalize")
     @classmethod
     def _known_beforehand(cls, value: str | Statistics | None) -> str | Statistics | None:
         if isinstance(value, str):
-            _known("normalisation", value, (*NAMED_STATISTICS, "model"), also="or {mean, std}")
+            known("normalisation", value, (*NAMED_STATISTICS, "model"), also="or {mean, std}")
         return value
 
     @field_validator("pretrained")
@@ -331,10 +324,3 @@ class Recipe(Block):
         if found := contradictions(self):
             raise ValueError(". ".join(found))
         return self
-
-
-def _known(kind: str, name: str, allowed: Any, also: str = "") -> str:
-    if name not in allowed:
-        known = " ".join([", ".join(allowed), also]).strip()
-        raise ValueError(f"{name!r} is no known {kind}.{nearest(name, allowed)} Known: {known}")
-    return name

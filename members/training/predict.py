@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -82,8 +82,13 @@ def predict(
         on_step=on_step,
         ranks=ranks,
     )
-    probabilities = [softmax(look_at(look=look)) for view in recipe.views for look in VIEWS[view]]
+    probabilities = [softmax(look_at(look=look)) for look in looks(recipe.views)]
     return np.stack(probabilities).mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def looks(views: Sequence[str]) -> list[Callable[[Tensor], Tensor]]:
+    """Each picture of the views, as a transform of a batch (B, 3, h, w)."""
+    return [look for view in views for look in VIEWS[view]]
 
 
 def for_test(recipe: Recipe) -> Recipe:
