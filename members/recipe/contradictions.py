@@ -87,9 +87,30 @@ def _sizes(recipe: Any) -> list[str]:
 
 
 def _views(recipe: Any) -> list[str]:
-    if recipe.validation_views and recipe.views == ("plain",):
-        return [
+    found = []
+    if recipe.choose_views and recipe.views != ("plain",):
+        found.append(
+            f"views ({', '.join(recipe.views)}) has no effect beside choose_views, which says what "
+            "predictions are the mean of. Leave one of them out"
+        )
+    if recipe.choose_views and recipe.validation_views:
+        found.append(
+            "validation_views: with choose_views nobody knows while training which views will "
+            "predict. Leave one of them out"
+        )
+    elif recipe.validation_views and recipe.views == ("plain",):
+        found.append(
             "validation_views has no effect: `views` is [plain], as which photos are validated "
             "without it. Leave it out, or give views, e.g. [plain, flip]"
-        ]
-    return []
+        )
+    if recipe.choose_views and recipe.select == "common_epoch":
+        found.append(
+            "choose_views and `select: common_epoch` would choose twice on the same rows, each "
+            "kept epoch in all views. Write `select: best` or `last`, or leave choose_views out"
+        )
+    if recipe.choose_views and recipe.submissions_above is not None:
+        found.append(
+            "submissions_above writes submissions while a unit trains, and choose_views is decided "
+            "when all units are there. Leave one of them out"
+        )
+    return found

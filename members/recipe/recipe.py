@@ -84,6 +84,12 @@ class Recipe(Block):
         description="what predictions are the mean of: plain, flip (left and right swapped), crops "
         "(the four corners and the middle, nine tenths of each side, at full size again)",
     )
+    choose_views: tuple[tuple[View, ...], ...] = Field(
+        (),
+        description="instead of `views` some to choose from, [[plain], [plain, flip]]: those with "
+        "the least log-loss of the member's whole OOF table predict, one choice for all folds, seeds "
+        "and test photos; of equal ones the first",
+    )
     validation_views: bool = Field(
         False,
         description="each epoch is validated by the mean over `views`, too, and so chosen and "
@@ -260,6 +266,20 @@ class Recipe(Block):
         if len({*views}) < len(views):
             raise ValueError(f"each view once, got {list(views)}")
         return views
+
+    @field_validator("choose_views")
+    @classmethod
+    def _different(cls, candidates: tuple[tuple[str, ...], ...]) -> Any:
+        for views in candidates:
+            if not views or len({*views}) < len(views):
+                raise ValueError(f"each at least one view, and each view once; got {list(views)}")
+        if (
+            len({frozenset(views) for views in candidates}) < len(candidates)
+            or len(candidates) == 1
+        ):
+            every = [list(views) for views in candidates]
+            raise ValueError(f"at least two different ones to choose from; got {every}")
+        return candidates
 
     @field_validator("loss")
     @classmethod
