@@ -40,7 +40,7 @@ def best_weights(state: State) -> dict[str, torch.Tensor]:
 
 
 def last_weights(state: State) -> dict[str, torch.Tensor]:
-    """Weights of the last epoch so far, by name: the running mean where the recipe has one."""
+    """Weights of the last epoch so far, by name: the mean of `ema` or `swa` where there is one."""
     return state["average"]["weights"] if state["average"] else state["model"]
 
 

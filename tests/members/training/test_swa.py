@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from members.batches.loader import ORDER, derived_seed, to_input
@@ -12,7 +13,9 @@ from members.training.fit import last_weights
 from members.training.memory import memory_of
 from members.training.optim import learning_rate
 from members.training.predict import predict
+from members.training.swa import retake_statistics
 from tests.members.drawn import SHAPES
+from tests.members.pair import together
 from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, through_a_file
 
 SWA = {"swa": {"epochs": 3, "lr": 0.01}, "select": "last"}
@@ -99,6 +102,34 @@ def test_loader_workers_and_a_fold_without_validation_part_change_nothing():
     _, unwatched = states(settings, valid=None)
     assert same_weights(last_weights(alone[-1]), last_weights(helped[-1]))
     assert same_weights(last_weights(alone[-1]), last_weights(unwatched[-1]))
+
+
+PARTS = [torch.randn(n, 3, 16, 16, generator=torch.Generator().manual_seed(n)) for n in (4, 3, 5)]
+
+
+def normed() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+
+def statistics(ranks):
+    """Of a batch norm whose batches two ranks divide unevenly, and of one that one rank sees alone."""
+    found = []
+    for mine in ([PARTS[:2], PARTS[2:]][ranks.rank], [PARTS, []][ranks.rank]):
+        network = normed()
+        retake_statistics(network, ["1"], mine, ranks)
+        found.append(network.state_dict())
+    return found
+
+
+def test_statistics_of_several_ranks_are_those_of_all_their_batches(tmp_path):
+    expected = normed()
+    update_bn(PARTS, expected)
+    first, second = together(statistics, tmp_path)
+    for ours, theirs in zip(first, second, strict=True):
+        assert same_weights(ours, theirs)
+        for name, tensor in expected.state_dict().items():
+            assert torch.allclose(ours[name], tensor, atol=1e-6), name
 
 
 def test_its_second_copy_of_the_weights_is_counted():
