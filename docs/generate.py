@@ -25,13 +25,13 @@ from pydantic.fields import FieldInfo
 
 from docs import picture
 from docs.fault_table import faults
+from docs.kind_table import kinds
 from docs.limit_table import limits_of_files
 from docs.markdown import code, table
 from ensembles.scores.metrics import METRICS
-from ensembles.voting.kinds import AVERAGED, PLAIN
 from members.data.lists.lookup import REPAIRS
 from members.pixels.augment import CHAINS
-from members.recipe.blocks import Balance, Mixing, Statistics
+from members.recipe.blocks import Balance, HeadFirst, Mixing, Statistics, WeightAveraging
 from members.recipe.families import families, family
 from members.recipe.recipe import Recipe
 from orchestrator.cli.app import app
@@ -61,6 +61,8 @@ BLOCKS: dict[str, type] = {
     "members and defaults: the recipe": Recipe,
     "members that are stacks": StackedMember,
     "members: stack": SecondLevel,
+    "head_first": HeadFirst,
+    "swa": WeightAveraging,
     "sampling": Balance,
     "mixing": Mixing,
     "normalize and test_normalize as numbers": Statistics,
@@ -228,31 +230,6 @@ def chains() -> str:
         steps = ", ".join(code(step) for step, _ in chain.transforms)
         rows.append((code(name), crop, steps, noise))
     return table(("augmentation", "centre crop (part of the photo)", "transforms", "noise"), rows)
-
-
-KINDS = {
-    "best single": "the member with the best score",
-    "uniform": "the plain mean",
-    "top-k": "the plain mean of the best k, k the best",
-    "log-loss weights": "a linear pool, its weights of least log-loss",
-    "macro-F1 weights": "a linear pool, its weights searched for macro F1",
-    "log-linear": "weights of 0 or more, ridge 1",
-    "log-linear, any sign": "ridge 1",
-    "ridge pool": "log-linear, any sign, ridge 10, with a class bias of ridge 3; a probability counts "
-    "at least as .001",
-    "strong ridge pool": "the same, ridge 100",
-    "strong stacker": "the ridge pool and a linear function of the members' log-probabilities, ridge 300",
-    "stacker": "the same, ridge 100",
-}
-
-
-def kinds() -> str:
-    """The kinds of vote that are averaged or chosen among, the simplest first."""
-    rows = [
-        (name, "yes" if name in AVERAGED else "", "yes" if name in PLAIN else "", KINDS[name])
-        for name in KINDS
-    ]
-    return table(("kind", "in the mean", "for `simplest`", ""), rows)
 
 
 def repairs() -> str:

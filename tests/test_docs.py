@@ -94,7 +94,7 @@ def test_keys_within_a_sentence_are_valid_too(page, tmp_path, monkeypatch):
 
 
 def _with_parts(text: str) -> str:
-    """The text, with what it needs beside it: members to join or to choose among, milestones."""
+    """The text, with what it needs beside it: members to join or to choose among, other keys."""
     given = yaml.safe_load(text)
     for join in [given["join"]] if "join" in given else []:
         targets = ["mask", "gender", "age"]
@@ -108,6 +108,10 @@ def _with_parts(text: str) -> str:
         given["members"] = [{"name": f"m{n}", "model": "test_vit"} for n in range(top)]
     if given.get("schedule") == "milestones":
         given["milestones"] = [2]
+    if "swa" in given:
+        given["select"] = "last"
+    if given.get("validation_views"):
+        given["views"] = ["plain", "flip"]
     return yaml.safe_dump(given)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,12 +18,14 @@ class Photos:
     labels: (N,) int64, or None.
     rows: (N,) int64, which of the M pictures these are; None: all, N = M.
     columns: name -> (N,) str, attributes for sampling and mixing (members/data/columns.py).
+    sizes: (h, w) -> the same M pictures in other sizes, as `pixels`.
     """
 
     pixels: np.ndarray | CachedPixels
     labels: np.ndarray | None = None
     rows: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    sizes: Mapping[tuple[int, int], np.ndarray | CachedPixels] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.pixels) if self.rows is None else len(self.rows)
@@ -36,7 +38,14 @@ class Photos:
             None if self.labels is None else np.asarray(self.labels)[rows],
             rows if self.rows is None else self.rows[rows],
             {name: values[rows] for name, values in self.columns.items()},
+            self.sizes,
         )
+
+    def in_size(self, size: tuple[int, int]) -> Photos:
+        """The same photographs at (h, w). Raises KeyError where they are not there in that size."""
+        if tuple(self.pixels.shape[1:3]) == tuple(size):
+            return self
+        return replace(self, pixels=self.sizes[size])
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Pixels at `rows`: (len(rows), h, w, 3) uint8, a copy."""

@@ -15,11 +15,15 @@ from members.recipe.recipe import Recipe
 
 
 def require_network(recipe: Recipe) -> None:
-    """Raise BadInput where the network cannot be built or does not take photos of the recipe's size,
+    """Raise BadInput where the network cannot be built or does not take photos of the recipe's sizes,
     or where the weights to start from do not fit. Nothing is allocated.
     """
     n_classes = 2
-    _forward(recipe, build_model(recipe, n_classes, device="meta"), n_classes)
+    model = build_model(recipe, n_classes, device="meta")
+    _forward(recipe, model, n_classes)
+    for size in dict.fromkeys(recipe.sizes):
+        if size != recipe.image_size:
+            _forward(recipe, model, n_classes, size)
 
 
 def multiply_accumulates(recipe: Recipe, n_classes: int) -> float:
@@ -40,35 +44,46 @@ def _multiply_accumulates(name: str, image_size: tuple[int, int], n_classes: int
     return counter.get_total_flops() / 2
 
 
-def _patch_problem(recipe: Recipe, model: nn.Module) -> str | None:
+def _patch_problem(recipe: Recipe, model: nn.Module, size: tuple[int, int], key: str) -> str | None:
     """A network that cuts photos into patches drops the edge that is no whole patch, silently."""
     embed = getattr(model, "patch_embed", None)
     if not isinstance(embed, timm.layers.patch_embed.PatchEmbed) or embed.dynamic_img_pad:
         return None
-    sizes = [*zip(recipe.image_size, embed.patch_size, strict=True)]
+    sizes = [*zip(size, embed.patch_size, strict=True)]
     if all(side % patch == 0 for side, patch in sizes):
         return None
     near = [max(1, round(side / patch)) * patch for side, patch in sizes]
     patch = " x ".join(map(str, embed.patch_size))
     return (
-        f"image_size: {recipe.model} does not take {list(recipe.image_size)}: the sides must be "
+        f"{key}: {recipe.model} does not take {list(size)}: the sides must be "
         f"divisible by its patches of {patch}. Nearest: {near}"
     )
 
 
-def _forward(recipe: Recipe, model: nn.Module, n_classes: int) -> None:
-    if problem := _patch_problem(recipe, model):
+def _forward(
+    recipe: Recipe, model: nn.Module, n_classes: int, other: tuple[int, int] | None = None
+) -> None:
+    """other: a size of training photos; None: image_size."""
+    key, size = ("image_size", recipe.image_size) if other is None else ("sizes", other)
+    if problem := _patch_problem(recipe, model, size, key):
         raise BadInput(problem)
-    photo = torch.empty(1, 3, *recipe.image_size, device="meta")
+    photo = torch.empty(1, 3, *size, device="meta")
     try:
         # the default device too: some networks make their position tables in forward
         with torch.no_grad(), torch.device("meta"):
             logits = model.eval().requires_grad_(False)(photo)
     except (AssertionError, RuntimeError, ValueError) as error:
         native = list(pretrained_config(recipe).input_size[1:])
+        then = f"Its own size is {native}"
+        if other is not None:
+            then = (
+                f"Networks with tables of positions are made for one size, here image_size "
+                f"{list(recipe.image_size)}, unless timm fits them to each. Leave sizes out, or "
+                "take another network"
+            )
         raise BadInput(
-            f"image_size: {recipe.model} does not take {list(recipe.image_size)}: "
-            f"{first_line(error).rstrip('.')}. Its own size is {native}"
+            f"{key}: {recipe.model} does not take {list(size)}: "
+            f"{first_line(error).rstrip('.')}. {then}"
         ) from error
     shape = getattr(logits, "shape", None)
     if shape != (1, n_classes):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import nn
 
 from members.errors import BadInput, nearest
@@ -30,8 +32,30 @@ def freeze(model: nn.Module, upto: str | None) -> None:
         frozen = names[: last + 1]
     if len(frozen) == len(names):
         raise BadInput(f"freeze: {upto} is the whole network, so nothing would learn")
-    for name in frozen:
-        model.get_parameter(name).requires_grad_(False)
+    learn(model, frozen, whether=False)
+
+
+def body_of(model: nn.Module) -> list[str]:
+    """Names of the weights that learn, those of the head left out.
+
+    Raises BadInput where there are none, or none of a head: it could not be trained first.
+    """
+    learning = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    body = [name for name in learning if not is_head(model, name)]
+    if not body:
+        raise BadInput(
+            "head_first has no effect: beside what `freeze` names, the head alone learns. Leave one "
+            "of them out"
+        )
+    if len(body) == len(learning):
+        raise BadInput("head_first: which layer is this network's head is not known; leave it out")
+    return body
+
+
+def learn(model: nn.Module, names: Iterable[str], *, whether: bool) -> None:
+    """Have the weights called `names` learn, or not."""
+    for name in names:
+        model.get_parameter(name).requires_grad_(whether)
 
 
 def freezable_blocks(model: nn.Module) -> list[str]:

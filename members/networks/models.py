@@ -5,6 +5,7 @@ model = build(recipe, n_classes=18)      # a torch.nn.Module: (B, 3, h, w) -> lo
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from members.errors import BadInput, first_line, nearest
 from members.networks import base_cnn  # noqa: F401  registers it with timm
-from members.networks.freezing import freeze
+from members.networks.freezing import body_of, freeze
 from members.networks.pretrained import read_weights, start_from
 from members.networks.timm_import import timm
 from members.recipe.blocks import NAMED_STATISTICS, Statistics
@@ -70,6 +71,8 @@ def build_model(
         if device != "meta":
             model.load_state_dict(matched, strict=False)  # what is missing is the new head
     freeze(model, recipe.freeze)
+    if recipe.head_first:
+        body_of(model)  # raises
     return model
 
 
@@ -91,6 +94,8 @@ def _create(recipe: Recipe, n_classes: int, *, download: bool) -> nn.Module:
         options["drop_path_rate"] = recipe.drop_path
     if pretrained_config(recipe).fixed_input_size:  # position tables and windows follow the size
         options["img_size"] = recipe.image_size
+        if recipe.sizes and _takes_any_size(recipe.model):
+            options["dynamic_img_size"] = True
     try:
         return timm.create_model(recipe.model, pretrained=download, **options)
     except OSError as error:  # what the hub's client raises without a connection, too
@@ -102,6 +107,19 @@ def _create(recipe: Recipe, n_classes: int, *, download: bool) -> nn.Module:
         ) from error
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise BadInput(_build_problem(recipe, error)) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _takes_any_size(name: str) -> bool:
+    """Whether timm has the network fit its position tables to each photo's size."""
+    try:
+        with torch.device("meta"):
+            timm.create_model(name, pretrained=False, dynamic_img_size=True)
+    except (
+        TypeError
+    ):  # no such argument; `require_network` finds out whether it takes them all the same
+        return False
+    return True
 
 
 def _build_problem(recipe: Recipe, error: Exception) -> str:

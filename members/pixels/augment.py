@@ -61,7 +61,9 @@ def augmentation_problems(recipe: Recipe) -> list[str]:
     """
     if isinstance(recipe.augmentation, str):
         return []
-    found = [_problem(*pair, recipe.image_size) for pair in chain_of(recipe).transforms]
+    sizes = dict.fromkeys(recipe.sizes or (recipe.image_size,))
+    found = [_problem(*pair, size) for pair in chain_of(recipe).transforms for size in sizes]
+    found = [*dict.fromkeys(found)]
     return [f"augmentation: {text}" for text in found if text]
 
 

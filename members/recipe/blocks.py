@@ -6,6 +6,19 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from members.errors import nearest
+
+# what `views` may list: see members/training/predict.py
+View = Literal["plain", "flip", "crops"]
+
+
+def known(kind: str, name: str, allowed: Any, also: str = "") -> str:
+    """`name`, where it is one of `allowed`. Raises ValueError with the nearest of them."""
+    if name not in allowed:
+        every = " ".join([", ".join(allowed), also]).strip()
+        raise ValueError(f"{name!r} is no known {kind}.{nearest(name, allowed)} Known: {every}")
+    return name
+
 
 class Block(BaseModel):
     """Settings that cannot be changed; unknown keys, infinities and NaN are refused."""
@@ -38,6 +51,26 @@ NAMED_STATISTICS = {
         mean=(0.2068, 0.1634, 0.1573), std=(0.3504, 0.2890, 0.2772)
     ),
 }
+
+
+class HeadFirst(Block):
+    """The first epochs, in which only the head learns."""
+
+    epochs: int = Field(ge=1, description="of those of the recipe, the first")
+    lr: float = Field(
+        gt=0, description="the constant rate of the head; `lr`, its warm-up and schedule come after"
+    )
+
+
+class WeightAveraging(Block):
+    """The last epochs, whose weights are averaged: see members/training/swa.py."""
+
+    epochs: int = Field(
+        ge=2, description="of those of the recipe, the last; the mean is over their ends"
+    )
+    lr: float = Field(
+        gt=0, description="their constant rate, high enough that they differ: about half of lr"
+    )
 
 
 class Balance(Block):

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from members.recipe.blocks import known
+
 Transform = tuple[str, dict[str, Any]]  # name in albumentations, its arguments
 
 
@@ -122,3 +124,24 @@ CHAINS: dict[str, Chain] = {
         ),
     ),
 }
+
+
+def read_chain(chain: Any) -> Any:
+    """`augmentation` as a recipe has it: a name of CHAINS, or [{transform: arguments}, ...].
+
+    Raises ValueError for another name, and what is neither.
+    """
+    if isinstance(chain, str):
+        return known("augmentation", chain, CHAINS, also="or a list of transforms")
+    if not isinstance(chain, list | tuple):
+        raise ValueError(f"the name of a chain, or a list of transforms; got {chain!r}")
+    steps = []
+    for step in chain:
+        step = {step: {}} if isinstance(step, str) else step
+        if not isinstance(step, dict) or len(step) != 1:
+            raise ValueError(
+                "each transform is a name, or one name with its arguments: "
+                f"{{GaussNoise: {{p: 0.3}}}}; got {step!r}"
+            )
+        steps.append({name: arguments or {} for name, arguments in step.items()})
+    return steps

@@ -10,11 +10,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from members.errors import nearest
-from members.recipe.blocks import NAMED_STATISTICS, Balance, Block, Mixing, Statistics
-from members.recipe.chains import CHAINS
+from members.recipe.blocks import (
+    NAMED_STATISTICS,
+    Balance,
+    Block,
+    HeadFirst,
+    Mixing,
+    Statistics,
+    View,
+    WeightAveraging,
+    known,
+)
+from members.recipe.chains import CHAINS, read_chain
+from members.recipe.contradictions import contradictions
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
 MIN_SIDE, MAX_SIDE = 8, 4096
@@ -51,6 +61,12 @@ class Recipe(Block):
     image_size: tuple[int, int] = Field(
         (224, 224), description="[height, width] that the network sees; a number is a square"
     )
+    sizes: tuple[tuple[int, int], ...] = Field(
+        (),
+        description="[height, width] of the training photos, one after the other, each for its share "
+        "of the epochs: [[64, 48], [96, 72]] is half of them each; a size that stands twice has two "
+        "shares. Validation and predictions are at image_size; []: training too",
+    )
     crop: tuple[float, float] | None = Field(
         None,
         description="centre crop [height, width] before the resize: fractions of the photo where "
@@ -62,11 +78,22 @@ class Recipe(Block):
         + ", ".join(CHAINS)
         + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}]",
     )
-    views: tuple[Literal["plain", "flip", "crops"], ...] = Field(
+    views: tuple[View, ...] = Field(
         ("plain",),
         min_length=1,
         description="what predictions are the mean of: plain, flip (left and right swapped), crops "
         "(the four corners and the middle, nine tenths of each side, at full size again)",
+    )
+    choose_views: tuple[tuple[View, ...], ...] = Field(
+        (),
+        description="instead of `views` some to choose from, [[plain], [plain, flip]]: those with "
+        "the least log-loss of the member's whole OOF table predict, one choice for all folds, seeds "
+        "and test photos; of equal ones the first",
+    )
+    validation_views: bool = Field(
+        False,
+        description="each epoch is validated by the mean over `views`, too, and so chosen and "
+        "stopped; takes as many passes as there are pictures; false: as the photos are",
     )
     normalize: str | Statistics = Field(
         "imagenet",
@@ -124,6 +151,18 @@ class Recipe(Block):
     plateau_epochs: int = Field(2, ge=1, description="schedule: plateau only")
     gamma: float = Field(
         0.5, gt=0, le=1, description="factor of each fall of the rate: step, milestones, plateau"
+    )
+    head_first: HeadFirst | None = Field(
+        None,
+        description="{epochs, lr}: first only the head learns and the rest stays as it is, as at "
+        "test time, batch norm's statistics too; then all, with an optimiser, warm-up and schedule "
+        "that begin there, and so does patience; null: all from the start",
+    )
+    swa: WeightAveraging | None = Field(
+        None,
+        description="{epochs, lr}: in the last epochs the rate is constant, and the mean of the "
+        "weights after each is validated and predicts, batch norm's statistics taken anew from the "
+        "training photos; the schedule ends where they begin. Wants select: last; null: no mean",
     )
     min_lr: float = Field(0.0, ge=0, description="no schedule goes below it after the warm-up")
 
@@ -191,14 +230,20 @@ class Recipe(Block):
     def _square(cls, size: Any) -> Any:
         return (size, size) if isinstance(size, int) and not isinstance(size, bool) else size
 
-    @field_validator("image_size")
+    @field_validator("sizes", mode="before")
     @classmethod
-    def _sides(cls, size: tuple[int, int]) -> tuple[int, int]:
-        if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
-            raise ValueError(
-                f"[height, width] in pixels, each {MIN_SIDE} to {MAX_SIDE}; got {list(size)}"
-            )
-        return size
+    def _squares(cls, sizes: Any) -> Any:
+        return [cls._square(size) for size in sizes] if isinstance(sizes, list | tuple) else sizes
+
+    @field_validator("image_size", "sizes")
+    @classmethod
+    def _sides(cls, given: Any, info: ValidationInfo) -> Any:
+        for size in given if info.field_name == "sizes" else [given]:
+            if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
+                raise ValueError(
+                    f"[height, width] in pixels, each {MIN_SIDE} to {MAX_SIDE}; got {list(size)}"
+                )
+        return given
 
     @field_validator("crop")
     @classmethod
@@ -213,20 +258,7 @@ class Recipe(Block):
     @field_validator("augmentation", mode="before")
     @classmethod
     def _known_chain(cls, chain: Any) -> Any:
-        if isinstance(chain, str):
-            return _known("augmentation", chain, CHAINS, also="or a list of transforms")
-        if not isinstance(chain, list | tuple):
-            raise ValueError(f"the name of a chain, or a list of transforms; got {chain!r}")
-        steps = []
-        for step in chain:
-            step = {step: {}} if isinstance(step, str) else step
-            if not isinstance(step, dict) or len(step) != 1:
-                raise ValueError(
-                    "each transform is a name, or one name with its arguments: "
-                    f"{{GaussNoise: {{p: 0.3}}}}; got {step!r}"
-                )
-            steps.append({name: arguments or {} for name, arguments in step.items()})
-        return steps
+        return read_chain(chain)
 
     @field_validator("views")
     @classmethod
@@ -235,11 +267,25 @@ class Recipe(Block):
             raise ValueError(f"each view once, got {list(views)}")
         return views
 
+    @field_validator("choose_views")
+    @classmethod
+    def _different(cls, candidates: tuple[tuple[str, ...], ...]) -> Any:
+        for views in candidates:
+            if not views or len({*views}) < len(views):
+                raise ValueError(f"each at least one view, and each view once; got {list(views)}")
+        if (
+            len({frozenset(views) for views in candidates}) < len(candidates)
+            or len(candidates) == 1
+        ):
+            every = [list(views) for views in candidates]
+            raise ValueError(f"at least two different ones to choose from; got {every}")
+        return candidates
+
     @field_validator("loss")
     @classmethod
     def _known_loss(cls, loss: str | dict[str, float]) -> str | dict[str, float]:
         for name in [loss] if isinstance(loss, str) else loss:
-            _known("loss", name, LOSSES, also="or a weighted sum: {f1: 1, cross_entropy: 1}")
+            known("loss", name, LOSSES, also="or a weighted sum: {f1: 1, cross_entropy: 1}")
         if not isinstance(loss, str) and not (loss and min(loss.values()) > 0):
             raise ValueError(f"a weighted sum needs factors above 0, got {loss}")
         return loss
@@ -248,14 +294,14 @@ class Recipe(Block):
     @classmethod
     def _known_sampling(cls, value: Any) -> Any:
         if isinstance(value, str):
-            _known("sampling", value, ("shuffle",), also="or {balance: class | age_group | TARGET}")
+            known("sampling", value, ("shuffle",), also="or {balance: class | age_group | TARGET}")
         return value
 
     @field_validator("class_weights", mode="before")
     @classmethod
     def _known_weights(cls, value: Any) -> Any:
         if isinstance(value, str):
-            _known("choice of class weights", value, ("balanced",), also="or one number a class")
+            known("choice of class weights", value, ("balanced",), also="or one number a class")
         return value
 
     @field_validator("class_weights")
@@ -269,14 +315,14 @@ class Recipe(Block):
     @classmethod
     def _known_normalization(cls, value: str | Statistics) -> str | Statistics:
         if isinstance(value, str):
-            _known("normalisation", value, NORMALIZATIONS, also="or {mean: [3], std: [3]}")
+            known("normalisation", value, NORMALIZATIONS, also="or {mean: [3], std: [3]}")
         return value
 
     @field_validator("test_normalize")
     @classmethod
     def _known_beforehand(cls, value: str | Statistics | None) -> str | Statistics | None:
         if isinstance(value, str):
-            _known("normalisation", value, (*NAMED_STATISTICS, "model"), also="or {mean, std}")
+            known("normalisation", value, (*NAMED_STATISTICS, "model"), also="or {mean, std}")
         return value
 
     @field_validator("pretrained")
@@ -294,16 +340,7 @@ class Recipe(Block):
         return epochs
 
     @model_validator(mode="after")
-    def _learning_rates(self) -> Recipe:
-        if self.min_lr > self.lr:
-            raise ValueError(f"min_lr must be at most lr ({self.lr:g}), got {self.min_lr:g}")
-        if self.schedule == "milestones" and not self.milestones:
-            raise ValueError("schedule: milestones needs them, e.g. `milestones: [10, 20, 25]`")
+    def _keys_together(self) -> Recipe:
+        if found := contradictions(self):
+            raise ValueError(". ".join(found))
         return self
-
-
-def _known(kind: str, name: str, allowed: Any, also: str = "") -> str:
-    if name not in allowed:
-        known = " ".join([", ".join(allowed), also]).strip()
-        raise ValueError(f"{name!r} is no known {kind}.{nearest(name, allowed)} Known: {known}")
-    return name

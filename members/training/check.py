@@ -23,6 +23,7 @@ from members.networks.freezing import train_mode
 from members.networks.models import build_model, least_in_batch, model_problem
 from members.pixels.augment import augmentation_problems
 from members.recipe.recipe import Recipe
+from members.recipe.stages import training_sizes
 from members.training.optim import optimizer_problem, require_optimizer
 from members.training.ranks import Ranks
 
@@ -55,6 +56,17 @@ def batch_problem(
     forward and one backward pass on the meta device, which has shapes and no memory.
     """
     parts = sorted(set(parts))
+    found = (
+        _batch_problem_at(recipe, size, n_classes, parts, ranks) for size in training_sizes(recipe)
+    )
+    return next(filter(None, found), None)
+
+
+def _batch_problem_at(
+    recipe: Recipe, size: tuple[int, int], n_classes: int, parts: list[int], ranks: int
+) -> str | None:
+    """With training photos of `size`."""
+    recipe = recipe.model_copy(update={"image_size": size})
 
     def attempt(**other: Any) -> tuple[int, str | None]:
         relevant = recipe.model_copy(update=other).model_dump_json(include=_OF_A_PASS)
@@ -63,21 +75,22 @@ def batch_problem(
     smallest, why = attempt()
     if why is None:
         return None
-    height, width = recipe.image_size
+    height, width = size
     others: list[dict[str, Any]] = [{"image_size": (2 * height, 2 * width)}]
     if recipe.batch_size == 1:
         others.insert(0, {"batch_size": 2})
+    key = "sizes of" if recipe.sizes else "image_size"
     ways = [
-        f"{key}: {list(value) if key == 'image_size' else f'{value} or more'}"
+        f"{key}: {list(value)}" if name == "image_size" else f"{name}: {value} or more"
         for other in others
-        for key, value in other.items()
+        for name, value in other.items()
         if not attempt(**other)[1]
     ]
     photos = "1 photo" if smallest == 1 else f"{smallest} photos"
     return (
         f"batch_size: {recipe.batch_size} leaves a batch of {photos} in training parts of "
         f"{' or '.join(map(str, parts[:3]))}, with which {recipe.model} cannot be trained at "
-        f"image_size {[height, width]}: {why}. What can: "
+        f"{key} {[height, width]}: {why}. What can: "
         f"{', or '.join(ways) or 'more photos, or another model'}"
     )
 

@@ -22,7 +22,9 @@ from members.batches.sampling import require_columns
 from members.errors import BadInput, nearest
 from members.networks.models import statistics_of
 from members.recipe.recipe import Recipe
-from members.training.loop import Diverged, Epoch, State, Training, identity
+from members.recipe.stages import training_sizes
+from members.training.epoch import Epoch, State, identity
+from members.training.loop import Diverged, Training
 from members.training.losses import class_weights
 from members.training.metric import DEFAULT, LOSS, Metric
 from members.training.precision import precision
@@ -38,7 +40,7 @@ def best_weights(state: State) -> dict[str, torch.Tensor]:
 
 
 def last_weights(state: State) -> dict[str, torch.Tensor]:
-    """Weights of the last epoch so far, by name: the running mean where the recipe has one."""
+    """Weights of the last epoch so far, by name: the mean of `ema` or `swa` where there is one."""
     return state["average"]["weights"] if state["average"] else state["model"]
 
 
@@ -58,6 +60,7 @@ def fit(
 ) -> Iterator[Epoch]:
     """Yield an `Epoch` after each epoch of training, the first new one after `state`.
 
+    train: where the recipe has other `sizes` than its image_size, its photos are there in each.
     With `valid`, the best epoch and the early stop follow `recipe.metric`; without, the last epoch
     is the best. `metrics`: what each epoch is scored by beside its loss, the recipe's own among
     them unless that is `loss`; without, macro F1 and accuracy. `on_step(done, steps)` is called
@@ -67,7 +70,7 @@ def fit(
     how many there were. Raises BadInput at once for photos, labels, a metric or a state that do not
     fit, and Diverged from the epoch in which the loss is no number.
     """
-    labels = _require_photos(recipe, train, "training part", n_classes)
+    labels = _require_photos(recipe, train, "training part", n_classes, training_sizes(recipe))
     if valid is not None:
         _require_photos(recipe, valid, "validation part", n_classes)
     elif recipe.schedule == "plateau":
@@ -107,11 +110,22 @@ def _require_metric(recipe: Recipe, metrics: Sequence[Metric]) -> None:
         )
 
 
-def _require_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -> np.ndarray:
-    """Their labels (N,). Raises BadInput for photos that `recipe` cannot be trained with."""
+def _require_photos(
+    recipe: Recipe,
+    photos: Photos,
+    what: str,
+    n_classes: int,
+    sizes: Sequence[tuple[int, int]] = (),
+) -> np.ndarray:
+    """Their labels (N,). Raises BadInput for photos that `recipe` cannot be trained with.
+
+    sizes: in which they must be there beside image_size.
+    """
     if len(photos) == 0:
         raise BadInput(f"{what}: no photographs")
     require_size(photos, recipe, what)
+    for size in sizes:
+        _require_size(photos, size, what)
     labels = photos.labels
     if labels is None or len(labels) != len(photos):
         got = "no labels" if labels is None else f"{len(labels)} labels"
@@ -120,6 +134,23 @@ def _require_photos(recipe: Recipe, photos: Photos, what: str, n_classes: int) -
     if low < 0 or high >= n_classes:
         raise BadInput(f"{what}: labels must be 0 to {n_classes - 1}, got {low} to {high}")
     return labels
+
+
+def _require_size(photos: Photos, size: tuple[int, int], what: str) -> None:
+    height, width = size
+    try:
+        pixels = photos.in_size(size).pixels
+    except KeyError:
+        raise BadInput(
+            f"{what}: sizes has [{height}, {width}], and the photographs are not there in it. Give "
+            "them as Photos(sizes={(h, w): pixels})"
+        ) from None
+    shape = (len(photos.pixels), height, width, 3)
+    if pixels.dtype != np.uint8 or tuple(pixels.shape) != shape:
+        raise BadInput(
+            f"{what}: pixels for the size [{height}, {width}] must be uint8 of shape "
+            f"({', '.join(map(str, shape))}); got {pixels.dtype} {tuple(pixels.shape)}"
+        )
 
 
 def _require_own_state(state: State, recipe: Recipe, n_classes: int, seed: int) -> None:

@@ -11,7 +11,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,24 +18,25 @@ import numpy as np
 import torch
 from torch import nn
 
-from members.batches.loader import NETWORK, WEIGHTS, Loader, derived_seed
-from members.batches.mixing import shares_of
+from members.batches.loader import NETWORK, WEIGHTS, derived_seed
 from members.batches.photos import Photos
 from members.errors import BadInput, first_line
 from members.networks.compiling import compiled_network
 from members.networks.ema import Average
-from members.networks.freezing import train_mode
+from members.networks.freezing import body_of, learn, train_mode
 from members.networks.models import build_model, least_in_batch
 from members.recipe.recipe import Recipe
+from members.recipe.stages import Stage, first_patient_epoch, is_averaged, stage_of
+from members.training.epoch import Epoch, State, identity
 from members.training.feed import Feed
 from members.training.losses import loss_of
 from members.training.metric import LOSS, Metric
 from members.training.optim import create_optimizer, learning_rate, plateau_drops, set_learning_rate
 from members.training.precision import autocast, precision
-from members.training.predict import logits, softmax
 from members.training.ranks import RaisedByAll, Ranks
+from members.training.swa import EpochMean, learning_norms, retake_statistics
+from members.training.validation import validated
 
-State = dict[str, Any]
 _LOOK_EVERY = 20  # steps between looks at the loss on a GPU, where each look waits for it
 
 
@@ -52,42 +52,6 @@ class Diverged(RaisedByAll):
 
     def __reduce__(self):  # travels between processes
         return type(self), (self.epoch, self.lr, self.loss)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The figures of an epoch, and access to the state after it.
-
-    number: from 1.
-    metrics: epoch, train_loss, lr (of its last step), seconds (all of it), photos_per_second
-        (training only); with a validation part also loss and the metrics that `fit` was given.
-    best: no earlier epoch was as good by the recipe's metric.
-    last, reason: training is over, and why.
-    """
-
-    number: int
-    metrics: dict[str, float]
-    best: bool
-    last: bool
-    reason: str
-    _state: Callable[[], State] = field(repr=False)
-
-    def state(self) -> State:
-        """A copy, on the CPU, of everything that `fit(..., state=)` needs to go on after here.
-
-        Numbers, texts, lists, dicts and tensors only: `torch.load(weights_only=True)` reads it.
-        Call it before the next epoch begins; later it raises RuntimeError.
-        """
-        return self._state()
-
-
-def identity(recipe: Recipe, n_classes: int, seed: int) -> dict[str, Any]:
-    """The settings that a state and the run which continues it must share, as plain values.
-
-    Without defaults, so that a state outlives a recipe key that a later version adds.
-    """
-    settings = recipe.model_dump(mode="json", exclude_defaults=True)
-    return {**settings, "n_classes": n_classes, "seed": seed}
 
 
 class Training:
@@ -124,6 +88,7 @@ class Training:
         self.start(pretrained=False)
         try:
             self.history = [dict(row) for row in state["history"]]
+            self.enter(len(self.history) - 1)
             self.best_epoch = state["best_epoch"]
             if self.valid is not None:
                 self.history[self.best_epoch - 1][
@@ -157,25 +122,47 @@ class Training:
             # documented by torch, and missing from its types
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
-        self.forward = compiled_network(model) if recipe.compile else model
-        self.optimizer = create_optimizer(model, recipe)
+        self.body = body_of(model) if recipe.head_first else []
+        self.stage: Stage | None = None
+        self.enter(0)
         dtype = precision(recipe, device)
         kind = torch.device(device).type
         self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
-        self.feed = Feed(
-            recipe,
-            self.train,
-            self.n_classes,
-            seed=self.seed,
-            device=device,
-            workers=self.workers,
-            ranks=self.ranks,
-            least=least_in_batch(model),
-        )
-        self.average = Average(model, recipe.ema) if recipe.ema is not None else None
+        self.average: Average | EpochMean | None = None
+        if recipe.ema is not None:
+            self.average = Average(model, recipe.ema)
+
+    def enter(self, epoch: int) -> None:
+        """Have learn what learns in `epoch` (from 0), from photos of its size.
+
+        Weights that begin to learn later have an optimiser that is new with them: what it knows of
+        the head's first steps is of other ones.
+        """
+        stage, before = stage_of(self.recipe, epoch), self.stage
+        if stage == before:
+            return
+        # translated anew: a program of the other stage would be another one than after a resume
+        self.forward = compiled_network(self.model) if self.recipe.compile else self.model
+        if before is None or stage.head_only != before.head_only:
+            learn(self.model, self.body, whether=not stage.head_only)
+            self.optimizer = create_optimizer(self.model, self.recipe)
+        if before is None or stage.size != before.size:
+            self.feed = Feed(
+                self.recipe,
+                self.train.in_size(stage.size),
+                self.n_classes,
+                seed=self.seed,
+                device=self.device,
+                workers=self.workers,
+                ranks=self.ranks,
+                least=least_in_batch(self.model),
+            )
+        self.stage = stage
 
     def load(self, state: State) -> None:
         """Network, optimiser, scaler and average as in `state`."""
+        if self.recipe.swa and state["average"]:
+            self.average = EpochMean(self.model)
         self.kept.load_state_dict(state["best_weights"])  # raises where they do not fit
         self.model.load_state_dict(state["model"])
         # a copy, since the optimiser goes on in the tensors that it is given
@@ -195,6 +182,8 @@ class Training:
         started = time.perf_counter()
         train_loss, lr = self.train_epoch(index)
         trained = time.perf_counter()
+        if is_averaged(self.recipe, index):
+            self.take_into_mean(index)
         row = {"epoch": index + 1, "train_loss": train_loss, "lr": lr}
         if self.valid is not None:
             row |= self.validate(self.valid)
@@ -207,6 +196,7 @@ class Training:
     def train_epoch(self, index: int) -> tuple[float, float]:
         """Mean loss over the photos, and the last step's learning rate."""
         recipe, device = self.recipe, self.device
+        self.enter(index)
         # several ranks draw their dropout apart, the first as if it were alone
         others = () if self.ranks.first else (self.ranks.rank,)
         _seed_everything(derived_seed(self.seed, NETWORK, index, *others))
@@ -259,33 +249,43 @@ class Training:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if self.average:
+        if self.average and self.recipe.ema is not None:
             self.average.update(self.model)
 
+    def take_into_mean(self, index: int) -> None:
+        """The weights after epoch `index` (from 0), for the mean of epochs; its batch norms then see
+        the batches of that epoch again."""
+        if self.average is None:
+            self.average = EpochMean(self.model)
+        self.average.update(self.model)
+        norms = learning_norms(self.model)
+        if not norms:
+            return
+        pieces = [rows for step in self.feed.steps(index) for rows in step]
+        seen = self.feed.batches(pieces, index)
+
+        def inputs() -> Iterator[torch.Tensor]:
+            for number, (x, _, _) in enumerate(seen, start=1):
+                if len(x):
+                    yield x
+                self.on_step(number, len(pieces))
+
+        with autocast(self.recipe, self.device):
+            retake_statistics(self.average.network, norms, inputs(), self.ranks)
+
     def validate(self, valid: Photos) -> dict[str, float]:
-        """loss and all metrics; the loss is over the whole part at once."""
-        outputs = logits(
+        """loss and all metrics of the network that is kept."""
+        return validated(
             self.kept,
             valid,
             self.recipe,
+            self.n_classes,
+            self.class_weights,
+            self.metrics,
             device=self.device,
-            loader=Loader(valid),
             on_step=self.on_step,
             ranks=self.ranks,
         )
-        labels = np.asarray(valid.labels, np.int64)
-        return self.ranks.from_first(lambda: self.scored(labels, outputs))
-
-    def scored(self, labels: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-        """loss and all metrics of labels (N,) int64 and logits (N, K) float32."""
-        truth = shares_of(torch.from_numpy(labels), self.n_classes)
-        weights = None if self.class_weights is None else self.class_weights.cpu()
-        loss = loss_of(torch.from_numpy(outputs), truth, self.recipe, weights)
-        # as exact as may be: what is rounded may tie
-        probabilities = softmax(outputs, np.float64)
-        return {"loss": float(loss)} | {
-            metric.name: metric.of(labels, probabilities) for metric in self.metrics
-        }
 
     def is_best(self, row: dict[str, float]) -> bool:
         """Whether no earlier epoch has as good a metric; without a validation part always."""
@@ -299,7 +299,8 @@ class Training:
         done, patience = len(self.history), self.recipe.patience
         if done >= self.recipe.epochs:
             return f"all {self.recipe.epochs} epochs are done"
-        if patience is not None and done and done - self.best_epoch >= patience:
+        since = max(self.best_epoch, first_patient_epoch(self.recipe))
+        if patience is not None and done and done - since >= patience:
             return f"no better {self.recipe.metric} since epoch {self.best_epoch}"
         return ""
 

@@ -11,6 +11,7 @@ how much more an allocator holds than it has given out (`benchmarks/memory.py`).
 from __future__ import annotations
 
 import functools
+import math
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -33,15 +34,16 @@ _HELD = 1.2  # bytes that the allocator holds for each that lives at the peak
 # of a recipe, what its memory depends on
 _KEYS = {
     "model", "image_size", "batch_size", "validation_batch_size", "freeze", "dropout", "drop_path",
-    "ema", "optimizer", "optimizer_args", "mixing",
+    "optimizer", "optimizer_args", "mixing",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Memory:
     """Bytes on a CPU. process: before training. weights: of the network, gradients, optimiser,
-    running mean and best epoch. step: what a batch takes besides. saving: what writing the state
-    after an epoch does, when no batch is under way. loading: of the processes that load photos."""
+    mean of the weights and best epoch. step: what a batch takes besides. saving: what writing the
+    state after an epoch does, when no batch is under way. loading: of the processes that load
+    photos."""
 
     process: int
     weights: int
@@ -59,18 +61,24 @@ def memory_of(recipe: Recipe, n_classes: int, ranks: int = 1, loader_workers: in
 
     Raises BadInput where the network cannot be built.
     """
+    # at the largest size, as if it trained and predicted there
+    largest = max((recipe.image_size, *recipe.sizes), key=math.prod)
+    recipe = recipe.model_copy(update={"image_size": largest})
     relevant = recipe.model_dump_json(include=_KEYS)  # members often share a network
-    return _memory_of(relevant, n_classes, ranks, loader_workers)
+    averages = recipe.ema is not None or recipe.swa is not None
+    return _memory_of(relevant, averages, n_classes, ranks, loader_workers)
 
 
 @functools.lru_cache(maxsize=256)
-def _memory_of(relevant: str, n_classes: int, ranks: int, loader_workers: int) -> Memory:
+def _memory_of(
+    relevant: str, averages: bool, n_classes: int, ranks: int, loader_workers: int
+) -> Memory:
     recipe = Recipe.model_validate_json(relevant)
     model = build_model(recipe, n_classes, device="meta", pretrained=False)
     own = _bytes(model.state_dict().values())
     learning = _bytes(p for p in model.parameters() if p.requires_grad)
     optimizer = round(learning * _state_share(recipe))
-    mean = own if recipe.ema is not None else 0
+    mean = own if averages else 0
     saved = 2 * own + optimizer + mean  # best weights, last weights, optimiser, mean
     batch = -(-recipe.batch_size // ranks)
     pixels = 3 * recipe.image_size[0] * recipe.image_size[1]

@@ -11,6 +11,7 @@ from torch import nn
 from members.errors import BadInput, nearest
 from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
+from members.recipe.stages import head_epochs, is_averaged, scheduled_epochs
 from members.training.metric import Metric
 
 
@@ -68,9 +69,16 @@ def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int 
     """The rate for optimiser step `step` (from 0, of `steps`) of `epoch` (from 0).
 
     Warm-up rises linearly and reaches `lr` at its end. Afterwards cosine falls by step to `min_lr`
-    at the end of the last epoch; the others change between epochs only. `drops`: of a plateau
-    schedule so far.
+    at the end of its last epoch; the others change between epochs only. `drops`: of a plateau
+    schedule so far. In the epochs of `head_first` and `swa` it is that of the block; the schedule
+    lies between.
     """
+    before = head_epochs(recipe)
+    if recipe.head_first and epoch < before:
+        return recipe.head_first.lr
+    if recipe.swa and is_averaged(recipe, epoch):
+        return recipe.swa.lr
+    epoch, epochs = epoch - before, scheduled_epochs(recipe)
     progress = epoch + step / steps
     if progress < recipe.warmup_epochs:
         return recipe.lr * min(1.0, (progress + 1 / steps) / recipe.warmup_epochs)
@@ -83,7 +91,7 @@ def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int 
             "plateau": drops,
         }[recipe.schedule]
         return max(recipe.min_lr, recipe.lr * recipe.gamma**times)
-    done = (progress - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
+    done = (progress - recipe.warmup_epochs) / max(epochs - recipe.warmup_epochs, 1e-9)
     return recipe.min_lr + (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * done)) / 2
 
 
@@ -91,12 +99,12 @@ def plateau_drops(recipe: Recipe, history: Sequence[Mapping[str, float]], metric
     """How often a plateau schedule has multiplied the rate by gamma after the epochs of `history`.
 
     metric: the recipe's. As torch's ReduceLROnPlateau with patience = plateau_epochs - 1 and
-    threshold 0. 0 for other schedules.
+    threshold 0; epochs of `head_first` do not count. 0 for other schedules.
     """
     if recipe.schedule != "plateau":
         return 0
     best, since, drops = -math.inf, 0, 0
-    for row in history:
+    for row in history[head_epochs(recipe) :]:
         value = metric.sign * row[metric.name]
         since = 0 if value > best else since + 1
         best = max(best, value)

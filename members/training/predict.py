@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -71,6 +71,34 @@ def predict(
     gets all probabilities. `on_step(done, steps)` is called after each batch of a view. Raises
     BadInput for photos of another size than the recipe's.
     """
+    (mean,) = predict_each(
+        model,
+        photos,
+        recipe,
+        [recipe.views],
+        device=device,
+        loader_workers=loader_workers,
+        on_step=on_step,
+        ranks=ranks,
+    )
+    return mean
+
+
+def predict_each(
+    model: nn.Module,
+    photos: Photos,
+    recipe: Recipe,
+    candidates: Sequence[Sequence[str]],
+    *,
+    device: str = "cpu",
+    loader_workers: int = 0,
+    on_step: Callable[[int, int], None] | None = None,
+    ranks: Ranks = ALONE,
+) -> list[np.ndarray]:
+    """For each of `candidates` what `predict` returns with it as the recipe's views.
+
+    What several of them see is looked at once.
+    """
     model = model.to(device)
     look_at = partial(
         logits,
@@ -82,8 +110,18 @@ def predict(
         on_step=on_step,
         ranks=ranks,
     )
-    probabilities = [softmax(look_at(look=look)) for view in recipe.views for look in VIEWS[view]]
-    return np.stack(probabilities).mean(axis=0, dtype=np.float64).astype(np.float32)
+    views = dict.fromkeys(view for views in candidates for view in views)
+    seen = {view: [softmax(look_at(look=look)) for look in VIEWS[view]] for view in views}
+    means = []
+    for own in candidates:
+        probabilities = np.stack([p for view in own for p in seen[view]])
+        means.append(probabilities.mean(axis=0, dtype=np.float64).astype(np.float32))
+    return means
+
+
+def looks(views: Sequence[str]) -> list[Callable[[Tensor], Tensor]]:
+    """Each picture of the views, as a transform of a batch (B, 3, h, w)."""
+    return [look for view in views for look in VIEWS[view]]
 
 
 def for_test(recipe: Recipe) -> Recipe:

@@ -52,16 +52,22 @@ def device_problems(spec: Spec, members: Iterable[Member]) -> list[str]:
 def cost_of(photographs: Photographs) -> Callable[[Member], float]:
     """Multiply-accumulates of training one unit: what the order of units is by. Imports torch."""
     from members.networks.cost import multiply_accumulates
+    from members.recipe.stages import size_of
 
     known: dict[tuple, float] = {}
 
     def cost(member: Member) -> float:
         recipe = member.recipe
-        key = (recipe.model, recipe.image_size)
-        if key not in known:
-            n_classes = len(codec_of(member, photographs.codec).classes)
-            known[key] = multiply_accumulates(recipe, n_classes)
-        return 3 * known[key] * recipe.epochs * len(photographs.train)
+        n_classes = len(codec_of(member, photographs.codec).classes)
+        total = 0.0
+        for epoch in range(recipe.epochs):
+            size = size_of(recipe, epoch)
+            key = (recipe.model, size)
+            if key not in known:
+                at_size = recipe.model_copy(update={"image_size": size})
+                known[key] = multiply_accumulates(at_size, n_classes)
+            total += known[key]
+        return 3 * total * len(photographs.train)
 
     return cost
 

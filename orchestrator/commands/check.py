@@ -144,6 +144,7 @@ def _plan(spec: Spec, plan: Plan, store: Store) -> list[dict[str, Any]]:
                 "member": member.name,
                 "model": member.recipe.model,
                 "image_size": list(member.recipe.image_size),
+                "sizes": [list(size) for size in member.recipe.sizes],
                 "epochs": member.recipe.epochs,
                 "candidates": spec.search.candidates if spec.search and searched else 0,
                 "units": len(of_member),

@@ -58,9 +58,10 @@ def damaged_caches(
     folder = Path(cache_folder())
     before = len(damage(folder))
     sizes = {
-        (member.photos, recipe.image_size, crop_of(recipe)): None
+        (member.photos, size, crop_of(recipe)): None
         for member in spec.members
         for recipe in spec.recipes_of(member)
+        for size in (recipe.image_size, *recipe.sizes)
     }
     for part in [part for part in parts if part is not None]:
         for copy, size, crop in sizes:

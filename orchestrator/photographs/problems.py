@@ -60,12 +60,14 @@ def _class_weight_problems(recipe: Recipe, n_classes: int) -> list[str]:
 
 
 def epoch_choice_problems(spec: Spec, frame: pd.DataFrame) -> list[str]:
-    """Choices among epochs that nothing can be chosen by, or written of."""
+    """Choices among epochs or views that nothing can be chosen by, or written of."""
     problems, nothing_held_out = [], (frame["fold"] < 0).all()
     for member in spec.members:
         recipe, watches = member.recipe, "needs a validation part, and no photo is held out"
         if recipe.select == "common_epoch" and nothing_held_out:
             problems.append(f"{member.name}: select: common_epoch {watches}; use last")
+        if recipe.choose_views and nothing_held_out:
+            problems.append(f"{member.name}: choose_views {watches}; write which in views")
         if recipe.submissions_above is not None and nothing_held_out:
             problems.append(f"{member.name}: submissions_above {watches}; leave it out")
         if recipe.submissions_above is not None and spec.data.test is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,7 +116,7 @@ def make_plan(
             pass
     of_members = [u for name in now.trained() if name in names for u in now.units(name, store)]
     gone = {p for d in damaged if d.then != COPIED for p in (d.path, *d.along)}
-    hurt = {path.replace("/epochs/", "/").rpartition("/")[0] for path in gone}
+    hurt = {re.sub("/(epochs|views)/", "/", path).rpartition("/")[0] for path in gone}
     todo = [u for u in of_members if u.path in hurt or not is_done(u, now, store)]
     trained = [u for u in todo if record_path(u.path) not in gone and units.is_trained(u, store)]
     other = [unit for unit in trained if not _predicts(unit, now, store)]

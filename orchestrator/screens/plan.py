@@ -58,7 +58,7 @@ def plan_table(plan: list[dict[str, Any]]) -> Table:
         table.add_row(
             row["member"],
             row["model"],
-            "x".join(map(str, row["image_size"])),
+            ", ".join("x".join(map(str, s)) for s in _seen(row["sizes"], row["image_size"])),
             str(row["epochs"]),
             str(row["candidates"] or "-"),
             str(row["units"]),
@@ -68,3 +68,9 @@ def plan_table(plan: list[dict[str, Any]]) -> Table:
             f"{row['memory'] / 2**30:.1f} GiB",
         )
     return table
+
+
+def _seen(sizes: list[list[int]], image_size: list[int]) -> list[list[int]]:
+    """The sizes that it trains in, and at last the one that it predicts in, each once."""
+    seen = [size for i, size in enumerate(sizes) if size not in sizes[:i] and size != image_size]
+    return [*seen, image_size]

@@ -21,6 +21,9 @@ _SAME: dict[str, tuple[str, ...]] = {
         "img_size", "imgsz", "input_size", "image_sz", "resolution", "resize", "size", "height",
         "width", "target_size",
     ),
+    "Here it is the key `sizes`, a list: [[64, 48], [96, 72]].": (
+        "progressive_resizing", "progressive_sizes", "img_sizes", "image_sizes",
+    ),
     "Here mean and std stand in `normalize: {mean: [...], std: [...]}`, or it names some: imagenet, "
     "model, computed.": ("mean", "std", "img_mean", "img_std", "image_mean", "image_std"),
     "Here it is the key `dropout`.": ("drop_rate", "drop", "dropout_rate", "head_dropout"),
@@ -51,8 +54,14 @@ _SAME: dict[str, tuple[str, ...]] = {
     "Here it is the key `crop`: [height, width] as fractions.": ("crop_pct", "center_crop"),
     "Here it is the key `views`: plain, flip, crops.": ("tta", "test_time_augmentation"),
     "Here it is the key `ema`, e.g. 0.999.": ("model_ema", "ema_decay", "model_ema_decay"),
+    "Here it is the key `swa`, e.g. {epochs: 5, lr: 0.0005}.": (
+        "swa_start", "swa_epochs", "swa_lr", "stochastic_weight_averaging", "weight_averaging",
+    ),
     "Here it is the key `clip_grad_norm`.": ("clip_grad", "grad_clip", "gradient_clip_val"),
     "Here it is the key `patience`.": ("early_stopping", "early_stop", "early_stopping_patience"),
+    "Here it is the key `head_first`, e.g. {epochs: 2, lr: 0.01}.": (
+        "freeze_epochs", "head_epochs", "head_lr", "unfreeze_epoch", "warmup_head_epochs",
+    ),
     "Here it is the key `accumulate`.": (
         "grad_accum_steps", "accumulate_grad_batches", "gradient_accumulation_steps",
     ),

@@ -1,13 +1,15 @@
 """Finished units -> one OOF and one test table a member.
 
-Where the recipe selects a common epoch, it is chosen here, since here all curves are known.
+Where the recipe selects a common epoch or chooses views, that is done here, since here all curves
+and all OOF rows are known.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,6 +28,7 @@ from orchestrator.units.predictions import table_path, weights_path
 from orchestrator.units.record import read_record
 from orchestrator.units.selection import common_epoch, mean_curve
 from orchestrator.units.unit import Unit, chosen, is_done, member_hash
+from orchestrator.units.views import chosen_views, copies_of_views, publish, share_of_work
 
 T = TypeVar("T", bound=Table)
 
@@ -55,8 +58,14 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
         return True
     for unit in units:
         require_whole(unit, store)
-    store.write_json(f"{folder}/epochs.json", _choose_epochs(member, units, store))
+    choice = _choose_epochs(member, units, store)
     cost = _milliseconds_per_photo(units, photographs, store)
+    if member.recipe.choose_views:
+        choice |= chosen_views(units, partial(_oof, units, photographs, store))
+        for unit in units:
+            publish(copies_of_views(unit, choice["views"]), store)
+        cost = cost and round(cost * share_of_work(units, choice["views"]), 4)
+    store.write_json(f"{folder}/epochs.json", choice)
     # a table that is there is right: `is_made` leaves no others
     if has_oof and not store.exists(f"{folder}/oof.parquet"):
         oof = _oof(units, photographs, store)
@@ -141,7 +150,7 @@ def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str,
     if recipe.select == "common_epoch":
         epoch = common_epoch(histories, recipe.metric)
         for unit in units:
-            _publish(unit, epoch, store)
+            publish(_copies(unit, epoch), store)
         epochs = [epoch] * len(units)
         chosen["mean_curve"] = mean_curve(histories, recipe.metric)
     elif recipe.select == "last":
@@ -158,25 +167,19 @@ def _copies(unit: Unit, epoch: int) -> list[tuple[str, str]]:
     return [(weights_path(unit, epoch), weights_path(unit)), *pairs]
 
 
-def _publish(unit: Unit, epoch: int, store: Store) -> None:
-    for kept, published in _copies(unit, epoch):
-        if not store.exists(kept):
-            continue
-        content = store.read(kept)
-        if not store.exists(published) or store.read(published) != content:
-            store.write(published, content)
-
-
 def _publish_again(units: Sequence[Unit], folder: str, store: Store) -> None:
-    """Copies of a common epoch's files that are gone, since they were damaged."""
-    if units[0].member.recipe.select != "common_epoch" or not store.exists(f"{folder}/epochs.json"):
+    """Copies of a common epoch's or of chosen views' files that are gone, since they were damaged."""
+    recipe, record = units[0].member.recipe, f"{folder}/epochs.json"
+    common = recipe.select == "common_epoch"
+    if not (common or recipe.choose_views) or not store.exists(record):
         return
-    epoch = next(iter(store.read_json(f"{folder}/epochs.json")["epochs"].values()))
+    chosen = store.read_json(record)
+    epoch = next(iter(chosen["epochs"].values()))
     for unit in units:
-        copies = _copies(unit, epoch)
+        copies = _copies(unit, epoch) if common else copies_of_views(unit, chosen["views"])
         there = store.sizes([path for pair in copies for path in pair])
         if any(kept in there and published not in there for kept, published in copies):
-            _publish(unit, epoch, store)
+            publish(copies, store)
 
 
 def _write(place: str, table: Table, cost: float | None) -> None:
@@ -200,12 +203,18 @@ def _milliseconds_per_photo(
     return round(total, 4)
 
 
-def _oof(units: list[Unit], photographs: Photographs, store: Store) -> OofTable:
+def _oof(
+    units: list[Unit],
+    photographs: Photographs,
+    store: Store,
+    path: Callable[[Unit], str] = lambda unit: table_path(unit, "oof"),
+) -> OofTable:
+    """The OOF table of a member, from its units' tables at `path`."""
     position = {image_id: i for i, image_id in enumerate(photographs.train["image_id"])}
     by_fold = []
     for fold in sorted({unit.fold for unit in units}):
         seeds = [unit for unit in units if unit.fold == fold]
-        parts = [read_oof_table(store.uri(f"{u.path}/oof.parquet")) for u in seeds]
+        parts = [read_oof_table(store.uri(path(unit))) for unit in seeds]
         if photographs.earlier:
             parts = [_of_now(part, position) for part in parts]
         by_fold.append(_mean(parts))

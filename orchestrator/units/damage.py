@@ -13,7 +13,7 @@ from orchestrator.units.record import UnitRecord, find_record, record_damage, re
 WEIGHTS = ".safetensors"
 _TRAINED = "its unit is trained again"
 _PREDICTED = "its unit predicts again, from its weights"
-COPIED = "it is copied again from the epoch that was chosen"
+COPIED = "it is copied again from the epoch or the views that were chosen"
 
 
 def unit_damage(folder: str, store: Store) -> list[Damage]:
@@ -39,14 +39,15 @@ def unit_damage(folder: str, store: Store) -> list[Damage]:
 
 
 def _damaged_copies(folder: str, record: UnitRecord, store: Store) -> list[Damage]:
-    """Of the chosen epoch's files, which stand a second time where those of other units do."""
+    """Of the files of the chosen epoch or views, which stand a second time where those of other
+    units do."""
     found = []
     for name, ending in (("oof.parquet", "-oof.parquet"), ("test.parquet", "-test.parquet")):
         path = f"{folder}/{name}"
         of_epochs = {d for n, d in record.digests.items() if n.endswith(ending)}
         copied = of_epochs and name not in record.digests and store.exists(path)
         if copied and _digest(path, store) not in of_epochs:
-            why = f"damaged: its sha256 is that of no epoch in {record_path(folder)}"
+            why = f"damaged: its sha256 is that of none to choose from in {record_path(folder)}"
             found.append(Damage(path, why, COPIED))
     path = f"{folder}/model{WEIGHTS}"
     sizes = {s for n, s in record.sizes.items() if n.startswith("epochs/") and n.endswith(WEIGHTS)}

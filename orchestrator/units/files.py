@@ -132,7 +132,7 @@ def files_of(unit: Unit, record: UnitRecord, store: Store) -> dict[str, dict[str
         epochs.append(None)
     for epoch in epochs:
         paths.append(predictions.weights_path(unit, epoch))
-        paths += [predictions.table_path(unit, kind, epoch) for kind in ("oof", "test")]
+        paths += [p for k in ("oof", "test") for p in predictions.tables_of(unit, k, epoch)]
     for epoch in submitted_epochs(record.history, recipe):
         paths += [f"{unit.path}/epochs/{epoch}-{kind}.csv" for kind in ("hard", "soft")]
     sizes = store.sizes(paths)

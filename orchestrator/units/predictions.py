@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,25 @@ class PhotoPart:
 def table_path(unit: Unit, kind: str, epoch: int | None = None) -> str:
     """Where a unit's `oof` or `test` table is: of the weights it kept, or of one of its epochs."""
     return f"{unit.path}/epochs/{epoch}-{kind}.parquet" if epoch else f"{unit.path}/{kind}.parquet"
+
+
+def views_path(unit: Unit, kind: str, views: Sequence[str]) -> str:
+    """Where a unit's `oof` or `test` table of some views is, until some are chosen."""
+    return f"{unit.path}/views/{'+'.join(views)}-{kind}.parquet"
+
+
+def tables_of(unit: Unit, kind: str, epoch: int | None = None) -> dict[str, tuple[str, ...]]:
+    """The tables that a unit writes of a kind: path -> the views that each is the mean of."""
+    recipe = unit.member.recipe
+    if recipe.choose_views:
+        return {views_path(unit, kind, views): views for views in recipe.choose_views}
+    return {table_path(unit, kind, epoch): recipe.views}
+
+
+def shown_table(unit: Unit, epoch: int | None) -> str:
+    """The OOF table that figures and pictures of a unit are about: of the first views, where some
+    will be chosen."""
+    return next(iter(tables_of(unit, "oof", epoch)))
 
 
 def weights_path(unit: Unit, epoch: int | None = None) -> str:
@@ -70,7 +90,7 @@ def scores_by_target(unit: Unit, store: Store, epoch: int | None) -> dict[str, A
     from ensembles.files.targets import target_indices
     from ensembles.scores import by_part
 
-    oof = read_oof_table(store.uri(table_path(unit, "oof", epoch)))
+    oof = read_oof_table(store.uri(shown_table(unit, epoch)))
     targets = target_indices(oof.meta, len(oof.classes))
     return by_part.by_marginals(oof.label, oof.probabilities, targets)
 
@@ -101,7 +121,7 @@ def write_picture(unit: Unit, store: Store, part: PhotoPart, epoch: int | None) 
     from ensembles.files.parquet import read_oof_table
     from orchestrator.units.pictures import prediction_grid
 
-    table = read_oof_table(store.uri(table_path(unit, "oof", epoch)))
+    table = read_oof_table(store.uri(shown_table(unit, epoch)))
     rows = np.unique(np.linspace(0, len(table.ids) - 1, _SHOWN).astype(int))
     table = table.take(rows)
     picture = prediction_grid(

@@ -15,6 +15,8 @@ from orchestrator.units.predictions import PhotoPart
 from orchestrator.units.unit import Unit
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from members.batches.photos import Photos
     from members.pixels.cache import CachedPixels
 
@@ -52,17 +54,31 @@ class Inputs:
         return new
 
     def photos(self, unit: Unit, part: Part) -> Photos:
-        """All photographs of a part, in the size of the unit's recipe, with labels of its targets."""
+        """All photographs of a part, in the size of the unit's recipe, with labels of its targets.
+
+        Those to train on also in the other sizes that the recipe trains in.
+        """
         from members.batches.photos import Photos
         from members.data.columns import columns_of
+        from members.recipe.stages import training_sizes
+
+        recipe, photographs = unit.member.recipe, self.photographs
+        frame = self._frame(part)
+        labels = labels_of(frame, codec_of(unit.member, photographs.codec)).astype(np.int64)
+        pixels = self._decoded(unit, part, recipe.image_size)
+        if part == "test":
+            return Photos(pixels, labels)
+        others = [size for size in training_sizes(recipe) if size != recipe.image_size]
+        sizes = {size: self._decoded(unit, part, size) for size in others}
+        return Photos(pixels, labels, columns=columns_of(frame, photographs.codec), sizes=sizes)
+
+    def _decoded(self, unit: Unit, part: Part, size: tuple[int, int]) -> CachedPixels:
+        """The pixels of all photographs of a part, cropped as the unit's recipe says."""
         from members.pixels.augment import crop_of
         from members.pixels.cache import pixels
 
-        recipe, copy, photographs = unit.member.recipe, unit.member.photos, self.photographs
-        frame = photographs.train if part == "train" else photographs.test
-        if frame is None:
-            raise ValueError("these photographs have no test part")
-        key = _Decoded(part, copy, recipe.image_size, crop_of(recipe))
+        copy, frame = unit.member.photos, self._frame(part)
+        key = _Decoded(part, copy, size, crop_of(unit.member.recipe))
         if key not in self._pixels:
             self._pixels[key] = pixels(
                 frame[column("path", copy)].tolist(),
@@ -72,9 +88,13 @@ class Inputs:
                 folder=self._cache,
                 progress=self._progress,
             )
-        labels = labels_of(frame, codec_of(unit.member, photographs.codec)).astype(np.int64)
-        columns = columns_of(frame, photographs.codec) if part == "train" else {}
-        return Photos(self._pixels[key], labels, columns=columns)
+        return self._pixels[key]
+
+    def _frame(self, part: Part) -> pd.DataFrame:
+        frame = self.photographs.train if part == "train" else self.photographs.test
+        if frame is None:
+            raise ValueError("these photographs have no test part")
+        return frame
 
     def to_predict(self, unit: Unit) -> dict[str, PhotoPart]:
         """`oof`, where the unit's fold holds anything out, and `test`, where there is a test part."""

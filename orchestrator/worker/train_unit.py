@@ -38,7 +38,7 @@ from orchestrator.worker.reports import Reporter
 if TYPE_CHECKING:
     from members.batches.photos import Photos
     from members.recipe.recipe import Recipe
-    from members.training.loop import Epoch
+    from members.training.epoch import Epoch
 
 
 @dataclass(frozen=True)
@@ -225,12 +225,13 @@ def _predict(
     """Probabilities for the held-out rows and the test photographs; `unit.json` last.
 
     Of the weights that the unit keeps (None: they stand in its folder) and of each epoch that it
-    keeps. With a common epoch it keeps epochs only: `assemble` chooses among them.
+    keeps. With a common epoch it keeps epochs only, and with views to choose a table of each:
+    `assemble` chooses among them.
     """
     from members.networks import saving
     from members.networks.models import build_model
     from members.recipe.blocks import Statistics
-    from members.training.predict import for_test, predict
+    from members.training.predict import for_test, predict_each
 
     store, ranks, photographs = process.store, process.ranks, process.inputs.photographs
     recipe = unit.member.recipe
@@ -248,14 +249,18 @@ def _predict(
 
     def write_tables(epoch: int | None = None) -> None:
         for kind, part in parts.items():
-            path = predictions.table_path(unit, kind, epoch)
-            kept = weights is None and kind in right
-            if kept and ranks.from_first(partial(store.exists, path)):
+            tables = predictions.tables_of(unit, kind, epoch)
+            if weights is None and kind in right:
+                there = {path: ranks.from_first(partial(store.exists, path)) for path in tables}
+                tables = {path: views for path, views in tables.items() if not there[path]}
+            if not tables:
                 continue
-            views = for_test(recipe) if kind == "test" else recipe
-            probabilities = predict(model, part.photos, views, **process.options())
-            if ranks.first:
-                predictions.write_table(unit, store, photographs, part, probabilities, path)
+            asked = for_test(recipe) if kind == "test" else recipe
+            views = [*tables.values()]
+            means = predict_each(model, part.photos, asked, views, **process.options())
+            for path, probabilities in zip(tables, means, strict=True):
+                if ranks.first:
+                    predictions.write_table(unit, store, photographs, part, probabilities, path)
 
     if weights is None and ranks.first:
         write_record(unit.path, record.without_tables(right), store)

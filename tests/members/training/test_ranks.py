@@ -45,6 +45,8 @@ CASES = {
     "drawn by class": {"sampling": {"balance": "class"}},
     "one photo a batch": {"batch_size": 1, "lr": 0.002},  # the second rank never has any
     "a frozen backbone": {"freeze": "backbone"},
+    "the head first": {"head_first": {"epochs": 1, "lr": 0.1}},
+    "a mean of epochs": {"swa": {"epochs": 2, "lr": 0.02}, "select": "last", "epochs": 3},
     "a running mean, a plateau": {
         "ema": 0.9,
         "schedule": "plateau",
