@@ -22,7 +22,7 @@ export OMP_NUM_THREADS ?= 1
 	touch $@
 
 demo: .venv/installed
-	$(RUN) sample data/sample
+	$(RUN) sample data/sample --eval 1400
 	$(RUN) train-members ensembles/demo.yaml
 	$(RUN) vote ensembles/demo.yaml --mode hard
 	$(RUN) vote ensembles/demo.yaml --mode soft

@@ -144,8 +144,8 @@ def test_photographs_to_a_plan_in_any_folder(run, tmp_path):
 @pytest.mark.ray
 def test_ray_workers_find_the_installed_package(run):
     run("ensemble", "sample", "data/sample", "--profiles", "12", "--eval", "7")
-    small = ["--set", "members.vit.epochs=1", "--set", "folds.k=2"]
+    small = ["--set", "members.byobnet.epochs=1", "--set", "folds.k=2"]
     trained = run("python", "-m", "orchestrator", "train-members", "ensembles/demo.yaml",
-                  "--only", "vit", *small)  # fmt: skip
+                  "--only", "byobnet", *small)  # fmt: skip
     assert "2 units trained" in trained
     run("ensemble", "vote", "--mode", "soft")
