@@ -6,7 +6,9 @@
 No row of a stack's OOF table is predicted by a stacker that saw it. Its rows in other folds are, though:
 a vote's weights that are fitted without fold g are fitted to stack rows whose stackers saw g's labels.
 Where labels are drawn independently of everything, the true expected score of any held-out prediction
-q is known: log-loss -mean_k log q_k, accuracy 1/K. What an estimate is better than that is the leak.
+q is known: log-loss -mean_k log q_k. What an estimate is better than that is the leak. Part of it is
+that folds tell of each other's class shares; so it is given once more beside a score that knows the shares
+of each fold, with what is left of it.
 
 Beside it the same of a member that is no stack and learns the least that there is: the class shares
 of the other folds. Where folds differ in their shares, it says of each fold what is rare there.
@@ -59,12 +61,24 @@ def shares(folds: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
     return found
 
 
-def gains(held_out: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """How much better than it can be, in log-loss and in accuracy."""
+def gains(held_out: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> tuple[float, ...]:
+    """How much better than it can be: in log-loss, in log-loss given each fold's class shares (where
+    labels only change places within their folds), and in accuracy given them.
+    """
+    n_classes = held_out.shape[1]
     logs = np.log(np.maximum(held_out, scorers.EPSILON))
-    expected = -logs.mean()  # over rows and classes: each class is true equally often
+    right = np.eye(n_classes)[held_out.argmax(axis=1)]
+    within = np.empty_like(logs)
+    for fold in np.unique(folds):
+        own = labels[folds == fold]
+        within[folds == fold] = np.bincount(own, minlength=n_classes) / len(own)
+    loss = scorers.log_loss(labels, held_out)
     accuracy = scorers.accuracy(labels, held_out.argmax(axis=1))
-    return expected - scorers.log_loss(labels, held_out), accuracy - 1 / held_out.shape[1]
+    return (
+        -logs.mean() - loss,  # over rows and classes: each class is true equally often
+        -(within * logs).sum(axis=1).mean() - loss,
+        accuracy - (within * right).sum(axis=1).mean(),
+    )
 
 
 def votes(stack: Stack, folds: np.ndarray) -> dict[str, np.ndarray]:
@@ -89,7 +103,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=list(KINDS), default="logistic")
     parser.add_argument("--folds", choices=["stratified", "plain"], default="stratified")
     given = parser.parse_args()
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[tuple[float, ...]]] = {}
     for seed in range(given.sets):
         members = noise(seed, given.rows, given.classes, given.folds == "stratified")
         stacked = stack_table(members, kind=given.kind).oof
@@ -97,7 +111,9 @@ def main() -> None:
         assert first.fold is not None
         assert first.label is not None
         own = [table.probabilities for table in members.values()]
-        found.setdefault("the stack alone", []).append(gains(stacked.probabilities, first.label))
+        found.setdefault("the stack alone", []).append(
+            gains(stacked.probabilities, first.label, first.fold)
+        )
         for what, tables in (
             ("without the stack", own),
             ("with the stack", [*own, stacked.probabilities]),
@@ -105,16 +121,18 @@ def main() -> None:
         ):
             stack = stack_members(np.stack(tables), first.label)
             for name, held_out in votes(stack, first.fold).items():
-                found.setdefault(f"{name}, {what}", []).append(gains(held_out, first.label))
+                found.setdefault(f"{name}, {what}", []).append(
+                    gains(held_out, first.label, first.fold)
+                )
     print(
         f"{given.sets} sets of {given.rows} rows, {given.classes} classes, {given.folds} folds, "
         f"a {given.kind} stack"
     )
-    print(f"{'better than it can be by':36} {'log-loss':>20} {'accuracy':>20}")
+    print(f"{'better than it can be by':34} {'log-loss':>18} {'given shares':>18} {'accuracy':>18}")
     for name, of in found.items():
         mean, error = np.mean(of, axis=0), np.std(of, axis=0, ddof=1) / np.sqrt(len(of))
         cells = [f"{m:+.4f} ± {e:.4f}" for m, e in zip(mean, error, strict=True)]
-        print(f"{name:36} {cells[0]:>20} {cells[1]:>20}")
+        print(f"{name:34} {cells[0]:>18} {cells[1]:>18} {cells[2]:>18}")
 
 
 if __name__ == "__main__":
