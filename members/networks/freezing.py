@@ -52,6 +52,18 @@ def body_of(model: nn.Module) -> list[str]:
     return body
 
 
+def clear_head(model: nn.Module) -> None:
+    """Set the weights of the head to zero: all classes alike, whatever the features are.
+
+    Raises BadInput where it is not known which layer that is.
+    """
+    head = [weight for name, weight in model.named_parameters() if is_head(model, name)]
+    if not head:
+        raise BadInput("zero_head: which layer is this network's head is not known; leave it out")
+    for weight in head:
+        nn.init.zeros_(weight)
+
+
 def learn(model: nn.Module, names: Iterable[str], *, whether: bool) -> None:
     """Have the weights called `names` learn, or not."""
     for name in names:

@@ -14,8 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from members.errors import BadInput, first_line, nearest
 from members.networks import base_cnn  # noqa: F401  registers it with timm
-from members.networks.freezing import body_of, freeze
-from members.networks.pretrained import read_weights, start_from
+from members.networks.freezing import body_of, clear_head, freeze
+from members.networks.pretrained import is_head, read_weights, start_from
 from members.networks.timm_import import timm
 from members.recipe.blocks import NAMED_STATISTICS, Statistics
 from members.recipe.recipe import Recipe
@@ -66,14 +66,27 @@ def build_model(
         )
     with torch.device(device):
         model = _create(recipe, n_classes, download=source is True and device != "meta")
+    if recipe.zero_head:
+        if source is True and device != "meta":  # whose callers ask for any number of classes
+            _require_new_head(recipe, pretrained_config(recipe).num_classes == n_classes)
+        clear_head(model)
     if isinstance(source, str):
         matched = start_from(model, *read_weights(source), described=f"{recipe.model} ({source})")
         if device != "meta":
+            _require_new_head(recipe, any(is_head(model, name) for name in matched))
             model.load_state_dict(matched, strict=False)  # what is missing is the new head
     freeze(model, recipe.freeze)
     if recipe.head_first:
         body_of(model)  # raises
     return model
+
+
+def _require_new_head(recipe: Recipe, in_weights: bool) -> None:
+    if recipe.zero_head and in_weights:
+        raise BadInput(
+            "zero_head: the pretrained weights bring a head for as many classes, which is no new "
+            "one. Leave zero_head out to go on from that head, or take weights without it"
+        )
 
 
 def least_in_batch(model: nn.Module) -> int:

@@ -41,14 +41,18 @@ class Recipe(Block):
     )
     pretrained: bool | str = Field(
         False,
-        description="false: random start. true: timm's published weights (needs the internet or "
-        "a filled cache). A path to .safetensors/.pth. package:NAME: the weights file that an "
-        "installed package carries",
+        description="false: random start. true: timm's published weights (needs the internet or a "
+        "filled cache). A path to .safetensors/.pth. package:NAME: the file that a package carries",
     )
     freeze: str | None = Field(
         None,
         description="what does not learn: backbone (all but the head), or a block, e.g. layer2 or "
         "blocks.3, and all before it; null: nothing",
+    )
+    zero_head: bool = Field(
+        False,
+        description="the new head starts at zero, so that all classes are alike at first; false: as "
+        "timm draws it, for EfficientNets of few classes so large that it spoils what was learned before",
     )
     dropout: float | None = Field(
         None, ge=0, lt=1, description="before the last layer; null: the network's own default"
@@ -221,8 +225,7 @@ class Recipe(Block):
 
     compile: bool = Field(
         False,
-        description="torch.compile for the training steps: a minute or more before the first, each "
-        "of them faster; needs a C++ compiler",
+        description="torch.compile for training: slow to start, then faster; needs a C++ compiler",
     )
 
     @field_validator("image_size", mode="before")

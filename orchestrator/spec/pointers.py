@@ -62,6 +62,9 @@ _SAME: dict[str, tuple[str, ...]] = {
     "Here it is the key `head_first`, e.g. {epochs: 2, lr: 0.01}.": (
         "freeze_epochs", "head_epochs", "head_lr", "unfreeze_epoch", "warmup_head_epochs",
     ),
+    "Here it is the key `zero_head`: true or false.": (
+        "zero_init_head", "head_init", "head_init_scale", "init_head",
+    ),
     "Here it is the key `accumulate`.": (
         "grad_accum_steps", "accumulate_grad_batches", "gradient_accumulation_steps",
     ),
