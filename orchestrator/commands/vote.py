@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -55,14 +55,10 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
         return _over_submissions(command, console)
     source = _source(command)
     block = source.run.spec.vote if source.run else VoteRequest()
-    if command.pareto:
-        ballot = source.ballot()
-        metric = command.options.get("objective", block.objective) or "macro_f1"
-        front = ensembles.pareto(ballot.oof, metric, ballot.groups)
-        show_pareto(front, console)
-        return front
     request, notes = requested(block, command.options)
     source.notes += notes
+    if command.pareto:
+        return _pareto(source.ballot(), request, source.notes, console)
     if not command.why and (command.address or _too_large(source)):
         return _in_ranges(command, source, request, console)
     ballot = source.ballot()
@@ -141,6 +137,19 @@ def _why(image_id: str, result: ensembles.Vote, ballot: Ballot, console: Console
     reason = _decided(result, ballot, image_id)
     show_why(reason, console)
     return reason
+
+
+def _pareto(
+    ballot: Ballot, request: VoteRequest, notes: list[str], console: Console
+) -> dict[str, Any]:
+    # a spec may have options for test rows, which the front has none of
+    asked = replace(request, prior=None, sets=None, unknown=None)
+    with fits_shown(console) as progress:
+        front = ensembles.pareto(ballot.oof, asked, groups=ballot.groups, progress=progress)
+    show_pareto(front, console)
+    for note in notes:
+        console.print(f"note: {note}")
+    return front
 
 
 def _too_large(source: _Source) -> bool:

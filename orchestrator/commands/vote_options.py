@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ensembles.files.submissions.columns import Columns
+from ensembles.voting.pareto import NOT_OF_A_FRONT
 from ensembles.voting.request import VoteRequest
 from orchestrator.errors import WrongRequest
 
@@ -154,11 +155,11 @@ def require_useful(command: Command) -> None:
         if command.options.get("mode") == "weighted":
             problems.append("submissions have no OOF rows to fit weights to: --mode hard or soft")
     if command.pareto:
-        options = [own.name for own in fields(VoteRequest) if own.name != "objective"]
         useless(
-            command.flags(*options, "why"),
+            command.flags(*NOT_OF_A_FRONT, "why"),
             "--pareto",
-            "the front is of log-loss weights, scored by --objective. Leave these out.",
+            "the front is of votes of some members each, scored on the same OOF rows. Leave these "
+            "out.",
         )
     if command.why:
         useless(

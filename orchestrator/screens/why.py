@@ -52,19 +52,31 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
 
 
 def show_pareto(front: dict[str, Any], console: Console) -> None:
-    metric = front["metric"]
+    """The points of the front, that of all members after them, and the cheapest as good as the best."""
+    metric, whole = front["metric"], front["whole"]
     table = Table(box=None, pad_edge=False)
     for name in ("ms a photo", metrics.title(metric), "± s.e.", "members"):
         table.add_column(name, justify="left" if name == "members" else "right")
+
+    def add(point: dict[str, Any], members: str) -> None:
+        table.add_row(
+            f"{point['milliseconds']:.2f}",
+            f"{point[metric]:.4f}",
+            f"{point['standard_error']:.4f}",
+            members,
+        )
+
     for point in front["points"]:
         if point["front"]:
-            table.add_row(
-                f"{point['milliseconds']:.2f}",
-                f"{point[metric]:.4f}",
-                f"{point['standard_error']:.4f}",
-                ", ".join(point["members"]),
-            )
+            add(point, ", ".join(point["members"]))
+    table.add_section()
+    add(whole, f"all {len(whole['members'])}")
     console.print(table)
+    chosen = f" ({front['chosen_by']})" if front["chosen_by"] else ""
+    console.print(
+        f"Each is the vote{chosen} fitted to these members alone, scored on rows that nothing was "
+        f"fitted to: those of {len(front['points'])} votes that are better than all cheaper ones."
+    )
     cheapest, best = front["cheapest"], front["best"]
     console.print(
         f"Cheapest within one standard error of the best: {', '.join(cheapest['members'])}: "

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ensembles import BadInput, cast, explain, pareto
+from ensembles import cast, explain
 from ensembles.judging.reasons import member_reasons
 from ensembles.judging.removal import removal
 from ensembles.rules.mean import MeanRule
@@ -133,32 +133,3 @@ def test_who_alone_decides_is_named():
     reason = explain(Rule(np.array([0.5, 0.5])), tables, "x")
     assert reason["decision"] == "0"
     assert reason["turned_by"] == ["a"]
-
-
-def test_the_front_and_the_cheapest_as_good_as_the_best(make_tables):
-    oof = make_tables(n_rows=300)
-    for cost, table in zip((1.0, 2.0, 400.0), oof.values(), strict=True):
-        table.meta["milliseconds_per_photo"] = cost
-    found = pareto(oof)
-    front = [point for point in found["points"] if point["front"]]
-    costs = [point["milliseconds"] for point in front]
-    scores = [point["macro_f1"] for point in front]
-    assert costs == sorted(costs)
-    assert scores == sorted(scores)
-    assert front[-1] == found["best"]
-    assert found["cheapest"]["milliseconds"] <= found["best"]["milliseconds"]
-    for point in found["points"]:
-        assert not any(
-            other["milliseconds"] <= point["milliseconds"] and other["macro_f1"] > point["macro_f1"]
-            for other in found["points"]
-            if point["front"]
-        )
-    assert {tuple(point["members"]) for point in found["points"]} >= {("a",), ("b",), ("c",)}
-
-
-def test_a_front_needs_costs(make_tables):
-    oof = make_tables()
-    oof["a"].meta["milliseconds_per_photo"] = 3.0
-    oof["b"].meta["milliseconds_per_photo"] = float("nan")
-    with pytest.raises(BadInput, match="no cost is known of: b, c"):
-        pareto(oof)

@@ -1,6 +1,7 @@
 """The vote's reasons through the command line, on tables made elsewhere."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -82,7 +83,26 @@ def test_why_shows_every_member_and_writes_no_vote(tables, tmp_path):
 def test_the_front_names_the_cheapest_that_is_as_good(tables):
     text = run("vote", "--tables", tables, "--pareto")
     assert "ms a photo" in text
+    assert "Each is the vote (mean) fitted to these members alone" in text
     assert "Cheapest within one standard error of the best: " in text
+
+
+@pytest.mark.parametrize("options", [(), ("--choice", "simplest"), ("--mode", "soft")])
+def test_a_point_of_the_front_is_the_vote_over_a_folder_of_its_members(tables, tmp_path, options):
+    run("vote", "--tables", tables, "--pareto", *options, "--json", tmp_path / "front.json")
+    front = json.loads((tmp_path / "front.json").read_text())
+    assert front["whole"]["members"] == ["one", "three", "two"]  # as the folder lists them
+    for i, point in enumerate(front["points"]):
+        folder = tmp_path / f"some-{i}"
+        for name in point["members"]:
+            shutil.copytree(tables / name, folder / name)
+        out = tmp_path / f"vote-{i}"
+        run("vote", "--tables", folder, *options, "--out", out)
+        record = json.loads((out / "vote.json").read_text())
+        for metric in ("macro_f1", "accuracy", "log_loss"):
+            assert point[metric] == record["estimate"][metric]
+        assert point["standard_error"] == record["estimate"]["standard_error"]["macro_f1"]
+        assert point["choice"] == record["choice"]
 
 
 def test_options_of_a_vote_reach_it(tables, tmp_path):
