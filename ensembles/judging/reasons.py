@@ -84,7 +84,8 @@ def explain(rule: AnyRule, tables: Mapping[str, Table], image_id: str) -> dict[s
     `members`: for each its weight and (K,) probabilities; `pooled`, `final`: (K,) before and after
     offsets and temperature; `decision`, `runner_up`: class names; `turned_by`: the members without
     which, each alone, the decision would be another; `offsets_decided`; `label` where known; `rules`: of
-    a mean each rule's name, share and (K,) probabilities.
+    a mean each rule's name, share and (K,) probabilities; `gradient`, of the vote and of each rule, as of
+    `pools.Rule`.
     """
     names, first = list(tables), next(iter(tables.values()))
     rows = [np.flatnonzero(table.ids == image_id) for table in tables.values()]
@@ -112,6 +113,7 @@ def explain(rule: AnyRule, tables: Mapping[str, Table], image_id: str) -> dict[s
             for name, weight, own in zip(names, rule.weights, probabilities, strict=True)
         },
         "pool": rule.pool,
+        "gradient": rule.gradient,
         "pooled": pooled[0].tolist(),
         "final": final[0].tolist(),
         "decision": first.classes[order[0]],
@@ -124,7 +126,12 @@ def explain(rule: AnyRule, tables: Mapping[str, Table], image_id: str) -> dict[s
         "offsets_decided": bool(pooled[0].argmax() != order[0]),
         "turned_by": turned,
         "rules": [
-            {"name": name, "share": share, "probabilities": own.apply(probabilities)[0].tolist()}
+            {
+                "name": name,
+                "share": share,
+                "probabilities": own.apply(probabilities)[0].tolist(),
+                "gradient": own.gradient,
+            }
             for share, (name, own) in zip(shares, averaged, strict=True)
         ],
         "label": label,

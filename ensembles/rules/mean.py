@@ -28,6 +28,7 @@ class MeanRule:
 
     pool = "mean"
     offsets = None
+    gradient = None
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """(N, K) float32 from (M, N, K)."""

@@ -31,6 +31,8 @@ class Rule:
     probability counts at least in a product.
     left_out: (M, M) float64 whose row j is the weights refitted without member j; None where the
     others' stay in proportion. left_out_offsets: (M, K), as they are then, where they are fitted together.
+    gradient: what certifies weights of a convex log-loss, its gradient's largest entry where the fit ended
+    (`log_linear.LogLinearFit`); None of weights that are fitted otherwise.
     """
 
     weights: np.ndarray
@@ -41,6 +43,7 @@ class Rule:
     floor: float = FLOOR
     left_out: np.ndarray | None = None
     left_out_offsets: np.ndarray | None = None
+    gradient: float | None = None
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """(N, K) float32 from (M, N, K)."""
@@ -67,7 +70,8 @@ class Rule:
             weights = np.where(np.arange(len(self.weights)) == member, 0, self.weights)
         if not weights.any() or (self.pool != "log_linear" and weights.sum() <= 0):
             weights = (np.arange(len(weights)) != member) / (len(weights) - 1)
-        return replace(self, weights=weights, offsets=offsets, left_out=None, left_out_offsets=None)
+        left = replace(self, weights=weights, offsets=offsets, gradient=None)
+        return replace(left, left_out=None, left_out_offsets=None)
 
     def to_sum_1(self) -> Rule:
         """The same vote with weights of sum 1, where they have a sum: the rest is temperature."""

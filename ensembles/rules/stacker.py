@@ -33,6 +33,11 @@ class Stacker:
         """(M,) float64: the pool's."""
         return self.base.weights
 
+    @property
+    def gradient(self) -> float | None:
+        """The pool's."""
+        return self.base.gradient
+
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """(N, K) float32 from (M, N, K)."""
         out = np.empty(probabilities.shape[1:], np.float32)

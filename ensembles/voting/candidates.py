@@ -104,6 +104,7 @@ class Fits:
             floor=floor,
             left_out=left,
             left_out_offsets=bias,
+            gradient=fit.gradient,
         )
 
     def ridge_pool(self, ridge: float) -> Rule:

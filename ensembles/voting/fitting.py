@@ -81,20 +81,22 @@ def _fit(request: VoteRequest, names: Sequence[str], stack: Stack) -> Rule:
     if rule.pool == "log_linear" and request.needs_oof and part.has_zeros:
         rule.epsilon = tables_epsilon(part.probabilities, part.labels)
     own_names = [names[j] for j in chosen.tolist()]
-    rule.weights[chosen] = _weights(request, part, own_names, rule.epsilon)
+    rule.weights[chosen], rule.gradient = _weights(request, part, own_names, rule.epsilon)
     return finish(request, rule, stack)
 
 
 def _weights(
     request: VoteRequest, stack: Stack, names: Sequence[str], epsilon: float
-) -> np.ndarray:
+) -> tuple[np.ndarray, float | None]:
+    """And the gradient of log-linear ones, see `Rule`."""
     if request.mode != "weighted":
-        return fixed_rule(request, names).weights
+        return fixed_rule(request, names).weights, None
     if request.pool == "log_linear":
         ridge = RIDGE if request.ridge is None else request.ridge
         logs = stack.logs(epsilon=epsilon)
-        return log_linear_fit(logs, stack.labels, ridge, negative=request.negative).weights
-    return fit_stack(stack, request.metric, request.ridge or 0.0).weights
+        fit = log_linear_fit(logs, stack.labels, ridge, negative=request.negative)
+        return fit.weights, fit.gradient
+    return fit_stack(stack, request.metric, request.ridge or 0.0).weights, None
 
 
 def _pool(request: VoteRequest) -> str:

@@ -135,10 +135,11 @@ def partial_rules(
         if kept.any():
             both = np.hstack([part.true, true[:, kept]])
             there = np.hstack([np.ones(part.true.shape, bool), rows.present[:, kept]])
-            weights = partial_weights(both, there, request.ridge or PRIOR).weights
+            fit = partial_weights(both, there, request.ridge or PRIOR)
+            own = Rule(fit.weights, gradient=fit.gradient)
         else:
-            weights = fit_stack(part, request.metric, request.ridge or 0.0).weights
-        return finish(request, steps.counted(Rule(weights)), part)
+            own = Rule(fit_stack(part, request.metric, request.ridge or 0.0).weights)
+        return finish(request, steps.counted(own), part)
 
     rule = fitted(data, np.ones(len(rows.folds), bool))
     return rule, [

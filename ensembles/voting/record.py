@@ -17,7 +17,7 @@ from ensembles.scores.metrics import REPORTED
 _IN_FILE = {"weights": "members"}
 _ONLY_IF_ANY = (
     *("gap", "averaging", "common_rows", "epsilon", "floor", "rules", "chosen_by", "near"),
-    *("missing_rows", "drift", "prior", "sets", "unknown"),
+    *("gradient", "missing_rows", "drift", "prior", "sets", "unknown"),
 )
 
 
@@ -38,8 +38,9 @@ class VoteRecord:
     reasons: one dict a member (`reasons.member_reasons`).
     pool, offsets, temperature, epsilon, floor: see `pools.Rule`; the last two where there are any. rules:
         of a mean (pool "mean") one dict a rule: `name`, `share`, `pool`, `weights` by member, `offsets`,
-        `temperature`, `epsilon`, `floor`; of a stacker also `features` and `coefficients`, its place in
-        the file `stacked.STACKERS`. gap: of log-loss weights, see `weights.Fit`.
+        `temperature`, `epsilon`, `floor`, `gradient`; of a stacker also `features` and `coefficients`, its
+        place in the file `stored.STACKERS`, the rest of the pool below it. gap: of log-loss weights, see
+        `weights.Fit`. gradient: of log-linear ones, see `pools.Rule`.
     averaging: what each metric gains on test rows from the mean over the folds' models, where these
         predicted them one by one (`averaging.expected_gains`).
     tables: file ("swin/oof.parquet") or, of tables in memory, kind and member -> sha256 of all that
@@ -76,6 +77,7 @@ class VoteRecord:
     floor: float | None = None
     rules: list[dict[str, Any]] | None = None
     gap: float | None = None
+    gradient: float | None = None
     averaging: dict[str, float] | None = None
     tables: dict[str, str] = field(default_factory=dict)
     common_rows: dict[str, dict[str, int]] | None = None

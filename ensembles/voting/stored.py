@@ -47,6 +47,7 @@ def _of_pool(rule: Rule, names: Sequence[str]) -> dict[str, Any]:
         "temperature": rule.temperature,
         "epsilon": rule.epsilon or None,
         "floor": rule.floor if rule.floor != FLOOR else None,
+        "gradient": rule.gradient,
     }
 
 
@@ -100,6 +101,7 @@ def _pool_of(entry: dict[str, Any], names: list[str]) -> Rule:
         entry["temperature"] or 1.0,
         entry.get("epsilon") or 0.0,
         entry.get("floor") or FLOOR,
+        gradient=entry.get("gradient"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -50,6 +51,7 @@ def show_vote(vote: ensembles.Vote, console: Console, paths: dict[str, str]) -> 
             console.print(on_test_rows(vote.estimate, vote.averaging))
         if vote.gap is not None:
             console.print(f"The weights are at most {vote.gap:.1e} above the lowest log-loss.")
+        show_gradients([{"gradient": vote.gradient}, *(vote.rules or ())], console)
     show_after(vote, console)
     for note in vote.notes:
         console.print(f"note: {note}")
@@ -88,6 +90,16 @@ def on_test_rows(estimate: dict[str, Any], gains: dict[str, float]) -> str:
         "An out-of-fold row is predicted by one fold's models, a test row by the mean of all folds': "
         f"expected there, as far as those differ on the test rows, {', '.join(expected)}."
     )
+
+
+def show_gradients(rules: Iterable[Mapping[str, Any]], console: Console) -> None:
+    """How exact weights of a convex log-loss are, where there are any. rules: each with its `gradient`."""
+    known = [own for rule in rules if (own := rule.get("gradient")) is not None]
+    if known:
+        console.print(
+            f"Weights of pools are where their penalised log-loss is least: no entry of its gradient is "
+            f"above {max(known):.1e}."
+        )
 
 
 def show_reasons(reasons: list[dict[str, Any]], console: Console) -> None:

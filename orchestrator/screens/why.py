@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ensembles.scores import metrics
+from orchestrator.screens.vote import show_gradients
 
 
 def show_why(reason: dict[str, Any], console: Console) -> None:
@@ -40,6 +41,7 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
         shown = (f"{corrected[k]:.3f}" for k in order)
         table.add_row("for the class shares (--prior test)", "", *shown, str(answer))
     console.print(table)
+    show_gradients([reason, *reason["rules"]], console)
     votes = ", ".join(f"{name} {count}" for name, count in reason["votes"].items())
     console.print(f"first choices: {votes}")
     if reason["offsets_decided"]:

@@ -68,6 +68,7 @@ def test_weights_are_fitted_to_all_rows_and_scores_are_of_those_that_all_have(la
         "rows": int(common.sum()), "of": 180, "members": {"a": 180, "b": 120, "c": 100},
     }  # fmt: skip
     assert "gap" not in record
+    assert record["gradient"] <= 1e-10
     (note,) = [note for note in vote.notes if "OOF rows all members have" in note]
     assert f"of 180 OOF rows all members have {common.sum()} (b has 120, c has 100)" in note
     assert note.endswith("Folds: those of a.")

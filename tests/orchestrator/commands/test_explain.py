@@ -51,6 +51,8 @@ def test_a_vote_prints_its_reasons_and_what_it_chose_from(tables, tmp_path):
     for reason in record["reasons"]:
         assert f"{reason['text'][:30]}" in text
     assert (tmp_path / "v" / "submission.csv").exists()
+    known = [own for rule in record["rules"] if (own := rule["gradient"]) is not None]
+    assert f"no entry of its gradient is above {max(known):.1e}" in " ".join(text.split())
 
 
 def test_the_simplest_is_said_to_be_chosen(tables, tmp_path):
@@ -69,6 +71,8 @@ def test_why_shows_what_each_rule_of_a_mean_says(tables, tmp_path):
     for rule in rules:
         assert rule["name"] in text
     assert "their mean" in text
+    known = [rule["gradient"] for rule in rules if rule["gradient"] is not None]
+    assert f"no entry of its gradient is above {max(known):.1e}" in " ".join(text.split())
 
 
 def test_why_shows_every_member_and_writes_no_vote(tables, tmp_path):
