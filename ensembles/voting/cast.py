@@ -44,6 +44,7 @@ from ensembles.voting.matching import matched
 from ensembles.voting.partial import PartialRows, partial_rows, partial_rules
 from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
+from ensembles.voting.stack_leak import leak_notes
 from ensembles.voting.stored import of_rule
 from ensembles.weights.fit import best_member
 from ensembles.weights.simplex import certified_gap
@@ -168,7 +169,7 @@ def _scored(
     group_of = group_array(oof, groups)
     folds = folds_for_weights(first.fold, group_of)
     _check_folds(folds, group_of, first, request)
-    notes = _notes(first, oof, data, folds)
+    notes = _notes(first, oof, data, folds) + leak_notes(oof, group_of, request)
     figures: dict[str, Any] = {}
 
     def score(mixed: np.ndarray, shifts: dict[str, float] | None = None) -> dict[str, Any]:

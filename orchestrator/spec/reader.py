@@ -26,7 +26,8 @@ def read(
 ) -> Spec:
     """The spec of a parsed file called `name`. Raises WrongRequest with every mistake.
 
-    recorded: it is the spec of a trained run, whose `vote:` is looked at when it votes.
+    recorded: it is the spec of a trained run, whose `vote:` is looked at when it votes, and whose
+    search is over.
     """
     if not isinstance(document.data, dict):
         raise WrongRequest(f"{name}: a spec is a mapping with name, data, members, ...")
@@ -43,6 +44,7 @@ def read(
         override(raw, text, mistakes)
     spec = _validate(raw, mistakes)
     if spec and not recorded:
+        search_checks.check_influence(spec, mistakes)
         for mistake in [*checks.vote(spec, members_known=not mistakes.problems)]:
             mistakes.add(*mistake)
     if mistakes.problems:

@@ -15,6 +15,15 @@ from orchestrator.spec.spec import Spec
 _AT = ("search", "space")
 # what a validation loss depends on: candidates that differ in it cannot be compared by their loss
 _OF_THE_LOSS = ("loss", "smoothing", "focal_gamma", "class_weights")
+# what no candidate's score depends on, and why
+_WITHOUT_INFLUENCE = {
+    "choose_views": "views are chosen when all units of a member are there, and candidates are scored "
+    "on photos as they are",
+    "select": "a candidate's score is that of its best epoch, whichever is kept",
+    "submissions_above": "it only says which submissions are written",
+    "test_normalize": "candidates are scored on the validation part, which has labels, and this is "
+    "of the photos to predict",
+}
 
 
 def check_search(spec: Spec, mistakes: Mistakes) -> None:
@@ -47,6 +56,32 @@ def check_search(spec: Spec, mistakes: Mistakes) -> None:
         )
     elif search.fold > last:
         mistakes.add(("search", "fold"), f"there are folds 0 to {last}, got {search.fold}")
+
+
+def check_influence(spec: Spec, mistakes: Mistakes) -> None:
+    """Add a mistake for each searched key that no score depends on. Not of a recorded spec: earlier
+    versions took them.
+    """
+    search = spec.search
+    if search is None:
+        return
+    why = {key: text for key, text in _WITHOUT_INFLUENCE.items() if key in search.space}
+    asked = [
+        member.name
+        for member in spec.members
+        if member.name in search.members and not member.recipe.validation_views
+    ]
+    if "views" in search.space and "validation_views" not in search.space and asked:
+        why["views"] = (
+            "candidates are scored on photos as they are. It has one with validation_views: true in "
+            f"{' and '.join(asked)}"
+        )
+    for key, text in why.items():
+        mistakes.add(
+            (*_AT, key),
+            f"{key} has no influence on a candidate's score: {text}. Candidates that differ in it "
+            "alone would be compared by chance. Write it into the member instead",
+        )
 
 
 def _check_space(spec: Spec, search: Search, searched: list[str], mistakes: Mistakes) -> None:
