@@ -40,11 +40,10 @@ from ensembles.voting.fitting import (
     untempered,
 )
 from ensembles.voting.kinds import MEAN
-from ensembles.voting.matching import matched
+from ensembles.voting.matching import leaking_kinds, matched
 from ensembles.voting.partial import PartialRows, partial_rows, partial_rules
 from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
-from ensembles.voting.stack_leak import leak_notes
 from ensembles.voting.stored import of_rule
 from ensembles.weights.fit import best_member
 from ensembles.weights.simplex import certified_gap
@@ -169,7 +168,8 @@ def _scored(
     group_of = group_array(oof, groups)
     folds = folds_for_weights(first.fold, group_of)
     _check_folds(folds, group_of, first, request)
-    notes = _notes(first, oof, data, folds) + leak_notes(oof, group_of, request)
+    leaking, more = leaking_kinds(oof, group_of, request)
+    notes = _notes(first, oof, data, folds) + more
     figures: dict[str, Any] = {}
 
     def score(mixed: np.ndarray, shifts: dict[str, float] | None = None) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _scored(
     rules: Sequence[tuple[np.ndarray, AnyRule]]
     if request.gated and data.n_members > 1:
         choice = gate.choose(
-            data, folds, group_of, progress, request.choice or MEAN, request.metric
+            data, folds, group_of, progress, request.choice or MEAN, request.metric, leaking
         )
         notes += choice.notes
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -80,13 +80,15 @@ def choose(
     progress: Progress | None = None,
     choice: str = MEAN,
     objective: str = OBJECTIVE,
+    left_out: Sequence[str] = (),
 ) -> Choice:
     """Fit all candidates, choose, and predict every row by a choice that did not see its fold.
 
     folds: (N,) of the tables; merged into few where there are many, drawn by group where there are
     fewer than three. groups: (N,), for standard errors. progress: called with how many of the fits
     and choices are done, and of how many. choice: MEAN, SIMPLEST or a candidate's name. objective: a
-    metric that a candidate must be near the best in.
+    metric that a candidate must be near the best in. left_out: kinds that MEAN and SIMPLEST do without,
+    with and without offsets.
 
     Temperatures are fitted to predictions of rows that the weights were not fitted to: on their own
     rows weights are surer than they should be. Raises BadInput for two groups, and for a candidate
@@ -99,18 +101,22 @@ def choose(
             f"{len(names)} groups of OOF rows: to choose among kinds of votes takes 3 or more. Name "
             "an --objective, or vote with --mode soft."
         )
-    candidates = _candidates(choice, objective, *stack.probabilities.shape[1:])
-    left_out: list[tuple[int, ...]] = [(fold,) for fold in names]
-    left_out += itertools.combinations(names, 2)
-    steps = Steps(len(left_out) + len(names) + 1, progress)
+    candidates = [
+        name
+        for name in _candidates(choice, objective, *stack.probabilities.shape[1:])
+        if name.removesuffix(WITH_OFFSETS) not in left_out or name == choice
+    ]
+    held_out: list[tuple[int, ...]] = [(fold,) for fold in names]
+    held_out += itertools.combinations(names, 2)
+    steps = Steps(len(held_out) + len(names) + 1, progress)
     with ThreadPoolExecutor(_at_once(stack)) as threads:
 
         def each(do: Callable[[Any], Any], of: Iterable[Any]) -> Iterator[Any]:
             """Of many rows side by side, since numpy spends its time where others may run."""
             return map(steps.counted, threads.map(do, of))
 
-        fits = each(lambda out: _Fitted(stack, folds, out, candidates, objective), left_out)
-        fitted = dict(zip(left_out, fits, strict=True))
+        fits = each(lambda out: _Fitted(stack, folds, out, candidates, objective), held_out)
+        fitted = dict(zip(held_out, fits, strict=True))
         alone = {fold: fitted[fold,] for fold in names}
 
         def scored(parts: dict[int, _Fitted]) -> Scored:

@@ -23,5 +23,7 @@ AVERAGED = (
     "strong ridge pool",
     *STACKERS,
 )
+# The one that has weights below 0 and a weak ridge: what leaks through a stack (`second_level.leak`).
+LEAKING = "log-linear, any sign"
 CANDIDATES = (*dict.fromkeys((*PLAIN, *AVERAGED)), *(kind + WITH_OFFSETS for kind in PLAIN))
 CHOICES = (MEAN, SIMPLEST, *CANDIDATES)

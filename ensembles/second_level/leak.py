@@ -1,8 +1,9 @@
-"""Whether a stack among the members makes the estimate of a vote too good, and a note that says so.
+"""Where a stack among the members would make the estimate of a vote too good, and what is done about it.
 
 A vote's weights without fold g are fitted to a stack's rows of other folds, whose stackers saw the labels of
 g. Where folds differ in their class shares, what a stacker makes rare in fold g is what is frequent
-there, and a weight below 0 turns that round. docs/voting.md has what was measured.
+there, and a weight below 0 turns that round. A ridge of 10 photographs keeps weights from it, one of 1
+does not; docs/voting.md has what was measured.
 """
 
 from __future__ import annotations
@@ -13,33 +14,23 @@ import numpy as np
 
 from ensembles.files.table import OofTable
 from ensembles.judging.estimate import folds_for_weights
-from ensembles.voting.kinds import MEAN, SIMPLEST, WITH_OFFSETS
-from ensembles.voting.request import VoteRequest
 
 # Random draws that folds are compared with: more even than all of them are 1 in 20 of such.
 DRAWS = 19
-# Ways to choose, and kinds, whose weights below 0 have but a weak ridge: their estimates were too good.
-FLATTERED = (MEAN, SIMPLEST, "log-linear, any sign")
 
 
-def leak_notes(
-    oof: Mapping[str, OofTable], groups: np.ndarray | None, request: VoteRequest
-) -> list[str]:
-    """A note where the request's vote over aligned tables with a stack has too good an estimate."""
+def leak_of(oof: Mapping[str, OofTable], groups: np.ndarray | None) -> str:
+    """What makes scores of weights below 0 too good, in words; empty where nothing does.
+
+    oof: aligned tables, which say of themselves whether they are a stack's. groups: (N,) or None.
+    """
     stacks = [name for name, table in oof.items() if table.meta.get("stack")]
-    if not stacks or len(oof) < 2 or not _flattered(request):
-        return []
     first = next(iter(oof.values()))
     folds = folds_for_weights(first.fold, groups, least=3)
-    if evenly_shared(first.label, folds, groups):
-        return []
+    if not stacks or len(oof) < 2 or evenly_shared(first.label, folds, groups):
+        return ""
     those = f"{stacks[0]} is a stack" if len(stacks) == 1 else f"{', '.join(stacks)} are stacks"
-    return [
-        f"{those}, and the folds' class shares differ as those of folds drawn at random: the estimate "
-        "may be too good, on 200 rows of noise by .016 in log-loss and .013 in accuracy, on 1,000 by "
-        ".001 and .011. Use stratified folds (kfold; of many small groups), leave the stack out, or vote "
-        'with --choice "ridge pool" or --objective log_loss, whose estimates were not too good.'
-    ]
+    return f"{those}, and the folds' class shares differ as those of folds drawn at random"
 
 
 def evenly_shared(labels: np.ndarray, folds: np.ndarray, groups: np.ndarray | None = None) -> bool:
@@ -67,9 +58,3 @@ def evenly_shared(labels: np.ndarray, folds: np.ndarray, groups: np.ndarray | No
         return True
     rng = np.random.default_rng(0)
     return all(own < unevenness(rng.permutation(fold_of))[0] for _ in range(DRAWS))
-
-
-def _flattered(request: VoteRequest) -> bool:
-    if request.gated:
-        return (request.choice or MEAN).removesuffix(WITH_OFFSETS) in FLATTERED
-    return request.mode == "weighted" and request.pool == "log_linear" and request.negative
