@@ -167,11 +167,6 @@ def chosen_of(scored: Scored, choice: str, objective: str) -> list[str]:
     return scored.names
 
 
-def fit_candidate(stack: Stack, name: str, objective: str = OBJECTIVE) -> OneRule:
-    """One candidate by name; no temperature."""
-    return Fits(stack, objective).rule(name)
-
-
 def gate_folds(folds: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     """(N,) three to FOLDS folds, whole ones of the tables where those are three or more."""
     folds = folds_for_weights(folds, groups, least=3)

@@ -75,7 +75,7 @@ def test_the_mean_is_that_of_its_parts_with_their_temperatures(data):
 def test_one_candidate_is_taken_by_its_name(data, name):
     choice = gate.choose(data, np.arange(300) % 3, choice=name)
     assert (choice.name, [row["name"] for row in choice.table]) == (name, [name])
-    rule = gate.fit_candidate(data, name)
+    rule = candidates.Fits(data).rule(name)
     expected, found = (own.apply(data.probabilities).argmax(axis=1) for own in (rule, choice.rule))
     np.testing.assert_array_equal(found, expected)
 
@@ -108,7 +108,7 @@ def test_the_tables_scores_are_those_of_fits_without_the_fold(data):
         for name in names:
             predictions = np.empty(300, int)
             for fold in range(3):
-                rule = gate.fit_candidate(data.take(folds != fold), name)
+                rule = candidates.Fits(data.take(folds != fold)).rule(name)
                 said = rule.apply(data.probabilities[:, folds == fold])
                 predictions[folds == fold] = said.argmax(axis=1)
             (row,) = (r for r in found.table if r["name"] == name)
