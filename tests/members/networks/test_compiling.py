@@ -1,10 +1,16 @@
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
+from members.batches.loader import WEIGHTS, derived_seed
 from members.networks.compiling import compiler_problem
+from members.networks.models import build_model
 from members.training.fit import best_weights
+from tests.members.drawn import SHAPES
 from tests.members.trained import TRAIN, recipe, same_weights, states, through_a_file
 
 NEEDS_A_COMPILER = pytest.mark.skipif(
@@ -24,6 +30,31 @@ def test_compiled_it_learns_the_same_and_goes_on_with_the_same_bits():
     _, then = states(resumed, train, state=through_a_file(after[0]))
     assert same_weights(then[-1]["model"], after[-1]["model"])
     assert same_weights(best_weights(then[-1]), best_weights(after[-1]))
+
+
+@pytest.mark.slow
+@NEEDS_A_COMPILER
+def test_compiled_stages_learn_what_they_learn_without_and_go_on_with_the_same_bits():
+    """The head alone, then all, in a smaller size and then in the full one: a program for each stage."""
+    settings = {"epochs": 2, "batch_size": 8, "optimizer": "sgd", "dropout": 0.0}
+    settings |= {"head_first": {"epochs": 1, "lr": 0.05}, "sizes": [16, 32]}
+    some = TRAIN.take(range(16))
+    train = replace(some, sizes={(16, 16): np.ascontiguousarray(some.pixels[:, ::2, ::2])})
+    plain, by_steps = states(recipe("base_cnn", **settings), train)
+    epochs, after = states(recipe("base_cnn", compile=True, **settings), train)
+    for ours, theirs in zip(epochs, plain, strict=True):
+        assert ours.metrics["train_loss"] == pytest.approx(theirs.metrics["train_loss"], abs=1e-4)
+    torch.manual_seed(derived_seed(0, WEIGHTS))
+    fresh = build_model(recipe("base_cnn", **settings), SHAPES).state_dict()
+    learnt, expected = (
+        {name for name, own in own_states[0]["model"].items() if not torch.equal(own, fresh[name])}
+        for own_states in (after, by_steps)
+    )
+    assert 0 < len(learnt) < len(fresh)
+    assert learnt == expected
+    resumed = recipe("base_cnn", compile=True, **settings)
+    _, then = states(resumed, train, state=through_a_file(after[0]))
+    assert same_weights(then[-1]["model"], after[-1]["model"])
 
 
 def test_where_no_compiler_is_there_the_problem_says_what_to_install():
