@@ -60,7 +60,8 @@ def pareto(
     `points`, cheapest first: dicts of `members`, `milliseconds`, the scores of the vote's nested
     estimate and the `standard_error` in the metric, `choice` (the kind of vote, where it is chosen),
     `front` (better than all that are cheaper). `whole`, `best`, `cheapest`: the point of all members,
-    the best, and the cheapest within one standard error of it (of their difference). Raises BadInput.
+    the best, and the cheapest within one standard error of it (of their difference). `notes`: those of
+    the vote of all. Raises BadInput.
     """
     request = VoteRequest.of(mode, objective, **options)
     if wrong := [
@@ -83,8 +84,10 @@ def pareto(
     row_of = {image_id: row for row, image_id in enumerate(first.ids.tolist())}
     points: list[dict[str, Any]] = []
     moves: list[np.ndarray] = []
+    notes: list[str] = []
     for members in looked_at:
         vote = cast({name: oof[name] for name in members}, None, request, groups=groups, digests={})
+        notes = notes if points else vote.notes
         own, estimate = vote.held_out, vote.estimate
         assert own is not None
         assert estimate is not None
@@ -108,6 +111,7 @@ def pareto(
         "chosen_by": (request.choice or MEAN) if request.gated else None,
         **_front(points, moves, metric, of),
         "whole": whole,
+        "notes": notes,
     }
 
 

@@ -147,7 +147,8 @@ def _pareto(
     with fits_shown(console) as progress:
         front = ensembles.pareto(ballot.oof, asked, groups=ballot.groups, progress=progress)
     show_pareto(front, console)
-    for note in notes:
+    front["notes"] += notes
+    for note in front["notes"]:
         console.print(f"note: {note}")
     return front
 

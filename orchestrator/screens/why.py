@@ -76,8 +76,8 @@ def show_pareto(front: dict[str, Any], console: Console) -> None:
     console.print(table)
     chosen = f" ({front['chosen_by']})" if front["chosen_by"] else ""
     console.print(
-        f"Each is the vote{chosen} fitted to these members alone, scored on rows that nothing was "
-        f"fitted to: those of {len(front['points'])} votes that are better than all cheaper ones."
+        f"Each line is the vote{chosen} fitted to these members alone, scored on rows that nothing was "
+        f"fitted to. Of {len(front['points'])} such votes these are better than all cheaper ones."
     )
     cheapest, best = front["cheapest"], front["best"]
     console.print(

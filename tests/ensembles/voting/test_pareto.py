@@ -72,6 +72,7 @@ def test_a_point_is_the_vote_of_its_members_alone(priced, options, metric, chose
         assert point["standard_error"] == vote.estimate["standard_error"][metric]
         assert point["choice"] == vote.choice
     assert found["whole"]["members"] == list("abcde")
+    assert found["notes"] == cast(priced, None, mode, **rest).notes
     assert found["whole"] in found["points"]
 
 

@@ -87,7 +87,7 @@ def test_why_shows_every_member_and_writes_no_vote(tables, tmp_path):
 def test_the_front_names_the_cheapest_that_is_as_good(tables):
     text = run("vote", "--tables", tables, "--pareto")
     assert "ms a photo" in text
-    assert "Each is the vote (mean) fitted to these members alone" in text
+    assert "Each line is the vote (mean) fitted to these members alone" in text
     assert "Cheapest within one standard error of the best: " in text
 
 
