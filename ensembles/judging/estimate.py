@@ -88,9 +88,10 @@ def estimate(
     err together: it needs no draws, and unlike the spread over a handful of folds it is not itself
     a guess from five numbers. shifts: `refit_shifts`, added in quadrature where weights were fitted.
     """
-    errors = metrics.standard_errors(labels, probabilities, groups, views)
+    decided = probabilities.argmax(axis=1)
+    errors = metrics.standard_errors(labels, probabilities, groups, views, decided)
     return {
-        **metrics.score_all(labels, probabilities, views),
+        **metrics.score_all(labels, probabilities, views, decided),
         "standard_error": with_shifts(errors, shifts),
     }
 

@@ -40,14 +40,17 @@ def member_reasons(
     of_group = None if groups is None else groups[removed.rows]
 
     def judged(mixed: np.ndarray) -> tuple[float, np.ndarray]:
-        given = looked_at, mixed, stack.values
+        given = looked_at, mixed, stack.values, mixed.argmax(axis=1)
         return of.score(*given), of.influence(*given)
 
     full, moves = judged(removed.whole)
     errors = (stack.meaning(stack.favourites) != stack.meaning(labels)).astype(np.float64)
     like = _correlations(errors, errors)
     np.fill_diagonal(like, -1)
-    solo = [of.score(labels, own, stack.values) for own in stack.probabilities]
+    solo = [
+        of.score(labels, own, stack.values, decided)
+        for own, decided in zip(stack.probabilities, stack.favourites, strict=True)
+    ]
     best = int(np.argmax(of.sign * np.array(solo)))
     used = np.flatnonzero(abs(rule.weights) >= NO_WEIGHT)
     found = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ensembles.rules.mean import AnyRule, MeanRule
-from ensembles.weights.predicted import predicted
+from ensembles.weights.predicted import predicted_without_each
 from ensembles.weights.stack import Stack
 
 # Of more rows every n-th is looked at.
@@ -46,11 +46,10 @@ def removal(stack: Stack, rules: Sequence[tuple[np.ndarray, AnyRule]]) -> Remova
     without = [np.empty(shape, np.float32) for _ in range(stack.n_members)]
     for rows, rule in rules:
         inside = rows[chosen[rows]]
-        part, place = stack.take(inside), at[inside]
-        whole[place] = said = predicted(part, rule)
-        for j, own in enumerate(without):
-            left = rule.without(j)
-            own[place] = said if left is rule else predicted(part, left)
+        place = at[inside]
+        whole[place], left = predicted_without_each(stack.take(inside), rule)
+        for own, said in zip(without, left, strict=True):
+            own[place] = said
     return Removal(np.flatnonzero(chosen), whole, without)
 
 

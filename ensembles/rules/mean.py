@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ensembles.rules import votes
+from ensembles.rules.mixes import Mixes
 from ensembles.rules.pools import Rule, adjust
 from ensembles.rules.stacker import Stacker
 
@@ -36,7 +38,15 @@ class MeanRule:
 
     def mix(self, probabilities: np.ndarray) -> np.ndarray:
         """(N, K) float32: the mean, before the temperature."""
-        return mean_of([part.apply(probabilities) for part in self.parts.values()], self.shares)
+        out = np.empty(probabilities.shape[1:], np.float32)
+        for rows in votes.blocks(out.shape):
+            mixes = Mixes(probabilities[:, rows])
+            said = [
+                part.said(mixes) if isinstance(part, Stacker) else mixes.says(part)
+                for part in self.parts.values()
+            ]
+            out[rows] = mean_of(said, self.shares)
+        return out
 
     def without(self, member: int) -> MeanRule:
         """The mean of the parts without a member."""
@@ -53,7 +63,7 @@ AnyRule = Rule | MeanRule
 
 def mean_of(predictions: list[np.ndarray], shares: np.ndarray) -> np.ndarray:
     """(N, K) float32: the mean of (N, K) probabilities with shares (R,), summed in float64."""
-    total = np.zeros(predictions[0].shape)
+    total = np.zeros_like(predictions[0], np.float64)
     for share, own in zip(shares, predictions, strict=True):
         total += share * own
     return total.astype(np.float32)

@@ -10,6 +10,7 @@ no class is ruled out by those who are sure without reason.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,6 @@ from ensembles.rules import votes
 
 # Below this a member's probability counts as this in a product: no member alone rules a class out.
 FLOOR = 1e-6
-ROWS_AT_ONCE = 65_536
 
 
 @dataclass
@@ -102,16 +102,22 @@ def mix_log_linear(
     probabilities: np.ndarray, weights: np.ndarray, floor: float = FLOOR, epsilon: float = 0.0
 ) -> np.ndarray:
     """(N, K) float32: the log-linear pool of (M, N, K). floor, epsilon: as of `Rule`."""
-    n_rows = probabilities.shape[1]
     out = np.empty(probabilities.shape[1:], np.float32)
-    for begin in range(0, n_rows, ROWS_AT_ONCE):
-        part = slice(begin, begin + ROWS_AT_ONCE)
-        logits = np.zeros(out[part].shape)
-        for weight, member in zip(weights, probabilities, strict=True):
-            if weight:
-                logits += weight * log(member[part], floor, epsilon)
-        out[part] = softmax(logits)
+    for rows in votes.blocks(out.shape):
+        used = np.flatnonzero(weights)
+        logs = (log(probabilities[j][rows], floor, epsilon) for j in used)
+        out[rows] = product_of(logs, weights[used], out[rows].shape)
     return out
+
+
+def product_of(
+    logs: Iterable[np.ndarray], weights: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """(n, K) float64: the log-linear pool from logs (n, K) of each member, one after the other."""
+    logits, weighted = np.zeros(shape), np.empty(shape)
+    for weight, own in zip(weights, logs, strict=True):
+        logits += np.multiply(own, weight, out=weighted)
+    return softmax(logits)
 
 
 def mix_logs(logs: np.ndarray, weights: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
@@ -156,7 +162,8 @@ def smoothed(probabilities: np.ndarray, epsilon: float) -> np.ndarray:
 
 def log(probabilities: np.ndarray, floor: float = FLOOR, epsilon: float = 0.0) -> np.ndarray:
     """Log of probabilities with epsilon mixed in, no less than of `floor`."""
-    return np.log(np.maximum(smoothed(probabilities, epsilon), np.float32(floor)))
+    logs = np.maximum(smoothed(probabilities, epsilon), np.float32(floor))
+    return np.log(logs, out=logs)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

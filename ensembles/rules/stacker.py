@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from ensembles.rules import pools
+from ensembles.rules import pools, votes
+from ensembles.rules.mixes import Mixes
 from ensembles.rules.pools import Rule
 
 Features = Literal["members", "pool"]
@@ -41,17 +42,20 @@ class Stacker:
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """(N, K) float32 from (M, N, K)."""
         out = np.empty(probabilities.shape[1:], np.float32)
-        for begin in range(0, len(out), pools.ROWS_AT_ONCE):
-            rows = slice(begin, begin + pools.ROWS_AT_ONCE)
-            part = probabilities[:, rows]
-            pooled = np.ascontiguousarray(self.base.apply(part).T)
-            if self.features == "pool":
-                given = of_pool(pooled, self.base.floor)
-            else:
-                logs = pools.log(part, self.base.floor, self.base.epsilon).transpose(0, 2, 1)
-                given = of_members(logs - logs.mean(axis=1, keepdims=True))
-            out[rows] = stacked(pooled, given, self.coefficients).T
-        return pools.adjust(out, None, self.temperature)
+        for rows in votes.blocks(out.shape):
+            out[rows] = self.said(Mixes(probabilities[:, rows]))
+        return out
+
+    def said(self, mixes: Mixes) -> np.ndarray:
+        """(n, K) float32 of the rows of `mixes`."""
+        pooled = np.ascontiguousarray(mixes.says(self.base).T)
+        if self.features == "pool":
+            given = of_pool(pooled, self.base.floor)
+        else:
+            logs = mixes.logs(self.base.floor, self.base.epsilon).transpose(0, 2, 1)
+            given = of_members(logs - logs.mean(axis=1, keepdims=True))
+        said = stacked(pooled, given, self.coefficients)
+        return pools.adjust(np.ascontiguousarray(said.T), None, self.temperature)
 
     def without(self, member: int) -> Stacker:
         """Of the refitted pool, the member's own coefficients 0."""
@@ -80,6 +84,9 @@ def of_pool(pooled: np.ndarray, floor: float) -> np.ndarray:
 
 def stacked(pooled: np.ndarray, given: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     """(K, N) float32 from the pool (K, N), features (D, N) and coefficients (K, D)."""
-    logits = np.log(np.maximum(pooled, np.finfo(np.float32).tiny))
-    logits += coefficients.astype(np.float32) @ given
+    n_rows = pooled.shape[1]
+    # a product of few rows is summed in another order: a row would depend on how many stand beside it
+    padded = np.pad(given, ((0, 0), (0, max(0, votes.LEAST_ROWS - n_rows))))
+    logits = (coefficients.astype(np.float32) @ padded)[:, :n_rows]
+    logits += np.log(np.maximum(pooled, np.finfo(np.float32).tiny))
     return pools.softmax_by_row(logits)

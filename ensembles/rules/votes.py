@@ -8,14 +8,29 @@ from __future__ import annotations
 
 import numpy as np
 
+# Rows at once: numbers that the cache holds, and no fewer rows, whose products would be other ones.
+CACHED, LEAST_ROWS = 1 << 14, 1024
+
 
 def weighted(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(N, K) float32: the weighted mean. weights: (M,) >= 0, scaled to sum 1 here."""
-    mixed = np.zeros(probabilities.shape[1:])
-    for weight, member in zip(weights / np.sum(weights), probabilities, strict=True):
-        if weight:
-            mixed += weight * member
-    return (mixed / mixed.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares, out = weights / np.sum(weights), np.empty(probabilities.shape[1:], np.float32)
+    for rows in blocks(out.shape):
+        mixed = np.zeros(out[rows].shape)
+        product = np.empty_like(mixed)
+        for share, member in zip(shares, probabilities, strict=True):
+            if share:
+                mixed += np.multiply(member[rows], share, out=product)
+        mixed /= mixed.sum(axis=1, keepdims=True)
+        out[rows] = mixed
+    return out
+
+
+def blocks(shape: tuple[int, ...]) -> list[slice]:
+    """Rows of a table (N, K), so many at once that what is computed of them stays in the cache."""
+    n_rows, n_classes = shape
+    at_once = max(LEAST_ROWS, CACHED // n_classes)
+    return [slice(begin, begin + at_once) for begin in range(0, n_rows, at_once)]
 
 
 def soft(probabilities: np.ndarray) -> np.ndarray:

@@ -78,15 +78,20 @@ class Metric:
         return 1 if self.greater_is_better else -1
 
     def score(
-        self, labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
+        self,
+        labels: np.ndarray,
+        probabilities: np.ndarray,
+        values: np.ndarray | None = None,
+        decided: np.ndarray | None = None,
     ) -> float:
         """Of (N,) labels and (N, K) probabilities, or of the values (K,) that the classes mean.
 
         Decided is the first most probable class, or its value, whatever the others' values sum to.
+        decided: (N,) int, these classes, where they are known already; here and below.
         """
         if self.of_probabilities:
             return self.of_probabilities(*_of_values(labels, probabilities, values))
-        return self.score_decisions(*_decisions(labels, probabilities, values))
+        return self.score_decisions(*_decisions(labels, probabilities, values, decided))
 
     def score_decisions(self, truth: np.ndarray, guess: np.ndarray, n_values: int) -> float:
         """Of true and predicted classes or values (N,), of a metric that takes decisions."""
@@ -100,13 +105,17 @@ class Metric:
         return self.of_counts(counts)
 
     def influence(
-        self, labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None = None
+        self,
+        labels: np.ndarray,
+        probabilities: np.ndarray,
+        values: np.ndarray | None = None,
+        decided: np.ndarray | None = None,
     ) -> np.ndarray:
         """(N,) float64, how much one row moves `score`, times N; sums to 0."""
         if self.row_moves:
             return self.row_moves(*_of_values(labels, probabilities, values))
         assert self.cell_moves, f"{self.name} has no influence function"
-        truth, guess, n_values = _decisions(labels, probabilities, values)
+        truth, guess, n_values = _decisions(labels, probabilities, values, decided)
         return self.cell_moves(scorers.confusion(truth, guess, n_values))[truth, guess]
 
     def standard_error(
@@ -115,6 +124,7 @@ class Metric:
         probabilities: np.ndarray,
         values: np.ndarray | None = None,
         groups: np.ndarray | None = None,
+        decided: np.ndarray | None = None,
     ) -> float:
         """Of `score`, over rows, or over `groups` (N,) where rows of one err together.
 
@@ -124,7 +134,7 @@ class Metric:
         """
         if not self.cell_moves:
             return influence.standard_error(self.influence(labels, probabilities, values), groups)
-        truth, guess, n_values = _decisions(labels, probabilities, values)
+        truth, guess, n_values = _decisions(labels, probabilities, values, decided)
         numbers = None if groups is None else np.unique(groups, return_inverse=True)[1]
         counts = scorers.confusion(truth, guess, n_values)
         sizes = smoothed.unit_sizes(truth, numbers, n_values)
@@ -137,10 +147,13 @@ class Metric:
 
 
 def _decisions(
-    labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    values: np.ndarray | None,
+    decided: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """True and predicted classes or values (N,), and how many of them there are."""
-    guess = probabilities.argmax(axis=1)
+    guess = probabilities.argmax(axis=1) if decided is None else decided
     if values is None:
         return labels, guess, probabilities.shape[1]
     return values[labels], values[guess], int(values.max()) + 1
@@ -290,11 +303,15 @@ def title(name: str) -> str:
 
 
 def score_all(
-    labels: np.ndarray, probabilities: np.ndarray, views: Views | None = None
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    views: Views | None = None,
+    decided: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """REPORTED and the metrics of `views`, by name."""
+    """REPORTED and the metrics of `views`, by name. decided: as of `Metric.score`."""
+    decided = probabilities.argmax(axis=1) if decided is None else decided
     return {
-        name: named(name).score(labels, probabilities, (views or {}).get(name))
+        name: named(name).score(labels, probabilities, (views or {}).get(name), decided)
         for name in of_votes(views)
     }
 
@@ -304,10 +321,14 @@ def standard_errors(
     probabilities: np.ndarray,
     groups: np.ndarray | None = None,
     views: Views | None = None,
+    decided: np.ndarray | None = None,
 ) -> dict[str, float]:
     """For each metric of `score_all` its `Metric.standard_error`."""
+    decided = probabilities.argmax(axis=1) if decided is None else decided
     return {
-        name: named(name).standard_error(labels, probabilities, (views or {}).get(name), groups)
+        name: named(name).standard_error(
+            labels, probabilities, (views or {}).get(name), groups, decided
+        )
         for name in of_votes(views)
     }
 

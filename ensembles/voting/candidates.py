@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +14,9 @@ from ensembles.scores import metrics
 from ensembles.voting.kinds import PLAIN, STACKERS, WITH_OFFSETS
 from ensembles.weights.epsilon import pool_epsilon, tables_epsilon
 from ensembles.weights.fit import fit_stack, solo_scores
-from ensembles.weights.log_linear import LogLinearFit, log_linear_fit
+from ensembles.weights.log_linear import RIDGE, log_linear_fit
 from ensembles.weights.offsets import OFFSETS_FOR, bagged_offsets_each
-from ensembles.weights.predicted import features_of, log_linear_said, predicted
+from ensembles.weights.predicted import features_of, log_linear_said, predicted_each
 from ensembles.weights.simplex import log_loss_without_each
 from ensembles.weights.stack import Stack
 from ensembles.weights.stacker import stacker_coefficients
@@ -35,16 +35,25 @@ class Fits:
     """All kinds of votes fitted to the same rows, each when it is first asked for.
 
     objective: what the best members are best in and weights are searched for. removable: whether rules
-    are to know their weights without each member.
+    are to know their weights without each member. starts: of log-linear pools fitted to some of these
+    rows, their `starts`.
     """
 
-    def __init__(self, stack: Stack, objective: str = "macro_f1", removable: bool = False):
+    def __init__(
+        self,
+        stack: Stack,
+        objective: str = "macro_f1",
+        removable: bool = False,
+        starts: Mapping[str, np.ndarray] | None = None,
+    ):
         self.stack, self.objective, self.removable = stack, objective, removable
+        self.starts: dict[str, np.ndarray] = {}
+        self._given = starts or {}
         self._plain: dict[str, OneRule] = {}
         self._offsets: dict[str, np.ndarray] = {}
         self._solo: np.ndarray | None = None
         self._epsilon: float | None = None
-        self._soft: dict[float, tuple[Rule, LogLinearFit]] = {}
+        self._soft: dict[float, Rule] = {}
         self._stackers: dict[float, tuple[Features, np.ndarray]] = {}
 
     def rule(self, name: str) -> OneRule:
@@ -67,7 +76,7 @@ class Fits:
             return
         target = self.objective if self.objective in OFFSETS_FOR else OFFSETS_FOR[0]
         rules = [self.rule(kind) for kind in kinds]
-        mixed = [predicted(self.stack, rule) for rule in rules]
+        mixed = predicted_each(self.stack, rules)
         found = bagged_offsets_each(mixed, self.stack.labels, target)
         self._offsets |= dict(zip(kinds, found, strict=True))
 
@@ -94,7 +103,20 @@ class Fits:
             rule.epsilon = pool_epsilon(rule.mix(self.stack.probabilities), self.stack.labels)
         return rule
 
-    def log_linear(self, fit: LogLinearFit, floor: float = FLOOR) -> Rule:
+    def log_linear(
+        self,
+        name: str,
+        ridge: float,
+        floor: float = FLOOR,
+        bias_ridge: float | None = None,
+        negative: bool = True,
+        start: np.ndarray | None = None,
+    ) -> Rule:
+        """A log-linear pool, from where one of the same name ended on some of the rows."""
+        logs, labels = self.stack.log_parts(floor, self.epsilon), self.stack.labels
+        start = self._given.get(name, start)
+        fit = log_linear_fit(logs, labels, ridge, bias_ridge, negative, start)
+        self.starts[name] = fit.at
         left, bias = fit.without_each() if self.removable else (None, None)
         return Rule(
             fit.weights,
@@ -108,19 +130,13 @@ class Fits:
         )
 
     def ridge_pool(self, ridge: float) -> Rule:
-        return self._soft_fit(ridge)[0]
-
-    def _soft_fit(self, ridge: float) -> tuple[Rule, LogLinearFit]:
         if ridge not in self._soft:
-            start = None
-            if self._soft:  # of another ridge: near
-                near = next(iter(self._soft.values()))[1]
-                start = near.at
-            logs = self.stack.logs(SOFT_FLOOR, self.epsilon)
-            labels = self.stack.labels
-            fit = log_linear_fit(logs, labels, ridge, BIAS_RIDGE, negative=True, start=start)
-            rule = self.log_linear(fit, SOFT_FLOOR)
-            self._soft[ridge] = rule, fit
+            # of another ridge: near
+            near = next((self.starts[f"ridge {other}"] for other in self._soft), None)
+            name = f"ridge {ridge}"
+            self._soft[ridge] = self.log_linear(
+                name, ridge, SOFT_FLOOR, BIAS_RIDGE, negative=True, start=near
+            )
         return self._soft[ridge]
 
     def stacker(self, ridge: float) -> Stacker:
@@ -180,8 +196,7 @@ def _searched(fits: Fits) -> Rule:
 
 
 def _log_linear(fits: Fits, negative: bool = False) -> Rule:
-    logs = fits.stack.logs(epsilon=fits.epsilon)
-    return fits.log_linear(log_linear_fit(logs, fits.stack.labels, negative=negative))
+    return fits.log_linear("any sign" if negative else "positive", RIDGE, negative=negative)
 
 
 # Pulls of ridge pools to equal weights and of stackers to a ridge pool, in photographs.

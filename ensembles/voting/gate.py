@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,7 +37,7 @@ from ensembles.voting.candidates import (
 )
 from ensembles.voting.kinds import AVERAGED, MEAN, PLAIN, SIMPLEST, WITH_OFFSETS
 from ensembles.voting.scored import SECOND, Scored
-from ensembles.weights.predicted import predicted
+from ensembles.weights.predicted import predicted_each
 from ensembles.weights.stack import Stack
 
 OBJECTIVE = "macro_f1"
@@ -106,18 +106,20 @@ def choose(
         for name in _candidates(choice, objective, *stack.probabilities.shape[1:])
         if name.removesuffix(WITH_OFFSETS) not in left_out or name == choice
     ]
-    held_out: list[tuple[int, ...]] = [(fold,) for fold in names]
-    held_out += itertools.combinations(names, 2)
-    steps = Steps(len(held_out) + len(names) + 1, progress)
+    pairs = list(itertools.combinations(names, 2))
+    steps = Steps(len(pairs) + 2 * len(names) + 1, progress)
     with ThreadPoolExecutor(_at_once(stack)) as threads:
 
         def each(do: Callable[[Any], Any], of: Iterable[Any]) -> Iterator[Any]:
             """Of many rows side by side, since numpy spends its time where others may run."""
             return map(steps.counted, threads.map(do, of))
 
-        fits = each(lambda out: _Fitted(stack, folds, out, candidates, objective), held_out)
-        fitted = dict(zip(held_out, fits, strict=True))
-        alone = {fold: fitted[fold,] for fold in names}
+        shared = _Shared(stack, folds, candidates, objective, threads)
+        fitted = dict(zip(pairs, each(shared.fit, pairs), strict=True))
+        # without one fold from where without another as well they ended, of some of the same rows
+        first = {fold: next(own for out, own in fitted.items() if fold in out) for fold in names}
+        singles = each(lambda fold: shared.fit((fold,), first[fold].starts), names)
+        alone = dict(zip(names, singles, strict=True))
 
         def scored(parts: dict[int, _Fitted]) -> Scored:
             rows = np.flatnonzero(np.isin(folds, list(parts)))
@@ -139,7 +141,8 @@ def choose(
         rules = list(each(chosen_without, names))
     outer = scored(alone)
     chosen = chosen_of(outer, choice, objective)
-    whole = Fits(stack, objective, removable=True)
+    whole = Fits(shared.whole, objective, removable=True, starts=alone[names[0]].starts)
+    whole.fit_offsets(_turned(chosen))
     rule = _averaged({name: whole.rule(name) for name in chosen}, outer)
     found = Choice(
         chosen[0] if len(chosen) == 1 else MEAN,
@@ -175,20 +178,22 @@ def gate_folds(folds: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
 
 
 def _in_place(folds: np.ndarray, parts: dict[int, np.ndarray]) -> np.ndarray:
-    """(n, K) from each fold's rows."""
-    out = np.empty((len(folds), next(iter(parts.values())).shape[1]), np.float32)
+    """(n, K) from each fold's rows; class by class in memory."""
+    out = np.empty((next(iter(parts.values())).shape[1], len(folds)), np.float32)
     for fold, part in parts.items():
-        out[folds == fold] = part
-    return out
+        out[:, folds == fold] = part.T
+    return out.T
 
 
 def _at_once(stack: Stack) -> int:
     """How many threads may fit, each with its own rows of the tables."""
-    derived = stack.favourites.nbytes  # here, not by every fit anew
-    if not stack.has_zeros:  # else how much is mixed in before logs is of each fit's own rows
-        derived += sum(stack.logs(floor).nbytes for floor in (FLOOR, SOFT_FLOOR))
-    room = ROOM // (stack.probabilities.nbytes + derived) if len(stack.labels) > MANY else 1
+    room = ROOM // stack.probabilities.nbytes if len(stack.labels) > MANY else 1
     return max(1, min(os.cpu_count() or 1, room))
+
+
+def _turned(candidates: Sequence[str]) -> list[str]:
+    """The kinds of those with class offsets."""
+    return [name.removesuffix(WITH_OFFSETS) for name in candidates if WITH_OFFSETS in name]
 
 
 def _candidates(choice: str, objective: str, n_rows: int, n_classes: int) -> list[str]:
@@ -241,25 +246,69 @@ def _table(scored: Scored, chosen: list[str], choice: str, objective: str) -> li
     return rows
 
 
-class _Fitted:
-    """All candidates fitted without some folds, and what they predict for those folds' rows."""
+class _Shared:
+    """What all fits are of. Logs are taken once, fold by fold, and serve every fit where few rows are
+    not quicker copied and they are the same for all: where members rule classes out, how much is mixed
+    in before logs is of each fit's own rows.
+    """
 
     def __init__(
         self,
         stack: Stack,
         folds: np.ndarray,
-        left_out: tuple[int, ...],
         candidates: list[str],
         objective: str,
+        threads: ThreadPoolExecutor,
     ):
-        inside = stack.take(~np.isin(folds, left_out))
-        fits = Fits(inside, objective, removable=len(left_out) == 1)
-        fits.fit_offsets(
-            [name.removesuffix(WITH_OFFSETS) for name in candidates if WITH_OFFSETS in name]
-        )
-        self.rules = {name: fits.rule(name) for name in candidates}
-        self.predictions: dict[tuple[int, str], np.ndarray] = {}
+        self.stack, self.folds = stack, folds
+        self.candidates, self.objective = candidates, objective
+        self.names, self.in_parts = np.unique(folds).tolist(), len(folds) > MANY
+        self.in_parts &= not stack.has_zeros
+        _ = stack.favourites  # here, not by every fit anew
+        logged = () if stack.has_zeros else (FLOOR, SOFT_FLOOR)
+        if not self.in_parts:
+            _ = [stack.logs(floor) for floor in logged]
+
+        def of_fold(fold: int) -> Stack:
+            part = stack.take(folds == fold)
+            _ = [part.logs(floor) for floor in logged]
+            return part
+
+        self.parts = dict(zip(self.names, threads.map(of_fold, self.names), strict=True))
+        self.whole = self._of(self.names)
+
+    def fit(
+        self, left_out: tuple[int, ...], starts: Mapping[str, np.ndarray] | None = None
+    ) -> _Fitted:
+        """All candidates fitted without some folds. starts: of a fit to some of the other rows."""
+        inside = self._of([fold for fold in self.names if fold not in left_out])
+        fits = Fits(inside, self.objective, len(left_out) == 1, starts)
+        fits.fit_offsets(_turned(self.candidates))
+        rules = {name: fits.rule(name) for name in self.candidates}
+        found: dict[tuple[int, str], np.ndarray] = {}
         for fold in left_out:
-            there = stack.take(folds == fold)
-            said = {name: predicted(there, rule) for name, rule in self.rules.items()}
-            self.predictions |= {(fold, name): own for name, own in said.items()}
+            zeros = self.stack.has_zeros  # logs of this fit's own mixture, not to be kept
+            there = self.stack.take(self.folds == fold) if zeros else self.parts[fold]
+            said = predicted_each(there, list(rules.values()))
+            found |= {(fold, name): own for name, own in zip(rules, said, strict=True)}
+        return _Fitted(rules, found, fits.starts)
+
+    def _of(self, inside: list[int]) -> Stack:
+        """The rows of some folds, in their order."""
+        rows = np.flatnonzero(np.isin(self.folds, inside))
+        parts = [(np.flatnonzero(self.folds[rows] == fold), self.parts[fold]) for fold in inside]
+        if len(inside) == len(self.names):
+            return self.stack.held_in(parts) if self.in_parts else self.stack
+        return self.stack.take(rows, parts if self.in_parts else ())
+
+
+@dataclass
+class _Fitted:
+    """All candidates fitted without some folds, and what they predict for those folds' rows.
+
+    predictions: fold and name -> (n, K) float32. starts: see `Fits`.
+    """
+
+    rules: dict[str, OneRule]
+    predictions: dict[tuple[int, str], np.ndarray]
+    starts: dict[str, np.ndarray]

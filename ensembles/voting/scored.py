@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ensembles.rules import pools
 from ensembles.rules.mean import mean_of
 from ensembles.scores import metrics, scorers
 from ensembles.scores.influence import standard_error
 from ensembles.weights.offsets import fit_temperature
+from ensembles.weights.predicted import tempered
 
 TEMPERATURE_ROWS = 4096
 # of those as good in the first, those as good in the second
@@ -34,6 +34,7 @@ class Scored:
         self._folds, self._groups = folds, groups
         self._temperatures: dict[str, float] = {}
         self._tempered: dict[str, np.ndarray] = {}
+        self._decided: dict[str, np.ndarray] = {}
         self._means: dict[tuple[str, ...], np.ndarray] = {}
         self._moves: dict[tuple[str, str], tuple[float, np.ndarray]] = {}
 
@@ -45,7 +46,7 @@ class Scored:
         """(n, K) a candidate with its temperature."""
         if name not in self._tempered:
             own = self._predictions[name]
-            self._tempered[name] = pools.adjust(own, None, self.temperature(name))
+            self._tempered[name] = tempered(own, self.temperature(name))
         return self._tempered[name]
 
     def mean(self, names: Sequence[str]) -> np.ndarray:
@@ -70,9 +71,8 @@ class Scored:
         mixed, turned = self.mean(names), 0.0
         for fold in np.unique(self._folds):
             own = self._folds == fold
-            fitted = _fitted(mixed[~own], self._labels[~own])
-            adjusted = pools.adjust(mixed[own], None, fitted)
-            turned += scorers.log_loss(self._labels[own], adjusted) * int(own.sum())
+            fitted = _fitted(mixed, self._labels, np.flatnonzero(~own))
+            turned += scorers.log_loss(self._labels[own], tempered(mixed[own], fitted)) * own.sum()
         if turned / len(mixed) > scorers.log_loss(self._labels, mixed):
             return 1.0
         return _fitted(mixed, self._labels)
@@ -83,7 +83,10 @@ class Scored:
             mixed, labels, of = self._predictions[name], self._labels, metrics.named(metric)
             if of.takes == "probabilities":
                 mixed = self.tempered(name)
-            self._moves[name, metric] = of.score(labels, mixed), of.influence(labels, mixed)
+            elif name not in self._decided:
+                self._decided[name] = mixed.argmax(axis=1)
+            given = labels, mixed, None, self._decided.get(name)
+            self._moves[name, metric] = of.score(*given), of.influence(*given)
         return self._moves[name, metric]
 
     def behind(self, name: str, best: str, metric: str) -> tuple[float, float]:
@@ -103,7 +106,8 @@ class Scored:
         return [name for name, (gap, error) in gaps.items() if gap <= errors * error]
 
 
-def _fitted(mixed: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature of (n, K), of at most TEMPERATURE_ROWS rows."""
-    rows = np.random.default_rng(0).permutation(len(mixed))[:TEMPERATURE_ROWS]
-    return fit_temperature(mixed[rows], labels[rows])
+def _fitted(mixed: np.ndarray, labels: np.ndarray, rows: np.ndarray | None = None) -> float:
+    """The temperature of rows (indices, or all) of (n, K), of at most TEMPERATURE_ROWS of them."""
+    rows = np.arange(len(mixed)) if rows is None else rows
+    some = rows[np.random.default_rng(0).permutation(len(rows))[:TEMPERATURE_ROWS]]
+    return fit_temperature(mixed[some], labels[some])

@@ -9,6 +9,7 @@ the loss: it is at most |gradient|^2 N / (2 ridge) above its minimum.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ RIDGE = 1.0
 TOLERANCE = 1e-6
 MOST_STEPS = 100
 HESSIAN_ROWS = 1024
+# After so many steps the Hessian is of twice as many rows whenever it is taken anew.
+FEW_STEPS = 6
 # Second derivatives serve the next step where the last left at most 1 in so many of the gradient.
 LEADS_ON = 3
 CHUNK, AT_ONCE = 1 << 14, 1 << 20  # float32 numbers at once
@@ -70,7 +73,7 @@ class LogLinearFit:
 
 
 def log_linear_fit(
-    logs: np.ndarray,
+    logs: np.ndarray | Sequence[tuple[np.ndarray, np.ndarray]],
     labels: np.ndarray,
     ridge: float = RIDGE,
     bias_ridge: float | None = None,
@@ -79,23 +82,35 @@ def log_linear_fit(
 ) -> LogLinearFit:
     """The pool of least penalised log-loss, its gradient at most TOLERANCE where rounding allows.
 
-    logs: (M, K, N) float32 (`Stack.logs`). labels: (N,) int. ridge: pull towards 1/M each, in units of
-    a photograph's curvature. bias_ridge: pull of the class bias to 0; None: no bias. A bias needs
-    `negative`, weights of any sign. start: (M,) or (M + K,) to begin from. The Hessian, which only
-    steers, is of some HESSIAN_ROWS rows, and of more where these steer badly.
+    logs: (M, K, N) float32 (`Stack.logs`), or of some rows each (`Stack.log_parts`). labels: (N,) int.
+    ridge: pull towards 1/M each, in units of a photograph's curvature. bias_ridge: pull of the
+    class bias to 0; None: no bias. A bias needs `negative`, weights of any sign. start: (M,) or (M + K,)
+    to begin from.
     """
     assert bias_ridge is None or negative, "a class bias is fitted beside weights of any sign"
-    problem = _Problem(logs, labels, ridge, bias_ridge)
+    each = [(np.arange(len(labels)), logs)] if isinstance(logs, np.ndarray) else list(logs)
+    problem = _Problem(each, labels, ridge, bias_ridge)
     at = problem.centre.copy() if start is None else problem.centre * 0 + _padded(start, problem)
+    at, far = _newton(problem, at, negative)
+    return LogLinearFit(problem, at, far, negative)
+
+
+def _newton(problem: _Problem, at: np.ndarray, negative: bool) -> tuple[np.ndarray, float]:
+    """Where the largest entry of the gradient is at most TOLERANCE, from (P,), and that entry.
+
+    The Hessian, which only steers, is of some HESSIAN_ROWS rows, and of more where these steer badly.
+    How the gradient of all rows changed sets it right along each step (the BFGS update, Nocedal and
+    Wright 2006, section 6.1).
+    """
     loss, gradient = problem.loss(at)
     far, before, hessian = _far(at, gradient, negative), np.inf, np.empty((0, 0))
-    rows = HESSIAN_ROWS
+    rows, fresh = HESSIAN_ROWS, False
     for step in range(MOST_STEPS):
         if far <= TOLERANCE:
             break
         if far > before / LEADS_ON or not hessian.size:
-            rows *= 2 if step > 1 else 1
-            hessian = problem.part(rows).hessian(at)
+            rows *= 2 if step > FEW_STEPS else 1
+            hessian, fresh = problem.part(rows).hessian(at), True
         if negative:
             change = -np.linalg.solve(hessian, gradient)
         else:
@@ -108,90 +123,124 @@ def log_linear_fit(
             length /= 2
         new_far = _far(at + length * change, found[1], negative)
         if new_far >= far and abs(found[0] - loss) <= ROUNDING:
-            break  # rounding is all that is left
-        before, far = far, new_far
+            if fresh:
+                break  # rounding is all that is left
+            before = 0.0
+            continue
+        hessian = set_right(hessian, length * change, found[1] - gradient)
+        before, far, fresh = far, new_far, False
         at, (loss, gradient) = at + length * change, found
-    return LogLinearFit(problem, at, far, negative)
+    return at, far
+
+
+def set_right(hessian: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """(P, P) by which the gradient changes so (P,) along a step (P,); as definite as it was."""
+    along, led = float(step @ change), hessian @ step
+    if along <= 1e-3 * (step @ led):
+        return hessian
+    return hessian + np.outer(change, change) / along - np.outer(led, led) / (step @ led)
 
 
 class _Problem:
-    """The loss, its gradient and its Hessian at weights and bias (P,), one after the other."""
+    """The loss, its gradient and its Hessian at weights and bias (P,), one after the other.
+
+    logs: which rows (n,), and their logs (M, K, n).
+    """
 
     def __init__(
-        self, logs: np.ndarray, labels: np.ndarray, ridge: float, bias_ridge: float | None
+        self,
+        logs: Sequence[tuple[np.ndarray, np.ndarray]],
+        labels: np.ndarray,
+        ridge: float,
+        bias_ridge: float | None,
     ):
-        self.n_members, self.n_classes, self.n_rows = logs.shape
-        self.logs, self.has_bias = logs, bias_ridge is not None
-        self.labels, self.rows = labels, np.arange(self.n_rows)
+        self.n_members, self.n_classes = logs[0][1].shape[:2]
+        self.n_rows, self.has_bias = len(labels), bias_ridge is not None
+        self.places = [at for at, _ in logs]
+        self.parts = [(own, labels[at]) for at, own in logs]
         self.centre = np.full(self.n_members, 1 / self.n_members)
         self.pull = np.full(self.n_members, ridge / self.n_rows)
         if bias_ridge is not None:
             self.centre = np.append(self.centre, np.zeros(self.n_classes))
             self.pull = np.append(self.pull, np.full(self.n_classes, bias_ridge / self.n_rows))
+        self._some: dict[int, _Problem] = {}
         self._measure_truth()
 
     def _measure_truth(self) -> None:
         """What the gradient would be of a pool that were right in every row."""
-        self.true = self.logs[:, self.labels, self.rows].mean(axis=1, dtype=np.float64)
+        self.true, shares = np.zeros(self.n_members), np.zeros(self.n_classes)
+        for logs, labels in self.parts:
+            at = labels * len(labels) + np.arange(len(labels))
+            for j, own in enumerate(logs):
+                self.true[j] += np.take(own, at).sum(dtype=np.float64)
+            shares += np.bincount(labels, minlength=self.n_classes)
         if self.has_bias:
-            shares = np.bincount(self.labels, minlength=self.n_classes) / self.n_rows
             self.true = np.append(self.true, shares)
+        self.true /= self.n_rows
 
     def loss(self, at: np.ndarray) -> tuple[float, np.ndarray]:
         """The penalised mean log-loss and its gradient (P,)."""
-        m, chances = self.n_members, self._chances(at, self.logs)
-        own = np.maximum(chances[self.labels, self.rows], np.finfo(np.float32).tiny)
-        away = at - self.centre
-        loss = -float(np.log(own).mean(dtype=np.float64)) + (self.pull * away) @ away / 2
-        gradient = np.zeros(len(at))
-        flat, said = self.logs.reshape(m, -1), chances.ravel()
-        for begin in range(0, len(said), CHUNK):  # summed in float64, a chunk in float32
-            part = slice(begin, begin + CHUNK)
-            gradient[:m] += flat[:, part] @ said[part]
-        if self.has_bias:
-            gradient[m:] = chances.sum(axis=1, dtype=np.float64)
+        m, away = self.n_members, at - self.centre
+        total, gradient = 0.0, np.zeros(len(at))
+        for logs, labels in self.parts:
+            chances = self._chances(at, logs)
+            own = np.maximum(chances[labels, np.arange(len(labels))], np.finfo(np.float32).tiny)
+            total -= float(np.log(own).sum(dtype=np.float64))
+            flat, said = logs.reshape(m, -1), chances.ravel()
+            for begin in range(0, len(said), CHUNK):  # summed in float64, a chunk in float32
+                part = slice(begin, begin + CHUNK)
+                gradient[:m] += flat[:, part] @ said[part]
+            if self.has_bias:
+                gradient[m:] += chances.sum(axis=1, dtype=np.float64)
+        loss = total / self.n_rows + float((self.pull * away) @ away) / 2
         return loss, gradient / self.n_rows - self.true + self.pull * away
 
     def losses(self, points: np.ndarray) -> np.ndarray:
         """(J,) the penalised mean log-loss at each of (J, P)."""
-        m, found = self.n_members, np.empty(len(points))
-        each = max(1, AT_ONCE // (self.n_classes * self.n_rows))
-        flat = self.logs.reshape(m, -1)
-        for begin in range(0, len(points), each):
-            some = points[begin : begin + each]
-            logits = (some[:, :m].astype(np.float32) @ flat).reshape(-1, *self.logs.shape[1:])
-            if self.has_bias:
-                logits += some[:, m:, None].astype(np.float32)
-            logits -= logits.max(axis=1, keepdims=True)
-            own = logits[:, self.labels, self.rows].mean(axis=1, dtype=np.float64)
-            norms = np.log(np.exp(logits, out=logits).sum(axis=1)).mean(axis=1, dtype=np.float64)
-            found[begin : begin + each] = norms - own
-        return found + (self.pull * (points - self.centre) ** 2).sum(axis=1) / 2
+        m, found = self.n_members, np.zeros(len(points))
+        for logs, labels in self.parts:
+            rows, flat = np.arange(len(labels)), logs.reshape(m, -1)
+            each = max(1, AT_ONCE // (self.n_classes * len(labels)))
+            for begin in range(0, len(points), each):
+                some = points[begin : begin + each]
+                logits = (some[:, :m].astype(np.float32) @ flat).reshape(-1, *logs.shape[1:])
+                if self.has_bias:
+                    logits += some[:, m:, None].astype(np.float32)
+                logits -= logits.max(axis=1, keepdims=True)
+                own = logits[:, labels, rows].sum(axis=1, dtype=np.float64)
+                norms = np.log(np.exp(logits, out=logits).sum(axis=1)).sum(axis=1, dtype=np.float64)
+                found[begin : begin + each] += norms - own
+        return found / self.n_rows + (self.pull * (points - self.centre) ** 2).sum(axis=1) / 2
 
     def part(self, rows: int) -> _Problem:
         """The same of about so many rows, each standing for several."""
         step = max(1, self.n_rows // rows)
         if step == 1:
             return self
-        some = copy(self)
-        some.logs = np.ascontiguousarray(self.logs[:, :, ::step])
-        some.labels = self.labels[::step]
-        some.n_rows, some.rows = len(some.labels), np.arange(len(some.labels))
-        some._measure_truth()
-        return some
+        if step not in self._some:
+            some = copy(self)
+            chosen = [np.flatnonzero(at % step == 0) for at in self.places]
+            given = list(zip(chosen, self.parts, strict=True))
+            logs = np.concatenate([np.take(own, rows, 2) for rows, (own, _) in given], axis=2)
+            labels = np.concatenate([own[rows] for rows, (_, own) in given])
+            some.parts, some.n_rows, some._some = [(logs, labels)], len(labels), {}
+            some.places = [np.arange(len(labels))]
+            some._measure_truth()
+            self._some[step] = some
+        return self._some[step]
 
     def hessian(self, at: np.ndarray) -> np.ndarray:
         """(P, P), and a little more so that it can be inverted."""
-        chances, m = self._chances(at, self.logs), self.n_members
-        weighted = self.logs * chances
-        means = weighted.sum(axis=1)
-        found = np.empty((len(at), len(at)))
-        found[:m, :m] = weighted.reshape(m, -1) @ self.logs.reshape(m, -1).T
-        found[:m, :m] -= means @ means.T
-        if self.has_bias:
-            between = weighted.sum(axis=2) - means @ chances.T
-            found[:m, m:], found[m:, :m] = between, between.T
-            found[m:, m:] = np.diag(chances.sum(axis=1)) - chances @ chances.T
+        m, found = self.n_members, np.zeros((len(at), len(at)))
+        for logs, _ in self.parts:
+            chances = self._chances(at, logs)
+            weighted = logs * chances
+            means = weighted.sum(axis=1)
+            found[:m, :m] += weighted.reshape(m, -1) @ logs.reshape(m, -1).T - means @ means.T
+            if self.has_bias:
+                found[:m, m:] += weighted.sum(axis=2) - means @ chances.T
+                found[m:, m:] += np.diag(chances.sum(axis=1)) - chances @ chances.T
+        found[m:, :m] = found[:m, m:].T
         found /= self.n_rows
         found[np.diag_indices(len(at))] += self.pull + 1e-7 * found.trace() / len(at)
         return found

@@ -278,20 +278,21 @@ def fit_temperature(mixed: np.ndarray, labels: np.ndarray) -> float:
     Newton's method on its inverse, in which the loss is convex (Guo et al. 2017).
     """
     logits = np.log(np.maximum(mixed, np.finfo(np.float32).tiny)).astype(np.float64)
-    logits -= logits.max(axis=1, keepdims=True)
-    own = logits[np.arange(len(labels)), labels].mean()
-    at_once = max(1, CACHED // logits.shape[1])
+    logits = np.ascontiguousarray(logits.T)  # along rows sums over a few classes are fast
+    logits -= logits.max(axis=0)
+    own = logits[labels, np.arange(len(labels))].mean()
+    at_once = max(1, CACHED // len(logits))
     blocks = [slice(begin, begin + at_once) for begin in range(0, len(labels), at_once)]
     inverse = 1.0
     means, squares = np.empty(len(labels)), np.empty(len(labels))
     for _ in range(30):
         for rows in blocks:
-            powers = np.exp(inverse * logits[rows])
-            powers /= powers.sum(axis=1, keepdims=True)
-            powers *= logits[rows]
-            means[rows] = powers.sum(axis=1)
-            powers *= logits[rows]
-            squares[rows] = powers.sum(axis=1)
+            powers = np.exp(inverse * logits[:, rows])
+            powers /= powers.sum(axis=0)
+            powers *= logits[:, rows]
+            means[rows] = powers.sum(axis=0)
+            powers *= logits[:, rows]
+            squares[rows] = powers.sum(axis=0)
         slope = means.mean() - own
         curvature = (squares - means**2).mean()
         new = np.clip(inverse - slope / max(curvature, 1e-12), inverse / 2, inverse * 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -25,6 +27,7 @@ class Stack:
     true: np.ndarray
     values: np.ndarray | None = None
     _logs: dict[tuple[float, float], np.ndarray] = field(default_factory=dict)
+    _parts: Sequence[tuple[np.ndarray, Stack]] = ()
 
     @property
     def n_members(self) -> int:
@@ -55,30 +58,67 @@ class Stack:
         along the last axis, which sums over a few classes run along. Kept, and passed on to parts.
         """
         if (floor, epsilon) not in self._logs:
-            logs = pools.log(self.probabilities, floor, epsilon)
-            logs = np.ascontiguousarray(logs.transpose(0, 2, 1))
-            logs -= logs.mean(axis=1, keepdims=True)
+            n_members, n_rows, n_classes = self.probabilities.shape
+            logs = np.empty((n_members, n_classes, n_rows), np.float32)
+            if self._parts:
+                for at, part in self._parts:
+                    logs[:, :, at] = part.logs(floor, epsilon)
+            else:
+                for own, given in zip(logs, self.probabilities, strict=True):
+                    own[:] = pools.log(given, floor, epsilon).T
+                    own -= own.mean(axis=0)
             self._logs[floor, epsilon] = logs
         return self._logs[floor, epsilon]
+
+    def log_parts(
+        self, floor: float = pools.FLOOR, epsilon: float = 0.0
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """`logs` as they lie in memory: which rows (n,), and their (M, K, n) float32."""
+        if not self._parts:
+            return [(np.arange(len(self.labels)), self.logs(floor, epsilon))]
+        return [(at, part.logs(floor, epsilon)) for at, part in self._parts]
+
+    def in_parts(self) -> list[tuple[np.ndarray | slice, Stack]]:
+        """Where rows lie in this stack, and the stack that holds their logs."""
+        return list(self._parts) or [(slice(None), self)]
 
     def meaning(self, classes: np.ndarray) -> np.ndarray:
         """The values that classes mean."""
         return classes if self.values is None else self.values[classes]
 
-    def take(self, rows: np.ndarray) -> Stack:
-        """The given rows only (indices or mask)."""
+    def take(self, rows: np.ndarray, parts: Sequence[tuple[np.ndarray, Stack]] = ()) -> Stack:
+        """The given rows only (indices or mask).
+
+        parts: stacks that hold the same rows among them, each with where its rows lie in the new one:
+        their logs serve then, and no others are copied.
+        """
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return self._part(self.labels[rows], rows, axis=1)
+        return self._part(self.labels[rows], rows, 1, parts)
+
+    def held_in(self, parts: Sequence[tuple[np.ndarray, Stack]]) -> Stack:
+        """The same rows, whose logs are those of `parts`, see `take`."""
+        same = copy(self)
+        same._parts, same._logs = parts, {}
+        return same
 
     def members(self, chosen: np.ndarray) -> Stack:
         """The given members only (indices)."""
-        return self._part(self.labels, chosen, axis=0)
+        return self._part(self.labels, chosen, 0)
 
-    def _part(self, labels: np.ndarray, chosen: np.ndarray, axis: int) -> Stack:
+    def _part(
+        self,
+        labels: np.ndarray,
+        chosen: np.ndarray,
+        axis: int,
+        parts: Sequence[tuple[np.ndarray, Stack]] = (),
+    ) -> Stack:
         """With all that has been derived so far."""
         probabilities, true = (np.take(a, chosen, axis) for a in (self.probabilities, self.true))
-        logs = {of: np.take(own, chosen, 2 * axis) for of, own in self._logs.items()}
-        part = Stack(probabilities, labels, true, self.values, logs)
+        kept = {} if parts else self._logs
+        logs = {of: np.take(own, chosen, 2 * axis) for of, own in kept.items()}
+        part = Stack(probabilities, labels, true, self.values, logs, parts)
+        if not vars(self).get("has_zeros", True):
+            part.has_zeros = False
         if "favourites" in vars(self):
             part.favourites = np.take(self.favourites, chosen, axis)
         return part
