@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from orchestrator.errors import unknown
+from orchestrator.spec.pseudo import pseudo_mistakes
 from orchestrator.spec.spec import Spec
 
 Mistake = tuple[tuple, str, str | None]
@@ -134,7 +135,9 @@ def one_folder_elsewhere(spec: Spec) -> list[str]:
 
 def members(spec: Spec) -> Iterator[Mistake]:
     """What is wrong with the members together: all of the above but the vote."""
-    return chain(workers(spec), targets(spec), copies(spec), joins(spec), stacks(spec))
+    return chain(
+        workers(spec), targets(spec), copies(spec), joins(spec), stacks(spec), pseudo_mistakes(spec)
+    )
 
 
 def vote(spec: Spec, *, members_known: bool) -> Iterator[Mistake]:

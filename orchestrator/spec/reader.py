@@ -14,6 +14,7 @@ from orchestrator.spec import checks, member_metrics, search_checks, search_read
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.overrides import merge, override
 from orchestrator.spec.pointers import unknown_key
+from orchestrator.spec.pseudo import with_teachers
 from orchestrator.spec.spec import Member, Spec, StackedMember
 from orchestrator.spec.yaml_lines import Document
 
@@ -48,7 +49,7 @@ def read(
     if mistakes.problems:
         raise WrongRequest(mistakes.problems)
     assert spec is not None  # where it is None, that has a reason among the problems
-    return spec
+    return with_teachers(spec)
 
 
 def _check_names(raw: dict, mistakes: Mistakes) -> None:
@@ -129,14 +130,14 @@ def _member(index: int, raw: Any, base: dict, defaults: dict, mistakes: Mistakes
     if not isinstance(raw, dict):
         mistakes.add(path, f"a member is a mapping with name and model, got {raw!r}")
         return None
-    own = {k: raw[k] for k in raw if k in Member.model_fields and k != "recipe"}
+    own = {k: raw[k] for k in raw if k in mistakes.keys(Member) and k != "recipe"}
     rest = {k: v for k, v in raw.items() if k not in own and k != "recipe"}
     shown = f"members.{raw.get('name', index)}"
     if "recipe" in raw:
         base = _family(raw["recipe"], (*path, "recipe"), f"{shown}.recipe", mistakes)
     unknowns = [k for k in rest if k not in Recipe.model_fields]
     for key in unknowns:
-        allowed = {*Recipe.model_fields, *Member.model_fields}
+        allowed = {*Recipe.model_fields, *mistakes.keys(Member)}
         mistakes.add((*path, key), unknown_key(key, allowed), shown)
     rest = {k: v for k, v in rest.items() if k not in unknowns}
     # keys of the spec, of one member or of all, come before those of a recipe file

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ensembles.voting.request import VoteRequest
 from members.data.lists.read import READERS
 from members.recipe.recipe import Recipe
+from orchestrator.spec.pseudo import Pseudo
 from orchestrator.spec.search import Search, samples
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -155,6 +156,12 @@ class Member(_Block):
     photos: str | None = Field(
         None, description="which of data.copies it sees; null: the original photographs"
     )
+    pseudo: Pseudo | None = Field(
+        None,
+        description="{of: [MEMBER, ...], at_least: 0.9}: it learns from test photos, too, labelled by "
+        "those members' networks that did not see the fold; null: from labelled photos only",
+    )
+    teachers: tuple[Member, ...] = ()  # the members of `pseudo.of`; no key of a file
     recipe: Recipe
 
     @field_validator("age_bounds")
@@ -321,5 +328,5 @@ class Spec(_Block):
 
 
 def _flat(member: Member) -> dict[str, Any]:
-    own = member.model_dump(mode="json", exclude_none=True, exclude={"recipe"})
+    own = member.model_dump(mode="json", exclude_none=True, exclude={"recipe", "teachers"})
     return {**own, **member.recipe.model_dump(mode="json", exclude_none=True)}
