@@ -14,6 +14,7 @@ from orchestrator.errors import counted
 from orchestrator.photographs.earlier import Earlier, differences, folds_block
 from orchestrator.photographs.table import Photographs
 from orchestrator.planning.kept import Resolved
+from orchestrator.planning.students import changed_teaching
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.record import UnitRecord, find_record
@@ -107,6 +108,9 @@ def _reasons(
         inside += folds
         if not folds and record.data_hash == now.data_hash:
             outside.append("other folds")
+    of_teachers, of_test = changed_teaching(member, record, now)
+    inside += of_teachers
+    outside += of_test
     if searched and not inside and not outside:
         inside.append("another search")
     return inside, outside
@@ -147,7 +151,7 @@ def _changed_settings(record: UnitRecord, member: Member, drawn: set[str]) -> li
 
 
 def _settings(member: Member) -> dict[str, Any]:
-    plain = member.model_dump(mode="json", exclude={"name", "seeds", "recipe"})
+    plain = member.model_dump(mode="json", exclude={"name", "seeds", "recipe", "teachers"})
     return {**plain, **member.recipe.model_dump(mode="json")}
 
 
