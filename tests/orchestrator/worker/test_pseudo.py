@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,18 @@ import pytest
 from ensembles.files.digests import sealed, unsealed
 from ensembles.files.parquet import read_table
 from members.batches.statistics import pixel_statistics
+from members.pixels import cache
 from members.training import fit
 from orchestrator.errors import WrongRequest
+from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.table import codec_of, in_fold
 from orchestrator.units import unit as units
 from orchestrator.units.teachers import pseudo_labels, taken
-from tests.orchestrator.in_process import assert_same, runs
+from orchestrator.worker import loop
+from orchestrator.worker.job import Job
+from tests.members.pair import together
+from tests.orchestrator.in_process import assert_same, job, runs
 
 SPEC = """\
 name: w
@@ -124,9 +130,6 @@ def test_a_student_learns_its_own_rows_and_what_the_fold_s_networks_are_sure_of(
 
 
 def decoded(run, part: str, size: tuple[int, int]) -> np.ndarray:
-    from members.pixels import cache
-    from orchestrator.photographs.cache import cache_folder
-
     frame = run.photographs.train if part == "train" else run.photographs.test
     return np.asarray(
         cache.pixels(
@@ -272,6 +275,41 @@ def test_a_teacher_s_rows_are_found_by_their_ids_and_other_ones_refused(run):
     fewer = replace(r.photographs, test=turned.iloc[1:])
     with pytest.raises(WrongRequest, match="other photos to predict"):
         pseudo_labels(student, fewer, r.store)
+
+
+# -- several processes a unit ----------------------------------------------------------------------
+
+
+def train_together(ranks, plan: Job) -> list[list]:
+    """Of each rank the labels that it was given to learn, and what it reported."""
+    seen: list[list] = []
+    fitted = fit.fit
+
+    def watch(recipe, train, *rest, **how):
+        seen.append([int(label) for label in train.labels])
+        return fitted(recipe, train, *rest, **how)
+
+    reports: list[dict] = []
+    with mock.patch.object(fit, "fit", watch):
+        loop.run_units(plan, reports.append, ranks)
+    return [*seen, [f"{r['event']} {r['message']}" for r in reports]]
+
+
+def test_ranks_that_train_a_unit_together_learn_the_same_photographs_as_one_alone(
+    run, tmp_path, watched
+):
+    alone, pair = (trained(run(name), "one", "two") for name in ("alone", "pair"))
+    (student,) = of_fold(alone, "student")
+    alone.train([student])
+    plan = job(pair.store, [student], cache_folder(), workers=2)
+    first, second = together(train_together, tmp_path, plan)
+    assert first == second
+    labels, reported = first
+    assert labels == list(watched["train"].labels)
+    assert reported[-1].startswith("done")
+    records = [r.store.read_json(f"{student.path}/unit.json") for r in (alone, pair)]
+    assert records[0]["pseudo"] == records[1]["pseudo"]
+    assert [record["workers"] for record in records] == [1, 2]
 
 
 # -- the arithmetic ------------------------------------------------------------------------------------
