@@ -35,6 +35,7 @@ from members.recipe.blocks import Balance, HeadFirst, Mixing, Statistics, Weight
 from members.recipe.families import families, family
 from members.recipe.recipe import Recipe
 from orchestrator.cli.app import app
+from orchestrator.spec.pseudo import Pseudo
 from orchestrator.spec.search import Asha, Distribution, Search
 from orchestrator.spec.spec import (
     Columns,
@@ -59,6 +60,7 @@ BLOCKS: dict[str, type] = {
     "folds": Folds,
     "members": Member,
     "members and defaults: the recipe": Recipe,
+    "members: pseudo": Pseudo,
     "members that are stacks": StackedMember,
     "members: stack": SecondLevel,
     "head_first": HeadFirst,
@@ -89,7 +91,7 @@ ADDED = {
          "`{criterion: loss}`"),
     ],
 }  # fmt: skip
-HIDDEN = {("members", "recipe"), ("The whole file", "stacks")}
+HIDDEN = {("members", "recipe"), ("members", "teachers"), ("The whole file", "stacks")}
 
 
 # -- keys of a spec ------------------------------------------------------------------------------

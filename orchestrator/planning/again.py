@@ -16,6 +16,7 @@ from orchestrator.photographs.table import Photographs
 from orchestrator.planning.kept import Resolved
 from orchestrator.planning.students import changed_teaching
 from orchestrator.runs.store import Store
+from orchestrator.spec.pseudo import Pseudo
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.record import UnitRecord, find_record
 from orchestrator.units.unit import member_hash, uses_years
@@ -151,8 +152,10 @@ def _changed_settings(record: UnitRecord, member: Member, drawn: set[str]) -> li
 
 
 def _settings(member: Member) -> dict[str, Any]:
-    plain = member.model_dump(mode="json", exclude={"name", "seeds", "recipe", "teachers"})
-    return {**plain, **member.recipe.model_dump(mode="json")}
+    apart = {"name", "seeds", "recipe", "pseudo", "teachers"}
+    plain = member.model_dump(mode="json", exclude=apart)
+    pseudo = {f"pseudo.{key}": getattr(member.pseudo, key, None) for key in Pseudo.model_fields}
+    return {**plain, **pseudo, **member.recipe.model_dump(mode="json")}
 
 
 def _changed_folds(before: Earlier | None, spec: Spec) -> list[str]:
@@ -167,6 +170,7 @@ def _changed_folds(before: Earlier | None, spec: Spec) -> list[str]:
 
 
 def _short(value: Any) -> str:
+    value = list(value) if isinstance(value, tuple) else value
     text = "null" if value is None else str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 

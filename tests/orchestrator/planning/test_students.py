@@ -132,8 +132,11 @@ def test_another_setting_of_a_teacher_trains_the_student_again_and_that_is_said(
 def test_another_bound_is_a_changed_setting_of_the_student_alone(command):
     sets = ("--set", "members.student.pseudo.at_least=0.5")
     flat = " ".join(command("check", "spec.yaml", *sets).split())
-    assert "2 finished units (student) do not fit" in flat
+    assert "pseudo.at_least: 0.0556 -> 0.5: 2 finished units (student) do not fit" in flat
     assert "2 units to train, its teachers are there" in flat
+    without = ("--set", "members.student.pseudo=null")
+    flat = " ".join(command("check", "spec.yaml", *without).split())
+    assert "pseudo.of: ['one', 'two'] -> null, pseudo.at_least: 0.0556 -> null: 2 finished" in flat
 
 
 def test_only_the_student_is_refused_where_its_teachers_are_not_there_and_trained_where_they_are(
