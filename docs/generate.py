@@ -35,7 +35,6 @@ from members.recipe.blocks import Balance, HeadFirst, Mixing, Statistics, Weight
 from members.recipe.families import families, family
 from members.recipe.recipe import Recipe
 from orchestrator.cli.app import app
-from orchestrator.spec.pseudo import Pseudo
 from orchestrator.spec.search import Asha, Distribution, Search
 from orchestrator.spec.spec import (
     Columns,
@@ -44,6 +43,7 @@ from orchestrator.spec.spec import (
     Join,
     Member,
     PhotoCopy,
+    Pseudo,
     Resources,
     SecondLevel,
     Spec,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from members.batches.joined_pixels import JoinedPixels
 from members.errors import BadInput
 from members.pixels.cache import CachedPixels
-from members.pixels.joined import JoinedPixels
 
 
 @dataclass(frozen=True, eq=False)

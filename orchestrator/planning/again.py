@@ -16,8 +16,7 @@ from orchestrator.photographs.table import Photographs
 from orchestrator.planning.kept import Resolved
 from orchestrator.planning.students import changed_teaching
 from orchestrator.runs.store import Store
-from orchestrator.spec.pseudo import Pseudo
-from orchestrator.spec.spec import Member, Spec
+from orchestrator.spec.spec import Member, Pseudo, Spec
 from orchestrator.units.record import UnitRecord, find_record
 from orchestrator.units.unit import member_hash, uses_years
 

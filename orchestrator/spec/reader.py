@@ -14,7 +14,6 @@ from orchestrator.spec import checks, member_metrics, search_checks, search_read
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.overrides import merge, override
 from orchestrator.spec.pointers import unknown_key
-from orchestrator.spec.pseudo import with_teachers
 from orchestrator.spec.spec import Member, Spec, StackedMember
 from orchestrator.spec.yaml_lines import Document
 
@@ -49,7 +48,18 @@ def read(
     if mistakes.problems:
         raise WrongRequest(mistakes.problems)
     assert spec is not None  # where it is None, that has a reason among the problems
-    return with_teachers(spec)
+    return _with_teachers(spec)
+
+
+def _with_teachers(spec: Spec) -> Spec:
+    """With the teachers of each member in it: what they are decides its result."""
+    members = tuple(
+        own.model_copy(update={"teachers": tuple(map(spec.member, own.pseudo.of))})
+        if own.pseudo
+        else own
+        for own in spec.members
+    )
+    return spec.model_copy(update={"members": members}) if members != spec.members else spec
 
 
 def _check_names(raw: dict, mistakes: Mistakes) -> None:

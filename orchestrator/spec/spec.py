@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ensembles.voting.request import VoteRequest
 from members.data.lists.read import READERS
 from members.recipe.recipe import Recipe
-from orchestrator.spec.pseudo import Pseudo
 from orchestrator.spec.search import Search, samples
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -136,6 +135,26 @@ class Folds(_Block):
     )
     column: str = Field("fold", description="its column of folds, 0 to k-1 (own)")
     seed: int = Field(42, ge=0, description="of the shuffling of groups")
+
+
+class Pseudo(_Block):
+    """Whose answers to the test photographs a member learns, and which of them.
+
+    In each fold its teachers' networks of that fold answer, each teacher with the same weight: weights
+    fitted to OOF rows would have seen the fold's labels.
+    """
+
+    of: tuple[str, ...] = Field(
+        description="its teachers: members that predict the same, without `pseudo`, with select: last "
+        "and no patience"
+    )
+    at_least: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description="how probable to their mean a test photo's class must be; above one divided by "
+        "the number of classes",
+    )
 
 
 class Member(_Block):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from members.batches.joined_pixels import JoinedPixels
 from members.batches.photos import Photos, joined
 from members.errors import BadInput
-from members.pixels.joined import JoinedPixels
 from members.recipe.recipe import Recipe
 from members.training.fit import fit, last_weights
 
