@@ -43,6 +43,7 @@ from orchestrator.spec.spec import (
     Join,
     Member,
     PhotoCopy,
+    Pseudo,
     Resources,
     SecondLevel,
     Spec,
@@ -59,6 +60,7 @@ BLOCKS: dict[str, type] = {
     "folds": Folds,
     "members": Member,
     "members and defaults: the recipe": Recipe,
+    "members: pseudo": Pseudo,
     "members that are stacks": StackedMember,
     "members: stack": SecondLevel,
     "head_first": HeadFirst,
@@ -89,7 +91,7 @@ ADDED = {
          "`{criterion: loss}`"),
     ],
 }  # fmt: skip
-HIDDEN = {("members", "recipe"), ("The whole file", "stacks")}
+HIDDEN = {("members", "recipe"), ("members", "teachers"), ("The whole file", "stacks")}
 
 
 # -- keys of a spec ------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from members.batches.joined_pixels import JoinedPixels
+from members.errors import BadInput
 from members.pixels.cache import CachedPixels
 
 
@@ -21,11 +23,13 @@ class Photos:
     sizes: (h, w) -> the same M pictures in other sizes, as `pixels`.
     """
 
-    pixels: np.ndarray | CachedPixels
+    pixels: np.ndarray | CachedPixels | JoinedPixels
     labels: np.ndarray | None = None
     rows: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-    sizes: Mapping[tuple[int, int], np.ndarray | CachedPixels] = field(default_factory=dict)
+    sizes: Mapping[tuple[int, int], np.ndarray | CachedPixels | JoinedPixels] = field(
+        default_factory=dict
+    )
 
     def __len__(self) -> int:
         return len(self.pixels) if self.rows is None else len(self.rows)
@@ -50,3 +54,38 @@ class Photos:
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Pixels at `rows`: (len(rows), h, w, 3) uint8, a copy."""
         return self.pixels[rows if self.rows is None else self.rows[rows]]
+
+
+def joined(first: Photos, second: Photos) -> Photos:
+    """The photographs of `first`, and after them those of `second`, read from where they are.
+
+    Both have labels. Columns are those of `first`, "" where `second` lacks one; sizes are those that
+    both have. Raises BadInput where labels are missing or the pixels are of different sizes.
+    """
+    if first.labels is None or second.labels is None:
+        raise BadInput("photographs are joined to be trained on: both parts need labels")
+    rows = [own.rows if own.rows is not None else np.arange(len(own)) for own in (first, second)]
+    unknown = np.full(len(second), "")
+    return Photos(
+        _joined_pixels(first.pixels, second.pixels),
+        np.concatenate([first.labels, second.labels]).astype(np.int64),
+        np.concatenate([rows[0], rows[1] + len(first.pixels)]).astype(np.int64),
+        {
+            name: np.concatenate([values, second.columns.get(name, unknown)])
+            for name, values in first.columns.items()
+        },
+        {
+            size: _joined_pixels(pixels, second.sizes[size])
+            for size, pixels in first.sizes.items()
+            if size in second.sizes
+        },
+    )
+
+
+def _joined_pixels(
+    first: np.ndarray | CachedPixels | JoinedPixels,
+    second: np.ndarray | CachedPixels | JoinedPixels,
+) -> JoinedPixels:
+    if isinstance(first, JoinedPixels) or isinstance(second, JoinedPixels):
+        raise BadInput("photographs that are joined already are not joined again")
+    return JoinedPixels(first, second)

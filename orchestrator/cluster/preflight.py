@@ -33,8 +33,12 @@ def batch_problems(spec: Spec, photographs: Photographs) -> list[str]:
     problems: dict[str, None] = {}
     for member in spec.members:
         n_classes = len(codec_of(member, photographs.codec).classes)
+        # how many test photos its teachers will be sure of is not known: any remainder may occur
+        others = most_photos(member, photographs) - len(photographs.train)
         for recipe in spec.recipes_of(member):
-            if problem := batch_problem(recipe, n_classes, parts, spec.resources.workers):
+            more = range(min(others, recipe.batch_size * recipe.accumulate) + 1)
+            sizes = {part + n for part in parts for n in more}
+            if problem := batch_problem(recipe, n_classes, sizes, spec.resources.workers):
                 problems[f"{member.name}: {problem}"] = None
     return list(problems)
 
@@ -47,6 +51,12 @@ def device_problems(spec: Spec, members: Iterable[Member]) -> list[str]:
         for member in members
         if any(recipe.mixed_precision == "fp16" for recipe in spec.recipes_of(member))
     ]
+
+
+def most_photos(member: Member, photographs: Photographs) -> int:
+    """Labelled photographs, and of a member that learns test photographs all of those, too."""
+    test = photographs.test if member.pseudo else None
+    return len(photographs.train) + (0 if test is None else len(test))
 
 
 def cost_of(photographs: Photographs) -> Callable[[Member], float]:
@@ -67,7 +77,7 @@ def cost_of(photographs: Photographs) -> Callable[[Member], float]:
                 at_size = recipe.model_copy(update={"image_size": size})
                 known[key] = multiply_accumulates(at_size, n_classes)
             total += known[key]
-        return 3 * total * len(photographs.train)
+        return 3 * total * most_photos(member, photographs)
 
     return cost
 

@@ -14,6 +14,7 @@ from orchestrator.cluster.preflight import (
     batch_problems,
     cost_of,
     memory_of_unit,
+    most_photos,
     room_on,
     training_problems,
 )
@@ -89,6 +90,8 @@ def show_plan(
     console.print(plan_table(plan))
     for stacked in spec.stacks:
         console.print(stack_line(stacked))
+    for own in to_do.waiting():
+        console.print(own.line())
     room = _room(resolved, plan)
     console.print(room.line())
     if problem := room.refusal():
@@ -151,7 +154,7 @@ def _plan(spec: Spec, plan: Plan, store: Store) -> list[dict[str, Any]]:
                 "done": 0 if searched else len(of_member) - len(left),
                 "memory": memory_of_unit(spec, member, photographs),
                 "gmacs_per_photo": cost(member)
-                / (3e9 * member.recipe.epochs * len(photographs.train)),
+                / (3e9 * member.recipe.epochs * most_photos(member, photographs)),
                 "cost": cost(member) * len(of_member),
             }
         )

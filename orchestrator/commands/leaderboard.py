@@ -21,7 +21,7 @@ from orchestrator.runs.recorded import Recorded, read_recorded
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
 from orchestrator.spec.search import STOPPED
-from orchestrator.units.record import read_record, record_path
+from orchestrator.units.record import UnitRecord, read_record, record_path
 
 
 def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
@@ -29,8 +29,10 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
 
     A vote's `oof` is of the rows its weights were fitted to; its `estimate` is not. A member's own
     OOF score is a little flattered where its best epoch was chosen on the same rows. A member that
-    lost to others in the search has a `note` in place of figures. `other_tables` is true where the
-    figures are of other tables than the run has now, null where the vote's record does not say.
+    lost to others in the search has a `note` in place of figures. `pseudo`: of a member that learnt
+    photographs to predict, how many of them each unit did, `of` how many, and labelled `by` whom.
+    `other_tables` is true where the figures are of other tables than the run has now, null where the
+    vote's record does not say.
     """
     votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
     if not votes:
@@ -46,13 +48,15 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
         solo |= {member: (own, others[name]) for member, own in records[name].solo.items()}
     rows = []
     for member in (name for name in run.spec.voters() if name in solo):
+        of_units = _unit_records(run.store, member)
         rows.append(
             {
                 "kind": "member",
                 "name": member,
                 "oof": solo[member][0],
                 "estimate": None,
-                "seconds": _training_seconds(run.store, member),
+                "seconds": None if of_units is None else _training_seconds(of_units),
+                "pseudo": _learnt_of_test(of_units or {}),
                 **_epochs(run.store, member),
                 "other_tables": solo[member][1],
                 "table": f"tables/{member}/test.parquet",
@@ -85,6 +89,7 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
         )
     for row in rows:
         row.setdefault("note", None)
+        row.setdefault("pseudo", None)
         table = row.pop("table")
         row["truth"] = _on_test(run.store, table, truth, row) if truth else None
     return rows
@@ -108,11 +113,8 @@ def _record(store: Store, path: str) -> VoteRecord:
     return VoteRecord.from_json(store.read(path), store.uri(path))
 
 
-def _training_seconds(store: Store, member: str) -> float | None:
-    """Of all units that the member's tables were made from; epochs only, validation included.
-
-    None where it has no tables now.
-    """
+def _unit_records(store: Store, member: str) -> dict[str, UnitRecord] | None:
+    """Unit -> its record, of those that the member's tables were made from; None where it has none."""
     path = f"tables/{member}/{MADE_FROM}"
     if not is_there(store.uri(path)):
         return None
@@ -124,9 +126,22 @@ def _training_seconds(store: Store, member: str) -> float | None:
             "train-members makes the tables again."
         )
     folder = f"units/{member}/{made_from[0]}"
-    units = [f"{folder}/{unit}" for unit in store.list(folder)]
-    trained = [unit for unit in units if store.exists(record_path(unit))]
-    return sum(read_record(unit, store).seconds.train for unit in trained)
+    trained = [u for u in store.list(folder) if store.exists(record_path(f"{folder}/{u}"))]
+    return {unit: read_record(f"{folder}/{unit}", store) for unit in trained}
+
+
+def _training_seconds(records: dict[str, UnitRecord]) -> float:
+    """Of all units; epochs only, validation included."""
+    return sum(record.seconds.train for record in records.values())
+
+
+def _learnt_of_test(records: dict[str, UnitRecord]) -> dict[str, Any] | None:
+    learnt = {unit: record.pseudo for unit, record in records.items() if record.pseudo}
+    if not learnt:
+        return None
+    first = next(iter(learnt.values()))
+    taken = {unit: pseudo.taken for unit, pseudo in learnt.items()}
+    return {"by": [*first.teachers], "of": first.of, "taken": taken}
 
 
 def _epochs(store: Store, member: str) -> dict[str, Any]:

@@ -88,6 +88,12 @@ def members_of(run: Run) -> tuple[list[str], list[str]]:
         notes.append(f"the stack {own.name} is not made{why}, so left out.")
     kept = run.store.read_json(KEPT_UNITS) if run.store.exists(KEPT_UNITS) else {}
     notes += [f"{name}: {text}." for name, text in kept.items() if name in trained]
+    notes += [
+        f"{own.name} learnt photos to predict, labelled by {' and '.join(own.pseudo.of)}: that the vote is "
+        "surer of those than of OOF rows may come of it."
+        for own in run.spec.members
+        if own.pseudo and own.name in trained
+    ]
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
     partial = [name for name in names if name not in voting and name not in joined]
     if partial:

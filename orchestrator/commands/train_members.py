@@ -112,6 +112,9 @@ def train(
         plan = make_plan(spec, prepared, store, chosen, keep_units)
         for text in plan.lines():
             console.print(f"note: {text}")
+        for own in plan.waiting():
+            if own.units:
+                console.print(own.line())
         if plan.is_surprising() and not agreed():
             raise RunFailed(
                 "Nothing was trained, and the run folder is as it was. Put back what changed, or "

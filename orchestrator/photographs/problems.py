@@ -12,7 +12,7 @@ from members.data.columns import columns_of
 from members.errors import BadInput
 from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import codec_of, in_fold
-from orchestrator.spec.spec import Spec
+from orchestrator.spec.spec import Member, Spec
 
 
 def member_problems(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
@@ -26,7 +26,20 @@ def member_problems(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
             if "fold" in frame and not problems:  # else the folds are a mistake of their own
                 problems += _fold_problems(recipe, columns, frame)
             found |= dict.fromkeys(f"{member.name}: {text}" for text in problems)
+        found |= dict.fromkeys(_pseudo_problems(member, codec))
     return list(found)
+
+
+def _pseudo_problems(member: Member, codec: Codec) -> list[str]:
+    """A bound that every photo reaches: the greatest of K probabilities is 1/K at least."""
+    n_classes = len(codec_of(member, codec).classes)
+    if member.pseudo is None or member.pseudo.at_least > 1 / n_classes:
+        return []
+    return [
+        f"members.{member.name}.pseudo.at_least: {member.pseudo.at_least:g} keeps no photo out, as of "
+        f"{n_classes} classes the most probable one has {1 / n_classes:.3g} or more. Give a greater "
+        "one, e.g. 0.9"
+    ]
 
 
 def _fold_problems(

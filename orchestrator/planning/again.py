@@ -14,8 +14,9 @@ from orchestrator.errors import counted
 from orchestrator.photographs.earlier import Earlier, differences, folds_block
 from orchestrator.photographs.table import Photographs
 from orchestrator.planning.kept import Resolved
+from orchestrator.planning.students import changed_teaching
 from orchestrator.runs.store import Store
-from orchestrator.spec.spec import Member, Spec
+from orchestrator.spec.spec import Member, Pseudo, Spec
 from orchestrator.units.record import UnitRecord, find_record
 from orchestrator.units.unit import member_hash, uses_years
 
@@ -107,6 +108,9 @@ def _reasons(
         inside += folds
         if not folds and record.data_hash == now.data_hash:
             outside.append("other folds")
+    of_teachers, of_test = changed_teaching(member, record, now)
+    inside += of_teachers
+    outside += of_test
     if searched and not inside and not outside:
         inside.append("another search")
     return inside, outside
@@ -147,8 +151,10 @@ def _changed_settings(record: UnitRecord, member: Member, drawn: set[str]) -> li
 
 
 def _settings(member: Member) -> dict[str, Any]:
-    plain = member.model_dump(mode="json", exclude={"name", "seeds", "recipe"})
-    return {**plain, **member.recipe.model_dump(mode="json")}
+    apart = {"name", "seeds", "recipe", "pseudo", "teachers"}
+    plain = member.model_dump(mode="json", exclude=apart)
+    pseudo = {f"pseudo.{key}": getattr(member.pseudo, key, None) for key in Pseudo.model_fields}
+    return {**plain, **pseudo, **member.recipe.model_dump(mode="json")}
 
 
 def _changed_folds(before: Earlier | None, spec: Spec) -> list[str]:
@@ -163,6 +169,7 @@ def _changed_folds(before: Earlier | None, spec: Spec) -> list[str]:
 
 
 def _short(value: Any) -> str:
+    value = list(value) if isinstance(value, tuple) else value
     text = "null" if value is None else str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 

@@ -13,6 +13,7 @@ from orchestrator.photographs.earlier import earlier_photographs
 from orchestrator.photographs.prepare import Prepared
 from orchestrator.planning.again import Again, again_lines, trained_again
 from orchestrator.planning.kept import Resolved, kept_units, resolved, with_kept
+from orchestrator.planning.students import Waiting, no_kept_units, require_teachers, waiting
 from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Spec
@@ -61,6 +62,16 @@ class Plan:
         """Whether finished units are trained again for something that does not stand in the spec."""
         return any(again.outside for again in self.again)
 
+    @property
+    def to_train(self) -> list[Unit]:
+        """Of `todo` those that are trained, not only predict again."""
+        return [unit for unit in self.todo if unit not in self.predicted_again]
+
+    def waiting(self) -> list[Waiting]:
+        """The members that learn from test photographs, and what they wait for."""
+        photographs, todo = self.now.photographs, {unit.path for unit in self.todo}
+        return waiting(self.names, self.now.spec.members, self.to_train, todo, photographs)
+
     def damage(self) -> list[Damage]:
         """The records of searches that cannot be used: those begin again."""
         searching = [search for name, search in self.now.searching.items() if name in self.names]
@@ -80,6 +91,10 @@ class Plan:
             ],
             "predicted_again": [unit.path for unit in self.predicted_again],
             "kept": {name: [unit.path for unit in found] for name, found in self.kept.items()},
+            "waiting": [
+                {"member": own.member.name, "units": own.units, "for": own.teachers}
+                for own in self.waiting()
+            ],
         }
 
 
@@ -94,8 +109,10 @@ def make_plan(
     """What the members `names` of `spec` need. damaged: what will be set aside before.
 
     With `keep_units` the folds of `prepared` become those of the units that are kept. Raises
-    `WrongRequest` where none can be.
+    `WrongRequest` where none can be, and where a member waits for others that are not among `names`.
     """
+    if keep_units and (why := no_kept_units(spec.members, names)):
+        raise WrongRequest(why)
     earlier = earlier_photographs(store)
     now = resolved(spec, prepared.photographs, store)
     keepable: dict[str, int] = {}
@@ -108,7 +125,7 @@ def make_plan(
             raise WrongRequest(f"--keep-units: no unit of {', '.join(names)} can be kept")
         _note_folds(prepared, own, now)
     again = trained_again(now, list(names), spec, earlier, store)
-    if again and not keep_units:
+    if again and not keep_units and not no_kept_units(spec.members, names):
         try:
             kept_then = kept_units(with_kept(now, spec, earlier, store), store)
             keepable = {name: len(found) for name, found in kept_then.items()}
@@ -120,7 +137,9 @@ def make_plan(
     todo = [u for u in of_members if u.path in hurt or not is_done(u, now, store)]
     trained = [u for u in todo if record_path(u.path) not in gone and units.is_trained(u, store)]
     other = [unit for unit in trained if not _predicts(unit, now, store)]
-    return Plan(now, list(names), of_members, todo, trained, other, again, keepable, kept)
+    plan = Plan(now, list(names), of_members, todo, trained, other, again, keepable, kept)
+    require_teachers(names, plan.to_train, now.photographs, store)
+    return plan
 
 
 def _predicts(unit: Unit, now: Resolved, store: Store) -> bool:

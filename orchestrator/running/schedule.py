@@ -3,7 +3,8 @@
 A *run* is one worker group (one process, or `resources.workers` of them) that trains one or
 more units of one member, one after the other. Whenever a slot is free, `Schedule` gives the next.
 Candidates go first, because the other folds of their member wait for them; the remaining slots are
-filled with units, the costliest first, so that one big network does not decide the wall time.
+filled with units, the costliest first, so that one big network does not decide the wall time. A unit
+whose test photographs others label waits for those (running/waiting.py).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from orchestrator.running import causes
+from orchestrator.running.progress import Progress
 from orchestrator.running.restarts import Death, Restarts
+from orchestrator.running.waiting import costliest_first, in_vain, ready
 from orchestrator.running.watch import Watch
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec.spec import Member
@@ -60,27 +63,6 @@ class WorkerRun:
         return f"{unit.member.name} candidate {self.candidate[1]}" if self.candidate else unit.title
 
 
-class Progress(Protocol):
-    """What is shown of a schedule's work gets this, while it happens."""
-
-    def expect(self, units: Sequence[Unit]) -> None:
-        """Units that will have to be trained."""
-
-    def started(self, titles: dict[str, str], units: Sequence[Unit]) -> None:
-        """A run begins with these units; titles: unit's path -> what to call it."""
-
-    def reported(self, result: dict[str, Any]) -> None:
-        """One report of a worker (reports.py)."""
-
-    def ended(self, outcome: dict[str, str]) -> None:
-        """A run is over; outcome: unit's path -> `done`, `stopped` or why it failed."""
-
-    def interrupted(self, paths: Sequence[str]) -> None:
-        """Units whose run is over, and which another one will go on with."""
-
-    def note(self, text: str) -> None: ...
-
-
 class Schedule:
     """Gives out runs, and keeps the books: what is queued, running, done and failed.
 
@@ -101,7 +83,7 @@ class Schedule:
         progress: Progress,
         watch: Watch,
     ):
-        self.queue = sorted(units, key=lambda u: -cost(u.member))
+        self.queue = costliest_first(units, cost)
         self.searches = dict(searches)
         self.winners: dict[str, dict[str, Any]] = {}
         self.left_out: list[str] = []  # members whose candidates lost to those of others
@@ -116,6 +98,7 @@ class Schedule:
         self._watch, self._restarts = watch, Restarts()
         self._noted: set[str] = set()  # of a damaged cache, every process that shares it reports
         self._again: list[WorkerRun] = []  # candidates whose process died
+        self._failed: dict[str, str] = {}  # unit's path -> title
         for name in list(self.searches):
             self._close_search(name)
 
@@ -123,6 +106,7 @@ class Schedule:
 
     def start(self, run_id: str) -> Job | None:
         """The job of a new run, named `run_id`; None where none can begin now."""
+        self._fail_those_in_vain()
         if len(self.runs) >= self.slots:
             return None
         run = self._next_run()
@@ -144,7 +128,7 @@ class Schedule:
     def wanted(self) -> int:
         """How many runs could go on now if there were slots for all."""
         candidates = sum(search.may_begin() for search in self.searches.values())
-        return len(self.runs) + len(self._again) + len(self.queue) + candidates
+        return len(self.runs) + len(self._again) + len(self._ready()) + candidates
 
     def give_up(self, why: str) -> None:
         """Nothing more begins; what is left counts as failed."""
@@ -163,21 +147,39 @@ class Schedule:
                 self._progress.expect([unit])
                 return WorkerRun([unit], (name, candidate.number))
             self._close_search(name)  # its space or its hours may be used up
-        if not self.queue:
+        queue = self._ready()
+        if not queue:
             return None
-        first = self.queue[0]
-        same = [u for u in self.queue if u.hash == first.hash and u.member == first.member]
-        n = units_per_run(len(same), self._cost(first.member), self._outstanding(), self.expected)
+        first = queue[0]
+        same = [u for u in queue if u.hash == first.hash and u.member == first.member]
+        outstanding = self._outstanding(queue)
+        n = units_per_run(len(same), self._cost(first.member), outstanding, self.expected)
         units = same[:n]
         self.queue = [u for u in self.queue if u not in units]
         return WorkerRun(units)
 
-    def _outstanding(self) -> float:
+    def _ready(self) -> list[Unit]:
+        """Those of the queue that wait for no other unit."""
+        running = [unit for run in self.runs.values() for unit in run.left]
+        # of a run that goes on, those that failed in it are not in `_failed` yet
+        failing = [p for run in self.runs.values() for p, how in run.ended.items() if how != "done"]
+        pending = {unit.path for unit in [*self.queue, *running]}
+        return ready(self.queue, pending, {*self._failed, *failing})
+
+    def _fail_those_in_vain(self) -> None:
+        for unit, why in in_vain(self.queue, self._failed):
+            self.queue.remove(unit)
+            self.failures[unit.title] = why
+            self._progress.started({unit.path: unit.title}, [unit])
+            self._progress.note(f"{unit.title} failed: {why}")
+            self._progress.ended({unit.path: why})
+
+    def _outstanding(self, queue: Sequence[Unit]) -> float:
         running = [unit for run in self.runs.values() for unit in run.left]
         waiting = [
             u for name in self.searches for u in self._units_left(self.searches[name].member)
         ]
-        return sum(self._cost(u.member) for u in [*self.queue, *running, *waiting])
+        return sum(self._cost(u.member) for u in [*queue, *running, *waiting])
 
     # -- what comes back ---------------------------------------------------------------------
 
@@ -256,11 +258,9 @@ class Schedule:
         if run.candidate:
             self._end_candidate(run, outcome)
             return
-        self.failures |= {
-            unit.title: outcome[unit.path]
-            for unit in run.units
-            if outcome.get(unit.path, "done") != "done"
-        }
+        failed = [unit for unit in run.units if outcome.get(unit.path, "done") != "done"]
+        self.failures |= {unit.title: outcome[unit.path] for unit in failed}
+        self._failed |= {unit.path: unit.title for unit in failed}
         self._progress.ended(outcome)
 
     def _after_death(self, run: WorkerRun) -> list[Unit]:
@@ -308,7 +308,7 @@ class Schedule:
     def _put_back(self, units: Sequence[Unit], behind: bool = False) -> None:
         """Into the queue: the costliest first, and of equal ones these, or these last."""
         both = [*self.queue, *units] if behind else [*units, *self.queue]
-        self.queue = sorted(both, key=lambda u: -self._cost(u.member))
+        self.queue = costliest_first(both, self._cost)
 
     def _clock(self, run: WorkerRun) -> None:
         now = time.monotonic()

@@ -36,10 +36,23 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
         if row["kind"] == "vote" and store.exists(f"votes/{row['name']}/submission.csv"):
             path = store.uri(f"votes/{row['name']}/submission.csv")
             console.print(f"submission of {row['name']}{_mark(row)}: {path}")
+    for row in rows:
+        if row["pseudo"]:
+            console.print(f"note: {_learnt(row)}", markup=False)
     for mark, differ in ((" *", True), (" ?", None)):
         names = [f"{row['kind']} {row['name']}" for row in rows if _mark(row) == mark]
         for note in remarks(dict.fromkeys(names, differ)):
             console.print(f"note:{mark} {note}", markup=False)
+
+
+def _learnt(row: dict[str, Any]) -> str:
+    own = row["pseudo"]
+    low, high = min(own["taken"].values()), max(own["taken"].values())
+    n = f"{low} to {high}" if low < high else str(low)
+    return (
+        f"{row['name']} learnt {n} of the {own['of']} photos to predict in each unit, labelled by "
+        f"{' and '.join(own['by'])}"
+    )
 
 
 def _mark(row: dict[str, Any]) -> str:

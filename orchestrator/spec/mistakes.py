@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from members.errors import nearest
 from orchestrator.spec.pointers import unknown_key
 from orchestrator.spec.search import Search
-from orchestrator.spec.spec import Spec
+from orchestrator.spec.spec import Member, Spec
 from orchestrator.spec.yaml_lines import Document
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -127,7 +127,7 @@ def _keys(model: type[BaseModel], loc: tuple) -> list[str]:
 _GONE_BEFORE: dict[type, tuple[str, ...]] = {Spec: ("defaults", "small"), Search: ("names",)}
 
 # what a model has and no file: made of other keys
-_MADE: dict[type, tuple[str, ...]] = {Spec: ("stacks",)}
+_MADE: dict[type, tuple[str, ...]] = {Spec: ("stacks",), Member: ("teachers",)}
 
 
 def _has_keys(annotation: Any) -> bool:

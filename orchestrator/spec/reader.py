@@ -50,7 +50,18 @@ def read(
     if mistakes.problems:
         raise WrongRequest(mistakes.problems)
     assert spec is not None  # where it is None, that has a reason among the problems
-    return spec
+    return _with_teachers(spec)
+
+
+def _with_teachers(spec: Spec) -> Spec:
+    """With the teachers of each member in it: what they are decides its result."""
+    members = tuple(
+        own.model_copy(update={"teachers": tuple(map(spec.member, own.pseudo.of))})
+        if own.pseudo
+        else own
+        for own in spec.members
+    )
+    return spec.model_copy(update={"members": members}) if members != spec.members else spec
 
 
 def _check_names(raw: dict, mistakes: Mistakes) -> None:
@@ -131,14 +142,14 @@ def _member(index: int, raw: Any, base: dict, defaults: dict, mistakes: Mistakes
     if not isinstance(raw, dict):
         mistakes.add(path, f"a member is a mapping with name and model, got {raw!r}")
         return None
-    own = {k: raw[k] for k in raw if k in Member.model_fields and k != "recipe"}
+    own = {k: raw[k] for k in raw if k in mistakes.keys(Member) and k != "recipe"}
     rest = {k: v for k, v in raw.items() if k not in own and k != "recipe"}
     shown = f"members.{raw.get('name', index)}"
     if "recipe" in raw:
         base = _family(raw["recipe"], (*path, "recipe"), f"{shown}.recipe", mistakes)
     unknowns = [k for k in rest if k not in Recipe.model_fields]
     for key in unknowns:
-        allowed = {*Recipe.model_fields, *Member.model_fields}
+        allowed = {*Recipe.model_fields, *mistakes.keys(Member)}
         mistakes.add((*path, key), unknown_key(key, allowed), shown)
     rest = {k: v for k, v in rest.items() if k not in unknowns}
     # keys of the spec, of one member or of all, come before those of a recipe file

@@ -137,6 +137,26 @@ class Folds(_Block):
     seed: int = Field(42, ge=0, description="of the shuffling of groups")
 
 
+class Pseudo(_Block):
+    """Whose answers to the test photographs a member learns, and which of them.
+
+    In each fold its teachers' networks of that fold answer, each teacher with the same weight: weights
+    fitted to OOF rows would have seen the fold's labels.
+    """
+
+    of: tuple[str, ...] = Field(
+        description="its teachers: members that predict the same, without `pseudo`, with select: last "
+        "and no patience"
+    )
+    at_least: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description="how probable to their mean a test photo's class must be; above one divided by "
+        "the number of classes",
+    )
+
+
 class Member(_Block):
     """One member: its name, what it predicts, its seeds, and the recipe it is trained with."""
 
@@ -155,6 +175,12 @@ class Member(_Block):
     photos: str | None = Field(
         None, description="which of data.copies it sees; null: the original photographs"
     )
+    pseudo: Pseudo | None = Field(
+        None,
+        description="{of: [MEMBER, ...], at_least: 0.9}: it learns from test photos, too, labelled by "
+        "those members' networks that did not see the fold; null: from labelled photos only",
+    )
+    teachers: tuple[Member, ...] = ()  # the members of `pseudo.of`; no key of a file
     recipe: Recipe
 
     @field_validator("age_bounds")
@@ -321,5 +347,5 @@ class Spec(_Block):
 
 
 def _flat(member: Member) -> dict[str, Any]:
-    own = member.model_dump(mode="json", exclude_none=True, exclude={"recipe"})
+    own = member.model_dump(mode="json", exclude_none=True, exclude={"recipe", "teachers"})
     return {**own, **member.recipe.model_dump(mode="json", exclude_none=True)}

@@ -12,6 +12,7 @@ from members.errors import first_line
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
 
+_LISTED = 20  # classes in a line
 UNFINISHED = "-"  # no hash of test photographs
 
 
@@ -33,6 +34,37 @@ class Seconds(_Block):
     prepare: float = 0.0
     train: float = 0.0
     predict: float | None = None
+
+
+class PseudoRows(_Block):
+    """Test photographs that the unit was trained on too; `Rows.train` counts them.
+
+    teachers: member -> the hash of its units; tables: the test tables that were asked -> their sha256;
+    test_hash: of the test photographs; `taken` of them, and how many as which class.
+    """
+
+    at_least: float
+    teachers: dict[str, str] = {}
+    tables: dict[str, str] = {}
+    test_hash: str = ""
+    of: int = 0
+    taken: int = 0
+    by_class: dict[str, int] = {}
+
+    def line(self) -> str:
+        """In words, after the name of a unit."""
+        teachers = " and ".join(self.teachers)
+        if not self.taken:
+            return (
+                f"no class of any of the {self.of} photos to predict has {self.at_least:g} or more by "
+                f"{teachers}, so it learns from labelled photos only"
+            )
+        by_class = [f"{name} {n}" for name, n in self.by_class.items() if n]
+        more = f", ... ({len(by_class)} classes)" if len(by_class) > _LISTED else ""
+        return (
+            f"{self.taken} of {self.of} photos to predict are learnt from, labelled by {teachers}: "
+            f"{', '.join(by_class[:_LISTED])}{more}"
+        )
 
 
 class UnitRecord(_Block):
@@ -63,6 +95,7 @@ class UnitRecord(_Block):
     folds_hash: str = ""
     versions: dict[str, str] = {}
     per_target: dict[str, Any] | None = None
+    pseudo: PseudoRows | None = None
     test_hash: str
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}

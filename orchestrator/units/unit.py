@@ -22,17 +22,21 @@ from orchestrator.units.record import find_record
 
 @dataclass(frozen=True)
 class Unit:
-    """One member on one fold with one seed: what is trained, and where its files go."""
+    """One member on one fold with one seed: what is trained, and where its files go.
+
+    teachers: for each member that labels test photographs for it, the folders of that member's units
+    of the same fold, one a seed.
+    """
 
     member: Member
     hash: str
     fold: int
     seed: int | None
+    teachers: tuple[tuple[str, ...], ...] = ()
 
     @property
     def path(self) -> str:
-        seed = "" if self.seed is None else f"-seed-{self.seed}"
-        return f"units/{self.member.name}/{self.hash}/fold-{self.fold}{seed}"
+        return _folder(self.member.name, self.hash, self.fold, self.seed)
 
     @property
     def title(self) -> str:
@@ -46,11 +50,17 @@ class Unit:
             "hash": self.hash,
             "fold": self.fold,
             "seed": self.seed,
+            "teachers": [list(folders) for folders in self.teachers],
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Unit:
-        return cls(Member(**config["member"]), config["hash"], config["fold"], config["seed"])
+        member, teachers = Member(**config["member"]), tuple(map(tuple, config["teachers"]))
+        return cls(member, config["hash"], config["fold"], config["seed"], teachers)
+
+
+def _folder(name: str, digest: str, fold: int, seed: int | None) -> str:
+    return f"units/{name}/{digest}/fold-{fold}" + ("" if seed is None else f"-seed-{seed}")
 
 
 def member_hash(member: Member, photographs: Photographs) -> str:
@@ -69,6 +79,15 @@ def member_hash(member: Member, photographs: Photographs) -> str:
         content["photos"] = photographs.seen_hash(member.photos)
     if uses_years(member):
         content["years"] = photographs.years_hash
+    if member.pseudo is not None:
+        content["pseudo"] = {
+            "at_least": member.pseudo.at_least,
+            "test": photographs.test_hash_of(member.photos),
+            "teachers": [
+                [member_hash(own, photographs), own.seeds, photographs.test_hash_of(own.photos)]
+                for own in member.teachers
+            ],
+        }
     text = json.dumps(content, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -96,11 +115,15 @@ def _weights_digest(pretrained: bool | str) -> str | None:
 def of_member(member: Member, photographs: Photographs) -> list[Unit]:
     """Every unit of one member, fold by fold."""
     digest = member_hash(member, photographs)
-    return [
-        Unit(member, digest, fold, seed)
-        for fold in range(photographs.n_folds)
-        for seed in (member.seeds or (None,))
-    ]
+    hashes = [(own, member_hash(own, photographs)) for own in member.teachers]
+    units = []
+    for fold in range(photographs.n_folds):
+        teachers = tuple(
+            tuple(_folder(own.name, of, fold, seed) for seed in own.seeds or (None,))
+            for own, of in hashes
+        )
+        units += [Unit(member, digest, fold, s, teachers) for s in member.seeds or (None,)]
+    return units
 
 
 def chosen(member: Member, photographs: Photographs, store: Store) -> list[Unit]:

@@ -58,19 +58,43 @@ class Inputs:
 
         Those to train on also in the other sizes that the recipe trains in.
         """
+        frame = self._frame(part)
+        codec = codec_of(unit.member, self.photographs.codec)
+        labels = labels_of(frame, codec).astype(np.int64)
+        if part == "test":
+            from members.batches.photos import Photos
+
+            return Photos(self._decoded(unit, part, unit.member.recipe.image_size), labels)
+        return self._to_train_on(unit, part, frame, labels)
+
+    def pseudo_labelled(self, unit: Unit, rows: np.ndarray, labels: np.ndarray) -> Photos:
+        """The test photographs at `rows` (P,) as photographs to train on, with the `labels` (P,) int64.
+
+        Their own labels, where the test list has any, are not looked at, nor are years of age.
+        """
+        codec = codec_of(unit.member, self.photographs.codec)
+        unknown = np.full(len(rows), -1, np.int16)
+        frame = self._frame("test")[["image_id"]].iloc[rows]
+        given = dict.fromkeys(self.photographs.codec.targets, unknown) | codec.decode(labels)
+        return self._to_train_on(unit, "test", frame.assign(**given), labels, rows)
+
+    def _to_train_on(
+        self,
+        unit: Unit,
+        part: Part,
+        frame: pd.DataFrame,
+        labels: np.ndarray,
+        rows: np.ndarray | None = None,
+    ) -> Photos:
         from members.batches.photos import Photos
         from members.data.columns import columns_of
         from members.recipe.stages import training_sizes
 
-        recipe, photographs = unit.member.recipe, self.photographs
-        frame = self._frame(part)
-        labels = labels_of(frame, codec_of(unit.member, photographs.codec)).astype(np.int64)
+        recipe, columns = unit.member.recipe, columns_of(frame, self.photographs.codec)
         pixels = self._decoded(unit, part, recipe.image_size)
-        if part == "test":
-            return Photos(pixels, labels)
         others = [size for size in training_sizes(recipe) if size != recipe.image_size]
         sizes = {size: self._decoded(unit, part, size) for size in others}
-        return Photos(pixels, labels, columns=columns_of(frame, photographs.codec), sizes=sizes)
+        return Photos(pixels, labels, rows, columns, sizes)
 
     def _decoded(self, unit: Unit, part: Part, size: tuple[int, int]) -> CachedPixels:
         """The pixels of all photographs of a part, cropped as the unit's recipe says."""

@@ -27,11 +27,19 @@ from orchestrator.units.files import (
     write_history,
     write_state,
 )
-from orchestrator.units.record import Rows, Seconds, UnitRecord, find_record, write_record
+from orchestrator.units.record import (
+    PseudoRows,
+    Rows,
+    Seconds,
+    UnitRecord,
+    find_record,
+    write_record,
+)
 from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit, is_done
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Job
+from orchestrator.worker.pseudo import labels_to_learn, with_pseudo_labels
 from orchestrator.worker.pulse import Pulse
 from orchestrator.worker.reports import Reporter
 
@@ -126,6 +134,14 @@ def _train(
     store, ranks, photographs = process.store, process.ranks, process.inputs.photographs
     began, started = time.time(), time.perf_counter()
     train, valid = _parts(unit, process.inputs)
+    learned: dict[str, PseudoRows] = {}
+    if unit.teachers:
+        find = partial(labels_to_learn, unit, process.inputs, store)
+        labels, notes = ranks.from_first(find)
+        for line in notes:
+            report.note(line)
+        train = with_pseudo_labels(train, unit, process.inputs, labels)
+        learned = {"pseudo": labels.record}
     recipe = with_statistics(unit.member.recipe, train)
     state, epochs = _begin(unit, process, recipe, train, valid, report)
     before = state["history"] if state else []
@@ -144,7 +160,7 @@ def _train(
     history = state["history"]
     last = recipe.select == "last"
     record = UnitRecord(
-        member=unit.member.model_dump(mode="json"),
+        member=unit.member.model_dump(mode="json", exclude={"teachers"}),
         fold=unit.fold,
         seed=unit.seed,
         hash=unit.hash,
@@ -166,6 +182,7 @@ def _train(
         folds_hash=photographs.folds_hash,
         versions=_versions(),
         test_hash=photographs.test_hash_of(unit.member.photos),
+        **learned,
     )
     return fit.last_weights(state) if last else fit.best_weights(state), record
 
