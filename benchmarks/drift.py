@@ -18,28 +18,27 @@ import os
 os.environ.update({f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")})
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+from ensembles.errors import BadInput
+from ensembles.judging.estimate import apply_held_out, nested_rules
+from ensembles.rules.pools import Rule
+from ensembles.scores import metrics
+from ensembles.shift.after import after_vote
+from ensembles.shift.conformal import in_set, prediction_sets
+from ensembles.shift.options import Options
+from ensembles.shift.rows import HeldOut, disagreement
+from ensembles.voting import gate
+from ensembles.voting.fitting import fitter
+from ensembles.voting.request import VoteRequest
+from ensembles.weights.stack import Stack, stack_members
 
-from ensembles.judging.estimate import apply_held_out, nested_rules  # noqa: E402
-from ensembles.rules.pools import Rule  # noqa: E402
-from ensembles.scores import metrics  # noqa: E402
-from ensembles.shift.after import after_vote  # noqa: E402
-from ensembles.shift.conformal import in_set  # noqa: E402
-from ensembles.shift.options import Options  # noqa: E402
-from ensembles.shift.rows import HeldOut, disagreement  # noqa: E402
-from ensembles.voting import gate  # noqa: E402
-from ensembles.voting.fitting import fitter  # noqa: E402
-from ensembles.voting.request import VoteRequest  # noqa: E402
-from ensembles.weights.stack import Stack, stack_members  # noqa: E402
-
-OPTIONS = Options(prior="test", sets=0.9)
-PLAIN = Options(sets=0.9)
+SETS = 0.9
 RANDOM = (0.3, 0.6, 0.9)  # weights of the random shares
 DRAWS = 3
 MOVED = (0.0, 0.15, 0.3, 0.5, 1.0)
@@ -83,7 +82,9 @@ def asked(tables: dict[str, np.ndarray], vote: str, seed: int) -> list[dict[str,
     there = np.bincount(truth, minlength=n_classes)
     for weight in RANDOM:
         for _ in range(DRAWS):
-            wanted = (1 - weight) * there / len(truth) + weight * random.dirichlet(np.ones(n_classes))
+            wanted = (1 - weight) * there / len(truth) + weight * random.dirichlet(
+                np.ones(n_classes)
+            )
             wanted = np.where(there > 0, wanted, 0.0)
             of_row = (wanted / np.maximum(there, 1))[truth]
             at = random.choice(len(truth), len(truth), p=of_row / of_row.sum())
@@ -97,22 +98,34 @@ def _figures(
     rows: HeldOut, mixed: np.ndarray, favourites: np.ndarray, truth: np.ndarray
 ) -> dict[str, Any]:
     classes = [str(k) for k in range(mixed.shape[1])]
-    plain, own, _ = after_vote(PLAIN, "weighted", rows, mixed, favourites, classes)
-    corrected, more, _ = after_vote(OPTIONS, "weighted", rows, mixed, favourites, classes)
+    plain, own, _ = after_vote(Options(), "weighted", rows, mixed, favourites, classes)
+    corrected, more, _ = after_vote(
+        Options(prior="test"), "weighted", rows, mixed, favourites, classes
+    )
     fitted, oof = (np.array(more["prior"][name]) for name in ("fitted", "before"))
     wholly = mixed * np.divide(fitted, oof, out=np.ones_like(oof), where=oof > 0)
     wholly = wholly / wholly.sum(axis=1, keepdims=True)
     ways = {"as voted": plain, "--prior test": corrected, "fitted shares": wholly}
-    sets = in_set(plain, own["sets"]["threshold"])
     return {
         "said": own["drift"]["said"],
-        "coverage": float(sets[np.arange(len(truth)), truth].mean()),
-        "size": float(sets.sum(axis=1).mean()),
+        **_sets(rows, plain, truth),
         **{
             (way, metric): metrics.named(metric).score(truth, probabilities)
             for way, probabilities in ways.items()
             for metric in ("accuracy", "log_loss")
         },
+    }
+
+
+def _sets(rows: HeldOut, asked: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Nothing where there are too few groups for sets of this coverage."""
+    try:
+        sets = in_set(asked, prediction_sets(rows, SETS)["threshold"])
+    except BadInput:
+        return {}
+    return {
+        "coverage": float(sets[np.arange(len(truth)), truth].mean()),
+        "size": float(sets.sum(axis=1).mean()),
     }
 
 
@@ -123,12 +136,14 @@ def show(vote: str, rows: list[dict[str, Any]]) -> None:
         f"{'log-loss, + prior, + fitted':>38}{'coverage of .9':>18}{'size':>7}"
     )
     parts = [("nothing", [row for row in rows if row["as_is"]])]
-    for low, high in zip(MOVED[:-1], MOVED[1:], strict=True):
+    for low, high in itertools.pairwise(MOVED):
         inside = [r for r in rows if not r["as_is"] and low <= r["moved"] < high]
         parts.append((f"{low:g} to {high:g}", inside))
     for title, own in parts:
         if own:
-            print(f"{title:<18}{len(own):>7}{np.mean([row['said'] for row in own]):>7.2f}{_line(own)}")
+            print(
+                f"{title:<18}{len(own):>7}{np.mean([row['said'] for row in own]):>7.2f}{_line(own)}"
+            )
 
 
 def _line(rows: list[dict[str, Any]]) -> str:
@@ -140,6 +155,9 @@ def _line(rows: list[dict[str, Any]]) -> str:
             change = _of_sets(rows, (way, metric)) - before
             error = change.std(ddof=1) / np.sqrt(len(change)) if len(change) > 1 else np.nan
             text += f"  {change.mean():+.3f}±{error:.3f}"[:14].rjust(12)
+    rows = [row for row in rows if "coverage" in row]
+    if not rows:
+        return text
     coverage = _of_sets(rows, "coverage")
     error = coverage.std(ddof=1) / np.sqrt(len(coverage)) if len(coverage) > 1 else np.nan
     return f"{text}{coverage.mean():>10.3f} ±{error:.3f}{_of_sets(rows, 'size').mean():>8.2f}"
