@@ -152,8 +152,7 @@ class Pseudo(_Block):
         0.9,
         gt=0,
         lt=1,
-        description="how probable to their mean a test photo's class must be; above one divided by "
-        "the number of classes",
+        description="how probable to their mean a test photo's class must be; above 1/classes",
     )
 
 
