@@ -13,7 +13,7 @@ import numpy as np
 from ensembles.errors import BadInput
 from ensembles.shift import says
 from ensembles.shift.conformal import in_set, prediction_sets
-from ensembles.shift.drift import drift, shares_differ
+from ensembles.shift.drift import drift
 from ensembles.shift.options import Options
 from ensembles.shift.prior import MOST_CLASSES, Prior, prior_of
 from ensembles.shift.rows import HeldOut, Rows, disagreement, step
@@ -125,8 +125,7 @@ class Asked:
             notes += says.drift_note(found["drift"], classes, offered)
         if own.prior is not None:
             found["prior"] = {**own.prior.record(), "changed": self._changed, "of": self.n_rows}
-            differs = bool(shares_differ(own.prior).any())
-            notes.append(says.prior_note(found["prior"], classes, differs))
+            notes.append(says.prior_note(found["prior"], classes))
         if own.sets is not None:
             found["sets"] = {**own.sets, "test_mean_size": self._in_sets / self.n_rows}
         if own.unknown is not None:

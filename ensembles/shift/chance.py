@@ -9,6 +9,8 @@ import numpy as np
 
 # With fewer groups than this nothing is said: their spread says too little of chance.
 GROUPS = 5
+# In how many cases drift is said where there is none, all that is compared together.
+LEVEL = 0.01
 
 
 @dataclass(frozen=True)

@@ -22,16 +22,13 @@ from typing import Any
 import numpy as np
 
 from ensembles.shift import chance
+from ensembles.shift.chance import LEVEL
 from ensembles.shift.prior import Prior
 from ensembles.shift.rows import HeldOut, Rows
 
-# In how many cases drift is said where there is none, all three comparisons together.
-LEVEL = 0.01
 # What the mean over folds' models may change: in mean confidence, as a part of how much surer the
 # OOF votes are than right, and in the share of members that contradict the vote.
 CONFIDENCE, OF_OVERCONFIDENCE, DISAGREEMENT = 0.05, 1.5, 0.02
-# In a class's share, the second as a part of it.
-SHARE, OF_SHARE = 0.01, 0.1
 
 
 def drift(held_out: HeldOut, test: Rows, prior: Prior | None) -> dict[str, Any]:
@@ -56,7 +53,7 @@ def drift(held_out: HeldOut, test: Rows, prior: Prior | None) -> dict[str, Any]:
         )
     said = [found[name]["beyond_chance"] for name in ("confidence", "disagreement") if found[name]]
     if prior is not None:
-        beyond = shares_differ(prior)
+        beyond = prior.differ
         found["class_shares"] = {
             "oof": prior.oof.tolist(),
             "test": prior.fitted.tolist(),
@@ -66,12 +63,6 @@ def drift(held_out: HeldOut, test: Rows, prior: Prior | None) -> dict[str, Any]:
         said.append(bool(beyond.any()))
     found["said"] = any(said)
     return found
-
-
-def shares_differ(prior: Prior) -> np.ndarray:
-    """(K,) bool: the classes whose share on test rows differs beyond chance and tolerance."""
-    tolerance = SHARE + OF_SHARE * prior.oof
-    return prior.predicted.beyond(tolerance, tolerance, LEVEL / 3)
 
 
 def _compared(

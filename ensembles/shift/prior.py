@@ -14,6 +14,9 @@ from ensembles.shift.shares import class_shares, influences
 
 # A matrix of classes by classes is solved at each step.
 MOST_CLASSES = 256
+# What the mean over folds' models, and a rule beside those fitted without a fold, may change in the
+# mean probability of a class, the second as a part of its share.
+SHARE, OF_SHARE = 0.01, 0.1
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,23 @@ class Prior:
     temperature: float
 
     @property
+    def differ(self) -> np.ndarray:
+        """(K,) bool: the classes whose share on test rows differs beyond chance and tolerance."""
+        tolerance = SHARE + OF_SHARE * self.oof
+        return self.predicted.beyond(tolerance, tolerance, chance.LEVEL / 3)
+
+    @property
     def test(self) -> np.ndarray:
-        """(K,) of sum 1, between the OOF and the fitted shares: nearer to the first the more of their
-        distance the errors explain (James and Stein 1961, the positive part). Fitted shares alone
-        would make a vote worse wherever nothing has shifted.
+        """(K,) of sum 1: the OOF shares, unless a class's differs. Then between these and the fitted
+        shares: nearer to the first the more of their distance the errors explain (James and Stein
+        1961, the positive part).
+
+        Where nothing has shifted fitted shares make a vote worse, and not by chance alone: a rule's
+        class offsets are not those of the rules fitted without a fold, and of unsure members a small
+        difference in mean probability is a large one in shares. The errors know nothing of that.
         """
+        if not self.differ.any():
+            return self.oof
         moved = self.fitted - self.oof
         distance = float(moved @ moved)
         kept = max(0.0, 1 - float(self.error @ self.error) / distance) if distance else 0.0

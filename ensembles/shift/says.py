@@ -35,25 +35,22 @@ def drift_note(drift: dict[str, Any], classes: list[str], offered: bool) -> list
     return [f"{text} The scores are of rows like the OOF ones."]
 
 
-def prior_note(prior: dict[str, Any], classes: list[str], differs: bool) -> str:
-    """What `--prior test` did. differs: whether the shares differ by more than chance gives."""
+def prior_note(prior: dict[str, Any], classes: list[str]) -> str:
+    """What `--prior test` did."""
     before, after = prior["before"], prior["after"]
     moved = [abs(a - b) for a, b in zip(before, after, strict=True)]
     if not any(moved):
         return (
-            "prior: nothing is corrected, as the test rows' class shares are no further from those of "
-            "the OOF rows than their errors explain."
+            "prior: nothing is corrected, as the test rows' class shares do not differ from those of "
+            "the OOF rows beyond chance."
         )
     order = sorted(range(len(moved)), key=lambda k: -moved[k])
     shown = _listed([f"{classes[k]} {before[k]:.1%} -> {after[k]:.1%}" for k in order])
-    text = (
+    return (
         f"prior: answers corrected for the class shares of the test rows: {shown}. "
         f"{prior['changed']} of {prior['of']} decisions changed. The scores are of the vote without "
         "this."
     )
-    if not differs:
-        text += " The shares do not differ beyond chance: the vote without it is as well founded."
-    return text
 
 
 def _share(shares: dict[str, Any], k: int, classes: list[str]) -> str:

@@ -101,8 +101,8 @@ def test_prior_says_where_it_corrects_nothing(oof):
     vote = cast(oof, same, "soft", prior="test")
     assert vote.prior["before"] == vote.prior["after"]
     assert vote.notes == [
-        "prior: nothing is corrected, as the test rows' class shares are no further from those of the "
-        "OOF rows than their errors explain."
+        "prior: nothing is corrected, as the test rows' class shares do not differ from those of the "
+        "OOF rows beyond chance."
     ]
     np.testing.assert_allclose(vote.probabilities, cast(oof, same, "soft").probabilities, atol=1e-6)
 
