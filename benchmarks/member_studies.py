@@ -30,11 +30,13 @@ from typing import Any
 
 import numpy as np
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks.paired import METRICS, figures
+from benchmarks.photo_sets import HELD, Set, class_folders, divided, read_set, solar_cells
+
 ROOT = Path(__file__).parent.parent
-METRICS = ("macro_f1", "accuracy", "log_loss")
-HELD_BACK = 0.5  # of the photographs, whole groups
-SEED = 42  # of folds and of the part held back
-HELD, LEARNT = -1, -2
+AT_LEAST = 0.9  # of pseudo-labels
 PLAIN, BOTH = ("plain",), ("plain", "flip")
 MEMBER = {
     "model": "tf_efficientnet_lite0",
@@ -62,6 +64,7 @@ def trainings(epochs: int, size: int) -> dict[str, dict[str, Any]]:
         "head_first": {**zero, "head_first": first},
         "swa": {**zero, "swa": {"epochs": half, "lr": MEMBER["lr"] / 2}},
         "sizes": {**zero, "sizes": [[small, small], [size, size]]},
+        "pseudo": zero,  # and photographs held back that zero_head's network of the fold is sure of
         "head_first, drawn head": {**common, "head_first": first},
     }
 
@@ -73,28 +76,11 @@ AGAINST = {
     "head_first, drawn head": "drawn head",
     "swa": "zero_head",
     "sizes": "zero_head",
+    "pseudo": "zero_head",
     "validation_views": "best epoch",
     "choose_views": "zero_head",
 }
 DERIVED = ("best epoch", "validation_views", "choose_views")
-
-
-@dataclass(frozen=True)
-class Set:
-    """A data set. pixels: side -> (N, side, side, 3) uint8. labels, fold, groups: (N,).
-
-    fold: int, HELD for the part held back, LEARNT for rows of folds without a network.
-    """
-
-    name: str
-    pixels: dict[int, np.ndarray]
-    labels: np.ndarray
-    fold: np.ndarray
-    groups: np.ndarray
-    classes: Sequence[str]
-
-    def rows(self, fold: int) -> np.ndarray:
-        return np.flatnonzero(self.fold == fold)
 
 
 @dataclass(frozen=True)
@@ -105,67 +91,19 @@ class Answers:
     seconds: float
 
 
-def solar_cells(folder: Path) -> Any:
-    """All cells that `python -m members.samples.elpv` wrote: their table and the classes' names."""
-    import pandas as pd
-
-    from members.data.layouts import read_test, read_train
-
-    data = read_train("table", folder / "photos.csv")
-    rest = read_test("table", folder / "test.csv", data.codec).frame.copy()
-    truth = pd.read_csv(folder / "truth.csv", dtype=str).set_index("ImageID")["ans"]
-    number = {name: i for i, name in enumerate(data.codec.classes)}
-    rest["label"] = [number[truth[image_id]] for image_id in rest["image_id"]]
-    return pd.concat([data.frame, rest], ignore_index=True), data.codec.classes
-
-
-def class_folders(folder: Path) -> Any:
-    """Photographs in class folders: their table and the classes' names."""
-    from members.data.layouts import read_train
-
-    data = read_train("folders", folder)
-    return data.frame.reset_index(drop=True), data.codec.classes
-
-
-def divided(frame: Any, k: int, trained_folds: int) -> np.ndarray:
-    """(N,) int: the fold of a row, HELD where it is held back, LEARNT where its fold has no network.
-
-    frame: with group and label; neither a group of the folds nor one held back is divided.
-    """
-    from members.data.folds import assign_folds
-
-    fold = np.full(len(frame), HELD)
-    inside = np.flatnonzero(assign_folds(frame, "holdout", ratio=HELD_BACK, seed=SEED) != 0)
-    folds = assign_folds(frame.iloc[inside].reset_index(drop=True), "kfold", k=k, seed=SEED)
-    fold[inside] = np.where(folds < trained_folds, folds, LEARNT)
-    return fold
-
-
-def read_set(name: str, frame: Any, classes: Sequence[str], fold: np.ndarray, sides: Sequence[int]) -> Set:
-    """The photographs of `frame`, squares of each of `sides`."""
-    from members.pixels.crop import crop_and_resize
-    from members.pixels.decode import decode_alone
-
-    pixels: dict[int, list[np.ndarray]] = {side: [] for side in sides}
-    for path in frame["path"]:
-        photo = decode_alone(path)
-        for side in sides:
-            pixels[side].append(crop_and_resize(photo, (side, side), None))
-    return Set(
-        name,
-        {side: np.stack(own) for side, own in pixels.items()},
-        frame["label"].to_numpy(np.int64),
-        fold,
-        np.unique(frame["group"], return_inverse=True)[1],
-        classes,
-    )
-
-
-def train(data: Set, settings: dict[str, Any], fold: int, seed: int, every: bool) -> dict[str, Any]:
+def train(
+    data: Set,
+    settings: dict[str, Any],
+    fold: int,
+    seed: int,
+    every: bool,
+    taught: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict[str, Any]:
     """Train without fold `fold`; the fold's probabilities and the held-back part's, and CPU seconds.
 
     `fold` and `held`: (E, 2, n, K) float32 of the epochs kept, as photos are and in both views.
     every: all epochs are kept and both views there; else the last and the photos as they are, E = 1.
+    taught: rows that are held back and the labels that they are learnt with, or None.
     """
     from members.batches.photos import Photos
     from members.networks.models import build_model
@@ -175,8 +113,13 @@ def train(data: Set, settings: dict[str, Any], fold: int, seed: int, every: bool
 
     recipe = Recipe(**settings)
     sizes = {(side, side): own for side, own in data.pixels.items()}
-    photos = Photos(sizes[recipe.image_size], data.labels, sizes=sizes)
     inside = np.flatnonzero((data.fold != HELD) & (data.fold != fold))
+    labels = data.labels.copy()
+    labels[data.rows(HELD)] = 0  # not to be learnt from
+    if taught is not None:
+        rows, labels[rows] = taught
+        inside = np.r_[inside, rows]
+    photos = Photos(sizes[recipe.image_size], labels, sizes=sizes)
     n_classes = len(data.classes)
     kept, began = [], time.process_time()
     for epoch in fit(recipe, photos.take(inside), None, n_classes, seed=seed):
@@ -193,19 +136,33 @@ def train(data: Set, settings: dict[str, Any], fold: int, seed: int, every: bool
     return {part: np.asarray(own) for part, own in found.items()} | {"seconds": seconds}
 
 
+def taught_by(data: Set, teacher: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows held back of which a fold's network is sure, and what it says of them, as `pseudo` takes them."""
+    from orchestrator.units.teachers import taken
+
+    rows, labels, _ = taken([[teacher["held"][-1, 0]]], AT_LEAST)
+    return data.rows(HELD)[rows], labels
+
+
 def trained(
-    data: Set, name: str, settings: dict[str, Any], fold: int, seed: int, every: bool, out: Path
+    data: Set, name: str, recipes: dict[str, dict], fold: int, seed: int, out: Path
 ) -> dict[str, Any]:
-    """What `train` returns, from the folder `out` where it is there."""
+    """What `train` returns, from the folder `out` where it is there.
+
+    Of zero_head all epochs and both views, which other keys' members are made of.
+    """
+    settings, every, taught = recipes[name], name == "zero_head", None
+    if name == "pseudo":
+        taught = taught_by(data, trained(data, "zero_head", recipes, fold, seed, out))
     asked = json.dumps([settings, fold, seed, every], sort_keys=True).encode()
     digest = hashlib.sha256(asked)
     parts = (data.fold == HELD, data.fold == fold)
-    for array in (*data.pixels.values(), data.labels, *parts):
+    for array in (*data.pixels.values(), data.labels, *parts, *(taught or ())):
         digest.update(np.ascontiguousarray(array))
     file = out / f"{data.name}-{name}-{fold}-{seed}-{digest.hexdigest()[:12]}.npz".replace(" ", "_")
     if not file.is_file():
         began = time.time()
-        found = train(data, settings, fold, seed, every)
+        found = train(data, settings, fold, seed, every, taught)
         out.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(".part.npz")
         np.savez(unfinished, **found)
@@ -219,7 +176,9 @@ def trained(
         return dict(found)
 
 
-def assembled(data: Set, units: Sequence[dict], epochs: Sequence[int], views: Sequence[int]) -> Answers:
+def assembled(
+    data: Set, units: Sequence[dict], epochs: Sequence[int], views: Sequence[int]
+) -> Answers:
     """Of the folds' networks, each at its epoch, an index into what was kept, and in its views."""
     n_classes = len(data.classes)
     probabilities = np.zeros((len(data.labels), n_classes), np.float32)
@@ -256,57 +215,27 @@ def chosen(data: Set, plain: Answers, both: Answers) -> Answers:
 
 
 def members_of(
-    data: Set, keys: Sequence[str], get: Callable[[str, int, bool], dict]
+    data: Set, keys: Sequence[str], get: Callable[[str, int], dict[str, Any]]
 ) -> dict[str, Answers]:
     """The answers of each key's member and of what it is compared with, in the order to print.
 
-    get: name of a training, fold, whether all epochs are kept -> what `train` returns.
+    get: name of a training, fold -> what `train` returns; of zero_head with all epochs.
     """
     wanted = dict.fromkeys(name for key in keys for name in (AGAINST[key], key))
     folds = range(int(data.fold.max()) + 1)
-    derive = any(name in DERIVED for name in wanted)
-    k, found = len(folds), {}
+    last, plain, both = ([value] * len(folds) for value in (-1, 0, 1))
+    found = {}
     for name in wanted:
-        if name in DERIVED:
-            continue
-        every = derive and name == "zero_head"
-        units = [get(name, fold, every) for fold in folds]
-        found[name] = assembled(data, units, [-1] * k, [0] * k)
-    if derive:
-        units = [get("zero_head", fold, True) for fold in folds]
-        for name, views in (("best epoch", 0), ("validation_views", 1)):
-            found[name] = assembled(data, units, best_epochs(data, units, views), [1] * k)
-        both = assembled(data, units, [-1] * k, [1] * k)
-        found["choose_views"] = chosen(data, assembled(data, units, [-1] * k, [0] * k), both)
-    return {name: found[name] for name in wanted}
-
-
-def figures(
-    labels: np.ndarray,
-    groups: np.ndarray,
-    own: Sequence[np.ndarray],
-    base: Sequence[np.ndarray] | None,
-) -> dict[str, tuple[float, ...]]:
-    """By metric the score and its error and, with `base`, the difference and its paired error.
-
-    own, base: (N, K) probabilities of each seed, the same seeds; scores are means over the seeds.
-    The influence of a row on a difference is the difference of its influences; groups: (N,) int.
-    """
-    from ensembles.scores.influence import standard_error
-    from ensembles.scores.metrics import named
-
-    found: dict[str, tuple[float, ...]] = {}
-    for name in METRICS:
-        metric = named(name)
-        score = float(np.mean([metric.score(labels, p) for p in own]))
-        errors = [metric.standard_error(labels, p, groups=groups) for p in own]
-        found[name] = (score, float(np.mean(errors)))
-        if base is not None:
-            pairs = list(zip(own, base, strict=True))
-            apart = [metric.score(labels, a) - metric.score(labels, b) for a, b in pairs]
-            moves = [metric.influence(labels, a) - metric.influence(labels, b) for a, b in pairs]
-            error = standard_error(np.mean(moves, axis=0), groups)
-            found[name] += (float(np.mean(apart)), error)
+        units = [get("zero_head" if name in DERIVED else name, fold) for fold in folds]
+        if name == "best epoch":
+            found[name] = assembled(data, units, best_epochs(data, units, 0), both)
+        elif name == "validation_views":
+            found[name] = assembled(data, units, best_epochs(data, units, 1), both)
+        elif name == "choose_views":
+            looks = [assembled(data, units, last, views) for views in (plain, both)]
+            found[name] = chosen(data, *looks)
+        else:
+            found[name] = assembled(data, units, last, plain)
     return found
 
 
@@ -357,7 +286,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--keys", nargs="+", choices=list(AGAINST), default=list(AGAINST))
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each; default 1")
     parser.add_argument("--k", type=int, default=2, help="folds; default 2")
-    parser.add_argument("--trained", type=int, help="train only so many of the folds; default all")
     parser.add_argument("--epochs", type=int, default=4, help="default 4; at least 3, for swa")
     parser.add_argument("--size", type=int, default=64, help="side in pixels; default 64")
     parser.add_argument("--out", type=Path, default=ROOT / "data/studies", help="what is kept")
@@ -367,10 +295,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         for name, least in (("seeds", 1), ("k", 2), ("epochs", 3), ("size", 32))
         if getattr(asked, name) < least
     ]
-    if asked.trained is not None and not 1 <= asked.trained <= asked.k:
-        wrong.append(f"--trained: {asked.trained}, but must be 1 to {asked.k}, the folds there are")
-    if asked.trained == 1 and "choose_views" in asked.keys:
-        wrong.append("choose_views: a fold's views are chosen on another; --trained 2, or other --keys")
     if asked.elpv is None and asked.folders is None:
         wrong.append("no photographs: give --elpv DIR, --folders DIR, or both")
     if wrong:
@@ -395,13 +319,13 @@ def main() -> None:
             if folder is None:
                 continue
             frame, classes = read(folder)
-            fold = divided(frame, asked.k, asked.trained or asked.k)
+            fold = divided(frame, asked.k)
             data = read_set(name, frame, classes, fold, sides)
             by_seed = []
             for seed in range(asked.seeds):
 
-                def get(name: str, fold: int, every: bool, data: Set = data, seed: int = seed) -> dict:
-                    return trained(data, name, recipes[name], fold, seed, every, asked.out)
+                def get(name: str, fold: int, data: Set = data, seed: int = seed) -> dict[str, Any]:
+                    return trained(data, name, recipes, fold, seed, asked.out)
 
                 by_seed.append(members_of(data, asked.keys, get))
             report(data, asked.keys, by_seed)
@@ -411,5 +335,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     main()
