@@ -91,7 +91,8 @@ def assert_holds(now, then) -> None:
         for one, other in zip(now, then, strict=True):
             assert_holds(one, other)
     elif isinstance(then, float):
-        assert now == pytest.approx(then, rel=1e-6, abs=1e-9)
+        # weights are certified to 1e-8 in log-loss, and what is lost without a member no closer
+        assert now == pytest.approx(then, rel=1e-6, abs=1e-8)
     else:
         assert now == then
 
