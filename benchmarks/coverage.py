@@ -20,7 +20,7 @@ import os
 
 os.environ.update({f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")})
 
-import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import NormalDist
@@ -28,6 +28,9 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.sets.labelled import files_given, groups_in, set_of, tables_in
 from ensembles.judging.averaging import LEAST_FOLDS, expected_gains, votes_by_fold
 from ensembles.judging.estimate import apply_held_out, estimate, nested_rules, refit_shifts
 from ensembles.rules.pools import Rule
@@ -76,7 +79,7 @@ VOTES: dict[str, Callable[..., Fitted]] = {
 def judged(tables: dict[str, np.ndarray], fit: Callable[..., Fitted]) -> list[dict[str, Any]]:
     """For each reported metric the estimate, its errors, the test scores and the expected gain."""
     labels, truth = tables["labels"].astype(int), tables["test_labels"].astype(int)
-    groups, test_groups = _groups(tables, "groups"), _groups(tables, "test_groups")
+    groups, test_groups = groups_in(tables), groups_in(tables, "test_groups")
     stack, by_fold = stack_members(tables["oof"], labels), tables["test_folds"]
     mean = by_fold.mean(axis=0, dtype=np.float64).astype(np.float32)
     rule, rules = fit(stack, tables["folds"], groups)
@@ -108,11 +111,6 @@ def judged(tables: dict[str, np.ndarray], fit: Callable[..., Fitted]) -> list[di
         )
         rows[-1]["less"] = rows[-1]["mean"] - (rows[-1]["gain"] or 0.0)
     return rows
-
-
-def _groups(tables: dict[str, np.ndarray], name: str) -> np.ndarray | None:
-    found = tables.get(name)
-    return None if found is None or len(np.unique(found)) == len(found) else found
 
 
 def show(vote: str, rows: list[dict[str, Any]]) -> None:
@@ -161,22 +159,11 @@ def _gains(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--names", type=Path)
-    given = parser.parse_args()
-    files = sorted(given.folder.glob("*.npz"))
-    if given.names:
-        wanted = {line.strip().removesuffix(".npz") for line in given.names.read_text().split("\n")}
-        files = [file for file in files if file.stem in wanted]
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in VOTES}
-    for file in files:
-        with np.load(file, allow_pickle=False) as found:
-            tables = {name: found[name] for name in found.files if name != "names"}
+    for file in files_given(__doc__ or ""):
+        tables = tables_in(file)
         for name, fit in VOTES.items():
-            rows[name] += [
-                row | {"set": file.stem.rpartition("-")[0]} for row in judged(tables, fit)
-            ]
+            rows[name] += [row | {"set": set_of(file)} for row in judged(tables, fit)]
     for name, own in rows.items():
         show(name, own)
 

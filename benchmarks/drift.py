@@ -17,7 +17,6 @@ import os
 
 os.environ.update({f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")})
 
-import argparse
 import itertools
 import sys
 from pathlib import Path
@@ -25,6 +24,9 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.sets.labelled import files_given, groups_in, set_of, tables_in
 from ensembles.errors import BadInput
 from ensembles.judging.estimate import apply_held_out, nested_rules
 from ensembles.rules.pools import Rule
@@ -32,7 +34,7 @@ from ensembles.scores import metrics
 from ensembles.shift.after import after_vote
 from ensembles.shift.conformal import in_set, prediction_sets
 from ensembles.shift.options import Options
-from ensembles.shift.rows import HeldOut, disagreement
+from ensembles.shift.rows import HeldOut, disagreement, numbered
 from ensembles.voting import gate
 from ensembles.voting.fitting import fitter
 from ensembles.voting.request import VoteRequest
@@ -62,10 +64,7 @@ VOTES = {"the default": default, "log-loss weights": log_loss}
 def asked(tables: dict[str, np.ndarray], vote: str, seed: int) -> list[dict[str, Any]]:
     """Figures of a vote on the test rows of one split, as they are and redrawn."""
     labels, truth = tables["labels"].astype(int), tables["test_labels"].astype(int)
-    groups = tables.get("groups")
-    if groups is not None:
-        groups = np.unique(groups, return_inverse=True)[1]
-        groups = None if len(np.unique(groups)) == len(groups) else groups
+    groups = numbered(groups_in(tables))
     stack = stack_members(tables["oof"], labels)
     rule, held_out = VOTES[vote](stack, tables["folds"], groups)
     rows = HeldOut(
@@ -170,23 +169,13 @@ def _of_sets(rows: list[dict[str, Any]], name: Any) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--names", type=Path)
-    given = parser.parse_args()
-    files = sorted(given.folder.glob("*.npz"))
-    if given.names:
-        wanted = {line.strip().removesuffix(".npz") for line in given.names.read_text().split("\n")}
-        files = [file for file in files if file.stem in wanted]
     rows: dict[str, list[dict[str, Any]]] = {vote: [] for vote in VOTES}
-    for seed, file in enumerate(files):
-        with np.load(file, allow_pickle=False) as found:
-            tables = {name: found[name] for name in found.files if name != "names"}
+    for seed, file in enumerate(files_given(__doc__ or "")):
+        tables = tables_in(file)
         if "test_folds" not in tables:
             continue
         for vote in VOTES:
-            of_set = {"set": file.stem.rpartition("-")[0]}
-            rows[vote] += [row | of_set for row in asked(tables, vote, seed)]
+            rows[vote] += [row | {"set": set_of(file)} for row in asked(tables, vote, seed)]
         print(f"{file.stem}", file=sys.stderr)
     for vote, own in rows.items():
         show(vote, own)

@@ -8,7 +8,6 @@ import pytest
 
 from orchestrator.errors import WrongRequest
 from orchestrator.spec import load
-from orchestrator.spec.load import load_recorded
 from orchestrator.spec.search import Distribution
 
 SPEC = """\
@@ -54,23 +53,6 @@ search:
   hours: 12
   metric: accuracy
 """
-
-
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Write a spec into a folder below the working folder; its path."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "specs").mkdir()
-
-    def write(text: str, space: str = "", **files: str):
-        for name, content in files.items():
-            name = name.replace("__", "/").replace("_json", ".json")
-            (tmp_path / name).write_text(content)
-        path = tmp_path / "specs/spec.yaml"
-        path.write_text(text.replace("SPACE", space))
-        return path
-
-    return write
 
 
 def problems(path) -> list[str]:
@@ -286,35 +268,6 @@ def test_limits_and_rivals_that_cannot_be_are_refused(write, before, after, told
     text += "join" + after.split("\njoin")[1] + "\n" if "\njoin" in after else ""
     found = "\n".join(problems(write(text, "{loss: {choice: [f1, focal]}}")))
     assert told in found
-
-
-@pytest.mark.parametrize(
-    ("key", "values", "why"),
-    [
-        ("choose_views", "[[[plain], [flip]], [[plain], [crops]]]", "when all units of a member"),
-        ("select", "[best, last]", "that of its best epoch"),
-        ("submissions_above", "[0.4, 0.5]", "which submissions are written"),
-        ("test_normalize", "[imagenet, half]", "of the photos to predict"),
-        ("views", "[[plain], [plain, flip]]", "It has one with validation_views: true in a"),
-    ],
-)
-def test_what_no_score_depends_on_is_not_searched(write, key, values, why):
-    found = problems(write(SPEC, f"{{lr: {{choice: [1e-3]}}, {key}: {{choice: {values}}}}}"))
-    (problem,) = [text for text in found if "has no influence" in text]
-    assert f"search.space.{key}: {key} has no influence on a candidate's score" in problem
-    assert why in problem
-    assert "Write it into the member instead" in problem
-
-
-def test_views_are_searched_where_candidates_are_scored_by_them(write):
-    text = SPEC.replace("{name: a,", "{name: a, views: [plain, flip], validation_views: true,")
-    assert text != SPEC
-    load(write(text, "{views: {choice: [[plain, flip], [plain, crops]]}}"))
-
-
-def test_a_run_that_was_searched_so_is_still_read(write):
-    path = write(SPEC, "{select: {choice: [best, last]}}")
-    assert load_recorded(path.read_text(), str(path)).search is not None
 
 
 def test_members_with_different_losses_do_not_compete_by_loss(write):
