@@ -77,7 +77,8 @@ def show_pareto(front: dict[str, Any], console: Console) -> None:
     chosen = f" ({front['chosen_by']})" if front["chosen_by"] else ""
     console.print(
         f"Each line is the vote{chosen} fitted to these members alone, scored on rows that nothing was "
-        f"fitted to. Of {len(front['points'])} such votes these are better than all cheaper ones."
+        f"fitted to. Last that of all members; before it those of {len(front['points'])} such votes that "
+        "are better than all cheaper ones."
     )
     cheapest, best = front["cheapest"], front["best"]
     console.print(
