@@ -17,13 +17,27 @@ from ensembles.judging.steps import Progress
 from ensembles.scores import metrics
 from ensembles.second_level import trees
 from ensembles.second_level.cross_fit import KINDS, CrossFit, cross_fit
-from ensembles.second_level.features import Features, features
+from ensembles.second_level.features import features
 from ensembles.second_level.logistic import Logistic
 
 # Members times classes times classes: what a stacker has to fit, and what its time goes by.
 MOST_NUMBERS = 250_000
 COST = "milliseconds_per_photo"
 INSTALL = f"pip install {trees.PACKAGE}"
+
+
+@dataclass
+class FittedStack:
+    """A stack of members in an order, and how it was fitted. held_out: its OOF table's probabilities."""
+
+    of: list[str]
+    fit: CrossFit
+    held_out: np.ndarray
+
+    def predict(self, probabilities: np.ndarray) -> np.ndarray:
+        """(N, K) float32 from the members' (M, N, K), in the order of `of`."""
+        with threadpool_limits(1):
+            return _rows(self.fit.predict(features(probabilities)))
 
 
 @dataclass
@@ -79,20 +93,42 @@ def stack_table(
         problems += compare_classes(whose, table, "its OOF table", aligned[member])
     if problems:
         raise BadInput(problems)
-    of = group_array(aligned, groups)
-    # numpy's own threads would add up in another order from machine to machine
-    with threadpool_limits(1):
-        fit = cross_fit(_features(aligned), first.label, first.fold, of, KINDS[kind], progress)
-        rows = _rows(fit.held_out)
-        predicted = _rows(fit.predict(_features(of_test))) if of_test else None
+    fitted = _fitted(aligned, kind, groups, progress)
+    predicted = fitted.predict(_probabilities(of_test)) if of_test else None
     meta = {key: value for key, value in first.meta.items() if key != COST}
     meta |= {"member": name, "stack": {"kind": kind, "of": names}, **_cost(aligned)}
-    stacked = OofTable(first.ids, rows, first.fold, first.label, meta, first.group)
+    stacked = OofTable(first.ids, fitted.held_out, first.fold, first.label, meta, first.group)
     new = None
     if predicted is not None:
         one = of_test[names[0]]
         new = Table(one.ids, predicted, None, one.label, meta)
-    return Stacked(stacked, new, _record(kind, names, fit, stacked))
+    return Stacked(stacked, new, _record(kind, names, fitted.fit, stacked))
+
+
+def fit_stack(
+    oof: Mapping[str, Table], kind: str, groups: Mapping[str, str] | None = None
+) -> FittedStack:
+    """The stackers of `stack_table`, which is told the same, for rows that come later.
+
+    Raises BadInput as `stack_table`.
+    """
+    if problems := kind_problems(kind):
+        raise BadInput(problems)
+    return _fitted(align(oof, "oof"), kind, groups, None)
+
+
+def _fitted(
+    aligned: Mapping[str, OofTable],
+    kind: str,
+    groups: Mapping[str, str] | None,
+    progress: Progress | None,
+) -> FittedStack:
+    first, of = next(iter(aligned.values())), group_array(aligned, groups)
+    x = features(_probabilities(aligned))
+    # numpy's own threads would add up in another order from machine to machine
+    with threadpool_limits(1):
+        fit = cross_fit(x, first.label, first.fold, of, KINDS[kind], progress)
+        return FittedStack(list(aligned), fit, _rows(fit.held_out))
 
 
 def kind_problems(kind: str) -> list[str]:
@@ -121,8 +157,8 @@ def size_problems(n_members: int, n_classes: int) -> list[str]:
     return []
 
 
-def _features(tables: Mapping[str, Table]) -> Features:
-    return features(np.stack([table.probabilities for table in tables.values()]))
+def _probabilities(tables: Mapping[str, Table]) -> np.ndarray:
+    return np.stack([table.probabilities for table in tables.values()])
 
 
 def _rows(probabilities: np.ndarray) -> np.ndarray:

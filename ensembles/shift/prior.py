@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +61,7 @@ class Prior:
     @property
     def ratios(self) -> np.ndarray:
         """(K,) of the shares; 1 of a class without OOF rows, of which nothing is known."""
-        there = self.oof > 0
-        return np.where(there, self.test / np.where(there, self.oof, 1), 1.0)
+        return _ratios(self.oof, self.test)
 
     def corrected(self, mixed: np.ndarray) -> np.ndarray:
         """(N, K) float32: a vote's probabilities (N, K) as with the test rows' class shares.
@@ -71,8 +71,7 @@ class Prior:
         power of its temperature, and so is the ratio. What else the vote does to them stays: offsets
         for macro F1, say.
         """
-        turned = mixed * self.ratios ** min(self.temperature, 1.0)
-        return (turned / turned.sum(axis=1, keepdims=True)).astype(np.float32)
+        return _corrected(mixed, self.ratios, self.temperature)
 
     def record(self) -> dict[str, Any]:
         """What `vote.json` holds, classes in the order of the columns."""
@@ -81,7 +80,27 @@ class Prior:
             "after": self.test.tolist(),
             "fitted": self.fitted.tolist(),
             "standard_error": self.error.tolist(),
+            "temperature": self.temperature,
         }
+
+
+def corrected_as_recorded(mixed: np.ndarray, record: Mapping[str, Any]) -> np.ndarray:
+    """(N, K) float32: `Prior.corrected` of rows that come later, by the `prior` of a vote's record.
+
+    Raises KeyError where the record is of a version that did not keep the temperature.
+    """
+    before, after = (np.array(record[name]) for name in ("before", "after"))
+    return _corrected(mixed, _ratios(before, after), record["temperature"])
+
+
+def _ratios(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    there = before > 0
+    return np.where(there, after / np.where(there, before, 1), 1.0)
+
+
+def _corrected(mixed: np.ndarray, ratios: np.ndarray, temperature: float) -> np.ndarray:
+    turned = mixed * ratios ** min(temperature, 1.0)
+    return (turned / turned.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def prior_of(held_out: HeldOut, test: Rows) -> Prior:

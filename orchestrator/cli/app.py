@@ -15,7 +15,7 @@ from ensembles.errors import wrong_place
 from ensembles.store_errors import store_problem
 from members.errors import first_line
 from orchestrator import stopping
-from orchestrator.cli import photos, training, votes
+from orchestrator.cli import inference, photos, training, votes
 from orchestrator.cli.several_values import SeveralValues
 from orchestrator.errors import (
     BAD_INPUT,
@@ -57,6 +57,7 @@ app.command(cls=SeveralValues)(training.check)
 app.command("train-members", cls=SeveralValues)(training.train_members)
 app.command(cls=SeveralValues)(votes.vote)
 app.command(cls=SeveralValues)(votes.leaderboard)
+app.command(cls=SeveralValues)(inference.predict)
 app.command()(votes.evaluate)
 app.command()(votes.compare)
 

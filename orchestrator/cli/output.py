@@ -26,13 +26,19 @@ def json_place(file: Path | None) -> Path | None:
     return file
 
 
+def file_place(file: str | Path | None, flag: str) -> None:
+    """Raise BadInput where the file cannot be written; None is no file."""
+    if file is not None:
+        _require_file(file, flag)
+
+
 def folder_place(folder: str | Path | None, flag: str) -> None:
     """Raise BadInput where the folder cannot be made or written to; None is no folder."""
     if folder is not None:
         _require_writable(folder, flag)
 
 
-def _require_file(place: Path, flag: str) -> None:
+def _require_file(place: str | Path, flag: str) -> None:
     """Raise BadInput where a file of this machine cannot be written; `flag` names the option."""
     if "://" not in os.fspath(place):
         path = Path(place)

@@ -9,20 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyarrow import types
-
 import ensembles
-from ensembles.errors import reads
 from ensembles.files import places
-from ensembles.files.digests import is_there, require_right
+from ensembles.files.digests import is_there
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
 from orchestrator.runs import folders
-from orchestrator.runs.damage import read_recorded
+from orchestrator.runs.contents import groups_of, recorded_spec
 from orchestrator.runs.store import Store
 from orchestrator.search.record import read_search
 from orchestrator.spec import load
-from orchestrator.spec.load import load_recorded
 from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Spec
 
@@ -45,15 +41,7 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
     if small or sets:
         raise WrongRequest("--small and --set change a spec: give its file too")
     store = Store(folder) if folder else folders.latest()
-    try:
-        text = read_recorded("spec.yaml", store).decode()
-    except FileNotFoundError:
-        raise WrongRequest(f"{store.root} is no run folder: it has no spec.yaml") from None
-    except UnicodeDecodeError as error:
-        raise WrongRequest(
-            f"{store.uri('spec.yaml')}: damaged, no text ({error}). train-members makes it again."
-        ) from None
-    return Run(load_recorded(text, store.uri("spec.yaml")), store)
+    return Run(recorded_spec(store), store)
 
 
 @dataclass
@@ -105,7 +93,7 @@ def members_of(run: Run) -> tuple[list[str], list[str]]:
 
 def ballot_of(run: Run, members: Sequence[str]) -> Ballot:
     oof, test = (_read(run.store, members, kind) for kind in ("oof", "test"))
-    return Ballot(oof, test, _groups(run.store))
+    return Ballot(oof, test, groups_of(run.store))
 
 
 def left_out(run: Run) -> list[str]:
@@ -126,27 +114,3 @@ def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.
         if is_there(places.join(folder, f"{kind}.parquet")):
             found[name] = ensembles.read_table(places.join(folder, f"{kind}.parquet"))
     return found
-
-
-def _groups(store: Store) -> dict[str, str] | None:
-    """image id -> group, where the run has them: rows of a person err together."""
-    if not store.exists("images.parquet"):
-        return None
-    return _read_groups(store.uri("images.parquet"))
-
-
-@reads("the images.parquet of a run, which train-members makes again")
-def _read_groups(place: str) -> dict[str, str]:
-    require_right(place)
-    table = places.read_parquet(place)
-    problems = [
-        f"{place}: `{name}` must stand there once and be text, without nulls. train-members makes this "
-        "file again."
-        for name in ("image_id", "group")
-        if table.column_names.count(name) != 1
-        or not (types.is_string(table[name].type) or types.is_large_string(table[name].type))
-        or table[name].null_count
-    ]
-    if problems:
-        raise WrongRequest(problems)
-    return dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))

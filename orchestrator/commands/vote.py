@@ -5,7 +5,6 @@ Nothing here imports torch; Ray only where an address was given.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from ensembles.errors import nearest
 from ensembles.files.compare import same_submissions
 from ensembles.files.ids import like_id
 from ensembles.files.parquet import file_digests
-from ensembles.voting.kinds import MEAN
 from ensembles.voting.request import VoteRequest
 from ensembles.voting.submissions import submissions_as_tables
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
@@ -26,6 +24,7 @@ from orchestrator.commands.vote_options import Command, checked, requested, requ
 from orchestrator.errors import WrongRequest
 from orchestrator.runs import folders
 from orchestrator.runs.standing import other_tables, remarks
+from orchestrator.runs.votes import vote_name
 from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.vote import show_large, show_vote
 from orchestrator.screens.why import show_pareto, show_why
@@ -88,13 +87,8 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
 
 
 def vote_folder(request: VoteRequest) -> str:
-    """`votes/weighted`, `votes/hard`, `votes/weighted-log_loss`, `votes/weighted-mean-log_loss`, ..."""
-    choice, objective = request.choice, request.fitted_for
-    if choice == MEAN and objective is None:
-        choice = None  # as without being asked for
-    parts = [own for own in (request.mode, choice, objective) if own]
-    # neither colons nor spaces are part of file names everywhere
-    return "votes/" + re.sub(r"[^\w-]+", "-", "-".join(parts))
+    """The folder of a vote in its run."""
+    return f"votes/{vote_name(request)}"
 
 
 def _write(

@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from members.data.listing import some
+from members.pixels.background import VERSION
+from members.pixels.background_copy import JOURNAL
 from orchestrator.photographs.table import column
 from orchestrator.program import called
 from orchestrator.spec.spec import Data, Spec
@@ -59,3 +61,14 @@ def _base(data: Data, part: str) -> Path:
     if given.is_dir():
         return given
     return Path(data.root).absolute() if data.root is not None else given.parent
+
+
+def cut_out(spec: Spec) -> dict[str, int | None]:
+    """Copy that is seen -> the version that `prepare --remove-background` made it with, None: it was
+    made elsewhere.
+    """
+    found: dict[str, int | None] = {}
+    for name in seen(spec):
+        journal = Path(spec.data.copies[name].train) / JOURNAL
+        found[name] = VERSION if journal.is_file() else None
+    return found

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
+from dataclasses import asdict
 
 import pandas as pd
 
 from ensembles.files import places
-from orchestrator.photographs.table import Photographs
+from orchestrator.photographs.table import Photographs, ReadAs
 from orchestrator.runs.damage import read_recorded, write_recorded
 from orchestrator.runs.store import Store
 
+READING = "reading.json"
+
 
 def write_photographs(photographs: Photographs, store: Store) -> None:
-    """`images.parquet` and, where there is a test part, `test.parquet`."""
+    """`images.parquet`, `test.parquet` where there is a test part, `targets.json`, `reading.json`."""
     for name, frame in (("images", photographs.train), ("test", photographs.test)):
         if frame is not None:
             frame.attrs = {}
@@ -21,6 +25,19 @@ def write_photographs(photographs: Photographs, store: Store) -> None:
             frame.to_parquet(content, index=False, write_page_checksum=True)
             write_recorded(f"{name}.parquet", content.getvalue(), store)
     write_recorded("targets.json", photographs.codec.to_json(), store)
+    reading = json.dumps(asdict(photographs.reading), sort_keys=True)
+    write_recorded(READING, reading, store)
+
+
+def read_reading(store: Store) -> ReadAs | None:
+    """How the photographs of a run were read; None of a run from before that was kept.
+
+    Raises BadInput where the file is damaged.
+    """
+    try:
+        return ReadAs(**json.loads(read_recorded(READING, store)))
+    except FileNotFoundError:
+        return None
 
 
 def read_photographs(store: Store) -> Photographs:

@@ -40,7 +40,7 @@ from orchestrator.photographs.leaks import (
 )
 from orchestrator.photographs.problems import epoch_choice_problems, member_problems
 from orchestrator.photographs.sample_range import SampleRange
-from orchestrator.photographs.table import Photographs, column
+from orchestrator.photographs.table import Photographs, ReadAs, column
 from orchestrator.spec.checks import one_folder_elsewhere
 from orchestrator.spec.shipped import shipped
 from orchestrator.spec.spec import Spec
@@ -116,7 +116,8 @@ def prepare_photographs(
     frame = frame[["image_id", "path", "group", "fold", "label", *known, "digest", *seen]]
     if deep:
         notes += damaged_caches(spec, (frame, test), progress)
-    return Prepared(Photographs(frame, test, codec), leaks, notes)
+    reading = ReadAs(samples.bits, copies.cut_out(spec))
+    return Prepared(Photographs(frame, test, codec, reading=reading), leaks, notes)
 
 
 @contextmanager

@@ -49,6 +49,11 @@ class SampleRange:
             )
         ]
 
+    @property
+    def bits(self) -> int | None:
+        """The range of all parts so far; None where no photo needed one."""
+        return self._bits
+
     def notes(self) -> list[str]:
         """The range, where it was found and is not the whole one."""
         if self._given is not None or self._bits is None or self._bits == FULL:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,19 @@ from orchestrator.spec.spec import Member
 
 
 @dataclass(frozen=True)
+class ReadAs:
+    """How the photographs were read, as far as a photograph alone does not say it.
+
+    bits: how many of 16 a sample uses where a file does not say it; None: no photograph had such.
+    cut_out: copy -> the version of `members.pixels.background` that made it, None: it was made
+    elsewhere.
+    """
+
+    bits: int | None = None
+    cut_out: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Photographs:
     """The photographs of one run: what members train on and what they predict.
 
@@ -23,13 +37,14 @@ class Photographs:
     image_id, path, label (-1 where unknown) and digest, or is None. For each copy of the photos
     that a member sees, both also have path@NAME and digest@NAME.
     earlier: tables of the same photographs and more, in the same folds, whose finished units are
-    used as they are (`--keep-units`).
+    used as they are (`--keep-units`). reading: what it takes to show members other photographs.
     """
 
     train: pd.DataFrame
     test: pd.DataFrame | None
     codec: Codec
     earlier: tuple[Photographs, ...] = ()
+    reading: ReadAs = ReadAs()
 
     @cached_property
     def data_hash(self) -> str:

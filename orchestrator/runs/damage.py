@@ -17,7 +17,7 @@ from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
 
 MADE_FROM = "made_from.txt"
-_RUN_FILES = ("images.parquet", "test.parquet", "targets.json", "spec.yaml")
+_RUN_FILES = ("images.parquet", "test.parquet", "targets.json", "reading.json", "spec.yaml")
 _AGAIN = "it is made again"
 
 

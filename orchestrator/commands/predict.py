@@ -1,0 +1,109 @@
+"""The command `predict`: which ensemble, which photographs, and where the answers go. Without Ray."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from members.data.listing import some
+from orchestrator.commands.run import find_run
+from orchestrator.errors import RunFailed, counted
+from orchestrator.inference.ensemble import Answers, Ensemble
+from orchestrator.inference.of_run import trained_of
+from orchestrator.inference.photos import find_photos
+from orchestrator.inference.write import require_free, stem_of, write_answers
+from orchestrator.screens.reading import reading
+
+SPECS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Command:
+    """The command's options by their names."""
+
+    photos: Sequence[str]
+    spec: Path | None = None
+    run: str | None = None
+    vote: str | None = None
+    out: str = "predictions.parquet"
+    members: bool = False
+    overwrite: bool = False
+    strict: bool = False
+    device: str | None = None
+    small: bool = False
+    sets: Sequence[str] = ()
+
+
+def predict(command: Command, console: Console) -> dict[str, Any]:
+    """Carry the command out; returns what --json holds. Raises WrongRequest, and RunFailed where no
+    photograph, or with `strict` one, could not be read.
+    """
+    started = time.monotonic()
+    stem = stem_of(command.out)
+    run = find_run(command.spec, command.small, command.sets, command.run)
+    photos, notes = find_photos(command.photos)
+    trained = trained_of(run.spec, run.store, command.vote, command.members)
+    parts = [part.name for part in trained.members] if command.members else []
+    if not command.overwrite:
+        require_free(stem, [*parts, *trained.joins, *trained.stacks] if command.members else ())
+    for note in notes:
+        console.print(f"note: {note}")
+    ensemble = Ensemble(trained, command.device).open()
+    loaded = time.monotonic()
+    with reading(console) as progress:
+        answers = ensemble.answers(
+            [photo.place for photo in photos],
+            [photo.id for photo in photos],
+            tables=command.members,
+            progress=lambda done: progress("photographs", done, len(photos)),
+        )
+    files = write_answers(answers, trained, stem)
+    ended = time.monotonic()
+    _show(answers, ensemble, files, ended - loaded, console)
+    wrong = {i: p for i, p in zip(answers.ids, answers.problems, strict=True) if p}
+    if wrong and (command.strict or len(wrong) == len(photos)):
+        first = next(iter(wrong.items()))
+        raise RunFailed(
+            f"{len(wrong)} of {counted(len(photos), 'photo')} could not be read, {first[0]} for "
+            f"example: {first[1]} All are in {files[-1 if len(files) == 1 else 1]}, with the reason."
+        )
+    return {
+        "ensemble": trained.place,
+        "vote": trained.vote,
+        "photos": len(photos),
+        "answered": len(photos) - len(wrong),
+        "problems": wrong,
+        "files": files,
+        "seconds": {"load": round(loaded - started, 3), "predict": round(ended - loaded, 3)},
+    }
+
+
+def _show(
+    answers: Answers, ensemble: Ensemble, files: Sequence[str], seconds: float, console: Console
+) -> None:
+    trained = ensemble.trained
+    there = answers.answered
+    counts = dict.fromkeys(trained.classes, 0)
+    for k in answers.probabilities.argmax(axis=1) if there.any() else ():
+        counts[trained.classes[k]] += 1
+    found = ", ".join(f"{name} {n}" for name, n in counts.items() if n)
+    networks = sum(len(part.networks) for part in trained.members)
+    console.print(
+        f"{counted(int(there.sum()), 'photo')} answered by the {trained.vote} vote of "
+        f"{trained.name} ({counted(networks, 'network')} on {ensemble.device}, {seconds:.1f} s): {found}"
+    )
+    if wrong := [i for i, own in zip(answers.ids, there, strict=True) if not own]:
+        console.print(
+            f"{counted(len(wrong), 'photo')} could not be read ({some(wrong)}): the CSV says why."
+        )
+    if trained.record.prior:
+        console.print(
+            "note: corrected for the class shares of the run's own photographs to predict, as the vote "
+            "was. Where these come from elsewhere, give a --vote without --prior."
+        )
+    console.print(f"answers: {' and '.join(files[:2])}")

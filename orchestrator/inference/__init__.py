@@ -1,0 +1,1 @@
+"""A trained ensemble asked about new photographs: what it is made of, its networks, their vote."""

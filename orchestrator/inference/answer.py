@@ -1,0 +1,36 @@
+"""Members' probabilities of photographs -> the vote's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ensembles.shift.prior import corrected_as_recorded
+from orchestrator.inference.parts import Trained
+from orchestrator.units.joins import joint
+
+
+def tables_of(trained: Trained, members: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """name -> (N, K) float32 of every member, join and stack that `trained` has.
+
+    members: name -> (N, k) of all members.
+    """
+    found = dict(members)
+    codecs = {part.name: trained.codec_of(part) for part in trained.members}
+    for name, of in trained.joins.items():
+        parts = {own: found[own] for own in of}
+        found[name] = joint(parts, {own: codecs[own] for own in of}, trained.codec)
+    for name, stack in trained.stacks.items():
+        found[name] = stack.predict(np.stack([found[own] for own in stack.of]))
+    return found
+
+
+def vote_of(trained: Trained, tables: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(N, K) float32: the vote over `tables_of`. A voter without a table has no influence on it."""
+    n_rows = len(next(iter(tables.values())))
+    n_classes = len(trained.classes)
+    absent = np.full((n_rows, n_classes), 1 / n_classes, np.float32)
+    mixed = trained.rule.apply(np.stack([tables.get(name, absent) for name in trained.voters]))
+    prior = trained.record.prior
+    return mixed if not prior else corrected_as_recorded(mixed, prior)
