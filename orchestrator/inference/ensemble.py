@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from members.errors import BadInput
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.inference.answer import tables_of, vote_of
 from orchestrator.inference.parts import Trained
-from orchestrator.inference.pixels import Given, see_all
+from orchestrator.inference.pixels import Given, is_picture, see_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -300,8 +300,9 @@ def _spread(values: np.ndarray, there: np.ndarray) -> np.ndarray:
 def _listed(photos: Given | Sequence[Given]) -> Sequence[Given]:
     if isinstance(photos, np.ndarray) and photos.ndim == 3 and photos.shape[2] == 3:
         return [photos]
-    single = isinstance(photos, str | os.PathLike | bytes) or hasattr(photos, "getbands")
-    return [photos] if single else list(photos)
+    if isinstance(photos, str | os.PathLike | bytes) or is_picture(photos):
+        return [photos]
+    return list(cast(Sequence[Given], photos))
 
 
 def _ids(photos: Sequence[Given]) -> list[str]:

@@ -66,8 +66,8 @@ class Trained:
     name: of the spec; place: where it was read. vote: the name of the vote, "weighted" say, and its
     record and rule, whose members are `voters`, in this order. members: those that are needed for it
     and no others, unless all were asked for. joins: name -> the members that are multiplied;
-    stacks: name -> the second level fitted to others; both in an order to be made in. bits: of 16-bit samples whose range a
-    photograph does not say itself; None: not known. notes: a sentence each.
+    stacks: name -> the second level fitted to others; both in an order to be made in. bits: of 16-bit
+    samples whose range a photograph does not say itself; None: not known.
     """
 
     name: str
@@ -81,7 +81,6 @@ class Trained:
     joins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     stacks: Mapping[str, FittedStack] = field(default_factory=dict)
     bits: int | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:

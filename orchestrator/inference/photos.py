@@ -115,7 +115,9 @@ def _of_line(text: str) -> Iterator[Photo]:
 
 def _matching(pattern: str) -> list[str]:
     """Files that a pattern finds, sorted; `**` goes into folders, hidden files are none."""
-    found = sorted(own for own in glob.glob(pattern, recursive=True) if Path(own).is_file())
+    # Path.glob takes no pattern of an absolute path
+    every = glob.glob(pattern, recursive=True)  # noqa: PTH207
+    found = sorted(own for own in every if Path(own).is_file())
     return [own for own in found if own.lower().endswith(PHOTO_ENDINGS)]
 
 

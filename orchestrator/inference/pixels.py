@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, cast
 
 import numpy as np
 
@@ -19,9 +19,14 @@ from members.pixels.crop import crop_and_resize, fits
 from members.pixels.decode import decode_bytes, reason
 from members.pixels.memory import BUDGET
 from members.pixels.open import memory_needed
+from orchestrator.errors import BAD_INPUT
 from orchestrator.inference.parts import Seen
 
-Given = str | os.PathLike | bytes | np.ndarray | Any  # Any: a picture of Pillow
+if TYPE_CHECKING:
+    from PIL import Image
+
+# a path or an address, the bytes of a file, pixels, or a picture of Pillow
+Given: TypeAlias = "str | os.PathLike[str] | bytes | np.ndarray | Image.Image"
 
 
 def see(photo: Given, ways: Sequence[Seen], bits: int | None = None) -> list[np.ndarray]:
@@ -52,15 +57,12 @@ def see(photo: Given, ways: Sequence[Seen], bits: int | None = None) -> list[np.
 def _upright(photo: Given, bits: int | None) -> np.ndarray:
     if isinstance(photo, np.ndarray):
         return _of_array(photo)
-    if hasattr(photo, "tobytes") and hasattr(
-        photo, "getbands"
-    ):  # of Pillow, which need not be there
-        content = io.BytesIO()
-        photo.save(content, format="PNG", exif=photo.getexif())
-        photo = content.getvalue()
+    if is_picture(photo):  # read as files are: its orientation, transparency and palette
+        return _upright(_as_file(photo), bits)
+    photo = cast("str | os.PathLike[str] | bytes", photo)
     try:
-        if isinstance(photo, bytes | bytearray | memoryview):
-            found = decode_bytes(bytes(photo), bits)
+        if isinstance(photo, bytes):
+            found = decode_bytes(photo, bits)
         elif "://" in os.fspath(photo):
             found = decode_bytes(places.read_bytes(os.fspath(photo)), bits)
         else:
@@ -72,11 +74,22 @@ def _upright(photo: Given, bits: int | None) -> np.ndarray:
                 f"has 16-bit samples that use {found.used_bits} bits, without saying so, and no photo "
                 "that the ensemble was trained on had such; save it with 8 bits."
             )
-    except BadInput as error:
+    except BAD_INPUT as error:
         raise BadInput(first_line(error)) from error
     except Exception as error:  # Pillow raises what it likes
         raise BadInput(reason(error)) from error
     return found.pixels
+
+
+def _as_file(picture: Image.Image) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, format="PNG", exif=picture.getexif())
+    return content.getvalue()
+
+
+def is_picture(photo: object) -> TypeGuard[Image.Image]:
+    """Whether it is one of Pillow's, without importing that."""
+    return hasattr(photo, "getbands") and hasattr(photo, "save")
 
 
 def _of_array(pixels: np.ndarray) -> np.ndarray:
@@ -99,15 +112,12 @@ def _cut_out(whole: np.ndarray, photo: Given) -> np.ndarray:
     from members.pixels.background_file import FORMATS
 
     cut, _ = without_background(whole)
-    suffix = Path(os.fspath(photo).partition("?")[0]).suffix.lower() if _has_name(photo) else ""
+    name = os.fspath(photo).partition("?")[0] if isinstance(photo, str | os.PathLike) else ""
+    suffix = Path(name).suffix.lower()
     kind, how = FORMATS.get(suffix, FORMATS[".png"])
     content = io.BytesIO()
     Image.fromarray(cut).save(content, format=kind, **how)
     return decode_bytes(content.getvalue()).pixels
-
-
-def _has_name(photo: Given) -> bool:
-    return isinstance(photo, str | os.PathLike)
 
 
 def see_all(
