@@ -127,3 +127,19 @@ PROFILES = Codec(
         "age": ("<30", "30-59", ">=60"),
     }
 )
+
+
+def joint(parts: Mapping[str, np.ndarray], codecs: Mapping[str, Codec], codec: Codec) -> np.ndarray:
+    """Probabilities (N, K) float32 of the joint classes of `codec`: products of the marginals.
+
+    parts: name -> (N, k) of the joint classes of `codecs[name]`, whose targets together are those
+    of `codec`, each in one part. The product takes targets of different parts as independent given
+    the photo.
+    """
+    product = np.ones((1,) * (1 + len(codec.targets)))
+    for name, probabilities in parts.items():
+        own = codecs[name].targets
+        shape = [len(names) if target in own else 1 for target, names in codec.targets.items()]
+        product = product * probabilities.astype(np.float64).reshape(-1, *shape)
+    joined = product.reshape(len(product), -1)
+    return (joined / joined.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ensembles.shift.prior import corrected_as_recorded
+from members.data.codec import joint
 from orchestrator.inference.parts import Trained
-from orchestrator.units.joins import joint
 
 
 def tables_of(trained: Trained, members: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ from members.recipe.blocks import Statistics
 from members.recipe.recipe import Recipe
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.inference.parts import Network, Part, Seen, Trained, has_influence, with_parts
-from orchestrator.photographs.files import read_reading
+from orchestrator.photographs.reading import read_reading
 from orchestrator.program import called
 from orchestrator.runs.contents import groups_of
 from orchestrator.runs.damage import MADE_FROM

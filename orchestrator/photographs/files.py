@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
-from dataclasses import asdict
 
 import pandas as pd
 
 from ensembles.files import places
-from orchestrator.photographs.table import Photographs, ReadAs
+from orchestrator.photographs.reading import write_reading
+from orchestrator.photographs.table import Photographs
 from orchestrator.runs.damage import read_recorded, write_recorded
 from orchestrator.runs.store import Store
-
-READING = "reading.json"
 
 
 def write_photographs(photographs: Photographs, store: Store) -> None:
@@ -25,19 +22,7 @@ def write_photographs(photographs: Photographs, store: Store) -> None:
             frame.to_parquet(content, index=False, write_page_checksum=True)
             write_recorded(f"{name}.parquet", content.getvalue(), store)
     write_recorded("targets.json", photographs.codec.to_json(), store)
-    reading = json.dumps(asdict(photographs.reading), sort_keys=True)
-    write_recorded(READING, reading, store)
-
-
-def read_reading(store: Store) -> ReadAs | None:
-    """How the photographs of a run were read; None of a run from before that was kept.
-
-    Raises BadInput where the file is damaged.
-    """
-    try:
-        return ReadAs(**json.loads(read_recorded(READING, store)))
-    except FileNotFoundError:
-        return None
+    write_reading(photographs.reading, store)
 
 
 def read_photographs(store: Store) -> Photographs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,20 +12,8 @@ import pandas as pd
 from members.data import folds
 from members.data.codec import Codec
 from members.data.columns import age_class
+from orchestrator.photographs.reading import ReadAs
 from orchestrator.spec.spec import Member
-
-
-@dataclass(frozen=True)
-class ReadAs:
-    """How the photographs were read, as far as a photograph alone does not say it.
-
-    bits: how many of 16 a sample uses where a file does not say it; None: no photograph had such.
-    cut_out: copy -> the version of `members.pixels.background` that made it, None: it was made
-    elsewhere.
-    """
-
-    bits: int | None = None
-    cut_out: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,7 +31,7 @@ class Photographs:
     test: pd.DataFrame | None
     codec: Codec
     earlier: tuple[Photographs, ...] = ()
-    reading: ReadAs = ReadAs()
+    reading: ReadAs = field(default_factory=ReadAs)
 
     @cached_property
     def data_hash(self) -> str:

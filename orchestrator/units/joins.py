@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
-
 from ensembles.files.parquet import KINDS, read_table, write_table
 from ensembles.files.table import Table
-from members.data.codec import Codec
+from members.data.codec import joint
 from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Join, Spec
@@ -57,19 +53,3 @@ def assemble_join(join: Join, spec: Spec, photographs: Photographs, store: Store
         write_table(store.uri(f"{folder}/{kind}.parquet"), table)
     finish(folder, stamp, store)
     return True
-
-
-def joint(parts: Mapping[str, np.ndarray], codecs: Mapping[str, Codec], codec: Codec) -> np.ndarray:
-    """Probabilities (N, K) float32 of the joint classes of `codec`: products of the marginals.
-
-    parts: name -> (N, k) of the joint classes of `codecs[name]`, whose targets together are those
-    of `codec`, each in one part. The product takes targets of different parts as independent given
-    the photo.
-    """
-    product = np.ones((1,) * (1 + len(codec.targets)))
-    for name, probabilities in parts.items():
-        own = codecs[name].targets
-        shape = [len(names) if target in own else 1 for target, names in codec.targets.items()]
-        product = product * probabilities.astype(np.float64).reshape(-1, *shape)
-    joined = product.reshape(len(product), -1)
-    return (joined / joined.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from ensembles import Table, read_table, write_table
-from members.data.codec import PROFILES
+from members.data.codec import PROFILES, joint
 from orchestrator.commands.run import Run
 from orchestrator.errors import WrongRequest
 from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
-from orchestrator.units.joins import assemble_join, joint
+from orchestrator.units.joins import assemble_join
 from tests.orchestrator.in_process import vote_on
 
 SPEC = """\
