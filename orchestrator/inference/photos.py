@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from ensembles import object_store
 from members.data.folder_contents import contents_of
 from members.data.listing import PHOTO_ENDINGS, some
-from members.errors import BadInput
+from members.errors import BadInput, first_line
 from orchestrator.errors import BAD_INPUT, WrongRequest, counted
 
 LISTS = (".csv", ".tsv", ".parquet")
@@ -68,7 +68,7 @@ def find_photos(
     again = [name for name, count in Counter(photo.id for photo in found).items() if count > 1]
     if again:
         problems.append(
-            f"{counted(len(again), 'id')} stand for several photos: {some(again)}. Give each photo "
+            f"ids that stand for several photos: {len(again)} ({some(again)}). Give each photo "
             "once; where two folders have the same file names, give the folder above them, or a CSV "
             "with the columns image_id and path."
         )
@@ -144,7 +144,14 @@ def _of_store(address: str) -> tuple[list[Photo], list[str]]:
     from pyarrow import fs
 
     plain, mark, options = address.partition("?")
-    filesystem, base = object_store.connected(address)
+    try:
+        filesystem, base = object_store.connected(address)
+    except ValueError as error:  # Arrow's, of a kind of address that it does not know
+        if isinstance(error, BAD_INPUT):
+            raise
+        raise BadInput(
+            f"{address}: no address that photos are read from ({first_line(error)}). {_ALLOWED}"
+        ) from None
     info = filesystem.get_file_info(base)
     if info.type == fs.FileType.File:
         return [Photo(plain, address)], []

@@ -39,8 +39,8 @@ from orchestrator.photographs.leaks import (
     find_leaks,
 )
 from orchestrator.photographs.problems import epoch_choice_problems, member_problems
-from orchestrator.photographs.sample_range import SampleRange
 from orchestrator.photographs.reading import ReadAs
+from orchestrator.photographs.sample_range import SampleRange
 from orchestrator.photographs.table import Photographs, column
 from orchestrator.spec.checks import one_folder_elsewhere
 from orchestrator.spec.shipped import shipped
