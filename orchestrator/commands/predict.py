@@ -16,7 +16,7 @@ from orchestrator.errors import RunFailed, counted
 from orchestrator.inference.ensemble import Answers, Ensemble
 from orchestrator.inference.of_run import trained_of
 from orchestrator.inference.photos import find_photos
-from orchestrator.inference.write import require_free, stem_of, write_answers
+from orchestrator.inference.write import CSV, require_free, stem_of, write_answers
 from orchestrator.screens.reading import reading
 
 SPECS = (".yaml", ".yml")
@@ -70,7 +70,7 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
         first = next(iter(wrong.items()))
         raise RunFailed(
             f"{len(wrong)} of {counted(len(photos), 'photo')} could not be read, {first[0]} for "
-            f"example: {first[1]} All are in {files[-1 if len(files) == 1 else 1]}, with the reason."
+            f"example: {first[1]} All are in {stem}{CSV}, with the reason."
         )
     return {
         "ensemble": trained.place,
@@ -91,7 +91,7 @@ def _show(
     counts = dict.fromkeys(trained.classes, 0)
     for k in answers.probabilities.argmax(axis=1) if there.any() else ():
         counts[trained.classes[k]] += 1
-    found = ", ".join(f"{name} {n}" for name, n in counts.items() if n)
+    found = ", ".join(f"{name} {n}" for name, n in counts.items() if n) or "none"
     networks = sum(len(part.networks) for part in trained.members)
     console.print(
         f"{counted(int(there.sum()), 'photo')} answered by the {trained.vote} vote of "

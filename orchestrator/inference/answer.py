@@ -17,6 +17,10 @@ def tables_of(trained: Trained, members: Mapping[str, np.ndarray]) -> dict[str, 
     members: name -> (N, k) of all members.
     """
     found = dict(members)
+    if not len(next(iter(members.values()))):  # nothing to multiply or to ask a second level about
+        made = (*trained.joins, *trained.stacks)
+        empty = np.empty((0, len(trained.classes)), np.float32)
+        return found | dict.fromkeys(made, empty)
     codecs = {part.name: trained.codec_of(part) for part in trained.members}
     for name, of in trained.joins.items():
         parts = {own: found[own] for own in of}
@@ -30,6 +34,8 @@ def vote_of(trained: Trained, tables: Mapping[str, np.ndarray]) -> np.ndarray:
     """(N, K) float32: the vote over `tables_of`. A voter without a table has no influence on it."""
     n_rows = len(next(iter(tables.values())))
     n_classes = len(trained.classes)
+    if not n_rows:
+        return np.empty((0, n_classes), np.float32)
     absent = np.full((n_rows, n_classes), 1 / n_classes, np.float32)
     mixed = trained.rule.apply(np.stack([tables.get(name, absent) for name in trained.voters]))
     prior = trained.record.prior
