@@ -13,17 +13,27 @@ def mean_leads(
     rule: MeanRule, probabilities: np.ndarray, asked: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(n,) classes and the probability by which the mean has them ahead at the least, less what rounding
-    may take of it. Arguments as of `intervals.interval`; every part is a `Rule`.
+    may take of it. Arguments as of `intervals.interval`.
+
     """
-    parts = [interval(part, probabilities, asked) for part in rule.parts.values()]  # type: ignore[arg-type]
-    so_far = sum(
-        share * softmax(_finite(part.low) / part.rule.temperature)
-        for share, part in zip(rule.shares, parts, strict=True)
-    )
-    classes = np.asarray(so_far).argmax(axis=1)
-    ahead = np.zeros_like(so_far)
-    for share, part in zip(rule.shares, parts, strict=True):
-        ahead += share * _ahead(part, classes)
+    parts = {
+        name: interval(part, probabilities, asked)
+        for name, part in rule.parts.items()
+        if isinstance(part, Rule)
+    }
+    if not parts:
+        n_rows = probabilities.shape[1]
+        return np.zeros(n_rows, int), np.full(n_rows, -np.inf)
+    shares = dict(zip(rule.parts, rule.shares.tolist(), strict=True))
+    said = [
+        shares[name] * softmax(_finite(part.low) / part.rule.temperature)
+        for name, part in parts.items()
+    ]
+    classes = np.sum(said, axis=0).argmax(axis=1)
+    # a stacker may turn from one class to another altogether
+    ahead = np.full_like(said[0], -sum(shares[name] for name in rule.parts if name not in parts))
+    for name, part in parts.items():
+        ahead += shares[name] * _ahead(part, classes)
     ahead[np.arange(len(classes)), classes] = np.inf
     # probabilities are at most 1, so that their logs are apart by no less than they are
     return classes, ahead.min(axis=1) - IN_ORDER * (1 + rule.temperature)
@@ -95,9 +105,7 @@ def _most_beside(
     return np.full(len(classes), np.inf)
 
 
-def _norm_beside(
-    rule: Rule, part: Interval, high: np.ndarray, classes: np.ndarray
-) -> np.ndarray:
+def _norm_beside(rule: Rule, part: Interval, high: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Of weights of 0 or more: sums over classes of c_i times the product of q_ji ** v_j, where the q_j sum
     to S and the v_j to V, are at most S ** V times the norm of c of power 1 / (1 - V); a larger V counts
     as 1, as no q is above 1.

@@ -68,7 +68,9 @@ def _needed(part: Rule | Stacker) -> np.ndarray:
     return own
 
 
-def _hard(rule: Rule, probabilities: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _hard(
+    rule: Rule, probabilities: np.ndarray, asked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The winner of the votes, where it keeps its place through what is mixed in and the temperature."""
     found = plurality(probabilities, rule.weights, asked)
     n_members, n_classes = len(asked), probabilities.shape[2]
@@ -77,4 +79,6 @@ def _hard(rule: Rule, probabilities: np.ndarray, asked: np.ndarray) -> tuple[np.
     first, second = np.log((1 - rule.epsilon) * values + rule.epsilon / n_classes)
     if (first - second - 16 * U) / rule.temperature <= IN_ORDER:
         return found.winners, np.full(len(found.winners), -np.inf)
-    return found.winners, np.where(found.certain, np.maximum(found.leads, 1e-12), np.minimum(found.leads, 0))
+    return found.winners, np.where(
+        found.certain, np.maximum(found.leads, 1e-12), np.minimum(found.leads, 0)
+    )

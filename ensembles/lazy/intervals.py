@@ -105,9 +105,7 @@ def _mixed_in(rule: Rule, mixed: np.ndarray) -> np.ndarray:
     return (1 - rule.epsilon) * mixed + rule.epsilon / mixed.shape[1]
 
 
-def _adjusted(
-    rule: Rule, low: np.ndarray, high: np.ndarray, slack: float, rest: float
-) -> Interval:
+def _adjusted(rule: Rule, low: np.ndarray, high: np.ndarray, slack: float, rest: float) -> Interval:
     """From probabilities. A class so improbable that `pools.adjust` counts it as LEAST may have more than
     its own, and is never certain: its low is -inf.
     """
@@ -123,15 +121,16 @@ def _adjusted(
 
 def _log_linear(rule: Rule, probabilities: np.ndarray, asked: np.ndarray) -> Interval:
     weights = rule.weights
+    n_classes = probabilities.shape[2]
     logits = np.zeros(probabilities.shape[1:])
     for j in np.flatnonzero(asked & (weights != 0)):
         logits += weights[j] * pools.log(probabilities[j], rule.floor, rule.epsilon)
-    none, whole = extremes(rule, logits.shape[1])
+    none, whole = extremes(rule, n_classes)
     rest, every = float(abs(weights[~asked]).sum()), float(abs(weights).sum())
     reach = (whole - none) * rest
     largest = max(abs(none), abs(whole))
     slack = 4 * U + 8 * float(np.spacing(np.float32(largest))) * every
-    offsets = np.zeros(logits.shape[1]) if rule.offsets is None else rule.offsets
+    offsets = np.zeros(n_classes) if rule.offsets is None else rule.offsets
     slack += 2.0**-48 * len(weights) * (every * largest + float(abs(offsets).max()))
     low, high = logits + offsets, logits + offsets + reach
     if rule.offsets is not None or rule.temperature != 1:
