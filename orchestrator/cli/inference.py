@@ -35,6 +35,14 @@ def predict(
     members: Annotated[
         bool, typer.Option("--members", help="also each member's table, below FILE-members/")
     ] = False,
+    lazy: Annotated[
+        bool,
+        typer.Option(
+            "--lazy",
+            help="ask the cheapest and weightiest members first, and no more of them about a photo whose "
+            "class the others cannot change",
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace answers that are there")
     ] = False,
@@ -64,6 +72,6 @@ def predict(
     if photos and photos[0].lower().endswith(SPECS):
         spec, photos = spec_file(Path(photos[0]), json), photos[1:]
     command = Command(
-        photos, spec, run, vote, out, members, overwrite, strict, device, small, sets or ()
+        photos, spec, run, vote, out, members, lazy, overwrite, strict, device, small, sets or ()
     )
     write_json(json, predict_photos(command, screen(json)))

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from members.data.listing import some
 from orchestrator.commands.run import find_run
-from orchestrator.errors import RunFailed, counted
+from orchestrator.errors import RunFailed, WrongRequest, counted
 from orchestrator.inference.ensemble import Answers, Ensemble
+from orchestrator.inference.lazy import LazyAsker
 from orchestrator.inference.of_run import trained_of
 from orchestrator.inference.photos import find_photos
 from orchestrator.inference.write import CSV, require_free, stem_of, write_answers
@@ -32,6 +33,7 @@ class Command:
     vote: str | None = None
     out: str = "predictions.parquet"
     members: bool = False
+    lazy: bool = False
     overwrite: bool = False
     strict: bool = False
     device: str | None = None
@@ -45,6 +47,11 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
     """
     started = time.monotonic()
     stem = stem_of(command.out)
+    if command.lazy and command.members:
+        raise WrongRequest(
+            "--members beside --lazy: a lazy vote does not ask every member about every photo, so there "
+            "are no such tables. Leave one of them out."
+        )
     run = find_run(command.spec, command.small, command.sets, command.run)
     photos, notes = find_photos(command.photos)
     trained = trained_of(run.spec, run.store, command.vote, command.members)
@@ -53,6 +60,7 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
         require_free(stem, [*parts, *trained.joins, *trained.stacks] if command.members else ())
     for note in notes:
         console.print(f"note: {note}")
+    lazily = LazyAsker(trained, run.store.uri("tables")) if command.lazy else None
     ensemble = Ensemble(trained, command.device).open()
     loaded = time.monotonic()
     with reading(console) as progress:
@@ -60,11 +68,17 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
             [photo.place for photo in photos],
             [photo.id for photo in photos],
             tables=command.members,
+            lazily=lazily,
             progress=lambda done: progress("photographs", done, len(photos)),
         )
     files = write_answers(answers, trained, stem)
     ended = time.monotonic()
-    _show(answers, ensemble, files, ended - loaded, console)
+    _show(answers, ensemble, ended - loaded, console)
+    if lazily:
+        console.print(
+            lazily.passes.line({part.name: part.milliseconds for part in trained.members})
+        )
+    console.print(f"answers: {' and '.join(files[:2])}")
     wrong = {i: p for i, p in zip(answers.ids, answers.problems, strict=True) if p}
     if wrong and (command.strict or len(wrong) == len(photos)):
         first = next(iter(wrong.items()))
@@ -79,13 +93,12 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
         "answered": len(photos) - len(wrong),
         "problems": wrong,
         "files": files,
+        **({"asked": lazily.passes.asked} if lazily else {}),
         "seconds": {"load": round(loaded - started, 3), "predict": round(ended - loaded, 3)},
     }
 
 
-def _show(
-    answers: Answers, ensemble: Ensemble, files: Sequence[str], seconds: float, console: Console
-) -> None:
+def _show(answers: Answers, ensemble: Ensemble, seconds: float, console: Console) -> None:
     trained = ensemble.trained
     there = answers.answered
     counts = dict.fromkeys(trained.classes, 0)
@@ -106,4 +119,3 @@ def _show(
             "note: corrected for the class shares of the run's own photographs to predict, as the vote "
             "was. Where these come from elsewhere, give a --vote without --prior."
         )
-    console.print(f"answers: {' and '.join(files[:2])}")

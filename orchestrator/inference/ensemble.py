@@ -26,6 +26,7 @@ from ensembles.judging.reasons import explain
 from members.errors import BadInput
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.inference.answer import tables_of, vote_of
+from orchestrator.inference.lazy import LazyAsker
 from orchestrator.inference.parts import Trained
 from orchestrator.inference.pixels import Given, is_picture, see_all
 
@@ -45,12 +46,15 @@ class Answers:
     ids: (N,) str. problems: (N,) what is wrong with a photograph that could not be read, else None.
     probabilities: (n, K) float32 of the others, in their order. tables: name -> (n, K) float32 of the
     members, joins and stacks, where they were asked for (k classes of one that predicts some targets).
+    asked: (n,) int, of a lazy vote how many voters were asked, else None; where those are not all, the
+    answer is that of the whole vote, and the probabilities are what those that were asked say.
     """
 
     ids: list[str]
     problems: list[str | None]
     probabilities: np.ndarray
     tables: dict[str, np.ndarray] = field(default_factory=dict)
+    asked: np.ndarray | None = None
 
     @property
     def answered(self) -> np.ndarray:
@@ -62,11 +66,13 @@ class Answers:
         """One after the other."""
         empty = np.empty((0, n_classes), np.float32)
         names = parts[0].tables if parts else ()
+        asked = [part.asked for part in parts if part.asked is not None]
         return cls(
             [own for part in parts for own in part.ids],
             [own for part in parts for own in part.problems],
             np.concatenate([empty, *(part.probabilities for part in parts)]),
             {name: np.concatenate([part.tables[name] for part in parts]) for name in names},
+            np.concatenate(asked) if asked else None,
         )
 
 
@@ -186,14 +192,15 @@ class Ensemble:
         ids: Sequence[str] | None = None,
         *,
         tables: bool = False,
+        lazily: LazyAsker | None = None,
         progress: Progress | None = None,
     ) -> Answers:
         """As `predict`, as arrays. ids: (N,); None: the paths. tables: those of the members as well.
-        progress: called with how many are done.
+        lazily: asks members only where the answer is open. progress: called with how many are done.
         """
         given = zip(ids if ids is not None else _ids(photos), photos, strict=True)
         parts, done = [], 0
-        for part in self.parts(given, tables=tables):
+        for part in self.parts(given, tables=tables, lazily=lazily):
             parts.append(part)
             done += len(part.ids)
             if progress:
@@ -201,7 +208,11 @@ class Ensemble:
         return Answers.joined(parts, len(self.trained.classes))
 
     def parts(
-        self, given: Iterable[tuple[str, Given]], *, tables: bool = False
+        self,
+        given: Iterable[tuple[str, Given]],
+        *,
+        tables: bool = False,
+        lazily: LazyAsker | None = None,
     ) -> Iterator[Answers]:
         """The answers to (id, photograph), some at a time: what is in memory does not grow with how many
         are given.
@@ -222,10 +233,18 @@ class Ensemble:
                 pixels, problems = reading.result()
                 following = list(islice(each, at_once))
                 reading = ahead.submit(read, following)
-                own = {part.name: members[part.name](pixels[part.seen]) for part in trained.members}
-                found = tables_of(trained, own)
-                voted = vote_of(trained, found)
-                yield Answers([name for name, _ in block], problems, voted, found if tables else {})
+                names = [name for name, _ in block]
+                if lazily is not None:
+                    vote = lazily.vote(members, pixels, problems.count(None))
+                    asked = vote.asked.sum(axis=0)
+                    yield Answers(names, problems, vote.probabilities, asked=asked)
+                else:
+                    own = {
+                        part.name: members[part.name](pixels[part.seen]) for part in trained.members
+                    }
+                    found = tables_of(trained, own)
+                    voted = vote_of(trained, found)
+                    yield Answers(names, problems, voted, found if tables else {})
                 block = following
 
     # -- what it is --------------------------------------------------------------------------------
@@ -279,6 +298,10 @@ def columns_of(answers: Answers, trained: Trained, members: bool = False) -> dic
         "confidence": _spread(answers.probabilities.max(axis=1, initial=0), there),
         "problem": answers.problems,
     }
+    if answers.asked is not None:
+        asked = np.full(n, None, object)
+        asked[there] = answers.asked
+        found["asked"] = asked
     for k, name in enumerate(trained.classes):
         own = name if name not in found else f"class {name}"
         found[own] = _spread(answers.probabilities[:, k], there)

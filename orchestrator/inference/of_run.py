@@ -15,6 +15,7 @@ from ensembles.files import places
 from ensembles.files.digests import require_right
 from ensembles.files.parquet import read_members
 from ensembles.files.table import RECORD
+from ensembles.lazy.decided import needed
 from ensembles.second_level.stack import FittedStack, fit_stack
 from ensembles.voting.record import VoteRecord
 from ensembles.voting.stored import rule_of
@@ -24,7 +25,7 @@ from members.pixels.background import VERSION
 from members.recipe.blocks import Statistics
 from members.recipe.recipe import Recipe
 from orchestrator.errors import BAD_INPUT, WrongRequest
-from orchestrator.inference.parts import Network, Part, Seen, Trained, has_influence, with_parts
+from orchestrator.inference.parts import Network, Part, Seen, Trained, with_parts
 from orchestrator.photographs.reading import read_reading
 from orchestrator.program import called
 from orchestrator.runs.contents import groups_of
@@ -58,9 +59,7 @@ def trained_of(
     joins = {own.name: tuple(own.of) for own in spec.join}
     stacks = {own.name: tuple(own.stack.of) for own in spec.stacks}
     voters = tuple(record.weights)
-    wanted = [
-        own for own, moves in zip(voters, has_influence(rule), strict=True) if moves or every_member
-    ]
+    wanted = [own for own, moves in zip(voters, needed(rule), strict=True) if moves or every_member]
     names = with_parts(wanted, joins | stacks)
     problems: list[str] = []
     parts = []

@@ -6,13 +6,9 @@ It is read from a run (of_run.py), and holds no network itself: networks.py load
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from ensembles.rules.mean import AnyRule, MeanRule
-from ensembles.rules.pools import Rule
-from ensembles.rules.stacker import Stacker
+from ensembles.rules.mean import AnyRule
 from ensembles.second_level.stack import FittedStack
 from ensembles.voting.record import VoteRecord
 from members.data.codec import Codec
@@ -86,24 +82,27 @@ class Trained:
     def classes(self) -> tuple[str, ...]:
         return self.codec.classes
 
+    @property
+    def names(self) -> set[str]:
+        """Of all members, joins and stacks there are."""
+        return {part.name for part in self.members} | {*self.joins, *self.stacks}
+
+    def only(self, name: str) -> Trained:
+        """The same with one of them, and what that is made of; nothing where it has no influence."""
+        if name not in self.names:
+            return replace(self, members=(), joins={}, stacks={})
+        made_of = {**self.joins, **{own: tuple(stack.of) for own, stack in self.stacks.items()}}
+        own = with_parts([name], made_of)
+        return replace(
+            self,
+            members=tuple(part for part in self.members if part.name in own),
+            joins={join: of for join, of in self.joins.items() if join in own},
+            stacks={stack: fitted for stack, fitted in self.stacks.items() if stack in own},
+        )
+
     def codec_of(self, part: Part) -> Codec:
         """Of what a member predicts."""
         return self.codec if part.targets is None else self.codec.subset(part.targets)
-
-
-def has_influence(rule: AnyRule) -> np.ndarray:
-    """(M,) bool: the members that move the vote of at least one photograph."""
-    if isinstance(rule, MeanRule):
-        return np.any([_has_influence(part) for part in rule.parts.values()], axis=0)
-    return _has_influence(rule)
-
-
-def _has_influence(rule: Rule | Stacker) -> np.ndarray:
-    moves = rule.weights != 0
-    if isinstance(rule, Stacker) and rule.features == "members":
-        own = rule.coefficients[:, :-1].reshape(len(rule.coefficients), len(moves), -1)
-        moves = moves | (own != 0).any(axis=(0, 2))
-    return moves
 
 
 def with_parts(names: Iterable[str], made_of: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -62,6 +62,8 @@ def write_answers(answers: Answers, trained: Trained, stem: str) -> list[str]:
     problems = {i: p for i, p in zip(answers.ids, answers.problems, strict=True) if p}
     if len(ids):
         meta = {**_meta(trained), "member": f"vote {trained.vote}", "problems": problems}
+        if answers.asked is not None:
+            meta["lazy"] = True
         write_table(f"{stem}{PARQUET}", Table(ids, answers.probabilities, meta=meta))
         written.append(f"{stem}{PARQUET}")
     else:
