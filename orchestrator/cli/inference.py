@@ -43,6 +43,15 @@ def predict(
             "class the others cannot change",
         ),
     ] = False,
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-ms",
+            metavar="MS",
+            help="the best sub-ensemble by its nested score that takes at most so many milliseconds a "
+            "photo here; its vote is fitted anew",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace answers that are there")
     ] = False,
@@ -72,6 +81,18 @@ def predict(
     if photos and photos[0].lower().endswith(SPECS):
         spec, photos = spec_file(Path(photos[0]), json), photos[1:]
     command = Command(
-        photos, spec, run, vote, out, members, lazy, overwrite, strict, device, small, sets or ()
+        photos=photos,
+        spec=spec,
+        run=run,
+        vote=vote,
+        out=out,
+        members=members,
+        lazy=lazy,
+        budget_ms=budget_ms,
+        overwrite=overwrite,
+        strict=strict,
+        device=device,
+        small=small,
+        sets=sets or (),
     )
     write_json(json, predict_photos(command, screen(json)))

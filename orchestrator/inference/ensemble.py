@@ -140,6 +140,17 @@ class Ensemble:
         _ = self._members
         return self
 
+    def of(self, trained: Trained) -> Ensemble:
+        """An ensemble of some of this one's members, whose networks are not loaded again."""
+        other = Ensemble(trained, self.device)
+        members = self._members
+        other.__dict__["_members"] = {part.name: members[part.name] for part in trained.members}
+        return other
+
+    def ask(self, member: str, pixels: np.ndarray) -> np.ndarray:
+        """(N, k) float32: one member's probabilities of (N, h, w, 3) uint8 of the size that it sees."""
+        return self._members[member](pixels)
+
     # -- asking ------------------------------------------------------------------------------------
 
     def predict(self, photos: Given | Sequence[Given], *, members: bool = False) -> pd.DataFrame:

@@ -87,7 +87,7 @@ class LazyAsker:
             name = trained.voters[voter]
             if name in parts:
                 return member(name, rows)
-            own = trained.only(name)
+            own = trained.of([name])
             found = {part.name: member(part.name, rows) for part in own.members}
             return tables_of(own, found)[name]
 
@@ -100,7 +100,7 @@ def _costs(trained: Trained) -> np.ndarray:
     known = {part.name: part.milliseconds for part in trained.members}
     costs = []
     for name in trained.voters:
-        own = [known[part.name] for part in trained.only(name).members]
+        own = [known[part.name] for part in trained.of([name]).members]
         costs.append(sum(cost or 0.0 for cost in own) if all(own) and own else 0.0)
     found = np.array(costs)
     moving = np.array([name in trained.names for name in trained.voters])

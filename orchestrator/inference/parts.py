@@ -87,17 +87,17 @@ class Trained:
         """Of all members, joins and stacks there are."""
         return {part.name for part in self.members} | {*self.joins, *self.stacks}
 
-    def only(self, name: str) -> Trained:
-        """The same with one of them, and what that is made of; nothing where it has no influence."""
-        if name not in self.names:
-            return replace(self, members=(), joins={}, stacks={})
+    def of(self, names: Iterable[str]) -> Trained:
+        """The same with some of its members, joins and stacks, and what these are made of; names of
+        what is not there are of no influence, and left.
+        """
         made_of = {**self.joins, **{own: tuple(stack.of) for own, stack in self.stacks.items()}}
-        own = with_parts([name], made_of)
+        kept = with_parts([name for name in names if name in self.names], made_of)
         return replace(
             self,
-            members=tuple(part for part in self.members if part.name in own),
-            joins={join: of for join, of in self.joins.items() if join in own},
-            stacks={stack: fitted for stack, fitted in self.stacks.items() if stack in own},
+            members=tuple(part for part in self.members if part.name in kept),
+            joins={join: of for join, of in self.joins.items() if join in kept},
+            stacks={stack: fitted for stack, fitted in self.stacks.items() if stack in kept},
         )
 
     def codec_of(self, part: Part) -> Codec:
