@@ -59,8 +59,8 @@ def _ahead(part: Interval, classes: np.ndarray) -> np.ndarray:
     least = own / np.maximum(own + others, LEAST)
     part_of_lead = -np.expm1(-abs(leads))
     ahead = np.where(leads > 0, least[:, None] * part_of_lead, -_most(*scaled) * part_of_lead)
-    # twice the error of both, and of the sums that rows have
-    sums = SUMS * part.rest / part.rule.temperature if part.rule.pool == "linear" else 0.0
+    # what is given sums to 1 within SUMS, and so each class's share of it may be as far from what is here
+    sums = SUMS / part.rule.temperature if part.rule.pool == "linear" and part.rest else 0.0
     return ahead - 4 * (part.error + sums)
 
 

@@ -11,8 +11,8 @@ from ensembles.rules.mean import AnyRule, MeanRule
 from ensembles.rules.pools import Rule
 from ensembles.rules.stacker import Stacker
 
-ROWS = 1024  # of OOF tables every n-th beyond them is looked at
-SWEEPS = 4
+ROWS = 512  # of OOF tables every n-th beyond them is looked at
+SWEEPS = 8
 
 
 def order_of(rule: AnyRule, costs: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -55,16 +55,31 @@ def order_on(
     """
     given = np.asarray(costs, np.float64)
     some = probabilities[:, :: -(-probabilities.shape[1] // ROWS)]
+    known: dict[bytes, np.ndarray] = {}
+
+    def left_by(asked: np.ndarray) -> np.ndarray:
+        """(n,) bool, the rows that are open; two orders with a swap between differ in one such set."""
+        if (key := asked.tobytes()) not in known:
+            known[key] = ~decided(rule, some, asked)[1]
+        return known[key]
+
+    def cost(order: np.ndarray) -> float:
+        left, asked, total = np.ones(some.shape[1], bool), np.zeros(len(some), bool), 0.0
+        for member in order.tolist():
+            total += float(given[member]) * int(left.sum())
+            asked[member] = True
+            left &= left_by(asked)
+        return total
+
     order = order_of(rule, given)
-    least = cost_of(rule, some, order, given)
+    least = cost(order)
     for _ in range(SWEEPS):
         before = least
         for place in range(len(order) - 1):
             swapped = order.copy()
             swapped[place : place + 2] = order[place : place + 2][::-1]
-            cost = cost_of(rule, some, swapped, given)
-            if cost < least:
-                order, least = swapped, cost
+            if (found := cost(swapped)) < least:
+                order, least = swapped, found
         if least == before:
             break
     return order

@@ -134,6 +134,20 @@ def test_a_stacker_in_a_mean_may_turn_to_any_class():
         assert found.early.any() == saves
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_real_votes_are_answered_as_by_all(cifar, kind):
+    """Of 30 networks on 2,000 pictures, which say 0 or 1 only: ties without end."""
+    choices, _ = cifar
+    probabilities, rng = one_hot(choices, 10), np.random.default_rng(4)
+    for _ in range(2):
+        rule = rule_of(rng, 30, 10, kind)
+        found, _ = lazily(rule, probabilities)
+        assert found.classes.tolist() == rule.apply(probabilities).argmax(axis=1).tolist()
+        assert found.probabilities.argmax(axis=1).tolist() == found.classes.tolist()
+    equal, _ = lazily(Rule(np.full(30, 1 / 30), "hard"), probabilities)
+    assert equal.passes_saved.sum() > 0.3 * choices.size
+
+
 @pytest.mark.parametrize(
     "options",
     [
