@@ -134,9 +134,11 @@ def train(
         if todo or searching:
             try:
                 winners = _train(resolved, plan, store, console, searching, address, outcome)
-            except KeyboardInterrupt:  # what is finished can vote until this goes on
-                with suppress(*BAD_INPUT, OSError):
-                    make_tables(resolved, undecided, left_out, photographs, store, None)
+            except BaseException as error:
+                # after a signal, which Ray may have made another error of: what is finished can vote
+                if isinstance(error, KeyboardInterrupt) or stopping.exit_code():
+                    with suppress(*BAD_INPUT, OSError):
+                        make_tables(resolved, undecided, left_out, photographs, store, None)
                 raise
             resolved, undecided = with_winners(resolved, winners), undecided - {*winners}
             write_recorded("spec.yaml", resolved.to_yaml(), store)
