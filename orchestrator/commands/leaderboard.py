@@ -17,7 +17,7 @@ from orchestrator.commands.run import Run, left_out
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
 from orchestrator.runs.damage import MADE_FROM, PARTIAL
-from orchestrator.runs.partial import finished_folds, folder_of
+from orchestrator.runs.partial import finished_folds, folder_of, is_partial
 from orchestrator.runs.recorded import Recorded, read_recorded
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
@@ -30,12 +30,12 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
 
     A vote's `oof` is of the rows its weights were fitted to; its `estimate` is not. A member's own
     OOF score is a little flattered where its best epoch was chosen on the same rows. A member that
-    lost to others in the search has a `note` in place of figures. `pseudo`: of a member that learnt
-    photographs to predict, how many of them each unit did, `of` how many, and labelled `by` whom.
-    `finished`: of a member with finished folds only, which, and how many rows they have. `rows`: where the
-    figures are of a part of the OOF rows, those that all members of a vote have, how many `of` how many.
-    `other_tables` is true where the figures are of other tables than the run has now, null where the
-    vote's record does not say.
+    lost to others in the search, or has some folds only and was in no vote, has a `note` in place of
+    figures. `pseudo`: of a member that learnt photographs to predict, how many of them each unit did,
+    `of` how many, and labelled `by` whom. `finished`: of a member with finished folds only, which, and
+    how many rows they have. `rows`: where the figures are of a part of the OOF rows, those that all
+    members of a vote have, how many `of` how many. `other_tables` is true where the figures are of
+    other tables than the run has now, null where the vote's record does not say.
     """
     votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
     if not votes:
@@ -58,7 +58,7 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     for member in (name for name in run.spec.voters() if name in solo):
         vote, folder = solo[member], folder_of(member, run.store)
         of_units = _unit_records(run.store, member, folder)
-        finished = finished_folds(member, run.store) if folder.startswith(f"{PARTIAL}/") else None
+        finished = finished_folds(member, run.store)
         rows.append(
             {
                 "kind": "member",
@@ -87,7 +87,11 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
                 "table": f"votes/{name}/probabilities.parquet",
             }
         )
-    for name in left_out(run):
+    without = dict.fromkeys(left_out(run), STOPPED)
+    for name in (own for own in run.store.list(PARTIAL) if own in run.spec.voters()):
+        if name not in solo and (folds := finished_folds(name, run.store)):
+            without[name] = f"in no vote: {folds.line()}"
+    for name, note in without.items():
         rows.append(
             {
                 "kind": "member",
@@ -96,8 +100,8 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
                 "estimate": None,
                 "seconds": None,
                 "other_tables": False,
-                "table": f"tables/{name}/test.parquet",
-                "note": STOPPED,
+                "table": f"{folder_of(name, run.store)}/test.parquet",
+                "note": note,
             }
         )
     for row in rows:
@@ -149,7 +153,7 @@ def _unit_records(store: Store, member: str, tables: str) -> dict[str, UnitRecor
         )
     folder = f"units/{member}/{made_from[0]}"
     trained = [u for u in store.list(folder) if store.exists(record_path(f"{folder}/{u}"))]
-    if tables.startswith(f"{PARTIAL}/"):
+    if is_partial(member, store):
         used = _epochs(store, tables)["epochs"] or {}
         trained = [unit for unit in trained if unit in used]
     return {unit: read_record(f"{folder}/{unit}", store) for unit in trained}

@@ -26,7 +26,7 @@ from orchestrator.commands.vote_options import Command, checked, requested, requ
 from orchestrator.errors import WrongRequest
 from orchestrator.runs import folders
 from orchestrator.runs.damage import PARTIAL
-from orchestrator.runs.partial import folder_of
+from orchestrator.runs.partial import is_partial
 from orchestrator.runs.standing import BESIDE, other_tables, remarks
 from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.vote import show_large, show_vote
@@ -143,7 +143,7 @@ def _source(command: Command, run: Run | None, request: VoteRequest) -> _Source:
     if run is None:
         return _Source(str(command.tables), None, [], None)
     members, notes = members_of(run, request.common_rows or request.missing_rows)
-    partial = [own for own in members if folder_of(own, run.store).startswith(f"{PARTIAL}/")]
+    partial = [own for own in members if is_partial(own, run.store)]
     return _Source(run.store.uri("tables"), members, notes, run, partial)
 
 

@@ -34,16 +34,14 @@ class FinishedFolds(Recorded):
 
 
 def folder_of(member: str, store: Store) -> str:
-    """Where a member's tables are: `tables/NAME`, or `partial/NAME` where it has none there."""
-    whole = f"tables/{member}"
-    if member in store.list("tables") or not is_partial(member, store):
-        return whole
-    return f"{PARTIAL}/{member}"
+    """Where a member's tables are: `tables/NAME`, or `partial/NAME` where it has only those."""
+    return f"{PARTIAL if is_partial(member, store) else 'tables'}/{member}"
 
 
 def is_partial(member: str, store: Store) -> bool:
-    """Whether tables of some folds are there, written to their end."""
-    return store.exists(f"{PARTIAL}/{member}/{MADE_FROM}")
+    """Whether a member's tables are those of some folds, written to their end."""
+    written = store.exists(f"{PARTIAL}/{member}/{MADE_FROM}")
+    return written and not store.exists(f"tables/{member}")
 
 
 def finished_folds(member: str, store: Store) -> FinishedFolds | None:

@@ -41,7 +41,7 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
         if row["pseudo"]:
             console.print(f"note: {_learnt(row)}", markup=False)
     for row in rows:
-        if row["finished"]:
+        if row["finished"] and not row["note"]:
             folds = FinishedFolds(**row["finished"]).line()
             console.print(f"note: {row['name']} is trained in {folds}", markup=False)
     by_rows: dict[tuple[int, int], list[str]] = {}

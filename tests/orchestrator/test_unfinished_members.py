@@ -242,6 +242,15 @@ def test_the_leaderboard_says_of_which_rows_figures_are(run, cwd):
     assert len(rows["lacking"]["epochs"]) == 4
 
 
+def test_in_the_leaderboard_stands_what_was_in_no_vote(run, cwd):
+    run("vote", "spec.yaml", "--mode", "hard")
+    printed = words(run("leaderboard", "spec.yaml", "--json", "found.json"))
+    assert "member lacking in no vote: 2 of 3 folds (0, 2), 16 of 24 OOF rows" in printed
+    assert "trained in" not in printed
+    rows = {row["name"]: row for row in json.loads((cwd / "found.json").read_text())}
+    assert rows["lacking"]["oof"] is None
+
+
 # -- later calls ---------------------------------------------------------------------------------
 
 
