@@ -122,6 +122,10 @@ def train_members(
             f"{outcome.seconds:.0f} s. "
             f"Tables of {len(outcome.tables)} members: {store.uri('tables')}"
         )
+    for name, folds in outcome.partial.items():
+        screen.print(
+            f"{name} is trained in {folds}: vote --common-rows or --missing-rows takes these rows"
+        )
     for name in outcome.left_out:
         screen.print(f"{name} is left out of the vote: {STOPPED}")
     if outcome.failures:

@@ -16,7 +16,8 @@ from ensembles.voting.record import VoteRecord
 from orchestrator.commands.run import Run, left_out
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
-from orchestrator.runs.damage import MADE_FROM
+from orchestrator.runs.damage import MADE_FROM, PARTIAL
+from orchestrator.runs.partial import finished_folds, folder_of, is_partial
 from orchestrator.runs.recorded import Recorded, read_recorded
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
@@ -29,10 +30,12 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
 
     A vote's `oof` is of the rows its weights were fitted to; its `estimate` is not. A member's own
     OOF score is a little flattered where its best epoch was chosen on the same rows. A member that
-    lost to others in the search has a `note` in place of figures. `pseudo`: of a member that learnt
-    photographs to predict, how many of them each unit did, `of` how many, and labelled `by` whom.
-    `other_tables` is true where the figures are of other tables than the run has now, null where the
-    vote's record does not say.
+    lost to others in the search, or has some folds only and was in no vote, has a `note` in place of
+    figures. `pseudo`: of a member that learnt photographs to predict, how many of them each unit did,
+    `of` how many, and labelled `by` whom. `finished`: of a member with finished folds only, which, and
+    how many rows they have. `rows`: where the figures are of a part of the OOF rows, those that all
+    members of a vote have, how many `of` how many. `other_tables` is true where the figures are of
+    other tables than the run has now, null where the vote's record does not say.
     """
     votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
     if not votes:
@@ -42,24 +45,33 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     records = {name: _record(run.store, f"votes/{name}/vote.json") for name in votes}
     standing = StandingTables(run.store.root)
     others = {name: standing.differ_from(record) for name, record in records.items()}
-    solo: dict[str, tuple[dict, bool | None]] = {}
-    # figures of the tables that the run has now come last, so they are the ones that stay
-    for name in sorted(records, key=lambda name: (others[name] is False, others[name] is None)):
-        solo |= {member: (own, others[name]) for member, own in records[name].solo.items()}
+    rows_of = {name: _rows(record) for name, record in records.items()}
+    solo: dict[str, str] = {}  # member -> the vote whose record has its figures
+
+    def right(name: str) -> tuple[bool, bool, bool]:
+        return others[name] is False, others[name] is None, rows_of[name] is None
+
+    # figures of the tables that the run has now come last, and of these the ones of all rows
+    for name in sorted(records, key=right):
+        solo |= dict.fromkeys(records[name].solo, name)
     rows = []
     for member in (name for name in run.spec.voters() if name in solo):
-        of_units = _unit_records(run.store, member)
+        vote, folder = solo[member], folder_of(member, run.store)
+        of_units = _unit_records(run.store, member, folder)
+        finished = finished_folds(member, run.store)
         rows.append(
             {
                 "kind": "member",
                 "name": member,
-                "oof": solo[member][0],
+                "oof": records[vote].solo[member],
                 "estimate": None,
                 "seconds": None if of_units is None else _training_seconds(of_units),
                 "pseudo": _learnt_of_test(of_units or {}),
-                **_epochs(run.store, member),
-                "other_tables": solo[member][1],
-                "table": f"tables/{member}/test.parquet",
+                **_epochs(run.store, folder),
+                "other_tables": others[vote],
+                "rows": rows_of[vote],
+                "finished": finished.model_dump() if finished else None,
+                "table": f"{folder}/test.parquet",
             }
         )
     for name, record in records.items():
@@ -71,10 +83,15 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
                 "estimate": record.estimate,
                 "seconds": record.seconds,
                 "other_tables": others[name],
+                "rows": rows_of[name],
                 "table": f"votes/{name}/probabilities.parquet",
             }
         )
-    for name in left_out(run):
+    without = dict.fromkeys(left_out(run), STOPPED)
+    for name in (own for own in run.store.list(PARTIAL) if own in run.spec.voters()):
+        if name not in solo and (folds := finished_folds(name, run.store)):
+            without[name] = f"in no vote: {folds.line()}"
+    for name, note in without.items():
         rows.append(
             {
                 "kind": "member",
@@ -83,13 +100,14 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
                 "estimate": None,
                 "seconds": None,
                 "other_tables": False,
-                "table": f"tables/{name}/test.parquet",
-                "note": STOPPED,
+                "table": f"{folder_of(name, run.store)}/test.parquet",
+                "note": note,
             }
         )
     for row in rows:
         row.setdefault("note", None)
-        row.setdefault("pseudo", None)
+        for key in ("pseudo", "rows", "finished"):
+            row.setdefault(key, None)
         table = row.pop("table")
         row["truth"] = _on_test(run.store, table, truth, row) if truth else None
     return rows
@@ -113,9 +131,17 @@ def _record(store: Store, path: str) -> VoteRecord:
     return VoteRecord.from_json(store.read(path), store.uri(path))
 
 
-def _unit_records(store: Store, member: str) -> dict[str, UnitRecord] | None:
+def _rows(record: VoteRecord) -> dict[str, int] | None:
+    """How many OOF rows the figures are of, where that are not all that any member has."""
+    found = record.missing_rows or (record.common_rows or {}).get("oof")
+    if not found or found["rows"] == found["of"]:
+        return None
+    return {"rows": found["rows"], "of": found["of"]}
+
+
+def _unit_records(store: Store, member: str, tables: str) -> dict[str, UnitRecord] | None:
     """Unit -> its record, of those that the member's tables were made from; None where it has none."""
-    path = f"tables/{member}/{MADE_FROM}"
+    path = f"{tables}/{MADE_FROM}"
     if not is_there(store.uri(path)):
         return None
     require_right(store.uri(path))
@@ -127,6 +153,9 @@ def _unit_records(store: Store, member: str) -> dict[str, UnitRecord] | None:
         )
     folder = f"units/{member}/{made_from[0]}"
     trained = [u for u in store.list(folder) if store.exists(record_path(f"{folder}/{u}"))]
+    if is_partial(member, store):
+        used = _epochs(store, tables)["epochs"] or {}
+        trained = [unit for unit in trained if unit in used]
     return {unit: read_record(f"{folder}/{unit}", store) for unit in trained}
 
 
@@ -144,13 +173,13 @@ def _learnt_of_test(records: dict[str, UnitRecord]) -> dict[str, Any] | None:
     return {"by": [*first.teachers], "of": first.of, "taken": taken}
 
 
-def _epochs(store: Store, member: str) -> dict[str, Any]:
+def _epochs(store: Store, tables: str) -> dict[str, Any]:
     """How the epochs of a member's units were chosen, and which; nothing is known of a join."""
-    path = f"tables/{member}/epochs.json"
+    path = f"{tables}/epochs.json"
     if not is_there(store.uri(path)):
         return {"select": None, "epochs": None}
     require_right(store.uri(path))
-    way_on = f"Delete {store.uri(f'tables/{member}')}: train-members makes its tables again."
+    way_on = f"Delete {store.uri(tables)}: train-members makes its tables again."
     chosen = read_recorded(_Chosen, store, path, way_on)
     return {"select": chosen.select, "epochs": chosen.epochs}
 

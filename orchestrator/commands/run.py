@@ -5,22 +5,26 @@ Nothing here imports torch or Ray: the commands that use it start in a blink.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import ensembles
 from ensembles.files import places
 from ensembles.files.digests import is_there
-from orchestrator.errors import WrongRequest
+from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import called
 from orchestrator.runs import folders
 from orchestrator.runs.contents import groups_of, recorded_spec
+from orchestrator.runs.damage import PARTIAL
+from orchestrator.runs.partial import FinishedFolds, finished_folds, folder_of
 from orchestrator.runs.store import Store
 from orchestrator.search.record import read_search
 from orchestrator.spec import load
 from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Spec
+from orchestrator.units.selection import chosen_by_all_folds
 
 KEPT_UNITS = "kept_units.json"  # member -> which of its units are of other photographs, in words
 
@@ -53,45 +57,102 @@ class Ballot:
     groups: dict[str, str] | None
 
 
-def members_of(run: Run) -> tuple[list[str], list[str]]:
-    """The members and joins of a run that can vote, and notes on those that cannot."""
+def members_of(run: Run, rows_may_lack: bool = False) -> tuple[list[str], list[str]]:
+    """The members, joins and stacks of a run that can vote, and notes on those that cannot.
+
+    rows_may_lack: members with finished folds only are among them. Raises `WrongRequest` where there
+    is none.
+    """
     trained = run.store.list("tables")
+    lost = left_out(run)
+    partial = _partial(run, [*trained, *lost], rows_may_lack)
+    taken = partial if rows_may_lack else {}
     names = [m.name for m in run.spec.members if m.name in trained]
-    if not names:
+    if not names and not taken:
         raise WrongRequest(
             f"{run.store.root} has no tables yet. Train its members first: "
-            f"{called()} train-members SPEC"
+            f"{called()} train-members SPEC{'. ' + _ways(partial) if partial else ''}"
         )
-    voting = [name for name in run.spec.voters() if name in trained]
+    voting = [name for name in run.spec.voters() if name in trained or name in taken]
     notes = []
-    lost = left_out(run)
     if lost:
         notes.append(f"{STOPPED}, so left out: {', '.join(lost)}.")
-    missing = [m.name for m in run.spec.members if m.name not in [*trained, *lost]]
+    missing = [m.name for m in run.spec.members if m.name not in [*trained, *lost, *taken]]
     if missing:
         notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
+    if taken:
+        notes.append(
+            f"not trained to their end, so with the rows that they have: {_listed(taken)}."
+        )
+        notes += _by_all_folds(run, missing)
+    elif partial:
+        notes.append(f"{_ways(partial)}.")
     for own in (own for own in run.spec.stacks if own.name not in trained):
         lacking = [name for name in own.stack.of if name not in trained]
         why = f", since there are no tables of {', '.join(lacking)}" if lacking else ""
         notes.append(f"the stack {own.name} is not made{why}, so left out.")
     kept = run.store.read_json(KEPT_UNITS) if run.store.exists(KEPT_UNITS) else {}
-    notes += [f"{name}: {text}." for name, text in kept.items() if name in trained]
+    notes += [f"{name}: {text}." for name, text in kept.items() if name in [*trained, *taken]]
     notes += [
         f"{own.name} learnt photos to predict, labelled by {' and '.join(own.pseudo.of)}: that the vote is "
         "surer of those than of OOF rows may come of it."
         for own in run.spec.members
-        if own.pseudo and own.name in trained
+        if own.pseudo and own.name in [*trained, *taken]
     ]
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
-    partial = [name for name in names if name not in voting and name not in joined]
-    if partial:
+    narrow = [name for name in names if name not in voting and name not in joined]
+    if narrow:
         notes.append(
-            f"predict only some targets and are in no join, so left out: {', '.join(partial)}."
+            f"predict only some targets and are in no join, so left out: {', '.join(narrow)}."
         )
     return voting, notes
 
 
+def _partial(run: Run, others: Collection[str], needed: bool) -> dict[str, FinishedFolds]:
+    """Members that could vote with the rows of their finished folds; others: not these.
+
+    Where they are not needed, those that are damaged are left out.
+    """
+    there = run.store.list(PARTIAL)
+    found = {}
+    for name in run.spec.voters():
+        if name not in there or name in others:
+            continue
+        with nullcontext() if needed else suppress(*BAD_INPUT):
+            if folds := finished_folds(name, run.store):
+                found[name] = folds
+    return found
+
+
+def _listed(partial: Mapping[str, FinishedFolds]) -> str:
+    return "; ".join(f"{name}, {folds.line()}" for name, folds in partial.items())
+
+
+def _ways(partial: Mapping[str, FinishedFolds]) -> str:
+    """What the options would do that take members with a part of the rows."""
+    return (
+        "--common-rows votes over the rows that all members have, and --missing-rows fits log-loss "
+        f"weights to all rows, with: {_listed(partial)}"
+    )
+
+
+def _by_all_folds(run: Run, missing: Sequence[str]) -> list[str]:
+    """Why members that have finished folds, perhaps, have no tables of them."""
+    of_all = [
+        name
+        for name in missing
+        if chosen_by_all_folds(run.spec.member(name).recipe) and run.store.list(f"units/{name}")
+    ]
+    if not of_all:
+        return []
+    return [
+        f"all folds together choose their epoch or their views, so finished ones alone have no tables: "
+        f"{', '.join(of_all)}."
+    ]
+
+
 def ballot_of(run: Run, members: Sequence[str]) -> Ballot:
+    """Their tables, of finished folds where a member has no others."""
     oof, test = (_read(run.store, members, kind) for kind in ("oof", "test"))
     return Ballot(oof, test, groups_of(run.store))
 
@@ -110,7 +171,7 @@ def left_out(run: Run) -> list[str]:
 def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
     found = {}
     for name in names:
-        folder = store.uri(f"tables/{name}")
+        folder = store.uri(folder_of(name, store))
         if is_there(places.join(folder, f"{kind}.parquet")):
             found[name] = ensembles.read_table(places.join(folder, f"{kind}.parquet"))
     return found

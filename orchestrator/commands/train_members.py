@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -25,18 +25,16 @@ from orchestrator.cluster.preflight import (
 )
 from orchestrator.cluster.private import show_token
 from orchestrator.commands.damage import every_damage
-from orchestrator.commands.run import KEPT_UNITS
+from orchestrator.commands.tables import make_tables
 from orchestrator.errors import BAD_INPUT, RunFailed, WrongRequest, counted, unknown
 from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
-from orchestrator.photographs.table import Photographs
 from orchestrator.planning.plan import Plan, make_plan, units_left
 from orchestrator.runs import folders
 from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
-from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.reading import reading
 from orchestrator.search.candidates import with_winners
 from orchestrator.spec.spec import Spec
@@ -49,15 +47,14 @@ from orchestrator.tracking.follow import (
 )
 from orchestrator.tracking.settings import withheld
 from orchestrator.units import unit as units
-from orchestrator.units.assemble import assemble, kept_units
-from orchestrator.units.joins import assemble_join
-from orchestrator.units.stacks import assemble_stack, stack_problems
+from orchestrator.units.stacks import stack_problems
 
 
 @dataclass
 class Outcome:
     """What one call did. `failures`: what failed -> why; `tables`: complete members.
 
+    partial: members with finished folds only -> which.
     left_out: members that lost to others in the search, and so were not trained.
     predicted: units that were trained before, and predicted again. mended: damaged files that were
     set aside.
@@ -69,6 +66,7 @@ class Outcome:
     already: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
+    partial: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     seconds: float = 0.0
     timing: dict[str, float] = field(default_factory=dict)
@@ -132,41 +130,27 @@ def train(
         )
         outcome.timing["data"] = time.monotonic() - started
         searching = {name: s for name, s in plan.now.searching.items() if name in chosen}
+        undecided = {*plan.now.searching}
         if todo or searching:
-            winners = _train(resolved, plan, store, console, searching, address, outcome)
-            resolved = with_winners(resolved, winners)
+            try:
+                winners = _train(resolved, plan, store, console, searching, address, outcome)
+            except BaseException as error:
+                # after a signal, which Ray may have made another error of: what is finished can vote
+                if isinstance(error, KeyboardInterrupt) or stopping.exit_code():
+                    with suppress(*BAD_INPUT, OSError):
+                        make_tables(resolved, undecided, left_out, photographs, store, None)
+                raise
+            resolved, undecided = with_winners(resolved, winners), undecided - {*winners}
             write_recorded("spec.yaml", resolved.to_yaml(), store)
-        for member in resolved.members:
-            if member.name in outcome.left_out:  # it may have been trained before it had to compete
-                store.delete(f"tables/{member.name}")
-            elif member.name not in outcome.failures and assemble(member, photographs, store):
-                outcome.tables.append(member.name)
-        for join in resolved.join:
-            if assemble_join(join, resolved, photographs, store):
-                outcome.tables.append(join.name)
-        _stack(resolved, photographs, store, console, outcome)
-        _record_kept(resolved, photographs, store)
+        made = make_tables(resolved, undecided, outcome.left_out, photographs, store, console)
+        outcome.tables, outcome.partial = made.tables, made.partial
+        outcome.failures |= made.failures
         folders.remember(store, of_all_runs)
         outcome.seconds = time.monotonic() - started
         if outcome.timing.get("slots"):
             timing = {name: round(seconds, 3) for name, seconds in outcome.timing.items()}
             store.write_json("timing.json", {"wall": round(outcome.seconds, 3), **timing})
     return outcome
-
-
-def _stack(
-    spec: Spec, photographs: Photographs, store: Store, console: Console, outcome: Outcome
-) -> None:
-    """The tables of all stacks, in their order. Fills `outcome`."""
-    for stacked in spec.stacks:
-        try:
-            with fits_shown(console) as progress:
-                complete = assemble_stack(stacked, photographs, store, progress)
-        except BAD_INPUT as error:
-            outcome.failures[stacked.name] = "; ".join(error.problems)
-            continue
-        if complete:
-            outcome.tables.append(stacked.name)
 
 
 @contextmanager
@@ -178,20 +162,6 @@ def _refusals_end_it() -> Iterator[None]:
         if problem := store_problem(error):
             raise RunFailed(f"{problem}. {stopping.how_to_go_on()}") from None
         raise
-
-
-def _record_kept(spec: Spec, photographs: Photographs, store: Store) -> None:
-    """`kept_units.json`: member -> which of its units were trained on other photographs."""
-    kept: dict[str, str] = {}
-    for name in store.list("tables") if photographs.earlier else ():
-        if name in [member.name for member in spec.members]:
-            found = units.chosen(spec.member(name), photographs, store)
-            kept[name] = kept_units(found, photographs)
-    kept = {name: text for name, text in kept.items() if text}
-    if kept:
-        store.write_json(KEPT_UNITS, kept)
-    else:
-        store.delete(KEPT_UNITS)
 
 
 def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcome):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console
@@ -23,7 +23,9 @@ from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_
 from orchestrator.commands.vote_options import Command, checked, requested, require_useful
 from orchestrator.errors import WrongRequest
 from orchestrator.runs import folders
-from orchestrator.runs.standing import other_tables, remarks
+from orchestrator.runs.damage import PARTIAL
+from orchestrator.runs.partial import is_partial
+from orchestrator.runs.standing import BESIDE, other_tables, remarks
 from orchestrator.runs.votes import vote_name
 from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.vote import show_large, show_vote
@@ -33,12 +35,15 @@ from orchestrator.units.fold_tables import averaging_gains
 
 @dataclass
 class _Source:
-    """Where the members' tables are. members: None for all there."""
+    """Where the members' tables are. members: None for all there; partial: those of a run that have
+    the rows of some folds, which are not in the folder.
+    """
 
     folder: str
     members: list[str] | None
     notes: list[str]
     run: Run | None
+    partial: list[str] = field(default_factory=list)
 
     def ballot(self) -> Ballot:
         if self.run:
@@ -46,15 +51,31 @@ class _Source:
         oof = ensembles.read_members(self.folder, "oof")
         return Ballot(oof, ensembles.read_members(self.folder, "test"), None)
 
+    def digests(self, ballot: Ballot) -> dict[str, str]:
+        """Of the files that the ballot was read from, by their paths relative to the folder."""
+        kinds = {"oof": ballot.oof, "test": ballot.test}
+        whole = {k: [n for n in own if n not in self.partial] for k, own in kinds.items()}
+        digests = file_digests(self.folder, whole)
+        if self.run and self.partial:
+            part = {k: [n for n in own if n in self.partial] for k, own in kinds.items()}
+            beside = file_digests(self.run.store.uri(PARTIAL), part)
+            digests |= {f"{BESIDE}{name}": digest for name, digest in beside.items()}
+        return digests
+
+    @property
+    def whole(self) -> list[str] | None:
+        """The members in the folder."""
+        return self.members and [name for name in self.members if name not in self.partial]
+
 
 def cast(command: Command, console: Console) -> dict[str, Any]:
     """Carry the command out; returns what --json holds. Raises WrongRequest."""
     require_useful(command)
     if command.submissions:
         return _over_submissions(command, console)
-    source = _source(command)
-    block = source.run.spec.vote if source.run else VoteRequest()
-    request, notes = requested(block, command.options)
+    run = _run(command)
+    request, notes = requested(run.spec.vote if run else VoteRequest(), command.options)
+    source = _source(command, run, request)
     source.notes += notes
     if command.pareto:
         return _pareto(source.ballot(), request, source.notes, console)
@@ -67,14 +88,13 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
                 ballot.oof, ballot.test, request, groups=ballot.groups, progress=progress
             )
         return _why(command.why, result, ballot, console)
-    digests = file_digests(source.folder, {"oof": ballot.oof, "test": ballot.test})
     with fits_shown(console) as progress:
         result = ensembles.cast(
             ballot.oof,
             ballot.test,
             request,
             groups=ballot.groups,
-            digests=digests,
+            digests=source.digests(ballot),
             progress=progress,
         )
     result.notes += source.notes
@@ -107,12 +127,18 @@ def _write(
     show_vote(result, console, paths)
 
 
-def _source(command: Command) -> _Source:
+def _run(command: Command) -> Run | None:
     if command.tables:
-        return _Source(command.tables, None, [], None)
-    run = find_run(command.spec, command.small, command.overrides or (), command.run)
-    members, notes = members_of(run)
-    return _Source(run.store.uri("tables"), members, notes, run)
+        return None
+    return find_run(command.spec, command.small, command.overrides or (), command.run)
+
+
+def _source(command: Command, run: Run | None, request: VoteRequest) -> _Source:
+    if run is None:
+        return _Source(str(command.tables), None, [], None)
+    members, notes = members_of(run, request.common_rows or request.missing_rows)
+    partial = [own for own in members if is_partial(own, run.store)]
+    return _Source(run.store.uri("tables"), members, notes, run, partial)
 
 
 def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
@@ -150,7 +176,7 @@ def _pareto(
 def _too_large(source: _Source) -> bool:
     from ensembles.large.cast import too_large
 
-    return too_large(source.folder, source.members)
+    return too_large(source.folder, source.whole)
 
 
 def _in_ranges(
@@ -164,7 +190,7 @@ def _in_ranges(
             source.folder,
             folder,
             request,
-            members=source.members,
+            members=source.whole,
             run=run,
             notes=source.notes,
             named=command.answers == "names",

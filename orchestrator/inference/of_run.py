@@ -30,6 +30,7 @@ from orchestrator.photographs.reading import read_reading
 from orchestrator.program import called
 from orchestrator.runs.contents import groups_of
 from orchestrator.runs.damage import MADE_FROM
+from orchestrator.runs.partial import folder_of
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
 from orchestrator.runs.votes import vote_name
@@ -141,7 +142,7 @@ def _units_of(name: str, store: Store) -> tuple[list[tuple[str, int | None]], li
     """The folders of the units that a member's tables are of, each with the epoch whose weights are
     meant where they are not the unit's own; and the views that were chosen, where some were.
     """
-    folder = f"tables/{name}"
+    folder = folder_of(name, store)
     try:
         stamp = _recorded(f"{folder}/{MADE_FROM}", store).decode()
         chosen = json.loads(_recorded(f"{folder}/epochs.json", store))
@@ -202,7 +203,7 @@ def _is_cut_out(copy: str | None, name: str, store: Store) -> bool:
 def _meta_of(name: str, store: Store) -> dict[str, Any]:
     """The metadata of a member's table; of its test table, where there is one."""
     for kind in ("test", "oof"):
-        path = f"tables/{name}/{kind}.parquet"
+        path = f"{folder_of(name, store)}/{kind}.parquet"
         if store.exists(path):
             metadata = places.open_parquet(store.uri(path)).schema_arrow.metadata or {}
             return json.loads(metadata.get(b"ensemble", b"{}"))

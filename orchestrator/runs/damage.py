@@ -17,6 +17,7 @@ from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
 
 MADE_FROM = "made_from.txt"
+PARTIAL = "partial"  # folder of the tables that lack folds
 _RUN_FILES = ("images.parquet", "test.parquet", "targets.json", "reading.json", "spec.yaml")
 _AGAIN = "it is made again"
 
@@ -52,8 +53,9 @@ def set_aside(found: Iterable[Damage], store: Store) -> list[str]:
 def run_damage(store: Store) -> list[Damage]:
     """What is wrong with the files of a run folder that are not of one unit."""
     found = _listed(store, "", _RUN_FILES)
-    for name in store.list("tables"):
-        found += table_damage(f"tables/{name}", store)
+    for folder in ("tables", PARTIAL):
+        for name in store.list(folder):
+            found += table_damage(f"{folder}/{name}", store)
     known = {damage.path for damage in found}
     for name in ("timing.json", *_RUN_FILES):
         unlisted = name not in known and name not in _sums(store, "") and store.exists(name)

@@ -12,13 +12,17 @@ from ensembles.files.digests import is_there, require_right
 from ensembles.files.parquet import KINDS
 from ensembles.files.table import RECORD
 from ensembles.voting.record import VoteRecord
+from orchestrator.runs.damage import PARTIAL
+
+# Partial tables as a vote's record names them, whose paths are relative to `tables/`.
+BESIDE = f"../{PARTIAL}/"
 
 
 class StandingTables:
     """The tables that stand in a run; each file is digested once."""
 
     def __init__(self, run: str):
-        self.folder = places.join(run, "tables")
+        self.run, self.folder = run, places.join(run, "tables")
         self._digests: dict[str, str | None] = {}
 
     def differ_from(self, record: VoteRecord) -> bool | None:
@@ -35,7 +39,8 @@ class StandingTables:
 
     def _digest(self, name: str) -> str | None:
         if name not in self._digests:
-            path = places.join(self.folder, name)
+            beside = name.startswith(BESIDE)  # an object store has no `..`
+            path = places.join(self.run, name[3:]) if beside else places.join(self.folder, name)
             self._digests[name] = _digest_of(path)
         return self._digests[name]
 

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from orchestrator.runs.partial import FinishedFolds
 from orchestrator.runs.standing import remarks
 from orchestrator.runs.store import Store
 from orchestrator.screens.figures import figures, plain, seconds
@@ -39,6 +40,21 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
     for row in rows:
         if row["pseudo"]:
             console.print(f"note: {_learnt(row)}", markup=False)
+    for row in rows:
+        if row["finished"] and not row["note"]:
+            folds = FinishedFolds(**row["finished"]).line()
+            console.print(f"note: {row['name']} is trained in {folds}", markup=False)
+    by_rows: dict[tuple[int, int], list[str]] = {}
+    for row in rows:
+        if row["rows"]:
+            found = by_rows.setdefault((row["rows"]["rows"], row["rows"]["of"]), [])
+            found.append(f"{row['kind']} {row['name']}")
+    for (n, of), names in by_rows.items():
+        console.print(
+            f"note: of {n} of {of} OOF rows, those that all members of the vote have, so not to be compared "
+            f"with figures of other rows: {', '.join(names)}",
+            markup=False,
+        )
     for mark, differ in ((" *", True), (" ?", None)):
         names = [f"{row['kind']} {row['name']}" for row in rows if _mark(row) == mark]
         for note in remarks(dict.fromkeys(names, differ)):

@@ -16,7 +16,7 @@ import numpy as np
 
 from ensembles.files import places
 from ensembles.files.digests import SUMS, read_sums, write_sums
-from ensembles.files.parquet import read_oof_table, read_table, write_table
+from ensembles.files.parquet import Kind, read_oof_table, read_table, write_table
 from ensembles.files.table import OofTable, Table
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.photographs.table import Photographs
@@ -46,36 +46,62 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     if not all(is_done(unit, store, test_hash) for unit in units):
         store.delete(folder)
         return False
-    stamp = f"{units[0].hash} {test_hash} {member.seeds}"
-    kept = kept_units(units, photographs)
-    if kept:
-        hashes = " ".join(unit.hash for unit in units)
-        stamp += f"\n{kept}; units {hashes}; data {photographs.data_hash}"
-    has_oof = bool((photographs.train["fold"] >= 0).any())
-    expected = [*(["oof"] if has_oof else []), *([] if photographs.test is None else ["test"])]
-    if is_made(folder, stamp, expected, store):
+    stamp = stamp_of(units, photographs)
+    if is_made(folder, stamp, kinds_of(photographs), store):
         _publish_again(units, folder, store)
         return True
     for unit in units:
         require_whole(unit, store)
-    choice = _choose_epochs(member, units, store)
-    cost = _milliseconds_per_photo(units, photographs, store)
+    choice = choose_epochs(units, store)
+    cost = milliseconds_per_photo(units, photographs, store)
     if member.recipe.choose_views:
         choice |= chosen_views(units, partial(_oof, units, photographs, store))
         for unit in units:
             publish(copies_of_views(unit, choice["views"]), store)
         cost = cost and round(cost * share_of_work(units, choice["views"]), 4)
     store.write_json(f"{folder}/epochs.json", choice)
-    # a table that is there is right: `is_made` leaves no others
-    if has_oof and not store.exists(f"{folder}/oof.parquet"):
-        oof = _oof(units, photographs, store)
-        _write(store.uri(f"{folder}/oof.parquet"), _with_meta(oof, photographs, kept), cost)
-    if photographs.test is not None and not store.exists(f"{folder}/test.parquet"):
-        parts = [read_table(store.uri(f"{unit.path}/test.parquet")) for unit in units]
-        test = _with_meta(_mean(parts), photographs, kept)
-        _write(store.uri(f"{folder}/test.parquet"), test, cost)
+    write_tables(folder, units, photographs, store, cost)
     finish(folder, stamp, store)
     return True
+
+
+def stamp_of(units: Sequence[Unit], photographs: Photographs) -> str:
+    """What tables made from a member's units are made from."""
+    member = units[0].member
+    stamp = f"{units[0].hash} {photographs.test_hash_of(member.photos)} {member.seeds}"
+    kept = kept_units(units, photographs)
+    if kept:
+        hashes = " ".join(unit.hash for unit in units)
+        stamp += f"\n{kept}; units {hashes}; data {photographs.data_hash}"
+    return stamp
+
+
+def kinds_of(photographs: Photographs) -> list[Kind]:
+    """The kinds of tables that members have: OOF where rows are held out, test where there are any."""
+    kinds: list[Kind] = []
+    if (photographs.train["fold"] >= 0).any():
+        kinds.append("oof")
+    if photographs.test is not None:
+        kinds.append("test")
+    return kinds
+
+
+def write_tables(
+    folder: str, units: list[Unit], photographs: Photographs, store: Store, cost: float | None
+) -> None:
+    """The OOF rows and the mean test table of units of one member; of each fold all seeds.
+
+    A table that is there is right: `is_made` leaves no others. cost: as of `milliseconds_per_photo`.
+    """
+    kept = kept_units(units, photographs)
+    for kind in kinds_of(photographs):
+        if store.exists(f"{folder}/{kind}.parquet"):
+            continue
+        if kind == "oof":
+            table: Table = _oof(units, photographs, store)
+        else:
+            table = _mean([read_table(store.uri(f"{unit.path}/test.parquet")) for unit in units])
+        _write(store.uri(f"{folder}/{kind}.parquet"), _with_meta(table, photographs, kept), cost)
 
 
 def kept_units(units: Sequence[Unit], photographs: Photographs) -> str:
@@ -138,12 +164,12 @@ def require_whole(unit: Unit, store: Store) -> None:
         )
 
 
-def _choose_epochs(member: Member, units: list[Unit], store: Store) -> dict[str, Any]:
-    """Which epoch of each unit the tables are made from, and by what it was chosen.
+def choose_epochs(units: list[Unit], store: Store) -> dict[str, Any]:
+    """Which epoch of each unit of a member the tables are made from, and by what it was chosen.
 
     A common epoch's files are put where each unit's own would stand.
     """
-    recipe = member.recipe
+    recipe = units[0].member.recipe
     records = [read_record(unit.path, store) for unit in units]
     histories = [record.history for record in records]
     chosen: dict[str, Any] = {"select": recipe.select, "metric": recipe.metric}
@@ -188,7 +214,7 @@ def _write(place: str, table: Table, cost: float | None) -> None:
     write_table(place, table)
 
 
-def _milliseconds_per_photo(
+def milliseconds_per_photo(
     units: list[Unit], photographs: Photographs, store: Store
 ) -> float | None:
     """What a new photograph takes: every fold's and seed's model predicts it. None where not known."""

@@ -32,7 +32,7 @@ def averaging_gains(
     """`averaging.expected_gains` of a vote on a run's test tables, and notes.
 
     None where the folds' own tables are not there: without test photographs, of a join, of members
-    whose units are partly kept ones, or of fewer than LEAST_FOLDS folds.
+    whose units are partly kept ones or that lack folds, or of fewer than LEAST_FOLDS folds.
     """
     folds = _places(list(vote.weights), store) if vote.rows == "test" else []
     if len(folds) < LEAST_FOLDS:

@@ -34,6 +34,11 @@ def submitted_epochs(history: History, recipe: Recipe) -> list[int]:
     ]
 
 
+def chosen_by_all_folds(recipe: Recipe) -> bool:
+    """Whether what predicts is known only when every fold is trained: its epoch, or its views."""
+    return recipe.select == "common_epoch" or bool(recipe.choose_views)
+
+
 def mean_curve(histories: Sequence[History], metric: str) -> list[float]:
     """The mean of `metric` over the units, for each epoch that all of them ran."""
     together = min(map(len, histories))

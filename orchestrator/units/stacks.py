@@ -54,8 +54,11 @@ def assemble_stack(
     photographs: Photographs,
     store: Store,
     progress: Progress | None = None,
+    fit: bool = True,
 ) -> bool:
     """Write `tables/<stack>/` from its members' tables, or remove it where one is missing.
+
+    fit: where it must be fitted, do so; else it is only removed.
 
     They are made again where a member's table has other bytes, and not otherwise. `stack.json` says
     how they were fitted. True where the stack is complete. Raises BadInput as `stack_table`.
@@ -72,6 +75,8 @@ def assemble_stack(
     stamp = _stamp(stacked, kinds, photographs, store)
     if is_made(folder, stamp, kinds, store) and store.exists(f"{folder}/{RECORD}"):
         return True
+    if not fit:
+        return False
     frame = photographs.train
     groups = dict(zip(frame["image_id"], frame["group"].astype(str), strict=True))
     place = store.uri("tables")

@@ -197,9 +197,15 @@ def test_new_test_photographs_are_predicted_without_training(trained, tmp_path):
 def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_path):
     work = tmp_path / "work"
     shutil.copytree(trained, work, symlinks=True)
+    # of what resnet is, a fold that is trained and one whose history cannot be written
+    (done,) = (work / "runs/e2e/units/resnet").glob("*/fold-0")
+    half = work / "runs/e2e/units/half" / done.parent.name
+    shutil.copytree(done, half / "fold-0")
+    (half / "fold-1/history.csv").mkdir(parents=True)
     before = unit_files(work)
     text = SPEC.replace(
         "search:",
+        "  - {name: half, model: test_resnet, loss: f1, augmentation: flip}\n"
         "  - {name: added, model: test_convnext, epochs: 1}\n"
         "  - {name: exploding, model: test_resnet, optimizer: sgd, lr: 1e30, epochs: 2}\nsearch:",
     )
@@ -212,10 +218,22 @@ def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_p
     for fold in (0, 1):
         assert f"exploding fold {fold}: the loss became" in done.stderr
     assert "in epoch 1 at lr" in done.stderr
-    assert "2 failed" in done.stderr
+    assert "half fold 1: " in done.stderr
+    assert "3 failed" in done.stderr
     assert not (work / "runs/e2e/tables/exploding").exists()
     voted = orchestrator("vote", "spec.yaml", "--mode", "soft", cwd=work)
-    assert "exploding" in voted.stdout  # named as left out
+    assert "left out: half, exploding" in " ".join(voted.stdout.split())
+    # the fold that half has is there for who asks for it
+    rows = len(pd.read_parquet(half / "fold-0/oof.parquet"))
+    n = len(table(work, "resnet", "oof"))
+    assert [f.name for f in (work / "runs/e2e/partial").iterdir()] == ["half"]
+    for options, folder in ((["--mode", "soft", "--common-rows"], "soft"),
+                            (["--missing-rows"], "weighted-log_loss")):  # fmt: skip
+        orchestrator("vote", "spec.yaml", *options, cwd=work)
+        record = json.loads((work / f"runs/e2e/votes/{folder}/vote.json").read_text())
+        assert set(record["members"]) == {"searched", "resnet", "added", "half"}
+        counts = record.get("missing_rows") or record["common_rows"]["oof"]
+        assert (counts["rows"], counts["of"]) == (rows, n)
 
 
 @pytest.mark.fault(

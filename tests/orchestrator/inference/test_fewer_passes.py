@@ -62,7 +62,13 @@ def test_a_member_of_a_join_and_of_a_stack_is_asked_once_a_photo(used):
 
 def test_a_vote_without_bounds_is_refused_with_one_that_has_them(used, command):
     code, _, err = command(
-        "predict", "--run", used / "runs/used", photos(used)[0], "--vote", "weighted-stacker", "--lazy"
+        "predict",
+        "--run",
+        used / "runs/used",
+        photos(used)[0],
+        "--vote",
+        "weighted-stacker",
+        "--lazy",
     )
     assert code == 2
     assert "are stackers" in err
@@ -87,7 +93,15 @@ def test_what_lazy_saves_is_printed_and_stands_in_the_csv(used, command):
 @pytest.fixture
 def costs(monkeypatch):
     """As if each member took so many milliseconds."""
-    known = {"seeds": 8.0, "best": 2.0, "common": 3.0, "views": 9.0, "cut": 1.0, "ages": 2.0, "faces": 4.0}
+    known = {
+        "seeds": 8.0,
+        "best": 2.0,
+        "common": 3.0,
+        "views": 9.0,
+        "cut": 1.0,
+        "ages": 2.0,
+        "faces": 4.0,
+    }
     monkeypatch.setattr(budget, "measured", lambda ensemble: known)
     return known
 

@@ -1,0 +1,104 @@
+"""What `train-members` makes of finished units, when nothing more is trained: the tables that vote."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from orchestrator.commands.run import KEPT_UNITS
+from orchestrator.errors import BAD_INPUT
+from orchestrator.photographs.table import Photographs
+from orchestrator.runs.damage import PARTIAL
+from orchestrator.runs.partial import discard
+from orchestrator.runs.store import Store
+from orchestrator.screens.fits import fits_shown
+from orchestrator.spec.spec import Spec
+from orchestrator.units.assemble import assemble, kept_units
+from orchestrator.units.joins import assemble_join
+from orchestrator.units.partial import assemble_partial, finished_units
+from orchestrator.units.stacks import assemble_stack
+from orchestrator.units.unit import chosen
+
+
+@dataclass
+class Made:
+    """tables: members, joins and stacks that have all rows; partial: members with finished folds only ->
+    which; failures: stacks that could not be fitted -> why."""
+
+    tables: list[str] = field(default_factory=list)
+    partial: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def make_tables(
+    spec: Spec,
+    undecided: Collection[str],
+    left_out: Collection[str],
+    photographs: Photographs,
+    store: Store,
+    console: Console | None,
+) -> Made:
+    """The tables of everything in `spec` of today's units; those of other units are removed.
+
+    undecided: members whose settings are still searched, so that none of their units is the member's.
+    left_out: members that lost in the search; they may have been trained before they had to compete.
+    console: None where there is no time to fit stacks: those that must be are removed only.
+    """
+    made = Made()
+    for member in spec.members:
+        name = member.name
+        if name in left_out:
+            store.delete(f"tables/{name}")
+        elif assemble(member, photographs, store):
+            made.tables.append(name)
+        elif (
+            name in spec.voters()  # nothing reads others': a join needs every row
+            and name not in undecided
+            and (found := assemble_partial(member, photographs, store))
+        ):
+            made.partial[name] = found.line()
+    for name in store.list(PARTIAL):
+        if name not in made.partial:
+            discard(name, store)
+    for join in spec.join:
+        if assemble_join(join, spec, photographs, store):
+            made.tables.append(join.name)
+    _stack(spec, photographs, store, console, made)
+    _record_kept(spec, photographs, store)
+    return made
+
+
+def _stack(
+    spec: Spec, photographs: Photographs, store: Store, console: Console | None, made: Made
+) -> None:
+    """The tables of all stacks, in their order. Fills `made`."""
+    for stacked in spec.stacks:
+        try:
+            if console is None:
+                complete = assemble_stack(stacked, photographs, store, fit=False)
+            else:
+                with fits_shown(console) as progress:
+                    complete = assemble_stack(stacked, photographs, store, progress)
+        except BAD_INPUT as error:
+            made.failures[stacked.name] = "; ".join(error.problems)
+            continue
+        if complete:
+            made.tables.append(stacked.name)
+
+
+def _record_kept(spec: Spec, photographs: Photographs, store: Store) -> None:
+    """`kept_units.json`: member -> which of its units were trained on other photographs."""
+    kept: dict[str, str] = {}
+    whole, partial = ({*store.list(folder)} for folder in ("tables", PARTIAL))
+    for member in spec.members if photographs.earlier else ():
+        if member.name in whole:
+            kept[member.name] = kept_units(chosen(member, photographs, store), photographs)
+        elif member.name in partial:
+            kept[member.name] = kept_units(finished_units(member, photographs, store), photographs)
+    kept = {name: text for name, text in kept.items() if text}
+    if kept:
+        store.write_json(KEPT_UNITS, kept)
+    else:
+        store.delete(KEPT_UNITS)
