@@ -25,6 +25,8 @@ PRIOR = 1.0
 # Of the gradient's largest entry, over log w.
 TOLERANCE = 1e-10
 MOST_STEPS = 200
+# Of a step over log w: where the loss hardly bends, Newton's would leave what exp can hold.
+LONGEST = 4.0
 
 
 @dataclass
@@ -72,8 +74,10 @@ def partial_weights(true: np.ndarray, present: np.ndarray, ridge: float = PRIOR)
         hessian += np.diag((share - part).mean(axis=1))
         hessian += ridge / n_rows * (np.diag(w[:, 0]) - w @ w.T)
         step = -np.linalg.solve(_positive(hessian), gradient)
+        step *= min(1.0, LONGEST / np.abs(step).max())
         here, slope, length = loss_at(logs), float(gradient @ step), 1.0
-        while length > 1e-9 and _scaled_loss(loss_at, logs + length * step) > (
+        # negated, so that a loss which is no number is none that fell
+        while length > 1e-9 and not _scaled_loss(loss_at, logs + length * step) <= (
             here + 1e-4 * length * slope + 1e-15
         ):
             length /= 2

@@ -17,6 +17,7 @@ from ensembles.lazy.decided import needed
 from ensembles.scores import metrics
 from ensembles.voting.pareto import COST
 from ensembles.voting.request import VoteRequest
+from orchestrator.errors import WrongRequest
 from orchestrator.inference.ensemble import Ensemble
 from orchestrator.inference.parts import Trained
 
@@ -64,8 +65,8 @@ def within(
     """The sub-ensemble of the best nested score whose members take at most `budget` milliseconds a
     photograph, its vote fitted anew by `request`.
 
-    ensemble: with every member. oof: of each voter. groups: as of `ensembles.cast`. Raises BadInput
-    where no member is as cheap, with the cheapest.
+    ensemble: with every member. oof: of each voter. groups: as of `ensembles.cast`. Raises
+    WrongRequest where no member is as cheap, with the cheapest.
     """
     trained, costs = ensemble.trained, measured(ensemble)
     tables = {
@@ -77,7 +78,7 @@ def within(
     try:
         point = within_budget(front, budget)
     except BadInput as error:
-        raise BadInput(f"--budget-ms: {text}" for text in error.problems) from None
+        raise WrongRequest([f"--budget-ms: {text}" for text in error.problems]) from None
     vote = ensembles.cast({n: tables[n] for n in point["members"]}, None, asked, groups=groups)
     voters = tuple(vote.weights)
     moving = [name for name, moves in zip(voters, needed(vote.rule), strict=True) if moves]

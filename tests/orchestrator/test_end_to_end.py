@@ -227,10 +227,13 @@ def test_a_new_member_is_trained_alone_and_a_lost_one_fails_alone(trained, tmp_p
     rows = len(pd.read_parquet(half / "fold-0/oof.parquet"))
     n = len(table(work, "resnet", "oof"))
     assert [f.name for f in (work / "runs/e2e/partial").iterdir()] == ["half"]
-    orchestrator("vote", "spec.yaml", "--mode", "soft", "--common-rows", cwd=work)
-    record = json.loads((work / "runs/e2e/votes/soft/vote.json").read_text())
-    assert set(record["members"]) == {"searched", "resnet", "added", "half"}
-    assert record["common_rows"]["oof"] == {"rows": rows, "of": n}
+    for options, folder in ((["--mode", "soft", "--common-rows"], "soft"),
+                            (["--missing-rows"], "weighted-log_loss")):  # fmt: skip
+        orchestrator("vote", "spec.yaml", *options, cwd=work)
+        record = json.loads((work / f"runs/e2e/votes/{folder}/vote.json").read_text())
+        assert set(record["members"]) == {"searched", "resnet", "added", "half"}
+        counts = record.get("missing_rows") or record["common_rows"]["oof"]
+        assert (counts["rows"], counts["of"]) == (rows, n)
 
 
 @pytest.mark.fault(
