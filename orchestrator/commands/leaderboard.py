@@ -31,6 +31,7 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     OOF score is a little flattered where its best epoch was chosen on the same rows. A member that
     lost to others in the search has a `note` in place of figures. `pseudo`: of a member that learnt
     photographs to predict, how many of them each unit did, `of` how many, and labelled `by` whom.
+    `teacher`: of a student, `by` whose `vote` it was taught, and how many photographs to predict it learnt.
     `other_tables` is true where the figures are of other tables than the run has now, null where the
     vote's record does not say.
     """
@@ -57,6 +58,7 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
                 "estimate": None,
                 "seconds": None if of_units is None else _training_seconds(of_units),
                 "pseudo": _learnt_of_test(of_units or {}),
+                "teacher": _taught(of_units or {}),
                 **_epochs(run.store, member),
                 "other_tables": solo[member][1],
                 "table": f"tables/{member}/test.parquet",
@@ -90,6 +92,7 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     for row in rows:
         row.setdefault("note", None)
         row.setdefault("pseudo", None)
+        row.setdefault("teacher", None)
         table = row.pop("table")
         row["truth"] = _on_test(run.store, table, truth, row) if truth else None
     return rows
@@ -142,6 +145,13 @@ def _learnt_of_test(records: dict[str, UnitRecord]) -> dict[str, Any] | None:
     first = next(iter(learnt.values()))
     taken = {unit: pseudo.taken for unit, pseudo in learnt.items()}
     return {"by": [*first.teachers], "of": first.of, "taken": taken}
+
+
+def _taught(records: dict[str, UnitRecord]) -> dict[str, Any] | None:
+    own = next((record.teacher for record in records.values() if record.teacher), None)
+    if own is None:
+        return None
+    return {"by": [*own.teachers], "vote": own.vote, "unlabelled": own.unlabelled}
 
 
 def _epochs(store: Store, member: str) -> dict[str, Any]:

@@ -94,6 +94,13 @@ def members_of(run: Run) -> tuple[list[str], list[str]]:
         for own in run.spec.members
         if own.pseudo and own.name in trained
     ]
+    notes += [
+        f"{own.name} learnt to answer as a vote of {' and '.join(t.name for t in own.teachers)}, whose "
+        "networks had the labels of the folds that it is scored on: its OOF score is flattered, and with it "
+        "its weight and the estimate of this vote. Judge both on photographs of other groups."
+        for own in run.spec.members
+        if own.teacher and own.name in trained
+    ]
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
     partial = [name for name in names if name not in voting and name not in joined]
     if partial:
