@@ -131,7 +131,9 @@ def compared(
     )
 
     def unaware(fold: int) -> Callable[[str, int], np.ndarray]:
-        return lambda model, other: nested[model][min(fold, other), max(fold, other)](of_fold(other))
+        return lambda model, other: nested[model][min(fold, other), max(fold, other)](
+            of_fold(other)
+        )
 
     found[NESTED] = scored([student(fold, unaware(fold)) for fold in range(FOLDS)])
     return found

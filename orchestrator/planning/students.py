@@ -99,7 +99,9 @@ def require_teachers(
                 lacking[teacher.name] = f"{len(missing)} of {counted(len(own), 'unit')}"
         if lacking:
             which = " and ".join(f"{missing} of {name}" for name, missing in lacking.items())
-            learns = "learns test photos that {} label" if member.pseudo else "learns the vote of {}"
+            learns = (
+                "learns test photos that {} label" if member.pseudo else "learns the vote of {}"
+            )
             problems.append(
                 f"--only: {member.name} {learns.format(' and '.join(lacking))}, and "
                 f"{which} are not done. Train them by the same call: --only {' '.join(lacking)} "
@@ -134,10 +136,9 @@ def changed_teaching(
     inside, outside = [], []
     if before.test_hash and before.test_hash != photographs.test_hash_of(member.photos):
         outside.append("other photos to predict, from which it learns")
-    now = [teacher.name for teacher in member.teachers]
-    if member.teacher and member.teacher.of is None and [*before.teachers] != now:
-        was = " and ".join(before.teachers)
-        inside.append(f"its teachers are {' and '.join(now)}, not {was}")
+    names, then = (" and ".join(of) for of in ([t.name for t in member.teachers], before.teachers))
+    if member.teacher and member.teacher.of is None and names != then:
+        inside.append(f"its teachers are {names}, not {then}")
     same_data = record.data_hash == photographs.data_hash
     same_data = same_data and record.folds_hash == photographs.folds_hash
     for teacher in member.teachers:

@@ -1,4 +1,4 @@
-"""Members that learn from other members: by pseudo-labels of test photographs, or as the student of a vote."""
+"""Members that learn from others: by pseudo-labels of test photographs, or as the student of a vote."""
 
 from __future__ import annotations
 

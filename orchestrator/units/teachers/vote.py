@@ -8,7 +8,7 @@ Test photographs are answered by the networks of fold f, with the weights that f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +105,11 @@ def answers(unit: Unit, photographs: Photographs, store: Store) -> Answers:
 
 
 def _of_test(
-    unit: Unit, photographs: Photographs, classes: list[str], tables: dict[str, str], store: Store
+    unit: Unit,
+    photographs: Photographs,
+    classes: Sequence[str],
+    tables: dict[str, str],
+    store: Store,
 ) -> np.ndarray:
     """(M, T, K) float32: what the networks that held out the unit's fold say of the test list."""
     assert photographs.test is not None  # the spec was checked

@@ -74,11 +74,15 @@ def test_one_call_trains_teachers_and_then_their_student(trained):
     flat = one_line(said)
     assert (
         "student learns to answer as the weighted vote of one and two (temperature 2, its labels count "
-        "0.3): 3 units wait for 3 units of one and 3 units of two, each for the other folds'" in flat
+        "0.3): 3 units wait for 3 units of one and 3 units of two, each for the other folds'"
+        in flat
     )
     assert "9 units trained" in said
     for fold in range(3):
-        assert f"student fold {fold}: it learns the weighted vote of its rows; mean weights one" in flat
+        assert (
+            f"student fold {fold}: it learns the weighted vote of its rows; mean weights one"
+            in flat
+        )
     ends = {
         f"{path.parts[-4]}/{path.parts[-2]}": json.loads(path.read_text())["ended"]
         for path in folder.glob("runs/taught/units/*/*/*/unit.json")
@@ -149,7 +153,10 @@ def test_a_changed_or_added_teacher_and_a_changed_key_train_it_again_and_that_is
     assert "teacher.vote: weighted -> null" in flat
     Path("spec.yaml").write_text(SPEC + "  - {name: three, lr: 0.02}\n")
     flat = one_line(command("check", "spec.yaml"))
-    assert "its teachers are one and two and three, not one and two: 3 finished units (student)" in flat
+    assert (
+        "its teachers are one and two and three, not one and two: 3 finished units (student)"
+        in flat
+    )
 
 
 def test_test_photos_that_it_learns_are_other_training_data(command):
@@ -167,7 +174,8 @@ def test_test_photos_that_it_learns_are_other_training_data(command):
     info.write_text("\n".join(info.read_text().splitlines()[:-2]) + "\n")
     flat = one_line(command("check", "spec.yaml", *sets))
     assert (
-        "other photos to predict, from which it learns: 3 finished units (student) do not fit" in flat
+        "other photos to predict, from which it learns: 3 finished units (student) do not fit"
+        in flat
     )
     assert "wait for 3 units of one and 3 units of two, each for all folds'" in flat
 

@@ -53,7 +53,9 @@ def refused(tmp_path, *changes: tuple[str, str], **how) -> list[str]:
     return [problem.removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
 
 
-def test_without_names_the_teachers_are_all_members_that_predict_the_same_and_are_no_students(tmp_path):
+def test_without_names_the_teachers_are_all_members_that_predict_the_same_and_are_no_students(
+    tmp_path,
+):
     spec = read(tmp_path)
     student = spec.member("student")
     assert [own.name for own in student.teachers] == ["a", "b"]
@@ -115,7 +117,12 @@ def test_what_would_leak_or_mean_nothing_is_refused_with_its_line(tmp_path, new,
 
 @pytest.mark.parametrize(
     "settings",
-    ["test_normalize: model", "mixing: {kind: mixup}", "sampling: {balance: age_group}", "loss: f1"],
+    [
+        "test_normalize: model",
+        "mixing: {kind: mixup}",
+        "sampling: {balance: age_group}",
+        "loss: f1",
+    ],
 )
 def test_what_only_photos_without_labels_forbid_is_allowed_without_them(tmp_path, settings):
     assert read(tmp_path, (OWN, f"teacher: {{}}, {settings}}}")).member("student").teachers
@@ -141,7 +148,9 @@ def test_pseudo_labels_are_not_made_by_students_whose_networks_know_of_the_fold(
 
 
 def test_a_teacher_whose_networks_the_fold_s_labels_chose_is_refused(tmp_path):
-    (problem,) = refused(tmp_path, ("{name: a}", "{name: a, select: best, patience: 2}"), (OWN, OWN))[-1:]
+    (problem,) = refused(
+        tmp_path, ("{name: a}", "{name: a, select: best, patience: 2}"), (OWN, OWN)
+    )[-1:]
     assert "a has select: best and patience" in problem
     assert "what the student learns would carry on" in problem
 
@@ -168,7 +177,9 @@ def test_folds_must_answer_every_training_photo_and_leave_rows_for_weights(tmp_p
     assert words in problem
     if folds == "{k: 2}":
         assert read(tmp_path, *changes, (OWN, "teacher: {vote: soft}}"))
-        assert read(tmp_path, *changes, (OWN, "teacher: {of: [b]}}")), "one teacher needs no weights"
+        assert read(tmp_path, *changes, (OWN, "teacher: {of: [b]}}")), (
+            "one teacher needs no weights"
+        )
 
 
 def test_photos_to_predict_must_be_there_to_be_learnt(tmp_path):
@@ -180,7 +191,10 @@ def test_photos_to_predict_must_be_there_to_be_learnt(tmp_path):
 
 @pytest.mark.parametrize(
     ("folds", "words"),
-    [([0, 0, -1, -1, 1, 2], "2 of 6 photos are in no fold"), ([0, 0, 0, 1, 1, 1], "of 2 folds none")],
+    [
+        ([0, 0, -1, -1, 1, 2], "2 of 6 photos are in no fold"),
+        ([0, 0, 0, 1, 1, 1], "of 2 folds none"),
+    ],
 )
 def test_own_folds_are_looked_at_with_the_photos(tmp_path, folds, words):
     frame = photographs().train.assign(fold=folds)
@@ -214,7 +228,11 @@ def test_its_keys_and_teachers_decide_a_student_s_hash_and_names_do_not(tmp_path
 
     base = of()
     plain = read(tmp_path).member("student").model_copy(update={"teacher": None, "teachers": ()})
-    renamed = [("name: a}", "name: alpha}"), ("[b, a]", "[b, alpha]"), ("{of: [a]}", "{of: [alpha]}")]
+    renamed = [
+        ("name: a}", "name: alpha}"),
+        ("[b, a]", "[b, alpha]"),
+        ("{of: [a]}", "{of: [alpha]}"),
+    ]
     assert of(*renamed) == base
     assert of((OWN, "teacher: {of: [a, b]}}")) == base, "written out, they are the same"
     assert of(data=photographs(digest=["1", "3"])) == base, "test photos are not learnt from"
@@ -249,7 +267,10 @@ def test_no_other_member_s_hash_knows_of_it(tmp_path):
 def test_a_unit_names_its_teachers_units_of_the_other_folds_and_its_own_where_it_learns_test_photos(
     tmp_path, unlabelled
 ):
-    now, spec = photographs(), read(tmp_path, (OWN, f"teacher: {{unlabelled: {str(unlabelled).lower()}}}}}"))
+    now, spec = (
+        photographs(),
+        read(tmp_path, (OWN, f"teacher: {{unlabelled: {str(unlabelled).lower()}}}}}")),
+    )
     for unit in of_member(spec.member("student"), now):
         for name, folders in zip("ab", unit.teachers, strict=True):
             every = of_member(spec.member(name), now)
