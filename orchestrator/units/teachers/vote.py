@@ -23,6 +23,8 @@ from orchestrator.units.record import TaughtRows
 from orchestrator.units.teachers.tables import OOF, TEST, aligned, hashes, right_digest
 from orchestrator.units.unit import Unit
 
+TAUGHT, TAUGHT_TEST = "teacher.parquet", "teacher-test.parquet"  # files of a student's unit
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -42,11 +44,11 @@ class Answers:
         meta = table_meta(photographs, unit.member.name, codec_of(unit.member, photographs.codec))
         rows, _ = in_fold(photographs.train, unit.fold)
         ids = photographs.train["image_id"].to_numpy(str)[rows]
-        tables = {"teacher.parquet": Table(ids, self.rows, self.folds, meta=meta)}
+        tables = {TAUGHT: Table(ids, self.rows, self.folds, meta=meta)}
         if self.test is not None:
             assert photographs.test is not None
             own = photographs.test["image_id"].to_numpy(str)
-            tables["teacher-test.parquet"] = Table(own, self.test, meta=meta)
+            tables[TAUGHT_TEST] = Table(own, self.test, meta=meta)
         return tables
 
     def write(self, unit: Unit, photographs: Photographs, store: Store) -> None:

@@ -13,6 +13,7 @@ import pytest
 from scipy.optimize import minimize
 
 from ensembles.files.digests import sealed, unsealed
+from ensembles.files.parquet import read_table, write_table
 from members.batches.soft import tempered
 from members.training import fit
 from orchestrator.errors import WrongRequest
@@ -310,6 +311,21 @@ def test_where_the_teachers_said_something_else_it_begins_again(run, how, taught
     assert r.store.read_json(f"{student.path}/unit.json")["resumed_after_epoch"] == 0
     assert r.store.exists(f"damaged/{student.path}/state.pt")
     assert any("answers were others then" in x["message"] for x in r.reports)
+
+
+def test_answers_that_differ_in_their_last_digits_are_gone_on_with(run, taught):
+    """As where weights were fitted on another machine."""
+    r = taught(run("r"))
+    (student,) = of_fold(r, "student")
+    with pytest.raises(KeyboardInterrupt):
+        r.train([student], stop_after=1)
+    path = r.store.uri(f"{student.path}/teacher.parquet")
+    table = read_table(path)
+    moved = table.probabilities + np.array([3e-6, -3e-6], np.float32)
+    write_table(path, replace(table, probabilities=moved.clip(0, 1)))
+    r.train([student])
+    assert r.store.read_json(f"{student.path}/unit.json")["resumed_after_epoch"] == 1
+    assert (read_table(path).probabilities == moved.clip(0, 1)).all()
 
 
 @pytest.mark.parametrize("how", ["changed", "gone", "record gone"])
