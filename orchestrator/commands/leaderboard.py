@@ -11,9 +11,11 @@ from pydantic import PositiveInt
 import ensembles
 from ensembles.errors import BadInput
 from ensembles.files.digests import is_there, require_right
+from ensembles.files.table import OofTable
+from ensembles.judging.estimate import estimate, group_array
 from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
-from orchestrator.commands.run import Run, left_out
+from orchestrator.commands.run import Run, ballot_of, left_out
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
 from orchestrator.runs.damage import MADE_FROM
@@ -47,8 +49,11 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     # figures of the tables that the run has now come last, so they are the ones that stay
     for name in sorted(records, key=lambda name: (others[name] is False, others[name] is None)):
         solo |= {member: (own, others[name]) for member, own in records[name].solo.items()}
+    for name in run.spec.students():  # which are in no vote, or beside members that are
+        if figures := _own_figures(run, name):
+            solo[name] = (figures, False)
     rows = []
-    for member in (name for name in run.spec.voters() if name in solo):
+    for member in (name for name in (*run.spec.voters(), *run.spec.students()) if name in solo):
         of_units = _unit_records(run.store, member)
         rows.append(
             {
@@ -145,6 +150,15 @@ def _learnt_of_test(records: dict[str, UnitRecord]) -> dict[str, Any] | None:
     first = next(iter(learnt.values()))
     taken = {unit: pseudo.taken for unit, pseudo in learnt.items()}
     return {"by": [*first.teachers], "of": first.of, "taken": taken}
+
+
+def _own_figures(run: Run, name: str) -> dict[str, Any] | None:
+    """As a vote's `solo`, of a member's OOF table; None where it has none."""
+    ballot = ballot_of(run, [name])
+    if name not in ballot.oof:
+        return None
+    table = OofTable.of(ballot.oof[name], name)
+    return estimate(table.label, table.probabilities, group_array({name: table}, ballot.groups))
 
 
 def _taught(records: dict[str, UnitRecord]) -> dict[str, Any] | None:

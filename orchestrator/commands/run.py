@@ -5,7 +5,7 @@ Nothing here imports torch or Ray: the commands that use it start in a blink.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from orchestrator.search.record import read_search
 from orchestrator.spec import load
 from orchestrator.spec.load import load_recorded
 from orchestrator.spec.search import STOPPED
-from orchestrator.spec.spec import Spec
+from orchestrator.spec.spec import Member, Spec
 
 KEPT_UNITS = "kept_units.json"  # member -> which of its units are of other photographs, in words
 
@@ -65,8 +65,11 @@ class Ballot:
     groups: dict[str, str] | None
 
 
-def members_of(run: Run) -> tuple[list[str], list[str]]:
-    """The members and joins of a run that can vote, and notes on those that cannot."""
+def members_of(run: Run, weighed: Collection[str] = ()) -> tuple[list[str], list[str]]:
+    """The members and joins of a run that can vote, and notes on those that cannot.
+
+    weighed: members that were given a weight, which lets students in.
+    """
     trained = run.store.list("tables")
     names = [m.name for m in run.spec.members if m.name in trained]
     if not names:
@@ -74,7 +77,9 @@ def members_of(run: Run) -> tuple[list[str], list[str]]:
             f"{run.store.root} has no tables yet. Train its members first: "
             f"{called()} train-members SPEC"
         )
-    voting = [name for name in run.spec.voters() if name in trained]
+    taught = [name for name in run.spec.students() if name in trained]
+    let_in = [name for name in taught if name in weighed]
+    voting = [name for name in (*run.spec.voters(), *let_in) if name in trained]
     notes = []
     lost = left_out(run)
     if lost:
@@ -94,20 +99,30 @@ def members_of(run: Run) -> tuple[list[str], list[str]]:
         for own in run.spec.members
         if own.pseudo and own.name in trained
     ]
-    notes += [
-        f"{own.name} learnt to answer as a vote of {' and '.join(t.name for t in own.teachers)}, whose "
-        "networks had the labels of the folds that it is scored on: its OOF score is flattered, and with it "
-        "its weight and the estimate of this vote. Judge both on photographs of other groups."
-        for own in run.spec.members
-        if own.teacher and own.name in trained
-    ]
+    notes += [_of_student(run.spec.member(name), name in let_in) for name in taught]
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
-    partial = [name for name in names if name not in voting and name not in joined]
+    apart = {*voting, *joined, *taught}
+    partial = [name for name in names if name not in apart]
     if partial:
         notes.append(
             f"predict only some targets and are in no join, so left out: {', '.join(partial)}."
         )
     return voting, notes
+
+
+def _of_student(member: Member, votes: bool) -> str:
+    """What its OOF score cannot claim, and what becomes of it in a vote."""
+    of = " and ".join(teacher.name for teacher in member.teachers)
+    text = (
+        f"{member.name} learnt to answer as a vote of {of}, whose networks had the labels of the folds that "
+        "it is scored on, so its OOF rows look far better than they are"
+    )
+    if votes:
+        return f"{text}, and with them the scores of this vote. Judge it on photographs of other groups."
+    return (
+        f"{text}: left out. Its own answers stand in tables/{member.name}/; a hard or soft vote lets it in "
+        f"by --weights {member.name}=1."
+    )
 
 
 def ballot_of(run: Run, members: Sequence[str]) -> Ballot:

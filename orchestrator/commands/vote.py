@@ -117,7 +117,8 @@ def _source(command: Command) -> _Source:
     if command.tables:
         return _Source(command.tables, None, [], None)
     run = find_run(command.spec, command.small, command.overrides or (), command.run)
-    members, notes = members_of(run)
+    weighed = command.options.get("weights") or run.spec.vote.weights or ()
+    members, notes = members_of(run, weighed)
     return _Source(run.store.uri("tables"), members, notes, run)
 
 

@@ -22,7 +22,11 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
     for kind in ("member", "vote"):
         for row in sorted(
             (r for r in rows if r["kind"] == kind),
-            key=lambda r: -((r["estimate"] or r["oof"] or {}).get("macro_f1", 0.0)),
+            # a student's OOF score is nothing to be placed by
+            key=lambda r: (
+                r["teacher"] is not None,
+                -((r["estimate"] or r["oof"] or {}).get("macro_f1", 0.0)),
+            ),
         ):
             oof = figures(row["oof"])[0] if row["oof"] and kind == "member" else plain(row["oof"])
             oof = row["note"] or oof

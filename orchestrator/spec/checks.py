@@ -142,6 +142,6 @@ def members(spec: Spec) -> Iterator[Mistake]:
 
 def vote(spec: Spec, *, members_known: bool) -> Iterator[Mistake]:
     """members_known: no member is wrong, so that the names of those that vote are all there."""
-    voters = spec.voters() if members_known else None
+    voters = (*spec.voters(), *spec.students()) if members_known else None
     for path, text in spec.vote.mistakes(voters, targets_of(spec)):
         yield ("vote", *path), text, None

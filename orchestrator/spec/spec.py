@@ -294,9 +294,15 @@ class Spec(_Block):
         return [trackers] if isinstance(trackers, str) else trackers
 
     def voters(self) -> tuple[str, ...]:
-        """Names of what may vote: members that predict all targets, joins, and stacks."""
-        whole = [member.name for member in self.members if member.targets is None]
+        """Names of what may vote: members that predict all targets, joins, and stacks. Students do not:
+        their OOF rows are too good to be weighed beside others'.
+        """
+        whole = [m.name for m in self.members if m.targets is None and m.teacher is None]
         return (*whole, *self.made())
+
+    def students(self) -> tuple[str, ...]:
+        """Names of members with `teacher` that predict all targets."""
+        return tuple(m.name for m in self.members if m.targets is None and m.teacher is not None)
 
     def made(self) -> tuple[str, ...]:
         """Names of joins and stacks: their tables are made of other members' tables."""

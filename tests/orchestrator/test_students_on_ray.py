@@ -90,5 +90,4 @@ def test_teachers_then_their_student_whenever_the_command_is_killed(place):
     said = " ".join(voted.stdout.split())
     assert "student learnt photos to predict" in said
     assert "pupil learnt to answer as a vote of one and two" in said
-    names = {"student", "pupil", "one", "two"}
-    assert set(json.loads((cwd / "vote.json").read_text())["members"]) == names
+    assert set(json.loads((cwd / "vote.json").read_text())["members"]) == {"student", "one", "two"}

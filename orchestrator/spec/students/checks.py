@@ -49,6 +49,24 @@ def students(spec: Spec) -> Iterator[Mistake]:
                 yield ("members", i, key), text, f"{shown}.{key}"
             for text in _teachers_problems(key, member, spec):
                 yield ("members", i, key, "of"), text, f"{shown}.{key}.of"
+    yield from _made_of_students(spec)
+
+
+def _made_of_students(spec: Spec) -> Iterator[Mistake]:
+    """Stacks are fitted to OOF rows, and joins vote: a student's rows are too good for either."""
+    taught = [member.name for member in spec.members if member.teacher is not None]
+    made = [
+        (("stacks", i, "stack"), f"members.{s.name}.stack", s.stack.of)
+        for i, s in enumerate(spec.stacks)
+    ]
+    made += [(("join", i), f"join.{join.name}", join.of) for i, join in enumerate(spec.join)]
+    for path, shown, of in made:
+        if lost := [name for name in dict.fromkeys(of) if name in taught]:
+            text = (
+                f"{' and '.join(lost)} learnt from networks that had the labels of the folds it is scored "
+                "on, so that its OOF rows look better than they are. Name its teachers instead"
+            )
+            yield (*path, "of"), text, f"{shown}.of"
 
 
 def _student_problems(key: str, member: Member, spec: Spec) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,17 +104,37 @@ def test_called_again_nothing_is_to_do_and_check_says_who_learns_from_whom(comma
 
 
 def test_it_votes_and_the_vote_and_the_leaderboard_say_what_its_score_claims(command):
-    said = one_line(command("vote", "spec.yaml", "--mode", "soft"))
+    said = one_line(command("vote", "spec.yaml", "--mode", "soft", "--json", "vote.json"))
     assert (
         "student learnt to answer as a vote of one and two, whose networks had the labels of the folds "
-        "that it is scored on: its OOF score is flattered, and with it its weight and the estimate of this "
-        "vote" in said
+        "that it is scored on, so its OOF rows look far better than they are: left out" in said
     )
+    assert set(json.loads(Path("vote.json").read_text())["members"]) == {"one", "two"}
     said = one_line(command("leaderboard", "spec.yaml", "--json", "board.json"))
     rows = {row["name"]: row for row in json.loads(Path("board.json").read_text())}
     assert rows["student"]["teacher"] == {"by": ["one", "two"], "vote": "weighted", "unlabelled": 0}
     assert rows["one"]["teacher"] is None
     assert "is flattered; --truth shows one that is not" in said
+    oof = pd.read_parquet(RUN / "tables/student/oof.parquet")
+    right = (oof.filter(regex=r"^p\d").to_numpy().argmax(axis=1) == oof["label"]).mean()
+    assert rows["student"]["oof"]["accuracy"] == pytest.approx(right)
+    assert rows["student"]["oof"]["standard_error"]["macro_f1"] > 0
+    names = re.findall(r"member (\w+)", said)
+    assert names[2] == "student", "whatever its score"
+
+
+def test_a_weight_lets_it_into_a_vote_that_fits_nothing(command):
+    weights = ("--weights", "student=1", "one=0", "two=0")
+    said = one_line(command("vote", "spec.yaml", "--mode", "soft", *weights, "--json", "vote.json"))
+    members = json.loads(Path("vote.json").read_text())["members"]
+    assert members == {"one": 0, "two": 0, "student": 1}
+    assert "and with them the scores of this vote" in said
+    mine = pd.read_parquet(RUN / "votes/soft/probabilities.parquet").filter(regex=r"^p\d")
+    own = pd.read_parquet(RUN / "tables/student/test.parquet").filter(regex=r"^p\d")
+    assert mine.to_numpy() == pytest.approx(own.to_numpy(), abs=1e-6)
+    assert "no member" in command(
+        "vote", "spec.yaml", "--mode", "soft", "--weights", "stranger=1", code=2
+    )
 
 
 def test_with_the_truth_the_leaderboard_says_how_far_the_scores_are_apart(command):

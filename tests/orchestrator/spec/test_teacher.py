@@ -62,7 +62,8 @@ def test_without_names_the_teachers_are_all_members_that_predict_the_same_and_ar
     block = student.teacher
     assert (block.vote, block.of, block.temperature, block.hard) == ("weighted", None, 2.0, 0.3)
     assert not block.unlabelled
-    assert "student" in spec.voters()
+    assert spec.students() == ("student",)
+    assert "student" not in spec.voters(), "its OOF rows are too good to be weighed"
     text = spec.to_yaml()
     assert "teachers" not in text
     assert load_recorded(text, "spec.yaml") == spec
@@ -204,6 +205,15 @@ def test_own_folds_are_looked_at_with_the_photos(tmp_path, folds, words):
     assert words in problem
     right = frame.assign(fold=[0, 0, 1, 1, 2, 2])
     assert not [p for p in member_problems(spec, right, PROFILES) if "teacher" in p]
+
+
+def test_neither_stacks_nor_joins_are_made_of_students(tmp_path):
+    (problem,) = refused(tmp_path, ("stack: {of: [b, a]}", "stack: {of: [b, student]}"))
+    assert problem.startswith("spec.yaml, line 13: members.second.stack.of: student learnt from")
+    assert "Name its teachers instead" in problem
+    taught = "targets: [age], teacher: {of: [ages]}}"
+    (problem,) = refused(tmp_path, (OWN, taught), ("of: [ages, rest]", "of: [student, rest]"))
+    assert "join.joined.of: student learnt from networks that had the labels" in problem
 
 
 # -- the hash ------------------------------------------------------------------------------------------
