@@ -55,7 +55,7 @@ def students(spec: Spec) -> Iterator[Mistake]:
 def _made_of_students(spec: Spec) -> Iterator[Mistake]:
     """Stacks are fitted to OOF rows, and joins vote: a student's rows are too good for either."""
     taught = [member.name for member in spec.members if member.teacher is not None]
-    made = [
+    made: list[tuple[tuple, str, tuple[str, ...]]] = [
         (("stacks", i, "stack"), f"members.{s.name}.stack", s.stack.of)
         for i, s in enumerate(spec.stacks)
     ]
