@@ -139,7 +139,7 @@ def train(
 
 def taught_by(data: Set, teacher: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Rows held back of which a fold's network is sure, and what it says of them, as `pseudo` takes them."""
-    from orchestrator.units.teachers import taken
+    from orchestrator.units.teachers.pseudo import taken
 
     rows, labels, _ = taken([[teacher["held"][-1, 0]]], AT_LEAST)
     return data.rows(HELD)[rows], labels

@@ -35,7 +35,7 @@ from members.recipe.recipe import Recipe
 from members.samples.people import draw_people
 from members.training.fit import fit, last_weights
 from members.training.predict import predict
-from orchestrator.units.teachers import taken
+from orchestrator.units.teachers.pseudo import taken
 
 FOLDS, SIZE = 3, (48, 36)
 TARGETS = ("gender", "age")

@@ -43,12 +43,12 @@ from orchestrator.spec.spec import (
     Join,
     Member,
     PhotoCopy,
-    Pseudo,
     Resources,
     SecondLevel,
     Spec,
     StackedMember,
 )
+from orchestrator.spec.students.blocks import Pseudo, Teacher
 
 ROOT = Path(__file__).parent.parent
 # title of a section -> the model of its keys, in the order of the page
@@ -61,6 +61,7 @@ BLOCKS: dict[str, type] = {
     "members": Member,
     "members and defaults: the recipe": Recipe,
     "members: pseudo": Pseudo,
+    "members: teacher": Teacher,
     "members that are stacks": StackedMember,
     "members: stack": SecondLevel,
     "head_first": HeadFirst,

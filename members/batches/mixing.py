@@ -94,6 +94,15 @@ def apply_mix(mix: Mix, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tens
     return x, labels, partners, share
 
 
+def mixed_rows(mix: Mix, values: Tensor, share: float) -> Tensor:
+    """(B, C): `share` of each photo's values, the rest its partner's.
+
+    values: (B, C) float, 2B long where the partners come from a pool. share: what `apply_mix` returned.
+    """
+    own, other = values.chunk(2) if mix.from_pool else (values, values[mix.partners])
+    return share * own + (1 - share) * other
+
+
 def rectangle(
     share: float, centre: tuple[float, float], height: int, width: int
 ) -> tuple[int, int, int, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from members.batches.joined_pixels import JoinedPixels
+from members.batches.soft import Soft, joined_soft
 from members.errors import BadInput
 from members.pixels.cache import CachedPixels
 
@@ -21,6 +22,7 @@ class Photos:
     rows: (N,) int64, which of the M pictures these are; None: all, N = M.
     columns: name -> (N,) str, attributes for sampling and mixing (members/data/columns.py).
     sizes: (h, w) -> the same M pictures in other sizes, as `pixels`.
+    soft: what a teacher says of the N photographs, which are to be trained on; None: there is none.
     """
 
     pixels: np.ndarray | CachedPixels | JoinedPixels
@@ -30,6 +32,7 @@ class Photos:
     sizes: Mapping[tuple[int, int], np.ndarray | CachedPixels | JoinedPixels] = field(
         default_factory=dict
     )
+    soft: Soft | None = None
 
     def __len__(self) -> int:
         return len(self.pixels) if self.rows is None else len(self.rows)
@@ -43,6 +46,7 @@ class Photos:
             rows if self.rows is None else self.rows[rows],
             {name: values[rows] for name, values in self.columns.items()},
             self.sizes,
+            None if self.soft is None else self.soft.take(rows),
         )
 
     def in_size(self, size: tuple[int, int]) -> Photos:
@@ -60,7 +64,8 @@ def joined(first: Photos, second: Photos) -> Photos:
     """The photographs of `first`, and after them those of `second`, read from where they are.
 
     Both have labels. Columns are those of `first`, "" where `second` lacks one; sizes are those that
-    both have. Raises BadInput where labels are missing or the pixels are of different sizes.
+    both have. Raises BadInput where labels are missing, the pixels are of different sizes, or one part
+    alone has a teacher.
     """
     if first.labels is None or second.labels is None:
         raise BadInput("photographs are joined to be trained on: both parts need labels")
@@ -79,6 +84,7 @@ def joined(first: Photos, second: Photos) -> Photos:
             for size, pixels in first.sizes.items()
             if size in second.sizes
         },
+        joined_soft(first.soft, second.soft),
     )
 
 

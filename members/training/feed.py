@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from members.batches.loader import (
@@ -17,7 +18,14 @@ from members.batches.loader import (
     in_steps,
     to_input,
 )
-from members.batches.mixing import apply_mix, draw_mix, part_of, rows_to_read, shares_of
+from members.batches.mixing import (
+    apply_mix,
+    draw_mix,
+    mixed_rows,
+    part_of,
+    rows_to_read,
+    shares_of,
+)
 from members.batches.photos import Photos
 from members.batches.sampling import epoch_order, partner_pool
 from members.networks.models import statistics_of
@@ -62,8 +70,9 @@ class Feed:
     ) -> Iterator[tuple[Tensor, Tensor, slice]]:
         """For each piece of rows (B,) this rank's part of it: (input, truth, where).
 
-        input: (b, 3, h, w) float32, normalised. truth: (b, K) float32, rows sum to 1. Both on the
-        device. where: which b of the B photos they are.
+        input: (b, 3, h, w) float32, normalised. truth: (b, K) float32, rows sum to 1; of photos with a
+        teacher (b, 2K + 1), as `losses.taught_loss` takes it. Both on the device. where: which b of the
+        B photos they are.
         """
         recipe, device = self.recipe, self.device
         mixes = [
@@ -94,4 +103,10 @@ class Feed:
             partners, share = None, 1.0
             if mix:
                 x, labels, partners, share = apply_mix(mix, x, labels)
-            yield x, shares_of(labels, self.n_classes, partners, share), mine[number]
+            truth = shares_of(labels, self.n_classes, partners, share)
+            if self.train.soft is not None:
+                taught = torch.from_numpy(self.train.soft.columns(whole[number][places])).to(device)
+                if mix:
+                    taught = mixed_rows(mix, taught, share)
+                truth = torch.cat([truth, taught], dim=1)
+            yield x, truth, mine[number]

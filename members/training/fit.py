@@ -80,7 +80,8 @@ def fit(
     if recipe.normalize == "computed":
         statistics_of(recipe)  # raises
     require_columns(recipe, train)
-    weights = class_weights(recipe, labels, n_classes)
+    known = labels if train.soft is None else labels[_require_soft(train, n_classes)]
+    weights = class_weights(recipe, known, n_classes)
     if state is not None:
         _require_own_state(state, recipe, n_classes, seed)
     training = Training(
@@ -134,6 +135,18 @@ def _require_photos(
     if low < 0 or high >= n_classes:
         raise BadInput(f"{what}: labels must be 0 to {n_classes - 1}, got {low} to {high}")
     return labels
+
+
+def _require_soft(photos: Photos, n_classes: int) -> np.ndarray:
+    """Which photos (N,) bool have labels of their own. Raises BadInput for a teacher of other photos."""
+    soft = photos.soft
+    assert soft is not None
+    if soft.shares.shape != (len(photos), n_classes) or len(soft.labelled) != len(photos):
+        raise BadInput(
+            f"training part: a teacher's answers {soft.shares.shape} for {len(photos)} photographs of "
+            f"{n_classes} classes. Give it a row a photograph and a column a class"
+        )
+    return soft.labelled
 
 
 def _require_size(photos: Photos, size: tuple[int, int], what: str) -> None:

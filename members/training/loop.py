@@ -29,7 +29,7 @@ from members.recipe.recipe import Recipe
 from members.recipe.stages import Stage, first_patient_epoch, is_averaged, stage_of
 from members.training.epoch import Epoch, State, identity
 from members.training.feed import Feed
-from members.training.losses import loss_of
+from members.training.losses import taught_loss
 from members.training.metric import LOSS, Metric
 from members.training.optim import create_optimizer, learning_rate, plateau_drops, set_learning_rate
 from members.training.precision import autocast, precision
@@ -232,9 +232,10 @@ class Training:
             with autocast(self.recipe, self.device):
                 outputs = self.forward(x).float()
         else:
-            outputs = torch.zeros_like(truth)
+            outputs = torch.zeros_like(truth[:, : self.n_classes])
         outputs, truth = self.ranks.join(outputs, truth, where=mine, n=photos)
-        return loss_of(outputs, truth, self.recipe, self.class_weights)
+        temperature = None if self.train.soft is None else self.train.soft.temperature
+        return taught_loss(outputs, truth, self.recipe, self.class_weights, temperature)
 
     def require_finite(self, total: torch.Tensor, index: int, lr: float) -> None:
         """Raise Diverged where `total` is not finite."""

@@ -93,6 +93,46 @@ def loss_of(logits: Tensor, truth: Tensor, recipe: Recipe, weights: Tensor | Non
     )
 
 
+def taught_loss(
+    logits: Tensor,
+    truth: Tensor,
+    recipe: Recipe,
+    weights: Tensor | None = None,
+    temperature: float | None = None,
+) -> Tensor:
+    """`loss_of`, or beside it the divergence from a teacher's answers, a scalar.
+
+    Hinton et al. 2015, arXiv:1503.02531: the mean over the photos of
+
+        h loss + (1 - h) T^2 KL(teacher || softmax(logits / T))
+
+    truth: (B, 2K + 1) float, of each photo the shares of its labels as `loss_of` takes them, its teacher's
+    of temperature T, and h. Where h is 0 the labels are not looked at; otherwise all have the same h, so
+    that a loss which is no mean over photos is that of those photos, by their part of the batch. weights:
+    (K,) of the classes in the recipe's loss, or None; what the teacher says counts alike for all. Without
+    a temperature there is no teacher, and truth is (B, K).
+    """
+    if temperature is None:
+        return loss_of(logits, truth, recipe, weights)
+    n = logits.shape[1]
+    labels, teacher, hard = truth[:, :n], truth[:, n : 2 * n], truth[:, -1]
+    total = ((1 - hard) * temperature**2 * divergence(logits, teacher, temperature)).mean()
+    known = hard > 0
+    if known.any():
+        share = hard[known].sum() / len(hard)
+        total = total + share * loss_of(logits[known], labels[known], recipe, weights)
+    return total
+
+
+def divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """(B,) Kullback-Leibler divergence of `softmax(logits / temperature)` from `teacher`.
+
+    logits, teacher: (B, K) float; the teacher's rows sum to 1 and may hold zeros.
+    """
+    log_p = functional.log_softmax(logits / temperature, dim=1)
+    return (torch.special.xlogy(teacher, teacher) - teacher * log_p).sum(1)
+
+
 def class_weights(
     recipe: Recipe, labels: Sequence[int] | np.ndarray, n_classes: int
 ) -> Tensor | None:

@@ -33,10 +33,11 @@ def batch_problems(spec: Spec, photographs: Photographs) -> list[str]:
     problems: dict[str, None] = {}
     for member in spec.members:
         n_classes = len(codec_of(member, photographs.codec).classes)
-        # how many test photos its teachers will be sure of is not known: any remainder may occur
         others = most_photos(member, photographs) - len(photographs.train)
         for recipe in spec.recipes_of(member):
-            more = range(min(others, recipe.batch_size * recipe.accumulate) + 1)
+            # how many test photos teachers will be sure of is not known: any remainder may occur
+            most = min(others, recipe.batch_size * recipe.accumulate)
+            more = range(most + 1) if member.pseudo else [others]
             sizes = {part + n for part in parts for n in more}
             if problem := batch_problem(recipe, n_classes, sizes, spec.resources.workers):
                 problems[f"{member.name}: {problem}"] = None
@@ -55,7 +56,8 @@ def device_problems(spec: Spec, members: Iterable[Member]) -> list[str]:
 
 def most_photos(member: Member, photographs: Photographs) -> int:
     """Labelled photographs, and of a member that learns test photographs all of those, too."""
-    test = photographs.test if member.pseudo else None
+    learns_test = member.pseudo or (member.teacher and member.teacher.unlabelled)
+    test = photographs.test if learns_test else None
     return len(photographs.train) + (0 if test is None else len(test))
 
 

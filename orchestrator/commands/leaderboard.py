@@ -11,9 +11,11 @@ from pydantic import PositiveInt
 import ensembles
 from ensembles.errors import BadInput
 from ensembles.files.digests import is_there, require_right
+from ensembles.files.table import OofTable
+from ensembles.judging.estimate import estimate, group_array
 from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
-from orchestrator.commands.run import Run, left_out
+from orchestrator.commands.run import Run, ballot_of, left_out
 from orchestrator.errors import WrongRequest
 from orchestrator.program import called
 from orchestrator.runs.damage import MADE_FROM, PARTIAL
@@ -32,8 +34,9 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     OOF score is a little flattered where its best epoch was chosen on the same rows. A member that
     lost to others in the search, or has some folds only and was in no vote, has a `note` in place of
     figures. `pseudo`: of a member that learnt photographs to predict, how many of them each unit did,
-    `of` how many, and labelled `by` whom. `finished`: of a member with finished folds only, which, and
-    how many rows they have. `rows`: where the figures are of a part of the OOF rows, those that all
+    `of` how many, and labelled `by` whom. `teacher`: of a student, `by` whose `vote` it was taught, and
+    how many photographs to predict it learnt. `finished`: of a member with finished folds only, which,
+    and how many rows they have. `rows`: where the figures are of a part of the OOF rows, those that all
     members of a vote have, how many `of` how many. `other_tables` is true where the figures are of
     other tables than the run has now, null where the vote's record does not say.
     """
@@ -46,7 +49,8 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     standing = StandingTables(run.store.root)
     others = {name: standing.differ_from(record) for name, record in records.items()}
     rows_of = {name: _rows(record) for name, record in records.items()}
-    solo: dict[str, str] = {}  # member -> the vote whose record has its figures
+    figures: dict[str, dict[str, Any]] = {}
+    solo: dict[str, str | None] = {}  # member -> the vote whose record has its figures
 
     def right(name: str) -> tuple[bool, bool, bool]:
         return others[name] is False, others[name] is None, rows_of[name] is None
@@ -54,8 +58,12 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     # figures of the tables that the run has now come last, and of these the ones of all rows
     for name in sorted(records, key=right):
         solo |= dict.fromkeys(records[name].solo, name)
+        figures |= records[name].solo
+    for name in run.spec.students():  # which are in no vote, or beside members that are
+        if own := _own_figures(run, name):
+            solo[name], figures[name] = None, own
     rows = []
-    for member in (name for name in run.spec.voters() if name in solo):
+    for member in (name for name in (*run.spec.voters(), *run.spec.students()) if name in solo):
         vote, folder = solo[member], folder_of(member, run.store)
         of_units = _unit_records(run.store, member, folder)
         finished = finished_folds(member, run.store)
@@ -63,13 +71,14 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
             {
                 "kind": "member",
                 "name": member,
-                "oof": records[vote].solo[member],
+                "oof": figures[member],
                 "estimate": None,
                 "seconds": None if of_units is None else _training_seconds(of_units),
                 "pseudo": _learnt_of_test(of_units or {}),
+                "teacher": _taught(of_units or {}),
                 **_epochs(run.store, folder),
-                "other_tables": others[vote],
-                "rows": rows_of[vote],
+                "other_tables": others[vote] if vote else False,
+                "rows": rows_of[vote] if vote else None,
                 "finished": finished.model_dump() if finished else None,
                 "table": f"{folder}/test.parquet",
             }
@@ -106,7 +115,7 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
         )
     for row in rows:
         row.setdefault("note", None)
-        for key in ("pseudo", "rows", "finished"):
+        for key in ("pseudo", "teacher", "rows", "finished"):
             row.setdefault(key, None)
         table = row.pop("table")
         row["truth"] = _on_test(run.store, table, truth, row) if truth else None
@@ -171,6 +180,22 @@ def _learnt_of_test(records: dict[str, UnitRecord]) -> dict[str, Any] | None:
     first = next(iter(learnt.values()))
     taken = {unit: pseudo.taken for unit, pseudo in learnt.items()}
     return {"by": [*first.teachers], "of": first.of, "taken": taken}
+
+
+def _own_figures(run: Run, name: str) -> dict[str, Any] | None:
+    """As a vote's `solo`, of a member's OOF table; None where it has none."""
+    ballot = ballot_of(run, [name])
+    if name not in ballot.oof:
+        return None
+    table = OofTable.of(ballot.oof[name], name)
+    return estimate(table.label, table.probabilities, group_array({name: table}, ballot.groups))
+
+
+def _taught(records: dict[str, UnitRecord]) -> dict[str, Any] | None:
+    own = next((record.teacher for record in records.values() if record.teacher), None)
+    if own is None:
+        return None
+    return {"by": [*own.teachers], "vote": own.vote, "unlabelled": own.unlabelled}
 
 
 def _epochs(store: Store, tables: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from orchestrator.runs.store import Store
 from orchestrator.search.record import read_search
 from orchestrator.spec import load
 from orchestrator.spec.search import STOPPED
-from orchestrator.spec.spec import Spec
+from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.selection import chosen_by_all_folds
 
 KEPT_UNITS = "kept_units.json"  # member -> which of its units are of other photographs, in words
@@ -57,11 +57,13 @@ class Ballot:
     groups: dict[str, str] | None
 
 
-def members_of(run: Run, rows_may_lack: bool = False) -> tuple[list[str], list[str]]:
+def members_of(
+    run: Run, rows_may_lack: bool = False, weighed: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
     """The members, joins and stacks of a run that can vote, and notes on those that cannot.
 
-    rows_may_lack: members with finished folds only are among them. Raises `WrongRequest` where there
-    is none.
+    rows_may_lack: members with finished folds only are among them. weighed: members that were given a
+    weight, which lets students in. Raises `WrongRequest` where there is none.
     """
     trained = run.store.list("tables")
     lost = left_out(run)
@@ -73,7 +75,10 @@ def members_of(run: Run, rows_may_lack: bool = False) -> tuple[list[str], list[s
             f"{run.store.root} has no tables yet. Train its members first: "
             f"{called()} train-members SPEC{'. ' + _ways(partial) if partial else ''}"
         )
+    taught = [name for name in run.spec.students() if name in trained]
+    let_in = [name for name in taught if name in weighed]
     voting = [name for name in run.spec.voters() if name in trained or name in taken]
+    voting += let_in
     notes = []
     if lost:
         notes.append(f"{STOPPED}, so left out: {', '.join(lost)}.")
@@ -99,8 +104,10 @@ def members_of(run: Run, rows_may_lack: bool = False) -> tuple[list[str], list[s
         for own in run.spec.members
         if own.pseudo and own.name in [*trained, *taken]
     ]
+    notes += [_of_student(run.spec.member(name), name in let_in) for name in taught]
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
-    narrow = [name for name in names if name not in voting and name not in joined]
+    apart = {*voting, *joined, *taught}
+    narrow = [name for name in names if name not in apart]
     if narrow:
         notes.append(
             f"predict only some targets and are in no join, so left out: {', '.join(narrow)}."
@@ -149,6 +156,21 @@ def _by_all_folds(run: Run, missing: Sequence[str]) -> list[str]:
         f"all folds together choose their epoch or their views, so finished ones alone have no tables: "
         f"{', '.join(of_all)}."
     ]
+
+
+def _of_student(member: Member, votes: bool) -> str:
+    """What its OOF score cannot claim, and what becomes of it in a vote."""
+    of = " and ".join(teacher.name for teacher in member.teachers)
+    text = (
+        f"{member.name} learnt to answer as a vote of {of}, whose networks had the labels of the folds that "
+        "it is scored on, so its OOF rows look far better than they are"
+    )
+    if votes:
+        return f"{text}, and with them the scores of this vote. Judge it on photographs of other groups."
+    return (
+        f"{text}: left out. Its own answers stand in tables/{member.name}/; a hard or soft vote lets it in "
+        f"by --weights {member.name}=1."
+    )
 
 
 def ballot_of(run: Run, members: Sequence[str]) -> Ballot:

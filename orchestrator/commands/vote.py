@@ -136,7 +136,9 @@ def _run(command: Command) -> Run | None:
 def _source(command: Command, run: Run | None, request: VoteRequest) -> _Source:
     if run is None:
         return _Source(str(command.tables), None, [], None)
-    members, notes = members_of(run, request.common_rows or request.missing_rows)
+    members, notes = members_of(
+        run, request.common_rows or request.missing_rows, request.weights or ()
+    )
     partial = [own for own in members if is_partial(own, run.store)]
     return _Source(run.store.uri("tables"), members, notes, run, partial)
 

@@ -13,6 +13,7 @@ from members.errors import BadInput
 from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import codec_of, in_fold
 from orchestrator.spec.spec import Member, Spec
+from orchestrator.spec.students.checks import LEAST_FOLDS, few_folds
 
 
 def member_problems(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
@@ -27,6 +28,8 @@ def member_problems(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
                 problems += _fold_problems(recipe, columns, frame)
             found |= dict.fromkeys(f"{member.name}: {text}" for text in problems)
         found |= dict.fromkeys(_pseudo_problems(member, codec))
+        if "fold" in frame:
+            found |= dict.fromkeys(_teacher_problems(member, frame["fold"].to_numpy()))
     return list(found)
 
 
@@ -40,6 +43,23 @@ def _pseudo_problems(member: Member, codec: Codec) -> list[str]:
         f"{n_classes} classes the most probable one has {1 / n_classes:.3g} or more. Give a greater "
         "one, e.g. 0.9"
     ]
+
+
+def _teacher_problems(member: Member, fold: np.ndarray) -> list[str]:
+    """Training photos that no network answers which did not see them, and too few folds for weights."""
+    own = member.teacher
+    if own is None:
+        return []
+    found, shown = [], f"members.{member.name}.teacher"
+    if never := int((fold < 0).sum()):
+        found.append(
+            f"{shown}: {never} of {len(fold)} photos are in no fold, so that every network has seen them "
+            "and none can answer them for a student. Give each a fold, or leave teacher out"
+        )
+    k = folds.n_folds(fold)
+    if k < LEAST_FOLDS and own.vote == "weighted" and len(member.teachers) > 1:
+        found.append(f"{shown}: {few_folds(k)}")
+    return found
 
 
 def _fold_problems(

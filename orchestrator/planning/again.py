@@ -16,7 +16,8 @@ from orchestrator.photographs.table import Photographs
 from orchestrator.planning.kept import Resolved
 from orchestrator.planning.students import changed_teaching
 from orchestrator.runs.store import Store
-from orchestrator.spec.spec import Member, Pseudo, Spec
+from orchestrator.spec.spec import Member, Spec
+from orchestrator.spec.students.blocks import Pseudo, Teacher
 from orchestrator.units.record import UnitRecord, find_record
 from orchestrator.units.unit import member_hash, uses_years
 
@@ -151,10 +152,11 @@ def _changed_settings(record: UnitRecord, member: Member, drawn: set[str]) -> li
 
 
 def _settings(member: Member) -> dict[str, Any]:
-    apart = {"name", "seeds", "recipe", "pseudo", "teachers"}
+    apart = {"name", "seeds", "recipe", "pseudo", "teacher", "teachers"}
     plain = member.model_dump(mode="json", exclude=apart)
-    pseudo = {f"pseudo.{key}": getattr(member.pseudo, key, None) for key in Pseudo.model_fields}
-    return {**plain, **pseudo, **member.recipe.model_dump(mode="json")}
+    blocks = (("pseudo", member.pseudo, Pseudo), ("teacher", member.teacher, Teacher))
+    learnt = {f"{n}.{key}": getattr(b, key, None) for n, b, of in blocks for key in of.model_fields}
+    return {**plain, **learnt, **member.recipe.model_dump(mode="json")}
 
 
 def _changed_folds(before: Earlier | None, spec: Spec) -> list[str]:

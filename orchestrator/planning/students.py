@@ -1,4 +1,4 @@
-"""Members that others label test photographs for: what a plan says of them, and what it refuses."""
+"""Members that learn from other members: what a plan says of them, and what it refuses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from orchestrator.errors import WrongRequest, counted
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
-from orchestrator.units.record import PseudoRows, UnitRecord
-from orchestrator.units.unit import Unit, is_done, of_member
+from orchestrator.spec.students.checks import is_student
+from orchestrator.units.record import PseudoRows, TaughtRows, UnitRecord
+from orchestrator.units.unit import Unit, folds_read, is_done, of_member
 
 
 @dataclass(frozen=True)
@@ -23,21 +24,32 @@ class Waiting:
     photos: int
 
     def line(self) -> str:
-        assert self.member.pseudo is not None
-        names, bound = " and ".join(self.member.pseudo.of), self.member.pseudo.at_least
-        text = (
-            f"{self.member.name} also learns those of the {self.photos} photos to predict that {names} "
-            f"are sure of ({bound:g} or more)"
-        )
+        text = f"{self.member.name} {self._learns()}"
         if not self.units:
             return text
         waits = "waits" if self.units == 1 else "wait"
         first = [f"{counted(n, 'unit')} of {name}" for name, n in self.teachers.items() if n]
         if not first:
             return f"{text}: {counted(self.units, 'unit')} to train, its teachers are there"
+        own = self.member.teacher
+        whose = "each fold's for that fold's"
+        if own is not None:
+            whose = "each for all folds'" if own.unlabelled else "each for the other folds'"
+        return f"{text}: {counted(self.units, 'unit')} {waits} for {' and '.join(first)}, {whose}"
+
+    def _learns(self) -> str:
+        pseudo, own = self.member.pseudo, self.member.teacher
+        names = " and ".join(teacher.name for teacher in self.member.teachers)
+        if pseudo is not None:
+            return (
+                f"also learns those of the {self.photos} photos to predict that {names} are sure of "
+                f"({pseudo.at_least:g} or more)"
+            )
+        assert own is not None
+        more = f", on the {self.photos} photos to predict, too" if own.unlabelled else ""
         return (
-            f"{text}: {counted(self.units, 'unit')} {waits} for {' and '.join(first)}, each fold's for "
-            "that fold's"
+            f"learns to answer as the {own.vote} vote of {names} (temperature {own.temperature:g}, its "
+            f"labels count {own.hard:g}){more}"
         )
 
 
@@ -49,7 +61,7 @@ def waiting(
     that something is to do for."""
     found = []
     for member in members:
-        if member.pseudo is None or member.name not in names:
+        if not is_student(member) or member.name not in names:
             continue
         own = [unit for unit in to_train if unit.member.name == member.name]
         folders = dict.fromkeys(f for unit in own for of in unit.teachers for f in of)
@@ -75,15 +87,23 @@ def require_teachers(
             if teacher.name in names:
                 continue
             test_hash = photographs.test_hash_of(teacher.photos)
-            folds = {unit.fold for unit in to_train if unit.member.name == member.name}
+            folds = {
+                fold
+                for unit in to_train
+                if unit.member.name == member.name
+                for fold in folds_read(member, unit.fold, photographs.n_folds)
+            }
             own = [unit for unit in of_member(teacher, photographs) if unit.fold in folds]
             missing = [unit for unit in own if not is_done(unit, store, test_hash)]
             if missing:
                 lacking[teacher.name] = f"{len(missing)} of {counted(len(own), 'unit')}"
         if lacking:
             which = " and ".join(f"{missing} of {name}" for name, missing in lacking.items())
+            learns = (
+                "learns test photos that {} label" if member.pseudo else "learns the vote of {}"
+            )
             problems.append(
-                f"--only: {member.name} learns test photos that {' and '.join(lacking)} label, and "
+                f"--only: {member.name} {learns.format(' and '.join(lacking))}, and "
                 f"{which} are not done. Train them by the same call: --only {' '.join(lacking)} "
                 f"{member.name}; or leave --only out"
             )
@@ -93,12 +113,12 @@ def require_teachers(
 
 def no_kept_units(members: Sequence[Member], names: Sequence[str]) -> str:
     """Why --keep-units cannot be, empty where it can."""
-    students = [m.name for m in members if m.pseudo and m.name in names]
+    students = [m.name for m in members if is_student(m) and m.name in names]
     if not students:
         return ""
     return (
         f"--keep-units: {' and '.join(students)} {'is' if len(students) == 1 else 'are'} trained on "
-        "what other members' units say of the test photos, and kept units are not those that its hash "
+        "what other members' units say of photos, and kept units are not those that its hash "
         "names. Leave --keep-units out, or leave the member out (--only OTHERS ...)"
     )
 
@@ -110,12 +130,15 @@ def changed_teaching(
 
     A change of its own settings or of the training photographs is told elsewhere.
     """
-    before: PseudoRows | None = record.pseudo
-    if member.pseudo is None or before is None:
+    before: PseudoRows | TaughtRows | None = record.teacher if member.teacher else record.pseudo
+    if not is_student(member) or before is None:
         return [], []
     inside, outside = [], []
-    if before.test_hash != photographs.test_hash_of(member.photos):
+    if before.test_hash and before.test_hash != photographs.test_hash_of(member.photos):
         outside.append("other photos to predict, from which it learns")
+    names, then = (" and ".join(of) for of in ([t.name for t in member.teachers], before.teachers))
+    if member.teacher and member.teacher.of is None and names != then:
+        inside.append(f"its teachers are {names}, not {then}")
     same_data = record.data_hash == photographs.data_hash
     same_data = same_data and record.folds_hash == photographs.folds_hash
     for teacher in member.teachers:

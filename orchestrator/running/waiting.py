@@ -1,4 +1,4 @@
-"""Units that wait for others: a student for its teachers' units of the same fold.
+"""Units that wait for others: a student for its teachers' units, see `Unit.teachers`.
 
 A teacher's unit is *pending* while it is queued or runs. One that is neither was done before, or is
 done now, unless it failed.
@@ -13,7 +13,7 @@ from orchestrator.units.unit import Unit
 
 
 def teachers_of(unit: Unit) -> list[str]:
-    """Folders of all units that label test photographs for it."""
+    """Folders of all units that it learns from."""
     return [folder for folders in unit.teachers for folder in folders]
 
 
@@ -32,9 +32,10 @@ def in_vain(queue: Iterable[Unit], failed: Mapping[str, str]) -> list[tuple[Unit
     for unit in queue:
         lost = [failed[folder] for folder in teachers_of(unit) if folder in failed]
         if lost:
+            which = "was to label test photos for it" if unit.member.pseudo else "was to teach it"
             why = (
-                f"{' and '.join(lost)} failed, which was to label test photos for it. It is trained "
-                "by the call in which its teachers are"
+                f"{' and '.join(lost)} failed, which {which}. It is trained by the call in which its "
+                "teachers are"
             )
             found.append((unit, why))
     return found

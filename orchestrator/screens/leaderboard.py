@@ -23,7 +23,11 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
     for kind in ("member", "vote"):
         for row in sorted(
             (r for r in rows if r["kind"] == kind),
-            key=lambda r: -((r["estimate"] or r["oof"] or {}).get("macro_f1", 0.0)),
+            # a student's OOF score is nothing to be placed by
+            key=lambda r: (
+                r["teacher"] is not None,
+                -((r["estimate"] or r["oof"] or {}).get("macro_f1", 0.0)),
+            ),
         ):
             oof = figures(row["oof"])[0] if row["oof"] and kind == "member" else plain(row["oof"])
             oof = row["note"] or oof
@@ -40,6 +44,8 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
     for row in rows:
         if row["pseudo"]:
             console.print(f"note: {_learnt(row)}", markup=False)
+        if row["teacher"]:
+            console.print(f"note: {_taught(row, rows)}", markup=False)
     for row in rows:
         if row["finished"] and not row["note"]:
             folds = FinishedFolds(**row["finished"]).line()
@@ -69,6 +75,27 @@ def _learnt(row: dict[str, Any]) -> str:
         f"{row['name']} learnt {n} of the {own['of']} photos to predict in each unit, labelled by "
         f"{' and '.join(own['by'])}"
     )
+
+
+def _taught(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """What a student's OOF score is worth and, where the truth is known, how much it is above others'."""
+    own = row["teacher"]
+    text = (
+        f"{row['name']} learnt to answer as the {own['vote']} vote of {' and '.join(own['by'])}, whose "
+        "networks had the labels of the fold that it is scored on: its OOF score is flattered"
+    )
+    gap, others = _above_test(row), [_above_test(r) for r in rows if r["name"] in own["by"]]
+    known = [other for other in others if other is not None]
+    if gap is None or not known:
+        return f"{text}; --truth shows one that is not"
+    mean = sum(known) / len(known)
+    return f"{text}. OOF above test by {gap:+.3f}, its teachers by {mean:+.3f}"
+
+
+def _above_test(row: dict[str, Any]) -> float | None:
+    if row["kind"] != "member" or not row["oof"] or not row["truth"]:
+        return None
+    return row["oof"]["macro_f1"] - row["truth"]["macro_f1"]
 
 
 def _mark(row: dict[str, Any]) -> str:

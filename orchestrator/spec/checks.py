@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import chain
 
 from orchestrator.errors import unknown
-from orchestrator.spec.spec import Member, Spec
+from orchestrator.spec.spec import Spec
+from orchestrator.spec.students.checks import students
 
 Mistake = tuple[tuple, str, str | None]
 
@@ -118,117 +119,6 @@ def stacks(spec: Spec) -> Iterator[Mistake]:
         taken.append(own.name)
 
 
-def pseudo(spec: Spec) -> Iterator[Mistake]:
-    """Teachers that would bring the held-out labels to those who learn from them, or that mean nothing."""
-    for i, member in enumerate(spec.members):
-        if member.pseudo is None:
-            continue
-        block, shown = ("members", i, "pseudo"), f"members.{member.name}.pseudo"
-        for text in _student_problems(member, spec):
-            yield block, text, shown
-        of = member.pseudo.of
-        if not of:
-            text = "names no teacher. Give at least one member that predicts the test photos"
-            yield (*block, "of"), text, f"{shown}.of"
-        for name in dict.fromkeys(of):
-            for text in _teacher_problems(name, member, spec):
-                yield (*block, "of"), text, f"{shown}.of"
-            if of.count(name) > 1:
-                text = f"{name} stands there twice. Teachers have the same weight: name each once"
-                yield (*block, "of"), text, f"{shown}.of"
-
-
-def _student_problems(member: Member, spec: Spec) -> Iterator[str]:
-    """What of the member itself, or of the whole spec, does not go with pseudo-labels."""
-    recipe = member.recipe
-    if spec.data.test is None:
-        yield "there are no test photos to learn from. Give data.test, or leave pseudo out"
-    if member.name in spec.searched():
-        yield (
-            f"the search draws settings of {member.name}, whose candidates would begin before there "
-            "are any teachers. Search without pseudo, write the settings found into the spec, and "
-            f"take {member.name} out of search.members"
-        )
-    if recipe.test_normalize is not None:
-        yield (
-            "test_normalize is for photos that are only predicted, and here test photos are trained "
-            "on beside the others, normalised alike. Leave test_normalize out"
-        )
-    if recipe.sampling == "shuffle" or recipe.sampling.balance == "class":
-        return
-    by = recipe.sampling.balance
-    if by == "age_group" or (member.targets is not None and by not in member.targets):
-        yield (
-            f"sampling.balance: {by} is not known of test photos: pseudo-labels are of "
-            f"{' and '.join(member.targets or ['the classes'])} only. Balance by class, or shuffle"
-        )
-
-
-def _teacher_problems(name: str, member: Member, spec: Spec) -> Iterator[str]:
-    networks = {own.name: own for own in spec.members}
-    if name == member.name:
-        yield "a member is not its own teacher. Name others"
-        return
-    if name in spec.made():
-        yield (
-            f"{name} is made of other members' tables, and has no networks of one fold alone: its "
-            "answers have seen the labels of every fold. Name the members that it is made of"
-        )
-        return
-    if name not in networks:
-        yield unknown("member", name, networks)
-        return
-    teacher = networks[name]
-    if teacher.pseudo is not None:
-        if member.name in teacher.pseudo.of:
-            yield f"{name} and {member.name} are each other's teachers. Leave one of the two out"
-        else:
-            yield (
-                f"{name} has pseudo-labels itself, and labels made of such labels repeat their "
-                "errors. Name its own teachers, or a member without pseudo"
-            )
-    if name in spec.searched():
-        yield (
-            f"the search draws settings of {name}, so that it is not known yet who teaches. Write the "
-            f"settings found into the spec, and take {name} out of search.members"
-        )
-    for what, own, its in (
-        ("targets", member.targets, teacher.targets),
-        ("age_bounds", member.age_bounds, teacher.age_bounds),
-    ):
-        same = set(own) == set(its) if what == "targets" and own and its else own == its
-        if not same:
-            yield (
-                f"{name} has {what} {_shown(its)} and {member.name} {_shown(own)}: their classes "
-                "differ. Name a member of the same"
-            )
-    if chooses := _chosen_by_held_out(teacher):
-        yield (
-            f"{name} has {' and '.join(chooses)}: what its networks of a fold became was decided by "
-            "the labels of that very fold, which the pseudo-labels would carry on. Give it select: "
-            "last, no patience, and another schedule than plateau"
-        )
-
-
-def _chosen_by_held_out(teacher: Member) -> list[str]:
-    """What lets the labels of the held-out rows decide about a member's networks."""
-    recipe = teacher.recipe
-    found = []
-    if recipe.select != "last":
-        found.append(f"select: {recipe.select}")
-    if recipe.patience is not None:
-        found.append("patience")
-    if recipe.schedule == "plateau":
-        found.append("schedule: plateau")
-    if recipe.choose_views:
-        found.append("choose_views")
-    return found
-
-
-def _shown(value: object) -> str:
-    return "null" if value is None else str(list(value)) if isinstance(value, tuple) else str(value)
-
-
 def one_folder_elsewhere(spec: Spec) -> list[str]:
     """A note on members and joins whose folders are one where capitals do not count."""
     names = [*(member.name for member in spec.members), *spec.made()]
@@ -246,12 +136,12 @@ def one_folder_elsewhere(spec: Spec) -> list[str]:
 def members(spec: Spec) -> Iterator[Mistake]:
     """What is wrong with the members together: all of the above but the vote."""
     return chain(
-        workers(spec), targets(spec), copies(spec), joins(spec), stacks(spec), pseudo(spec)
+        workers(spec), targets(spec), copies(spec), joins(spec), stacks(spec), students(spec)
     )
 
 
 def vote(spec: Spec, *, members_known: bool) -> Iterator[Mistake]:
     """members_known: no member is wrong, so that the names of those that vote are all there."""
-    voters = spec.voters() if members_known else None
+    voters = (*spec.voters(), *spec.students()) if members_known else None
     for path, text in spec.vote.mistakes(voters, targets_of(spec)):
         yield ("vote", *path), text, None

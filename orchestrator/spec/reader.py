@@ -15,6 +15,7 @@ from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.overrides import merge, override
 from orchestrator.spec.pointers import unknown_key
 from orchestrator.spec.spec import Member, Spec, StackedMember
+from orchestrator.spec.students.checks import teacher_names
 from orchestrator.spec.yaml_lines import Document
 
 _ANY_RECIPE = Recipe(model="any")
@@ -56,10 +57,9 @@ def read(
 def _with_teachers(spec: Spec) -> Spec:
     """With the teachers of each member in it: what they are decides its result."""
     members = tuple(
-        own.model_copy(update={"teachers": tuple(map(spec.member, own.pseudo.of))})
-        if own.pseudo
-        else own
+        own.model_copy(update={"teachers": tuple(map(spec.member, names))}) if names else own
         for own in spec.members
+        for names in [teacher_names(own, spec.members)]
     )
     return spec.model_copy(update={"members": members}) if members != spec.members else spec
 

@@ -11,6 +11,7 @@ from ensembles.voting.request import VoteRequest
 from members.data.lists.read import READERS
 from members.recipe.recipe import Recipe
 from orchestrator.spec.search import Search, samples
+from orchestrator.spec.students.blocks import Pseudo, Teacher
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
@@ -137,25 +138,6 @@ class Folds(_Block):
     seed: int = Field(42, ge=0, description="of the shuffling of groups")
 
 
-class Pseudo(_Block):
-    """Whose answers to the test photographs a member learns, and which of them.
-
-    In each fold its teachers' networks of that fold answer, each teacher with the same weight: weights
-    fitted to OOF rows would have seen the fold's labels.
-    """
-
-    of: tuple[str, ...] = Field(
-        description="its teachers: members that predict the same, without `pseudo`, with select: last "
-        "and no patience"
-    )
-    at_least: float = Field(
-        0.9,
-        gt=0,
-        lt=1,
-        description="how probable to their mean a test photo's class must be; above 1/classes",
-    )
-
-
 class Member(_Block):
     """One member: its name, what it predicts, its seeds, and the recipe it is trained with."""
 
@@ -179,7 +161,12 @@ class Member(_Block):
         description="{of: [MEMBER, ...], at_least: 0.9}: it learns from test photos, too, labelled by "
         "those members' networks that did not see the fold; null: from labelled photos only",
     )
-    teachers: tuple[Member, ...] = ()  # the members of `pseudo.of`; no key of a file
+    teacher: Teacher | None = Field(
+        None,
+        description="{vote: weighted, temperature: 2, hard: 0.3}: it learns to answer as the vote of other "
+        "members does (distillation); null: from labels only",
+    )
+    teachers: tuple[Member, ...] = ()  # the members that it learns from; no key of a file
     recipe: Recipe
 
     @field_validator("age_bounds")
@@ -307,9 +294,15 @@ class Spec(_Block):
         return [trackers] if isinstance(trackers, str) else trackers
 
     def voters(self) -> tuple[str, ...]:
-        """Names of what may vote: members that predict all targets, joins, and stacks."""
-        whole = [member.name for member in self.members if member.targets is None]
+        """Names of what may vote: members that predict all targets, joins, and stacks. Students do not:
+        their OOF rows are too good to be weighed beside others'.
+        """
+        whole = [m.name for m in self.members if m.targets is None and m.teacher is None]
         return (*whole, *self.made())
+
+    def students(self) -> tuple[str, ...]:
+        """Names of members with `teacher` that predict all targets."""
+        return tuple(m.name for m in self.members if m.targets is None and m.teacher is not None)
 
     def made(self) -> tuple[str, ...]:
         """Names of joins and stacks: their tables are made of other members' tables."""

@@ -67,6 +67,35 @@ class PseudoRows(_Block):
         )
 
 
+class TaughtRows(_Block):
+    """What the vote was that the unit learnt to answer as.
+
+    teachers: member -> the hash of its units; weights: fold -> member -> its weight for the rows of that
+    fold; tables: the tables that were asked -> their sha256; test_weights, test_hash, unlabelled: of test
+    photographs that it learnt, too, and how many those are; `Rows.train` counts them.
+    """
+
+    vote: str
+    temperature: float
+    hard: float
+    teachers: dict[str, str] = {}
+    weights: dict[str, dict[str, float]] = {}
+    test_weights: dict[str, float] | None = None
+    tables: dict[str, str] = {}
+    test_hash: str = ""
+    unlabelled: int = 0
+
+    def line(self) -> str:
+        """In words, after the name of a unit."""
+        means = {
+            name: sum(own[name] for own in self.weights.values()) / len(self.weights)
+            for name in self.teachers
+        }
+        shown = ", ".join(f"{name} {weight:.2f}" for name, weight in means.items())
+        more = f", and of {self.unlabelled} photos to predict" if self.unlabelled else ""
+        return f"it learns the {self.vote} vote of its rows{more}; mean weights {shown}"
+
+
 class UnitRecord(_Block):
     """Without the fields that have no default a unit cannot be used; the rest only informs.
 
@@ -96,6 +125,7 @@ class UnitRecord(_Block):
     versions: dict[str, str] = {}
     per_target: dict[str, Any] | None = None
     pseudo: PseudoRows | None = None
+    teacher: TaughtRows | None = None
     test_hash: str
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}

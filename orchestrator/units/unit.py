@@ -24,8 +24,9 @@ from orchestrator.units.record import find_record
 class Unit:
     """One member on one fold with one seed: what is trained, and where its files go.
 
-    teachers: for each member that labels test photographs for it, the folders of that member's units
-    of the same fold, one a seed.
+    teachers: for each member that it learns from, the folders of that member's units whose tables it
+    reads, one a fold and seed: of `pseudo` those of the same fold, of `teacher` those of the other folds,
+    and of its own, the last, where it learns test photographs, too.
     """
 
     member: Member
@@ -88,8 +89,28 @@ def member_hash(member: Member, photographs: Photographs) -> str:
                 for own in member.teachers
             ],
         }
+    if member.teacher is not None:
+        content["teacher"] = _teaching(member, photographs)
     text = json.dumps(content, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _teaching(member: Member, photographs: Photographs) -> dict[str, Any]:
+    """What decides what a student is taught, by `teacher`."""
+    own = member.teacher
+    assert own is not None
+    of_test = photographs.test_hash_of(member.photos) if own.unlabelled else None
+    teachers: list[list[Any]] = []
+    for teacher in member.teachers:
+        pictures = [photographs.test_hash_of(teacher.photos)] if own.unlabelled else []
+        teachers.append([member_hash(teacher, photographs), teacher.seeds, *pictures])
+    return {
+        "vote": own.vote,
+        "temperature": own.temperature,
+        "hard": own.hard,
+        "test": of_test,
+        "teachers": teachers,
+    }
 
 
 def uses_years(member: Member) -> bool:
@@ -118,12 +139,21 @@ def of_member(member: Member, photographs: Photographs) -> list[Unit]:
     hashes = [(own, member_hash(own, photographs)) for own in member.teachers]
     units = []
     for fold in range(photographs.n_folds):
+        read = folds_read(member, fold, photographs.n_folds)
         teachers = tuple(
-            tuple(_folder(own.name, of, fold, seed) for seed in own.seeds or (None,))
+            tuple(_folder(own.name, of, f, seed) for f in read for seed in own.seeds or (None,))
             for own, of in hashes
         )
         units += [Unit(member, digest, fold, s, teachers) for s in member.seeds or (None,)]
     return units
+
+
+def folds_read(member: Member, fold: int, n_folds: int) -> list[int]:
+    """The folds of its teachers' units whose tables a member's unit of `fold` learns from."""
+    if member.teacher is None:
+        return [fold]
+    others = [other for other in range(n_folds) if other != fold]
+    return [*others, fold] if member.teacher.unlabelled else others
 
 
 def chosen(member: Member, photographs: Photographs, store: Store) -> list[Unit]:

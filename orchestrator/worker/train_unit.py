@@ -27,21 +27,14 @@ from orchestrator.units.files import (
     write_history,
     write_state,
 )
-from orchestrator.units.record import (
-    PseudoRows,
-    Rows,
-    Seconds,
-    UnitRecord,
-    find_record,
-    write_record,
-)
+from orchestrator.units.record import Rows, Seconds, UnitRecord, find_record, write_record
 from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit, is_done
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Job
-from orchestrator.worker.pseudo import labels_to_learn, with_pseudo_labels
 from orchestrator.worker.pulse import Pulse
 from orchestrator.worker.reports import Reporter
+from orchestrator.worker.students import taught
 
 if TYPE_CHECKING:
     from members.batches.photos import Photos
@@ -134,14 +127,11 @@ def _train(
     store, ranks, photographs = process.store, process.ranks, process.inputs.photographs
     began, started = time.time(), time.perf_counter()
     train, valid = _parts(unit, process.inputs)
-    learned: dict[str, PseudoRows] = {}
+    learned: dict[str, Any] = {}
     if unit.teachers:
-        find = partial(labels_to_learn, unit, process.inputs, store)
-        labels, notes = ranks.from_first(find)
+        train, learned, notes = taught(train, unit, process.inputs, store, ranks)
         for line in notes:
             report.note(line)
-        train = with_pseudo_labels(train, unit, process.inputs, labels)
-        learned = {"pseudo": labels.record}
     recipe = with_statistics(unit.member.recipe, train)
     state, epochs = _begin(unit, process, recipe, train, valid, report)
     before = state["history"] if state else []

@@ -13,7 +13,8 @@ from orchestrator.running.schedule import Schedule
 from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
 from orchestrator.screens.progress import Progress
-from orchestrator.spec.spec import Member, Pseudo
+from orchestrator.spec.spec import Member
+from orchestrator.spec.students.blocks import Pseudo
 from orchestrator.units.unit import Unit
 from tests.orchestrator.in_process import job
 

@@ -20,7 +20,7 @@ from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.table import codec_of, in_fold
 from orchestrator.units import unit as units
-from orchestrator.units.teachers import pseudo_labels, taken
+from orchestrator.units.teachers.pseudo import pseudo_labels, taken
 from orchestrator.worker import loop
 from orchestrator.worker.job import Job
 from tests.members.pair import together

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensembles.files.parquet import read_table
-from ensembles.files.places import file_digest
-from orchestrator.errors import WrongRequest
 from orchestrator.photographs.table import Photographs, codec_of
 from orchestrator.runs.store import Store
-from orchestrator.units.record import PseudoRows, find_record, record_path
+from orchestrator.units.record import PseudoRows
+from orchestrator.units.teachers.tables import TEST, aligned, hashes, right_digest
 from orchestrator.units.unit import Unit
-
-_FILE = "test.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,18 +57,15 @@ def pseudo_labels(unit: Unit, photographs: Photographs, store: Store) -> PseudoL
         wanted = photographs.test_hash_of(teacher.photos)
         of_seeds = []
         for folder in folders:
-            path = f"{folder}/{_FILE}"
-            tables[path] = _right_digest(folder, wanted, unit, store)
-            of_seeds.append(_aligned(path, ids, classes, unit, store))
+            path = f"{folder}/{TEST}"
+            tables[path] = right_digest(folder, TEST, unit, store, wanted)
+            of_seeds.append(aligned(path, ids, classes, unit, store))
         answers.append(of_seeds)
     rows, labels, probabilities = taken(answers, pseudo.at_least)
     counts = np.bincount(labels, minlength=len(classes))
     record = PseudoRows(
         at_least=pseudo.at_least,
-        teachers={
-            teacher.name: folders[0].split("/")[-2]
-            for teacher, folders in zip(unit.member.teachers, unit.teachers, strict=True)
-        },
+        teachers=hashes(unit),
         tables=tables,
         test_hash=photographs.test_hash_of(unit.member.photos),
         of=len(ids),
@@ -95,42 +88,3 @@ def taken(
     greatest = mean.max(axis=1, initial=0.0)
     rows = np.flatnonzero(greatest >= np.float32(at_least))
     return rows, mean[rows].argmax(axis=1).astype(np.int64), greatest[rows]
-
-
-def _right_digest(folder: str, test_hash: str, unit: Unit, store: Store) -> str:
-    """The sha256 of a teacher's test table, which is the one in its record."""
-    again = f"Call train-members once more: it makes that table again, and then trains {unit.title}"
-    path = f"{folder}/{_FILE}"
-    place, record = store.uri(path), find_record(folder, store)
-    if record is None or not store.exists(path):
-        raise WrongRequest(f"{place}: a teacher's unit is not complete. {again}")
-    if record.test_hash != test_hash:
-        raise WrongRequest(f"{place}: of other photos to predict. {again}")
-    digest = file_digest(place)
-    # versions before 0.4.0 wrote no digests
-    if record.digests and record.digests.get(_FILE) != digest:
-        own = record_path(folder)
-        raise WrongRequest(f"{place}: damaged, its sha256 is not the one in {own}. {again}")
-    return digest
-
-
-def _aligned(
-    path: str, ids: np.ndarray, classes: Sequence[str], unit: Unit, store: Store
-) -> np.ndarray:
-    """The probabilities (T, K) of a teacher's table, in the order of the test list `ids`."""
-    place = store.uri(path)
-    table = read_table(place)
-    at = {image_id: row for row, image_id in enumerate(table.ids)}
-    missing = [str(image_id) for image_id in ids if image_id not in at]
-    if missing or len(at) != len(table.ids) or len(at) != len(ids):
-        some = f", e.g. {', '.join(missing[:3])} is missing" if missing else ""
-        raise WrongRequest(
-            f"{place}: {len(table.ids)} rows, not one for each of the {len(ids)} photos to "
-            f"predict{some}"
-        )
-    if list(table.classes) != list(classes):
-        raise WrongRequest(
-            f"{place}: its {len(table.classes)} classes are not the {len(classes)} of "
-            f"{unit.member.name}"
-        )
-    return table.probabilities[[at[image_id] for image_id in ids]]

@@ -1,0 +1,1 @@
+"""Members that learn from other members: their keys, and what is wrong with them."""

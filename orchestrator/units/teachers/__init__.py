@@ -1,0 +1,1 @@
+"""What other members' units teach a unit, read from their tables."""
