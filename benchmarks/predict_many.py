@@ -14,8 +14,7 @@ over its second half alone: a leak would show there.
 throughput: three members of seven networks. Beside the whole call, from the first answers on, the bare
 forward passes over the same pixels, already decoded, in one process with one thread: before the call
 and after it, so that others on the machine harm both alike. CPU seconds are those of all processes, from
-the first answers on. ratio: photographs a CPU second of the whole call over those of the bare passes;
-wall: the same of seconds on the clock, with the bare passes counted for as many CPUs as there are.
+the first answers on. ratio: photographs a CPU second of the whole call over those of the bare passes.
 """
 
 from __future__ import annotations
@@ -210,10 +209,7 @@ def throughput(n: int, places: list[str], folder: Path) -> None:
     listed = drawn(folder, n)
     sample = [own.place for own in islice(listed, 256)]
     pixels, _ = see_all(sample, ways_of(trained))
-    cpus = len(os.sched_getaffinity(0))
-    print(
-        f"{'on':<8}{'bare ms':>9}{'CPU ms':>8}{'whole ms':>10}{'CPU ms':>8}{'ratio':>7}{'wall':>7}"
-    )
+    print(f"{'on':<8}{'bare ms':>9}{'CPU ms':>8}{'whole ms':>10}{'CPU ms':>8}{'ratio':>7}")
     for place in places:
         before = bare(trained, pixels, len(sample))
         found, _ = in_its_own_process("throughput", place, n, folder)
@@ -224,7 +220,7 @@ def throughput(n: int, places: list[str], folder: Path) -> None:
         whole_cpu = (found["last_cpu"] - found["first_cpu"]) / left
         print(
             f"{place:<8}{1e3 * wall:>9.2f}{1e3 * cpu:>8.2f}{1e3 * whole:>10.2f}{1e3 * whole_cpu:>8.2f}"
-            f"{cpu / whole_cpu:>7.3f}{wall / cpus / whole:>7.3f}",
+            f"{cpu / whole_cpu:>7.3f}",
             flush=True,
         )
 
