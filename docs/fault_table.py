@@ -39,6 +39,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "orchestrator/cluster/test_machine.py",
         "faults/test_gcs_dies.py",
         "faults/test_nobody_answers.py",
+        "orchestrator/batch_inference/test_on_ray.py",
     ),
     "Clusters and shared storage": (
         "faults/test_cluster_faults.py",

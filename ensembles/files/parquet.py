@@ -9,9 +9,11 @@ look like is in `ensembles.files.reading`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Literal, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +32,7 @@ Kind = Literal["oof", "test"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # So many rows can be read without the others; tables too large for memory are read so.
 ROW_GROUP = 65_536
+_GROUP_BYTES = 2**26  # of probabilities: of many classes, fewer rows
 
 
 def write_table(place: Place, table: Table) -> None:
@@ -40,6 +43,50 @@ def write_table(place: Place, table: Table) -> None:
     """
     if problems := table_problems(table, str(place)):
         raise BadInput(problems)
+    sink = pa.BufferOutputStream()
+    content = _arrow(table, table.meta)
+    with _writer(sink, content.schema) as writer:
+        writer.write_table(content, ROW_GROUP)
+    places.write_bytes(place, sink.getvalue())
+
+
+@contextmanager
+def writing_table(
+    place: Place, meta: Mapping[str, Any], n_classes: int
+) -> Iterator[Callable[[Table], None]]:
+    """A function that takes the table's rows a few at a time, in order. What appears under `place`, whole,
+    when the block ends well is what `write_table` writes; in memory are few of its rows.
+
+    meta: of the whole; that of the parts is left. The function raises BadInput for rows that
+    `write_table` refuses; that no id stands in two parts is for the caller to see to.
+    """
+    at_once = max(1024, min(ROW_GROUP, _GROUP_BYTES // (4 * n_classes)))
+    waiting: list[pa.Table] = []
+    with ExitStack() as files:
+        stream = files.enter_context(places.writing(place))
+        writer: pq.ParquetWriter | None = None
+
+        def flush(n_rows: int) -> None:
+            nonlocal writer, waiting
+            rows = pa.concat_tables(waiting).combine_chunks()
+            if writer is None:
+                writer = files.enter_context(_writer(stream, rows.schema))
+            writer.write_table(rows.slice(0, n_rows), at_once)
+            waiting = [rows.slice(n_rows)] if n_rows < len(rows) else []
+
+        def add(part: Table) -> None:
+            if problems := table_problems(part, str(place)):
+                raise BadInput(problems)
+            waiting.append(_arrow(part, meta))
+            while sum(map(len, waiting)) >= at_once:
+                flush(at_once)
+
+        yield add
+        if waiting:
+            flush(at_once)
+
+
+def _arrow(table: Table, meta: Mapping[str, Any]) -> pa.Table:
     columns: dict[str, pa.Array] = {"image_id": pa.array(table.ids.tolist(), pa.string())}
     if table.fold is not None:
         columns["fold"] = pa.array(table.fold, pa.int16())
@@ -47,20 +94,21 @@ def write_table(place: Place, table: Table) -> None:
         columns["label"] = pa.array(table.label, pa.int16())
     if table.group is not None:
         columns["group"] = pa.array(table.group.tolist(), pa.string())
-    names = [f"p{k}" for k in range(table.n_classes)]
     by_class = np.ascontiguousarray(table.probabilities.T, dtype=np.float32)
-    columns |= dict(zip(names, map(pa.array, by_class), strict=True))
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        pa.table(columns).replace_schema_metadata({"ensemble": json.dumps(table.meta)}),
+    columns |= {f"p{k}": pa.array(own) for k, own in enumerate(by_class)}
+    return pa.table(columns).replace_schema_metadata({"ensemble": json.dumps(meta)})
+
+
+def _writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
+    probabilities = [name for name in schema.names if re.fullmatch(r"p\d+", name)]
+    return pq.ParquetWriter(
         sink,
+        schema,
         compression="zstd",
-        row_group_size=ROW_GROUP,
-        use_dictionary=[name for name in columns if name not in names],
-        use_byte_stream_split=names,
+        use_dictionary=[name for name in schema.names if name not in probabilities],
+        use_byte_stream_split=probabilities,
         write_page_checksum=True,
     )
-    places.write_bytes(place, sink.getvalue())
 
 
 @reads("the Parquet file of a table")

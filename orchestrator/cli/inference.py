@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +66,12 @@ def predict(
             metavar="NAME", help="cpu, cuda, cuda:1, ...; default: a GPU where there is one"
         ),
     ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="ask on this Ray; local: on one that is started here"
+        ),
+    ] = None,
     small: Small = False,
     sets: Sets = None,
     json: Json = None,
@@ -74,6 +82,8 @@ def predict(
     and it changes nothing there. A photo that cannot be read is a row with what is wrong with it.
     """
     file_place(out, "--out")
+    if address is None and os.environ.get("RAY_ADDRESS"):
+        print("note: RAY_ADDRESS is not read by predict; --address asks on a Ray", file=sys.stderr)
     from orchestrator.commands.predict import SPECS, Command
     from orchestrator.commands.predict import predict as predict_photos
 
@@ -92,6 +102,7 @@ def predict(
         overwrite=overwrite,
         strict=strict,
         device=device,
+        address=address,
         small=small,
         sets=sets or (),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -14,16 +15,18 @@ from rich.console import Console
 import ensembles
 from ensembles.voting.request import Mode, VoteRequest
 from members.data.listing import some
+from orchestrator.batch_inference.run import Engine, Outcome, answer_list, here
 from orchestrator.commands.run import Run, find_run
 from orchestrator.errors import RunFailed, WrongRequest, counted
-from orchestrator.inference.ensemble import Answers, Ensemble
+from orchestrator.inference.ensemble import Ensemble
 from orchestrator.inference.lazy import LazyAsker
 from orchestrator.inference.of_run import trained_of
+from orchestrator.inference.parts import Trained
 from orchestrator.inference.photos import find_photos
-from orchestrator.inference.write import CSV, require_free, stem_of, write_answers
+from orchestrator.inference.write import CSV, require_free, stem_of
 from orchestrator.runs.contents import groups_of
 from orchestrator.runs.votes import vote_name
-from orchestrator.screens.reading import reading
+from orchestrator.screens.asking import asking
 
 SPECS = (".yaml", ".yml")
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -44,6 +47,7 @@ class Command:
     overwrite: bool = False
     strict: bool = False
     device: str | None = None
+    address: str | None = None
     small: bool = False
     sets: Sequence[str] = ()
 
@@ -60,12 +64,21 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
             "--members beside --lazy: a lazy vote does not ask every member about every photo, so there "
             "are no such tables. Leave one of them out."
         )
+    if command.lazy and command.address:
+        problems.append(
+            "--address beside --lazy: a lazy vote asks one member after the other, in one process; on a "
+            "Ray all are asked at once. Leave one of them out."
+        )
     if command.budget_ms is not None and not 0 < command.budget_ms < math.inf:
         problems.append(
             f"--budget-ms {command.budget_ms:g}: must be a number of milliseconds a photo above 0."
         )
     if problems:
         raise WrongRequest(problems)
+    if command.address not in (None, "local"):
+        from orchestrator.cluster.joining import reach
+
+        reach(command.address)
     run = find_run(command.spec, command.small, command.sets, command.run)
     photos, notes = find_photos(command.photos)
     request = _refitted(command, run) if command.budget_ms is not None else None
@@ -75,29 +88,32 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
         require_free(stem, sorted(trained.names) if command.members else ())
     for note in notes:
         console.print(f"note: {note}")
-    ensemble = Ensemble(trained, command.device).open()
+    ensemble = Ensemble(trained, command.device)
+    if command.address is None or request is not None:
+        ensemble.open()
     if request is not None:
         ensemble = _within_budget(command, run, ensemble, request, console)
         trained = ensemble.trained
     lazily = LazyAsker(trained, run.store.uri("tables")) if command.lazy else None
-    loaded = time.monotonic()
-    with reading(console) as progress:
-        answers = ensemble.answers(
-            [photo.place for photo in photos],
-            [photo.id for photo in photos],
+    with _engine(ensemble, command, lazily) as (engine, where), asking(console) as progress:
+        loaded = time.monotonic()
+        outcome = answer_list(
+            photos,
+            trained,
+            stem,
+            engine,
             tables=command.members,
-            lazily=lazily,
-            progress=lambda done: progress("photographs", done, len(photos)),
+            lazy=lazily.order if lazily else None,
+            progress=progress,
         )
-    files = write_answers(answers, trained, stem)
     ended = time.monotonic()
-    _show(answers, ensemble, ended - loaded, console)
-    if lazily:
+    files, wrong = outcome.files, outcome.problems
+    _show(outcome, trained, where, ended - loaded, console)
+    if lazily and lazily.passes.photos:
         console.print(
             lazily.passes.line({part.name: part.milliseconds for part in trained.members})
         )
     console.print(f"answers: {' and '.join(files[:2])}")
-    wrong = {i: p for i, p in zip(answers.ids, answers.problems, strict=True) if p}
     if wrong and (command.strict or len(wrong) == len(photos)):
         first = next(iter(wrong.items()))
         raise RunFailed(
@@ -109,6 +125,7 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
         "vote": trained.vote,
         "photos": len(photos),
         "answered": len(photos) - len(wrong),
+        "answered_before": outcome.before,
         "problems": wrong,
         "files": files,
         **({"asked": lazily.passes.asked} if lazily else {}),
@@ -144,19 +161,30 @@ def _within_budget(
     return ensemble.of(found.trained)
 
 
-def _show(answers: Answers, ensemble: Ensemble, seconds: float, console: Console) -> None:
-    trained = ensemble.trained
-    there = answers.answered
-    counts = dict.fromkeys(trained.classes, 0)
-    for k in answers.probabilities.argmax(axis=1) if there.any() else ():
-        counts[trained.classes[k]] += 1
-    found = ", ".join(f"{name} {n}" for name, n in counts.items() if n) or "none"
+@contextmanager
+def _engine(
+    ensemble: Ensemble, command: Command, lazily: LazyAsker | None
+) -> Iterator[tuple[Engine, str]]:
+    """What asks the members, and what they run on in words."""
+    if command.address is not None:
+        from orchestrator.batch_inference.on_ray import on_ray
+
+        with on_ray(ensemble.trained, command.address, command.device, command.members) as found:
+            yield found
+        return
+    yield here(ensemble, command.members, lazily), ensemble.device
+
+
+def _show(outcome: Outcome, trained: Trained, where: str, seconds: float, console: Console) -> None:
+    found = ", ".join(f"{name} {n}" for name, n in outcome.counts.items()) or "none"
     networks = sum(len(part.networks) for part in trained.members)
+    before = f", {outcome.before:,} of them by an earlier call" if outcome.before else ""
+    wrong = list(outcome.problems)
     console.print(
-        f"{counted(int(there.sum()), 'photo')} answered by the {trained.vote} vote of "
-        f"{trained.name} ({counted(networks, 'network')} on {ensemble.device}, {seconds:.1f} s): {found}"
+        f"{counted(outcome.n - len(wrong), 'photo')} answered by the {trained.vote} vote of "
+        f"{trained.name} ({counted(networks, 'network')} on {where}, {seconds:.1f} s{before}): {found}"
     )
-    if wrong := [i for i, own in zip(answers.ids, there, strict=True) if not own]:
+    if wrong:
         console.print(
             f"{counted(len(wrong), 'photo')} could not be read ({some(wrong)}): the CSV says why."
         )

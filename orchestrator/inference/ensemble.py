@@ -27,7 +27,7 @@ from members.errors import BadInput
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.inference.answer import tables_of, vote_of
 from orchestrator.inference.lazy import LazyAsker
-from orchestrator.inference.parts import Trained
+from orchestrator.inference.parts import Seen, Trained
 from orchestrator.inference.pixels import Given, is_picture, see_all
 
 if TYPE_CHECKING:
@@ -229,9 +229,7 @@ class Ensemble:
         are given.
         """
         trained = self.trained
-        ways = list(dict.fromkeys(part.seen for part in trained.members))
-        largest = sum(way.size[0] * way.size[1] * 3 for way in ways)
-        at_once = max(1, min(BLOCK_PHOTOS, BLOCK_BYTES // max(1, largest)))
+        ways, at_once = ways_of(trained), photos_at_once(trained)
         each, members = iter(given), self._members
 
         def read(block: list[tuple[str, Given]]):
@@ -293,6 +291,17 @@ class Ensemble:
         if scores:
             about += f"<br>on rows that nothing was fitted to: {scores}"
         return f"<div>{about}<table><tr>{head}</tr>{body}</table></div>"
+
+
+def ways_of(trained: Trained) -> list[Seen]:
+    """Each way in which members see a photograph, once."""
+    return list(dict.fromkeys(part.seen for part in trained.members))
+
+
+def photos_at_once(trained: Trained) -> int:
+    """How many photographs make a block."""
+    largest = sum(way.size[0] * way.size[1] * 3 for way in ways_of(trained))
+    return max(1, min(BLOCK_PHOTOS, BLOCK_BYTES // max(1, largest)))
 
 
 def columns_of(answers: Answers, trained: Trained, members: bool = False) -> dict[str, Any]:

@@ -121,10 +121,13 @@ def _cut_out(whole: np.ndarray, photo: Given) -> np.ndarray:
 
 
 def see_all(
-    photos: Sequence[Given], ways: Sequence[Seen], bits: int | None = None
+    photos: Sequence[Given],
+    ways: Sequence[Seen],
+    bits: int | None = None,
+    jobs: int | None = None,
 ) -> tuple[dict[Seen, np.ndarray], list[str | None]]:
     """What each way shows of the photographs that can be read, (n, h, w, 3) uint8 in their order; and
-    for each photograph what is wrong with it, or None. Read by as many threads as help.
+    for each photograph what is wrong with it, or None. jobs: how many threads read; None: as many as help.
     """
 
     def one(photo: Given) -> list[np.ndarray] | str:
@@ -133,7 +136,7 @@ def see_all(
         except BadInput as error:
             return first_line(error)
 
-    seen = list(files.in_threads(one, photos))
+    seen = list(files.in_threads(one, photos, jobs))
     good = [own for own in seen if not isinstance(own, str)]
     pixels = {
         way: np.stack([own[i] for own in good]) if good else np.empty((0, *way.size, 3), np.uint8)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
 from ensembles.files import places
-from ensembles.files.parquet import write_table
+from ensembles.files.parquet import writing_table
 from ensembles.files.table import Table
 from orchestrator.errors import WrongRequest
 from orchestrator.inference.ensemble import Answers, columns_of
@@ -48,34 +49,53 @@ def _member_path(stem: str, name: str) -> str:
     return f"{stem}-members/{name}/test{PARQUET}"
 
 
-def write_answers(answers: Answers, trained: Trained, stem: str) -> list[str]:
+def write_answers(
+    parts: Iterable[Answers],
+    trained: Trained,
+    stem: str,
+    problems: Mapping[str, str],
+    any_answered: bool,
+    tables: bool = False,
+    lazy: bool = False,
+) -> list[str]:
     """Write `<stem>.parquet`, a probability table of the photographs that could be read, and
-    `<stem>.csv`, with a row for every photograph; each member's table below `<stem>-members/`, where
-    `answers` has them. Each is moved into place whole. Returns the paths.
+    `<stem>.csv`, with a row for every photograph; with `tables` each member's below `<stem>-members/`.
+    Each is moved into place whole. Returns the paths. parts: the answers, some at a time.
 
-    The metadata of the table names the photographs that could not be read: `problems`, id -> why.
-    Where none could be read, there is no table.
+    problems: id -> why, of all photographs that could not be read: it is in the table's metadata.
+    any_answered: whether any could be read; where none could, there is no table. lazy: whether the
+    metadata says that the vote was.
     """
     written = []
-    there = answers.answered
-    ids = np.array(answers.ids, object)[there]
-    problems = {i: p for i, p in zip(answers.ids, answers.problems, strict=True) if p}
-    if len(ids):
-        meta = {**_meta(trained), "member": f"vote {trained.vote}", "problems": problems}
-        if answers.asked is not None:
-            meta["lazy"] = True
-        write_table(f"{stem}{PARQUET}", Table(ids, answers.probabilities, meta=meta))
-        written.append(f"{stem}{PARQUET}")
-    else:
-        places.remove(f"{stem}{PARQUET}")
-    places.write_bytes(f"{stem}{CSV}", _csv(answers, trained))
-    written.append(f"{stem}{CSV}")
-    codecs = {part.name: trained.codec_of(part) for part in trained.members}
-    for name, probabilities in answers.tables.items() if len(ids) else ():
-        codec = codecs.get(name, trained.codec)
-        meta = {**_meta(trained, codec), "member": name}
-        write_table(_member_path(stem, name), Table(ids, probabilities, meta=meta))
-        written.append(_member_path(stem, name))
+    with ExitStack() as files:
+        rows: Callable[[Table], None] = lambda _: None  # noqa: E731
+        if any_answered:
+            path = f"{stem}{PARQUET}"
+            meta = {**_meta(trained), "member": f"vote {trained.vote}", "problems": dict(problems)}
+            if lazy:
+                meta["lazy"] = True
+            rows = files.enter_context(writing_table(path, meta, len(trained.classes)))
+            written.append(path)
+        else:
+            places.remove(f"{stem}{PARQUET}")
+        text = files.enter_context(places.writing(f"{stem}{CSV}"))
+        written.append(f"{stem}{CSV}")
+        of_members: dict[str, Callable[[Table], None]] = {}
+        if tables and any_answered:
+            codecs = {part.name: trained.codec_of(part) for part in trained.members}
+            for name in (*codecs, *trained.joins, *trained.stacks):
+                path, codec = _member_path(stem, name), codecs.get(name, trained.codec)
+                meta = {**_meta(trained, codec), "member": name}
+                member = writing_table(path, meta, len(codec.classes))
+                of_members[name] = files.enter_context(member)
+                written.append(path)
+        for number, part in enumerate(parts):
+            text.write(_csv(part, trained, header=not number))
+            ids = np.array(part.ids, object)[part.answered]
+            if len(ids):
+                rows(Table(ids, part.probabilities))
+                for name, add in of_members.items():
+                    add(Table(ids, part.tables[name]))
     return written
 
 
@@ -90,11 +110,12 @@ def _meta(trained: Trained, codec: Any = None) -> dict[str, Any]:
     }
 
 
-def _csv(answers: Answers, trained: Trained) -> bytes:
+def _csv(answers: Answers, trained: Trained, header: bool) -> bytes:
     columns = columns_of(answers, trained)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    if header:
+        writer.writerow(columns)
     for row in zip(*columns.values(), strict=True):
         writer.writerow([_cell(value) for value in row])
     return text.getvalue().encode()

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from orchestrator.screens.clock import clock
 from orchestrator.spec.spec import Member
 from orchestrator.units.unit import Unit
 
@@ -119,7 +120,7 @@ class Progress:
         score = "" if row["score"] is None else f"  score {row['score']:.4f}"
         self.note(
             f"{row['title']:<24} epoch {row['epoch']:>3}/{row['epochs']:<3}{score}  "
-            f"{row['state']:<9} {_clock(left)} left"
+            f"{row['state']:<9} {clock(left)} left"
         )
 
     def _refresh(self) -> None:
@@ -137,14 +138,6 @@ class Progress:
             epoch = f"{row['epoch']}/{row['epochs']}"
             table.add_row(row["title"], str(unit.fold), epoch, score, row["state"])
         done = sum(r["state"] == "done" for r in self._rows.values())
-        table.caption = f"{done} units done, {_clock(self._seconds_left())} left"
+        table.caption = f"{done} units done, {clock(self._seconds_left())} left"
         table.caption_justify = "left"
         return table
-
-
-def _clock(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
