@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -100,7 +100,7 @@ def _require_few(n: int) -> None:
 
 
 async def _of_form(request: Request, body: bytes) -> list[PhotoFile]:
-    async def content() -> AsyncIterator[bytes]:
+    async def content() -> AsyncGenerator[bytes, None]:
         yield body
 
     # one more than are taken, so that the refusal is this module's

@@ -116,7 +116,6 @@ def application(trained: Trained, settings: Settings) -> Any:
     members = {}
     for part in trained.members:
         deployment = serve.deployment(
-            Member,
             name=member_name(part.name),
             num_replicas=settings.replicas,
             ray_actor_options=resources,
@@ -125,10 +124,9 @@ def application(trained: Trained, settings: Settings) -> Any:
             health_check_timeout_s=30,
             graceful_shutdown_timeout_s=5,
             logging_config=LOGGING,
-        )
+        )(Member)
         members[part.name] = deployment.bind(part, len(trained.codec_of(part).classes))
     front = serve.deployment(
-        Vote,
         name=given.VOTE,
         num_replicas=1,
         ray_actor_options={"num_cpus": 0},
@@ -137,7 +135,7 @@ def application(trained: Trained, settings: Settings) -> Any:
         backpressure_config=_BACKPRESSURE,
         graceful_shutdown_timeout_s=5,
         logging_config=LOGGING,
-    )
+    )(Vote)
     return front.bind(trained, settings, members)
 
 

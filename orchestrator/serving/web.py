@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -63,7 +63,7 @@ class _Service:
     inside: int = 0
 
     @contextlib.contextmanager
-    def place(self):
+    def place(self) -> Iterator[None]:
         """A place in the queue. Raises Refused where there is none."""
         if self.inside >= self.settings.queue:
             raise busy(self.settings.queue)
