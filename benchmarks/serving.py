@@ -201,7 +201,31 @@ def milliseconds(replies: list[Reply]) -> str:
     if not seconds:
         return "no replies"
     p50, p95 = np.percentile(seconds, [50, 95]) * 1000
-    return f"p50 {p50:6.0f} ms  p95 {p95:6.0f} ms  longest {max(seconds) * 1000:6.0f} ms  ({len(seconds)} replies)"
+    longest = max(seconds) * 1000
+    return f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {longest:.0f} ms ({len(seconds)} replies)"
+
+
+def show_times(replies: list[Reply], killer: Killer, began: float, took: float) -> None:
+    """Before the kill, until all members answered again, and after."""
+    kill, well = killer.killed - began, killer.recovered - began
+    print(f"killed a process of {killer.name} after {kill:.1f} s; recovery {well - kill:.1f} s")
+    before = [own for own in replies if own.began + own.seconds < kill]
+    after = [own for own in replies if own.began > well]
+    between = [own for own in replies if own.began + own.seconds >= kill and own.began <= well]
+    for name, some in (("before", before), ("meanwhile", between), ("after", after)):
+        print(f"  {name:9s} {milliseconds(some)}")
+    calm = kill + max(0.0, took - well)
+    rates = f"{len(replies) / took:.1f} in all, {(len(before) + len(after)) / calm:.1f} but for the recovery"
+    print(f"  photographs a second: {rates}")
+
+
+def show_members(where: str, times: dict[str, float]) -> None:
+    listed = ", ".join(f"{own} {seconds * 1000:.1f}" for own, seconds in times.items())
+    total = sum(times.values())
+    print(
+        f"members' own times a photograph, {where}: {listed} ms; sum {total * 1000:.1f} ms, "
+        f"{1 / total:.1f} photographs/s one after the other"
+    )
 
 
 def main() -> int:
@@ -242,32 +266,15 @@ def main() -> int:
         ended = time.perf_counter() - ending
     wrong = wrong_replies(replies, which, is_broken, right)
     lost = given.requests - len(replies)
+    counts = {status: sum(own.status == status for own in replies) for status in (200, 400)}
     print(f"ready after {ready:.1f} s; SIGTERM to the end {ended:.1f} s, exit code {code}")
     print(
         f"{given.requests} requests, {given.at_once} at once, {int(is_broken.sum())} broken: "
-        f"{sum(own.status == 200 for own in replies)} answered, {sum(own.status == 400 for own in replies)} "
-        f"refused with 400, {lost} lost, {len(wrong)} wrong"
+        f"{counts[200]} answered, {counts[400]} refused with 400, {lost} lost, {len(wrong)} wrong"
     )
-    kill, well = killer.killed - began, killer.recovered - began
-    print(
-        f"killed a process of {killer.name} after {kill:.1f} s; all members answered {well - kill:.1f} s later"
-    )
-    before = [own for own in replies if own.began + own.seconds < kill]
-    after = [own for own in replies if own.began > well]
-    between = [own for own in replies if own not in before and own not in after]
-    for name, some in (("before", before), ("meanwhile", between), ("after", after)):
-        print(f"  {name:9s} {milliseconds(some)}")
-    calm = kill + (took - well)
-    n = len(before) + len(after)
-    print(
-        f"  photographs a second: {given.requests / took:.1f} in all, {n / max(calm, 1e-9):.1f} without the time of recovery"
-    )
-    for name, times in (("in this process, one by one", alone), ("in the service", inside)):
-        listed = ", ".join(f"{own} {seconds * 1000:.1f}" for own, seconds in times.items())
-        total = sum(times.values())
-        print(
-            f"members' own times {name}: {listed} ms; sum {total * 1000:.1f} ms, {1 / total:.1f} photographs/s a core"
-        )
+    show_times(replies, killer, began, took)
+    show_members("in this process, one by one", alone)
+    show_members("in the service", inside)
     print(f"photographs a batch: {', '.join(f'{own} {n:.1f}' for own, n in batches.items())}")
     for line in wrong[:10]:
         print("WRONG", line)
