@@ -138,6 +138,9 @@ _SERVE_HEAD = """\
 
 _KUBERAY = """\
 # An ensemble as a service on Kubernetes, by KubeRay; written by `ensemble serve --write-config`.
+#
+# Checked: against the schemas of KubeRay 1.7.0 and of Ray Serve. Never run on a Kubernetes cluster.
+#
 # The image and the volume are those of cluster.kuberay.yaml, with one line more in the image:
 #   RUN pip install --no-cache-dir 'ray[serve]==RAY_VERSION' python-multipart
 #
