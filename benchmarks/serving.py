@@ -141,7 +141,7 @@ class Killer:
     def _kill(self) -> None:
         titles = {own.pid: " ".join(own.cmdline()) for own in self.service.children(recursive=True)}
         pid, title = min(own for own in titles.items() if ":member-" in own[1])
-        self.name = title.rpartition(":member-")[2].strip()
+        self.name = title.rpartition(":member-")[2].partition(".")[0].strip()
         self.killed = time.perf_counter()
         os.kill(pid, signal.SIGKILL)
         time.sleep(0.2)  # until then it may be asked as if it lived

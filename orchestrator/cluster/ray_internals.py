@@ -277,10 +277,10 @@ def serve_listens() -> tuple[str, int] | None:
     except ImportError:
         return None
     try:
-        client = _get_global_client()
-        return client and (str(client.http_config.host), int(client.http_config.port))
+        options = _get_global_client().http_config  # type: ignore[union-attr]
     except (RayServeException, AttributeError):
         return None
+    return str(options.host), int(options.port)
 
 
 def _node_types(address: str) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,13 @@ from ray.serve.schema import LoggingConfig
 from orchestrator.errors import WrongRequest
 from orchestrator.inference.parts import Part, Trained
 from orchestrator.serving import settings as given
+from orchestrator.serving.batches import Batches
 from orchestrator.serving.refusals import no_answer
 from orchestrator.serving.settings import RETRY_AFTER, Settings, member_name
 from orchestrator.serving.token import digest_of, read_token
 from orchestrator.serving.web import Asked, web_app
 
-# Requests whose pixels a member is asked about together: those that came while it was busy. Nobody
-# waits for others to come.
+# requests whose pixels a member is asked about together
 BATCH = 16
 # Beside the queue: pages that are always answered, /healthz say, and what is sent away.
 _BESIDE = 64
@@ -49,15 +48,13 @@ class Member:
 
         gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU")
         self._ask = ask_member(part, n_classes, "cuda" if gpus else "cpu")
-        self._thread = ThreadPoolExecutor(1)
         height, width = part.seen.size
         self._ask(np.zeros((1, height, width, 3), np.uint8))  # the first is slower than all others
+        self._batches = Batches(self._together, BATCH)
 
-    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=0)
-    async def ask(self, requests: list[np.ndarray]) -> list[Asked]:
-        """Each (n, h, w, 3) uint8; asked together."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._together, requests)
+    async def ask(self, pixels: np.ndarray) -> Asked:
+        """pixels: (n, h, w, 3) uint8. Together with those of other requests."""
+        return await self._batches.ask(pixels)
 
     def _together(self, requests: list[np.ndarray]) -> list[Asked]:
         pixels = np.concatenate(requests)
