@@ -18,6 +18,7 @@ from orchestrator.cluster.joining import reach
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.inference.ensemble import Ensemble
 from orchestrator.inference.parts import Trained
+from orchestrator.inference.weights import require_weights
 from orchestrator.runs import folders
 from orchestrator.serving.config_files import Place, problems_of, write_configs
 from orchestrator.serving.settings import PORT, Settings, is_loopback, require_host, share
@@ -59,6 +60,7 @@ def serve(command: Command, console: Console) -> None:
             "--host out: then programs of this machine alone reach it."
         )
     trained = _trained(command)
+    require_weights(trained)
     if command.address is None:
         _require_free(command.host, command.port)
     else:

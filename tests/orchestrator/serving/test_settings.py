@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -75,3 +77,28 @@ def test_options_without_effect_are_refused(command):
     assert (code, "--address has no effect with --write-config" in said) == (2, True)
     code, _, said = command("serve", "/nowhere", "--write-config", "s.yaml", "--host", "0.0.0.0")
     assert (code, "Give --token-file FILE" in said) == (2, True)
+
+
+def test_damaged_weights_are_all_named_before_anything_is_started(tmp_path):
+    pytest.importorskip("fastapi")  # of the ensemble made by hand
+    from orchestrator.errors import WrongRequest
+    from orchestrator.inference.parts import Network, Part, Seen
+    from orchestrator.inference.weights import require_weights
+    from tests.orchestrator.serving.asked import ensemble
+
+    whole, other = tmp_path / "whole", tmp_path / "other"
+    whole.write_bytes(b"weights")
+    other.write_bytes(b"weightS")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    recipe = ensemble().members[0].networks[0].recipe
+
+    def of(*places) -> Part:
+        networks = tuple(Network(str(own), digest, recipe) for own in places)
+        return Part("m", Seen((8, 8)), networks)
+
+    require_weights(replace(ensemble(), members=(of(whole, "s3://bucket/is-not-read"),)))
+    with pytest.raises(WrongRequest) as refused:
+        require_weights(replace(ensemble(), members=(of(other), of(whole, tmp_path / "none"))))
+    first, second = refused.value.problems
+    assert f"m: {other}: damaged" in first
+    assert "No such file" in second
