@@ -127,3 +127,25 @@ def test_it_is_said_what_a_cluster_needs_besides():
     assert "must be there on every node" in own[0]
     assert "listens on 127.0.0.1" in own[1]
     assert len(problems_of(ensemble(), OPEN)) == 1
+
+
+def test_the_builder_takes_the_args_of_the_file_and_no_others(written, monkeypatch, tmp_path):
+    from orchestrator import Ensemble
+    from orchestrator.serving.deployments import build
+    from orchestrator.serving.token import lets_in
+
+    token = tmp_path / "token"
+    token.write_text("x" * 32)
+    loaded = []
+    monkeypatch.setattr(Ensemble, "load", lambda *args: loaded.append(args) or Ensemble(ensemble()))
+    serve, _ = written(Place("0.0.0.0", 8000, str(token), 16, 1))
+    front = build(serve["applications"][0]["args"])._bound_deployment
+    assert loaded == [("/nowhere/colours", "weighted")]
+    settings = front.init_args[1]
+    assert settings.queue == 16
+    assert lets_in(f"Bearer {'x' * 32}", settings.digest)
+    for wrong in ({}, {"place": "x", "qeue": 1}):
+        with pytest.raises(
+            WrongRequest, match=r"`place` is needed, place, queue, token_file, vote"
+        ):
+            build(wrong)
