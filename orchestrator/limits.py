@@ -1,4 +1,4 @@
-"""The most that a spec or a search space may take, so that no stranger's fills the machine."""
+"""The most that a spec, a search space or a request may take, so that no stranger's fills the machine."""
 
 from __future__ import annotations
 
@@ -13,3 +13,12 @@ SPEC_VALUES = Limit(
 )
 SPEC_DEPTH = 50  # blocks inside each other; Python's own stack bounds it
 MOST_DIGITS = 100  # of a number
+
+REQUEST = Limit("ENSEMBLE_MAX_REQUEST_MIB", 64, "MiB", "a request to `serve`, all its photographs")
+REQUEST_PHOTOS = Limit("ENSEMBLE_MAX_REQUEST_PHOTOS", 64, "photographs", "a request to `serve`")
+REQUEST_FILE = Limit(
+    "ENSEMBLE_MAX_REQUEST_FILE_MIB", 32, "MiB", "the file of a photograph sent to `serve`"
+)
+REQUEST_PIXELS = Limit(
+    "ENSEMBLE_MAX_REQUEST_MEGAPIXELS", 50, "megapixels", "a photograph sent to `serve`"
+)

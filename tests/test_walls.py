@@ -96,7 +96,8 @@ def test_folders_are_small_and_say_what_happens_in_them():
 
 def test_ray_is_imported_in_few_files():
     using = [module_of(f) for f in files("orchestrator") if "ray" in roots(f)]
-    assert 1 <= len(using) <= 7, using
+    # six for training; what asks by Ray Data; what runs within Ray Serve, and what starts and watches it
+    assert 1 <= len(using) <= 9, using
 
 
 def test_the_planner_and_what_trains_a_unit_need_no_ray():
@@ -121,6 +122,7 @@ def test_what_is_private_to_ray_is_imported_in_one_file():
     [["--help"], ["--version"], ["vote", "--help"], ["check", "--help"], ["train-members", "--help"],
      ["vote"], ["evaluate", "--help"], ["compare", "--help"],
      ["vote", "ensembles/demo.yaml", "--run", "/nowhere"],
+     ["serve", "--help"], ["serve", "/nowhere"], ["serve", "--host", "0.0.0.0"],
      ["prepare", "--help"], ["prepare", "--remove-background", "/nowhere", "copy"]],
 )  # fmt: skip
 def test_quick_commands_import_neither_torch_nor_ray(arguments, tmp_path):

@@ -58,6 +58,7 @@ app.command("train-members", cls=SeveralValues)(training.train_members)
 app.command(cls=SeveralValues)(votes.vote)
 app.command(cls=SeveralValues)(votes.leaderboard)
 app.command(cls=SeveralValues)(inference.predict)
+app.command()(inference.serve)
 app.command()(votes.evaluate)
 app.command()(votes.compare)
 

@@ -1,4 +1,4 @@
-"""The commands that use a trained ensemble: predict."""
+"""The commands that use a trained ensemble: predict and serve."""
 
 from __future__ import annotations
 
@@ -107,3 +107,65 @@ def predict(
         sets=sets or (),
     )
     write_json(json, predict_photos(command, screen(json)))
+
+
+def serve(
+    place: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|BUNDLE]",
+            help="a run folder or an exported bundle, or s3://; default: the run trained last",
+        ),
+    ] = None,
+    vote: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VOTE", help="a vote of the run by its folder's name, default: the spec's own"
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="where to listen")] = 8000,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="of this machine; beyond the default, which it alone reaches, callers need a token",
+        ),
+    ] = "127.0.0.1",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="the token that callers must have; default: ENSEMBLE_SERVE_TOKEN, else none",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="RAY_ADDRESS",
+            help="serve on this Ray, or auto; else a local one",
+        ),
+    ] = None,
+    replicas: Annotated[int, typer.Option(min=1, help="processes a member")] = 1,
+    queue: Annotated[
+        int, typer.Option(min=1, help="requests at once; the next are sent away with 503")
+    ] = 64,
+    write_config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="serve nothing; write a serve.yaml for `serve deploy`, and one for KubeRay beside it",
+        ),
+    ] = None,
+) -> None:
+    """Answer over HTTP: POST photographs to /predict, get each one's class by the vote of all members.
+
+    Every member runs in processes of its own, started again where they die. Needs ray[serve] and
+    python-multipart. Ctrl-C ends it.
+    """
+    file_place(write_config, "--write-config")
+    from orchestrator.commands.serve import Command
+    from orchestrator.commands.serve import serve as serve_ensemble
+
+    command = Command(place, vote, host, port, token_file, address, replicas, queue, write_config)
+    serve_ensemble(command, screen())

@@ -265,6 +265,24 @@ def withdraw(name: str) -> None:
     ray.get(withdrawn, timeout=10)
 
 
+def serve_listens() -> tuple[str, int] | None:
+    """Host and port of the Ray Serve that runs on the joined Ray already, None where none does.
+
+    Of the options of a second start Serve takes none, and says so in its log alone. Without these parts
+    of Ray: as if none ran.
+    """
+    try:
+        from ray.serve.context import _get_global_client
+        from ray.serve.exceptions import RayServeException
+    except ImportError:
+        return None
+    try:
+        options = _get_global_client().http_config  # type: ignore[union-attr]
+    except (RayServeException, AttributeError):
+        return None
+    return str(options.host), int(options.port)
+
+
 def _node_types(address: str) -> list[str]:
     from ray.autoscaler.v2.sdk import get_cluster_status
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 
-from ensembles.files import places
 from members.batches.photos import Photos
 from members.errors import BadInput, first_line
 from members.networks import saving
@@ -18,6 +16,7 @@ from members.recipe.recipe import Recipe
 from members.training.predict import predict_each
 from orchestrator.errors import WrongRequest
 from orchestrator.inference.parts import Network, Part
+from orchestrator.inference.weights import read_weights
 
 Ask = Callable[[np.ndarray], np.ndarray]
 
@@ -63,12 +62,7 @@ def ask_member(part: Part, n_classes: int, device: str) -> Ask:
 
 
 def _load(network: Network, n_classes: int, device: str) -> tuple[nn.Module, Recipe]:
-    content = places.read_bytes(network.place)
-    if network.sha256 and hashlib.sha256(content).hexdigest() != network.sha256:
-        raise BadInput(
-            f"{network.place}: damaged: its sha256 is not the one that was recorded. train-members "
-            "trains this unit again; of a bundle, export it again."
-        )
+    content = read_weights(network)
     recipe = network.recipe
     if device == "cpu" and recipe.mixed_precision == "fp16":  # which no CPU has; float32 is finer
         recipe = recipe.model_copy(update={"mixed_precision": "off"})

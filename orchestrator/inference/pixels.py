@@ -112,8 +112,9 @@ def _cut_out(whole: np.ndarray, photo: Given) -> np.ndarray:
     from members.pixels.background_file import FORMATS
 
     cut, _ = without_background(whole)
-    name = os.fspath(photo).partition("?")[0] if isinstance(photo, str | os.PathLike) else ""
-    suffix = Path(name).suffix.lower()
+    # bytes may have the `name` of their file
+    name = os.fspath(photo) if isinstance(photo, str | os.PathLike) else getattr(photo, "name", "")
+    suffix = Path(name.partition("?")[0]).suffix.lower()
     kind, how = FORMATS.get(suffix, FORMATS[".png"])
     content = io.BytesIO()
     Image.fromarray(cut).save(content, format=kind, **how)
