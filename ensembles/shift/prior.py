@@ -89,8 +89,13 @@ def corrected_as_recorded(mixed: np.ndarray, record: Mapping[str, Any]) -> np.nd
 
     Raises KeyError where the record is of a version that did not keep the temperature.
     """
+    return _turned(mixed, power_of_ratios(record))
+
+
+def power_of_ratios(record: Mapping[str, Any]) -> np.ndarray:
+    """(K,) what `corrected_as_recorded` multiplies each class's probability by."""
     before, after = (np.array(record[name]) for name in ("before", "after"))
-    return _corrected(mixed, _ratios(before, after), record["temperature"])
+    return _power(_ratios(before, after), record["temperature"])
 
 
 def _ratios(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -99,7 +104,15 @@ def _ratios(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def _corrected(mixed: np.ndarray, ratios: np.ndarray, temperature: float) -> np.ndarray:
-    turned = mixed * ratios ** min(temperature, 1.0)
+    return _turned(mixed, _power(ratios, temperature))
+
+
+def _power(ratios: np.ndarray, temperature: float) -> np.ndarray:
+    return ratios ** min(temperature, 1.0)
+
+
+def _turned(mixed: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    turned = mixed * factors
     return (turned / turned.sum(axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -40,16 +40,24 @@ def load(model: nn.Module, path: str | Path) -> nn.Module:
     return load_bytes(model, Path(path).read_bytes(), described=str(path))
 
 
-def load_bytes(model: nn.Module, content: bytes, described: str = "weights") -> nn.Module:
+def load_bytes(
+    model: nn.Module, content: bytes, described: str = "weights", *, halved: bool = False
+) -> nn.Module:
     """Read what `to_bytes` made into `model`, and return it.
 
-    described: of `content`, for the error. Raises BadInput where they cannot be read, or a tensor is
-    missing, too many or of another shape or kind.
+    described: of `content`, for the error. halved: what was kept in 16 bits is taken for 32. Raises
+    BadInput where they cannot be read, or a tensor is missing, too many or of another shape or kind.
     """
     own = model.state_dict()
     try:
         given = safetensors.torch.load(content)
         for name, tensor in given.items():
+            if (
+                halved
+                and tensor.dtype == torch.float16
+                and own.get(name, tensor).dtype == torch.float32
+            ):
+                continue  # `load_state_dict` casts it
             if name in own and tensor.dtype != own[name].dtype:
                 raise ValueError(f"{name} is {tensor.dtype} instead of {own[name].dtype}")
         model.load_state_dict(given)

@@ -59,6 +59,7 @@ app.command(cls=SeveralValues)(votes.vote)
 app.command(cls=SeveralValues)(votes.leaderboard)
 app.command(cls=SeveralValues)(inference.predict)
 app.command()(inference.serve)
+app.command(cls=SeveralValues)(inference.export)
 app.command()(votes.evaluate)
 app.command()(votes.compare)
 

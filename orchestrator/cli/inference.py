@@ -1,16 +1,16 @@
-"""The commands that use a trained ensemble: predict and serve."""
+"""The commands that use a trained ensemble: predict, export and serve."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from orchestrator.cli.options import Json, RunDir, Sets, Small
-from orchestrator.cli.output import file_place, spec_file
+from orchestrator.cli.output import file_place, folder_place, spec_file
 from orchestrator.screens.console import screen, write_json
 
 
@@ -24,6 +24,12 @@ def predict(
         ),
     ],
     run: RunDir = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="instead of a run: a folder that `export` wrote, or s3://"
+        ),
+    ] = None,
     vote: Annotated[
         str | None,
         typer.Option(
@@ -94,6 +100,7 @@ def predict(
         photos=photos,
         spec=spec,
         run=run,
+        bundle=bundle,
         vote=vote,
         out=out,
         members=members,
@@ -107,6 +114,66 @@ def predict(
         sets=sets or (),
     )
     write_json(json, predict_photos(command, screen(json)))
+
+
+def export(
+    out: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="the bundle, a new folder; a bundle there: --overwrite"),
+    ],
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="a run folder, or s3://, or a SPEC (*.yaml); default: trained last",
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["onnx", "torch", "safetensors"],
+        typer.Option(
+            help="onnx: its predict.py needs numpy, pillow and onnxruntime; torch: programs of "
+            "torch.export, it needs torch; safetensors: weights alone, it needs this package"
+        ),
+    ] = "onnx",
+    vote: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VOTE", help="a vote of the run by its folder's name, default: the spec's own"
+        ),
+    ] = None,
+    half: Annotated[
+        bool,
+        typer.Option("--half", help="weights in 16 bits: half the size; computed is in 32"),
+    ] = False,
+    zip: Annotated[bool, typer.Option("--zip", help="also DIR.zip, the same in one file")] = False,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            "--push-to-hub",
+            metavar="OWNER/NAME",
+            help="also to a repository of the Hugging Face Hub; a new one is private",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace a bundle that is there")
+    ] = False,
+    small: Small = False,
+    sets: Sets = None,
+    json: Json = None,
+) -> None:
+    """Write a trained ensemble as one folder: networks, vote, preprocessing, a program and a model card.
+
+    Every network and the vote are compared with what they were made of before the folder appears. It
+    answers as `predict` does: `predict --bundle DIR`, or by its own predict.py without this package.
+    """
+    folder_place(out, "--out")
+    from orchestrator.commands.export import Command
+    from orchestrator.commands.export import export as export_run
+
+    if run is not None and run.lower().endswith((".yaml", ".yml")):
+        run = str(spec_file(Path(run), json))
+    command = Command(out, run, format, vote, half, zip, push_to_hub, overwrite, small, sets or ())
+    write_json(json, export_run(command, screen(json)))
 
 
 def serve(

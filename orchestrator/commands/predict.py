@@ -18,6 +18,7 @@ from members.data.listing import some
 from orchestrator.batch_inference.run import Engine, Outcome, answer_list, here
 from orchestrator.commands.run import Run, find_run
 from orchestrator.errors import RunFailed, WrongRequest, counted
+from orchestrator.inference.bundles.record import trained_of_bundle
 from orchestrator.inference.ensemble import Ensemble
 from orchestrator.inference.lazy import LazyAsker
 from orchestrator.inference.of_run import trained_of
@@ -50,6 +51,7 @@ class Command:
     address: str | None = None
     small: bool = False
     sets: Sequence[str] = ()
+    bundle: str | None = None
 
 
 def predict(command: Command, console: Console) -> dict[str, Any]:
@@ -79,11 +81,16 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
         from orchestrator.cluster.joining import reach
 
         reach(command.address)
-    run = find_run(command.spec, command.small, command.sets, command.run)
-    photos, notes = find_photos(command.photos)
-    request = _refitted(command, run) if command.budget_ms is not None else None
-    every = command.members or request is not None
-    trained = trained_of(run.spec, run.store, command.vote, every)
+    run = request = None
+    if command.bundle is not None:
+        trained = _of_bundle(command)
+        photos, notes = find_photos(command.photos)
+    else:
+        run = find_run(command.spec, command.small, command.sets, command.run)
+        photos, notes = find_photos(command.photos)
+        request = _refitted(command, run) if command.budget_ms is not None else None
+        every = command.members or request is not None
+        trained = trained_of(run.spec, run.store, command.vote, every)
     if not command.overwrite:
         require_free(stem, sorted(trained.names) if command.members else ())
     for note in notes:
@@ -91,10 +98,10 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
     ensemble = Ensemble(trained, command.device)
     if command.address is None or request is not None:
         ensemble.open()
-    if request is not None:
+    if run is not None and request is not None:
         ensemble = _within_budget(command, run, ensemble, request, console)
         trained = ensemble.trained
-    lazily = LazyAsker(trained, run.store.uri("tables")) if command.lazy else None
+    lazily = LazyAsker(trained, run.store.uri("tables")) if run and command.lazy else None
     with _engine(ensemble, command, lazily) as (engine, where), asking(console) as progress:
         loaded = time.monotonic()
         outcome = answer_list(
@@ -131,6 +138,24 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
         **({"asked": lazily.passes.asked} if lazily else {}),
         "seconds": {"load": round(loaded - started, 3), "predict": round(ended - loaded, 3)},
     }
+
+
+def _of_bundle(command: Command) -> Trained:
+    own = {
+        "a SPEC": command.spec,
+        "--run": command.run,
+        "--small": command.small,
+        "--set": command.sets,
+        "--lazy, which reads the run's tables,": command.lazy,
+        "--budget-ms, which reads the run's tables,": command.budget_ms,
+    }
+    if others := [name for name, given in own.items() if given]:
+        raise WrongRequest(
+            f"--bundle {command.bundle}: a bundle is all of an ensemble, and {', '.join(others)} "
+            "cannot be given beside it. Leave one of them out."
+        )
+    assert command.bundle is not None
+    return trained_of_bundle(command.bundle, command.vote)
 
 
 def _refitted(command: Command, run: Run) -> VoteRequest:

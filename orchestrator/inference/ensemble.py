@@ -95,12 +95,16 @@ class Ensemble:
         device: str | None = None,
         every_member: bool = False,
     ) -> Ensemble:
-        """The ensemble of a run folder, a path or an address.
+        """The ensemble of a run folder or of a bundle that `export` wrote, a path or an address.
 
         vote: the name of one of the run's votes, None: the spec's own, or the only one. device: as
         torch names it; None: a GPU where there is one. every_member: also those without influence on
         the vote. Raises BadInput with what is missing or wrong, and what to do.
         """
+        from orchestrator.inference.bundles.record import is_bundle, trained_of_bundle
+
+        if is_bundle(os.fspath(place)):
+            return cls(trained_of_bundle(os.fspath(place), vote), device)
         from orchestrator.inference.of_run import trained_of
         from orchestrator.runs.contents import recorded_spec
         from orchestrator.runs.store import Store

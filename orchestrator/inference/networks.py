@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,10 +15,9 @@ from members.networks.models import build_model
 from members.recipe.recipe import Recipe
 from members.training.predict import predict_each
 from orchestrator.errors import WrongRequest
+from orchestrator.inference.bundles.run_file import ONNX, TORCH, Ask, ask_file, in_batches
 from orchestrator.inference.parts import Network, Part
 from orchestrator.inference.weights import read_weights
-
-Ask = Callable[[np.ndarray], np.ndarray]
 
 
 def device_of(asked: str | None) -> str:
@@ -42,10 +41,10 @@ def ask_member(part: Part, n_classes: int, device: str) -> Ask:
     Raises WrongRequest, with all mistakes, where weights are missing or damaged.
     """
     problems: list[str] = []
-    loaded: list[tuple[nn.Module, Recipe]] = []
+    loaded: list[Ask] = []
     for network in part.networks:
         try:
-            loaded.append(_load(network, n_classes, device))
+            loaded.append(_ask_network(network, n_classes, device))
         except BadInput as error:
             problems += [f"{part.name}: {problem}" for problem in error.problems]
     if problems:
@@ -53,20 +52,35 @@ def ask_member(part: Part, n_classes: int, device: str) -> Ask:
 
     def ask(pixels: np.ndarray) -> np.ndarray:
         total = np.zeros((len(pixels), n_classes))
-        for model, recipe in loaded:
-            (own,) = predict_each(model, Photos(pixels), recipe, [recipe.views], device=device)
-            total += own
+        for ask_one in loaded:
+            total += ask_one(pixels)
         return (total / len(loaded)).astype(np.float32)
 
     return ask
 
 
-def _load(network: Network, n_classes: int, device: str) -> tuple[nn.Module, Recipe]:
-    content = read_weights(network)
-    recipe = network.recipe
+def _ask_network(network: Network, n_classes: int, device: str) -> Ask:
+    if network.place.endswith((ONNX, TORCH)):
+        program = ask_file(read_weights(network), network.place, device)
+        return partial(in_batches, program, n_classes=n_classes)
+    model, recipe = load_network(network, n_classes, device)
+
+    def ask(pixels: np.ndarray) -> np.ndarray:
+        (own,) = predict_each(model, Photos(pixels), recipe, [recipe.views], device=device)
+        return own
+
+    return ask
+
+
+def load_network(network: Network, n_classes: int, device: str) -> tuple[nn.Module, Recipe]:
+    """The network of safetensors on `device`, to be asked, and the recipe that it is asked by.
+
+    Raises WrongRequest where its weights are missing or damaged.
+    """
+    content, recipe = read_weights(network), network.recipe
     if device == "cpu" and recipe.mixed_precision == "fp16":  # which no CPU has; float32 is finer
         recipe = recipe.model_copy(update={"mixed_precision": "off"})
     model = build_model(recipe, n_classes, pretrained=False)
-    saving.load_bytes(model, content, network.place)
+    saving.load_bytes(model, content, network.place, halved=True)
     model.requires_grad_(False).eval()
     return model.to(device), recipe

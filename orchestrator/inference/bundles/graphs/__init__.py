@@ -1,0 +1,1 @@
+"""Networks and votes as modules that exporters take: pixels or probabilities in, probabilities out."""
