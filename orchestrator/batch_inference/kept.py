@@ -21,7 +21,7 @@ from members import files
 from members.errors import BadInput
 from orchestrator.batch_inference.blocks import Block
 from orchestrator.errors import WrongRequest
-from orchestrator.inference.ensemble import Answers
+from orchestrator.inference.answers import Answers
 
 FOLDER = ".blocks"
 _LOCK, _DIGEST = "lock", b"block"

@@ -37,10 +37,11 @@ from orchestrator.batch_inference.stages import (
 )
 from orchestrator.cluster.connect import Cluster, connect
 from orchestrator.errors import RunFailed, WrongRequest, counted
-from orchestrator.inference.answer import tables_of, vote_of
-from orchestrator.inference.ensemble import Answers, photos_at_once, ways_of
+from orchestrator.inference.answers import Answers
+from orchestrator.inference.ensemble import photos_at_once, ways_of
 from orchestrator.inference.parts import Part, Trained
 from orchestrator.inference.photos import Photo
+from orchestrator.inference.vote import tables_of, vote_of
 from orchestrator.running.causes import cause_of
 
 RETRIES = 3  # of a block whose worker died; machines that go away are no fault of the photographs

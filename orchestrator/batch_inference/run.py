@@ -10,7 +10,8 @@ import numpy as np
 from orchestrator.batch_inference.blocks import Block, divided
 from orchestrator.batch_inference.kept import Kept
 from orchestrator.errors import RunFailed
-from orchestrator.inference.ensemble import Answers, Ensemble
+from orchestrator.inference.answers import Answers
+from orchestrator.inference.ensemble import Ensemble
 from orchestrator.inference.lazy import LazyAsker
 from orchestrator.inference.parts import Trained
 from orchestrator.inference.photos import Photo

@@ -84,7 +84,7 @@ def connect(address: str | None = None) -> Iterator[Cluster]:
                     stopping.tear()  # what of it runs is of no use
                     raise RunFailed(
                         f"no local Ray could be started: {first_line(error).rstrip('.')}. "
-                        "Nothing was trained; the same command may succeed when the machine has less to do."
+                        "Nothing was begun; the same command may succeed when the machine has less to do."
                     ) from error
         else:
             stack.callback(_leave, ray)
@@ -247,7 +247,7 @@ def _preflight(ray, address: str) -> None:
             f"Ray runs at {address}, but its State API does not answer: {first_line(error).rstrip('.')}. "
             "It needs the dashboard (pip install 'ray[default]'; a second Ray on one machine also a "
             "port of its own for it: ray start --dashboard-port N) and, where the cluster wants a "
-            "token, RAY_AUTH_MODE=token. Nothing was trained."
+            "token, RAY_AUTH_MODE=token. Nothing was begun."
         ) from error
     finally:
         os.environ.pop("RAY_ADDRESS")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from itertools import islice
@@ -25,10 +24,11 @@ from ensembles.files.table import Table
 from ensembles.judging.reasons import explain
 from members.errors import BadInput
 from orchestrator.errors import WrongRequest, counted
-from orchestrator.inference.answer import tables_of, vote_of
+from orchestrator.inference.answers import Answers, columns_of
 from orchestrator.inference.lazy import LazyAsker
 from orchestrator.inference.parts import Seen, Trained
 from orchestrator.inference.pixels import Given, is_picture, see_all
+from orchestrator.inference.vote import tables_of, vote_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,43 +37,6 @@ if TYPE_CHECKING:
 # see at most so many bytes, and no more photographs.
 BLOCK_BYTES, BLOCK_PHOTOS = 2**27, 256
 Progress = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What an ensemble says of photographs.
-
-    ids: (N,) str. problems: (N,) what is wrong with a photograph that could not be read, else None.
-    probabilities: (n, K) float32 of the others, in their order. tables: name -> (n, K) float32 of the
-    members, joins and stacks, where they were asked for (k classes of one that predicts some targets).
-    asked: (n,) int, of a lazy vote how many voters were asked, else None; where those are not all, the
-    answer is that of the whole vote, and the probabilities are what those that were asked say.
-    """
-
-    ids: list[str]
-    problems: list[str | None]
-    probabilities: np.ndarray
-    tables: dict[str, np.ndarray] = field(default_factory=dict)
-    asked: np.ndarray | None = None
-
-    @property
-    def answered(self) -> np.ndarray:
-        """(N,) bool."""
-        return np.array([problem is None for problem in self.problems], bool)
-
-    @classmethod
-    def joined(cls, parts: Sequence[Answers], n_classes: int) -> Answers:
-        """One after the other."""
-        empty = np.empty((0, n_classes), np.float32)
-        names = parts[0].tables if parts else ()
-        asked = [part.asked for part in parts if part.asked is not None]
-        return cls(
-            [own for part in parts for own in part.ids],
-            [own for part in parts for own in part.problems],
-            np.concatenate([empty, *(part.probabilities for part in parts)]),
-            {name: np.concatenate([part.tables[name] for part in parts]) for name in names},
-            np.concatenate(asked) if asked else None,
-        )
 
 
 class Ensemble:
@@ -306,42 +269,6 @@ def photos_at_once(trained: Trained) -> int:
     """How many photographs make a block."""
     largest = sum(way.size[0] * way.size[1] * 3 for way in ways_of(trained))
     return max(1, min(BLOCK_PHOTOS, BLOCK_BYTES // max(1, largest)))
-
-
-def columns_of(answers: Answers, trained: Trained, members: bool = False) -> dict[str, Any]:
-    """The columns of `Ensemble.predict`, each (N,). A class of the name of another column is called
-    `class <name>`.
-    """
-    there, n = answers.answered, len(answers.ids)
-    classes = np.array(trained.classes, object)
-    answer = np.full(n, None, object)
-    answer[there] = classes[answers.probabilities.argmax(axis=1)]
-    found: dict[str, Any] = {
-        "image_id": answers.ids,
-        "answer": answer,
-        "confidence": _spread(answers.probabilities.max(axis=1, initial=0), there),
-        "problem": answers.problems,
-    }
-    if answers.asked is not None:
-        asked = np.full(n, None, object)
-        asked[there] = answers.asked
-        found["asked"] = asked
-    for k, name in enumerate(trained.classes):
-        own = name if name not in found else f"class {name}"
-        found[own] = _spread(answers.probabilities[:, k], there)
-    if members:
-        codecs = {part.name: trained.codec_of(part) for part in trained.members}
-        for name, table in answers.tables.items():
-            names = codecs[name].classes if name in codecs else trained.classes
-            found |= {f"{name}/{own}": _spread(table[:, k], there) for k, own in enumerate(names)}
-    return found
-
-
-def _spread(values: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """(N,) float32 from those of the rows that are there; NaN of the others."""
-    found = np.full(len(there), np.nan, np.float32)
-    found[there] = values
-    return found
 
 
 def _listed(photos: Given | Sequence[Given]) -> Sequence[Given]:

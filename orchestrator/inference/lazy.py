@@ -13,8 +13,8 @@ from ensembles.lazy.order import order_of, order_on
 from ensembles.lazy.refused import require_bounds
 from ensembles.lazy.vote import LazyVote, lazy_vote
 from ensembles.shift.options import Options
-from orchestrator.inference.answer import tables_of
 from orchestrator.inference.parts import Seen, Trained
+from orchestrator.inference.vote import tables_of
 
 Members = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 

@@ -14,7 +14,7 @@ from ensembles.files import places
 from ensembles.files.parquet import writing_table
 from ensembles.files.table import Table
 from orchestrator.errors import WrongRequest
-from orchestrator.inference.ensemble import Answers, columns_of
+from orchestrator.inference.answers import Answers, columns_of
 from orchestrator.inference.parts import Trained
 
 PARQUET, CSV = ".parquet", ".csv"

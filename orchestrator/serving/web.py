@@ -13,8 +13,8 @@ import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from orchestrator.inference.answer import tables_of, vote_of
 from orchestrator.inference.parts import Trained
+from orchestrator.inference.vote import tables_of, vote_of
 from orchestrator.serving.body import PhotoFile, read_photos
 from orchestrator.serving.figures import CONTENT_TYPE, Figures
 from orchestrator.serving.metadata import metadata_of

@@ -16,7 +16,6 @@ import torch
 from ensembles.voting.stored import STACKERS, stackers_of
 from members.errors import BadInput, first_line
 from orchestrator.errors import RunFailed, WrongRequest
-from orchestrator.inference.answer import tables_of, vote_of
 from orchestrator.inference.bundles import card, onnx_files, record, stacks, torch_files
 from orchestrator.inference.bundles.folder import place_problems, writing_bundle
 from orchestrator.inference.bundles.graphs.vote import VoteGraph
@@ -25,6 +24,7 @@ from orchestrator.inference.bundles.origin import origin_of
 from orchestrator.inference.bundles.record import MANIFEST, SUFFIX, Kind, Manifest
 from orchestrator.inference.bundles.run_file import Ask
 from orchestrator.inference.parts import Trained
+from orchestrator.inference.vote import tables_of, vote_of
 from orchestrator.version import __version__
 
 VOTE, PROGRAM, PIXELS, README, CARD = (

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from orchestrator.inference.answer import tables_of, vote_of
 from orchestrator.inference.bundles import onnx_files, stacks, torch_files
 from orchestrator.inference.bundles.graphs.vote import VoteGraph
 from orchestrator.inference.parts import Network, Part, Seen, Trained
+from orchestrator.inference.vote import tables_of, vote_of
 from tests.orchestrator.inference import made
 
 RULES = made.rules()
