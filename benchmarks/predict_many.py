@@ -11,10 +11,11 @@ memory: two small networks. Of all processes together the peak of what is theirs
 size, so that pages of Ray's object store count once), sampled twice a second, over the whole call and
 over its second half alone: a leak would show there.
 
-throughput: three members of seven networks. Beside the whole call, from the first answers on, the bare
-forward passes over the same pixels, already decoded, in one process with one thread: before the call
-and after it, so that others on the machine harm both alike. CPU seconds are those of all processes, from
-the first answers on. ratio: photographs a CPU second of the whole call over those of the bare passes.
+throughput: three members of seven networks. Beside what a photograph more takes, of two calls the longer
+twice the shorter, the bare forward passes over the same pixels, already decoded, in one process with
+one thread: before the calls and after them, so that others on the machine harm both alike. CPU seconds
+are those of all processes. Starting, and what is under way when the first answers come, is the same in
+both calls. ratio: photographs a CPU second of the call over those of the bare passes.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ def engine_on(trained: Trained, place: str):
 
 
 def call(kind: str, place: str, n: int, folder: Path) -> None:
-    """One call in this process; prints JSON: when the first answers came and the last, and the CPU
-    seconds of it and its descendants at both.
+    """One call in this process; prints JSON: when it began, when the first answers came and the last, and
+    the CPU seconds of it and its descendants by then.
     """
     trained = untrained(SMALL if kind == "memory" else REAL, folder)
     listed, watched = drawn(folder, n), Watched(psutil.Process())
@@ -142,7 +143,7 @@ def call(kind: str, place: str, n: int, folder: Path) -> None:
 
     def progress(done: int, before: int, total: int) -> None:
         if done and "first" not in found:
-            found.update(had=done, first=time.monotonic(), first_cpu=watched.cpu())
+            found.update(had=done, first=time.monotonic())
         if done == total:
             found.update(last=time.monotonic(), last_cpu=watched.cpu())
 
@@ -212,12 +213,13 @@ def throughput(n: int, places: list[str], folder: Path) -> None:
     print(f"{'on':<8}{'bare ms':>9}{'CPU ms':>8}{'whole ms':>10}{'CPU ms':>8}{'ratio':>7}")
     for place in places:
         before = bare(trained, pixels, len(sample))
-        found, _ = in_its_own_process("throughput", place, n, folder)
+        once, twice = (
+            in_its_own_process("throughput", place, length, folder)[0] for length in (n, 2 * n)
+        )
         after = bare(trained, pixels, len(sample))
         wall, cpu = ((a + b) / 2 for a, b in zip(before, after, strict=True))
-        left = n - found["had"]
-        whole = (found["last"] - found["first"]) / left
-        whole_cpu = (found["last_cpu"] - found["first_cpu"]) / left
+        whole = ((twice["last"] - twice["begun"]) - (once["last"] - once["begun"])) / n
+        whole_cpu = (twice["last_cpu"] - once["last_cpu"]) / n
         print(
             f"{place:<8}{1e3 * wall:>9.2f}{1e3 * cpu:>8.2f}{1e3 * whole:>10.2f}{1e3 * whole_cpu:>8.2f}"
             f"{cpu / whole_cpu:>7.3f}",

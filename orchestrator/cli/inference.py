@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli.options import Json, RunDir, Sets, Small
+from orchestrator.cli.options import Json, RunDir, Sets, Small, VoteName
 from orchestrator.cli.output import file_place, folder_place, spec_file
 from orchestrator.screens.console import screen, write_json
 
@@ -30,12 +30,7 @@ def predict(
             metavar="DIR", help="instead of a run: a folder that `export` wrote, or s3://"
         ),
     ] = None,
-    vote: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VOTE", help="a vote of the run by its folder's name, default: the spec's own"
-        ),
-    ] = None,
+    vote: VoteName = None,
     out: Annotated[
         str,
         typer.Option(metavar="FILE", help="the answers, *.parquet or *.csv: both are written"),
@@ -135,12 +130,7 @@ def export(
             "torch.export, it needs torch; safetensors: weights alone, it needs this package"
         ),
     ] = "onnx",
-    vote: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VOTE", help="a vote of the run by its folder's name, default: the spec's own"
-        ),
-    ] = None,
+    vote: VoteName = None,
     half: Annotated[
         bool,
         typer.Option("--half", help="weights in 16 bits: half the size; computed is in 32"),
@@ -184,12 +174,7 @@ def serve(
             help="a run folder or an exported bundle, or s3://; default: the run trained last",
         ),
     ] = None,
-    vote: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VOTE", help="a vote of the run by its folder's name, default: the spec's own"
-        ),
-    ] = None,
+    vote: VoteName = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="where to listen")] = 8000,
     host: Annotated[
         str,

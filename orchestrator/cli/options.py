@@ -23,6 +23,12 @@ RunDir = Annotated[
     str | None,
     typer.Option("--run", metavar="DIR", help="run folder (default runs/<name>), or s3://"),
 ]
+VoteName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VOTE", help="a vote of the run by its folder's name, default: the spec's own"
+    ),
+]
 Json = Annotated[
     Path | None,
     typer.Option(

@@ -26,6 +26,7 @@ from orchestrator.inference.parts import Trained
 from orchestrator.inference.photos import find_photos
 from orchestrator.inference.write import CSV, require_free, stem_of
 from orchestrator.runs.contents import groups_of
+from orchestrator.runs.partial import is_partial
 from orchestrator.runs.votes import vote_name
 from orchestrator.screens.asking import asking
 
@@ -178,7 +179,14 @@ def _within_budget(
     from orchestrator.screens.fits import fits_shown
 
     assert command.budget_ms is not None
-    oof = ensembles.read_members(run.store.uri("tables"), "oof", ensemble.trained.voters)
+    voters = ensemble.trained.voters
+    if lacking := [name for name in voters if is_partial(name, run.store)]:
+        raise WrongRequest(
+            f"--budget-ms: the tables of {', '.join(lacking)} are of some folds only, and votes of fewer "
+            "members are compared on rows that all have. Train them to their end, or give a --vote without "
+            "them."
+        )
+    oof = ensembles.read_members(run.store.uri("tables"), "oof", voters)
     with fits_shown(console) as progress:
         groups = groups_of(run.store)
         found = within(command.budget_ms, ensemble, oof, request, groups, progress)

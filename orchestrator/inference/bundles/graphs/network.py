@@ -39,9 +39,7 @@ class NetworkGraph(nn.Module):
             pixels.permute(0, 3, 1, 2).to(torch.float32) - self.normalise_mean
         ) / self.normalise_std
         # one batch of all pictures: the network stands in the graph once
-        seen = torch.cat([look(x) for look in self.looks]) if len(self.looks) > 1 else x
-        if len(self.looks) == 1:
-            seen = self.looks[0](x)
+        seen = torch.cat([look(x) for look in self.looks])
         chances = self.model(seen).softmax(-1)
         return chances.reshape(len(self.looks), -1, chances.shape[-1]).mean(0)
 
