@@ -14,8 +14,9 @@ over its second half alone: a leak would show there.
 throughput: three members of seven networks. Beside what a photograph more takes, of two calls the longer
 twice the shorter, the bare forward passes over the same pixels, already decoded, in one process with
 one thread: before the calls and after them, so that others on the machine harm both alike. CPU seconds
-are those of all processes. Starting, and what is under way when the first answers come, is the same in
-both calls. ratio: photographs a CPU second of the call over those of the bare passes.
+are those of the one process. Starting, and what is under way when the first answers come, is the same in
+both calls. ratio: photographs a CPU second of the call over those of the bare passes; of a Ray, whose
+processes are not this program's, photographs a second over those of as many bare threads as CPUs.
 """
 
 from __future__ import annotations
@@ -220,9 +221,11 @@ def throughput(n: int, places: list[str], folder: Path) -> None:
         wall, cpu = ((a + b) / 2 for a, b in zip(before, after, strict=True))
         whole = ((twice["last"] - twice["begun"]) - (once["last"] - once["begun"])) / n
         whole_cpu = (twice["last_cpu"] - once["last_cpu"]) / n
+        alone = place == "here"
+        ratio = cpu / whole_cpu if alone else wall / (os.cpu_count() or 1) / whole
+        of_cpu = f"{1e3 * whole_cpu:>8.2f}" if alone else f"{'':>8}"
         print(
-            f"{place:<8}{1e3 * wall:>9.2f}{1e3 * cpu:>8.2f}{1e3 * whole:>10.2f}{1e3 * whole_cpu:>8.2f}"
-            f"{cpu / whole_cpu:>7.3f}",
+            f"{place:<8}{1e3 * wall:>9.2f}{1e3 * cpu:>8.2f}{1e3 * whole:>10.2f}{of_cpu}{ratio:>7.3f}",
             flush=True,
         )
 

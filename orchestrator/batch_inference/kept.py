@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from ensembles import object_store
 from ensembles.files import places
@@ -77,12 +78,21 @@ class Kept:
         return Answers(ids, problems, _array(table[_VOTE])[there], tables, asked)
 
     def remove(self) -> None:
-        """Delete them all, and those of other lists and ensembles."""
+        """Delete them all, and those of other lists and ensembles. What else lies in the folder stays,
+        and so does the folder then.
+        """
         if "://" not in self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            folder = Path(self.folder)
+            places.remove_unfinished(folder)
+            for own in (*filter(_is_block, folder.iterdir()), folder / _LOCK):
+                own.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty
+                folder.rmdir()
         elif places.exists(self.folder):
             filesystem, path = object_store.connected(self.folder)
-            filesystem.delete_dir(path)
+            for found in filesystem.get_file_info(fs.FileSelector(path)):
+                if _is_block(Path(found.path)):
+                    filesystem.delete_file(found.path)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -112,6 +122,10 @@ class Kept:
             except FileNotFoundError:
                 if folder.exists():
                     raise
+
+
+def _is_block(path: Path) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}\.parquet", path.name) is not None
 
 
 def _is_still(opened: int, path: Path) -> bool:

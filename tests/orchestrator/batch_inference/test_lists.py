@@ -132,6 +132,15 @@ def test_killed_and_called_again_it_asks_about_what_is_missing(ask, listed, tmp_
     assert not (tmp_path / "out.blocks").exists()
 
 
+def test_files_of_others_in_the_folder_of_blocks_stay(ask, listed, tmp_path):
+    (tmp_path / "out.blocks/more").mkdir(parents=True)
+    (tmp_path / "out.blocks/notes.txt").write_text("mine")
+    (tmp_path / "out.blocks/table.parquet").write_text("mine")
+    ask(listed)
+    left = sorted(path.name for path in (tmp_path / "out.blocks").iterdir())
+    assert left == ["more", "notes.txt", "table.parquet"]
+
+
 def test_a_damaged_block_is_asked_about_again(ask, trained, listed, tmp_path):
     with pytest.raises(Killed):
         ask(listed, after=4)

@@ -25,7 +25,7 @@ join:
 # the vote's folder -> how it is cast
 VOTES = {
     "hard": "--mode hard",
-    "soft": "--mode soft --offsets --temperature",
+    "soft": "--mode soft --offsets --temperature --weights cut=0",
     "weighted": "--mode weighted",
     "weighted-log_loss": "--objective log_loss --pool log_linear --negative --offsets --temperature",
     "weighted-simplest": "--choice simplest",
