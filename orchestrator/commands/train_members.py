@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 
@@ -31,7 +32,10 @@ from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
+from orchestrator.photographs.table import in_fold
 from orchestrator.planning.plan import Plan, make_plan, units_left
+from orchestrator.progress.board import Board
+from orchestrator.progress.record import Kept, keeping
 from orchestrator.runs import folders
 from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
@@ -47,6 +51,7 @@ from orchestrator.tracking.follow import (
 )
 from orchestrator.tracking.settings import withheld
 from orchestrator.units import unit as units
+from orchestrator.units.record import find_record
 from orchestrator.units.stacks import stack_problems
 
 
@@ -96,13 +101,13 @@ def train(
     chosen = _chosen(spec, only)
     of_all_runs = Store(folders.runs())  # where this is now: a disk may be away in between
     store.require_writable()
-    with store.lock(), _refusals_end_it():
+    with store.lock(), _refusals_end_it(), keeping(store, spec.name) as kept:
         store.delete("ray")  # signs of life of an earlier call's processes
         damaged = every_damage(store)
         for line in set_aside(damaged, store):
             console.print(f"note: {line}")
-        with reading(console) as progress:
-            prepared = prepare_photographs(spec, progress)
+        with reading(console) as shown:
+            prepared = prepare_photographs(spec, _both(shown, kept.reading))
         for text in report_lines(prepared):
             console.print(text)
         if problems := stack_problems(spec, prepared.photographs):
@@ -131,9 +136,10 @@ def train(
         outcome.timing["data"] = time.monotonic() - started
         searching = {name: s for name, s in plan.now.searching.items() if name in chosen}
         undecided = {*plan.now.searching}
+        kept.put(now=True, phase="starting", **_standing(plan, store).document())
         if todo or searching:
             try:
-                winners = _train(resolved, plan, store, console, searching, address, outcome)
+                winners = _train(resolved, plan, store, console, searching, address, outcome, kept)
             except BaseException as error:
                 # after a signal, which Ray may have made another error of: what is finished can vote
                 if isinstance(error, KeyboardInterrupt) or stopping.exit_code():
@@ -142,9 +148,11 @@ def train(
                 raise
             resolved, undecided = with_winners(resolved, winners), undecided - {*winners}
             write_recorded("spec.yaml", resolved.to_yaml(), store)
+        kept.put(now=True, phase="tables")
         made = make_tables(resolved, undecided, outcome.left_out, photographs, store, console)
         outcome.tables, outcome.partial = made.tables, made.partial
         outcome.failures |= made.failures
+        kept.put(failures=outcome.failures)
         folders.remember(store, of_all_runs)
         outcome.seconds = time.monotonic() - started
         if outcome.timing.get("slots"):
@@ -164,7 +172,31 @@ def _refusals_end_it() -> Iterator[None]:
         raise
 
 
-def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcome):
+def _both(*shown: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    def each(what: str, done: int, of: int) -> None:
+        for own in shown:
+            own(what, done, of)
+
+    return each
+
+
+def _standing(plan: Plan, store: Store, **how: Any) -> Board:
+    """The units as they stand before anything is trained. how: of `Board`."""
+    todo = {unit.path for unit in plan.todo}
+    done = [unit for unit in plan.units if unit.path not in todo]
+    records = {unit.path: find_record(unit.path, store) for unit in done} if store.local else {}
+    scores = {unit.path: None for unit in done} | {
+        path: record.metrics.get(record.member.get("recipe", {}).get("metric"))
+        for path, record in records.items()
+        if record
+    }
+    names = [member.name for member in plan.now.spec.members]
+    board = Board(**{"cost": lambda member: 1.0, "members": names, **how})
+    board.stand(plan.units, scores)
+    return board
+
+
+def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcome, kept: Kept):
     """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
     clock = _Clock(outcome.timing)
     photographs, todo = plan.now.photographs, plan.todo
@@ -213,7 +245,15 @@ def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcom
             f"{counted(len(todo) - n_again, 'unit')} to train, {again}"
             f"{counted(len(searching), 'member')} to search, {slots} at a time{each} on {where}",
         )
-        with Progress(console, cost) as progress:
+        board = _standing(
+            plan,
+            store,
+            cost=cost,
+            photos=lambda unit: len(in_fold(photographs.train, unit.fold)[0]),
+            slots=slots,
+            searches=searching,
+        )
+        with Progress(console, board, kept) as progress:
             progress.expect(todo)
             schedule = Schedule(
                 units=todo,
