@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.progress.record import PROGRESS, driver_of, read_progress
+from orchestrator.errors import WrongRequest
+from orchestrator.progress.record import PROGRESS, damaged, driver_of, read_progress
 from orchestrator.runs import folders
 from orchestrator.runs.store import Store
 from orchestrator.screens.board import board_table, lines, summary
@@ -36,10 +38,23 @@ def status(store: Store, console: Console, now: Callable[[], float] = time.time)
 
     Raises `WrongRequest` where there is none.
     """
-    found = _read(store, now())
-    for own in _shown(found, store, now(), None):
+    with _reading(store):
+        found = _read(store, now())
+        shown = _shown(found, store, now(), None)
+    for own in shown:
         console.print(own)
     return found
+
+
+@contextmanager
+def _reading(store: Store) -> Iterator[None]:
+    """What does not have what it must is damaged."""
+    try:
+        yield
+    except WrongRequest:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(store) from error
 
 
 def watch(store: Store, console: Console) -> dict[str, Any]:
@@ -48,16 +63,21 @@ def watch(store: Store, console: Console) -> dict[str, Any]:
     live = console.is_terminal or console.is_jupyter
     if not live:
         printed = 0.0
-        while (found := _read(store, time.time()))["state"] not in ("ended", "died"):
+        while True:
+            with _reading(store):
+                found = _read(store, time.time())
+                line = f"{_head(found, store, time.time())}: {summary(found)}"
+            if found["state"] in ("ended", "died"):
+                return status(store, console)
             if time.monotonic() - printed > _LINE_EVERY:
                 printed = time.monotonic()
-                console.print(f"{_head(found, store, time.time())}: {summary(found)}")
+                console.print(line)
             time.sleep(every)
-        return status(store, console)
     with Live(console=console, auto_refresh=False) as screen:
         while True:
-            found = _read(store, time.time())
-            shown = _shown(found, store, time.time(), console.height - 8)
+            with _reading(store):
+                found = _read(store, time.time())
+                shown = _shown(found, store, time.time(), console.height - 8)
             screen.update(Group(*shown), refresh=True)
             if found["state"] in ("ended", "died"):
                 return found

@@ -61,6 +61,7 @@ class Board:
         self._units: dict[str, Unit] = {}
         self.cells: dict[str, Cell] = {}  # unit's path -> how it stands; candidates, too
         self._candidates: set[str] = set()  # paths
+        self._settled: set[str] = set()  # members whose search is over
         self._runs: list[list[str]] = []  # paths of the units of each run that has not ended
         self._last: dict[str, float] = {}  # when a run began, or a unit last reported
 
@@ -155,6 +156,19 @@ class Board:
     def _close(self, paths: set[str]) -> None:
         self._runs = [left for run in self._runs if (left := [p for p in run if p not in paths])]
 
+    def _settle(self) -> None:
+        """The candidate that won a search is from then on a unit of its member."""
+        for name in [name for name, own in self._searches.items() if own.is_over()]:
+            if name in self._settled:
+                continue
+            self._settled.add(name)
+            search = self._searches[name]
+            if winner := search.winner():
+                unit = search.unit(winner.settings)
+                cell = self._cell(unit, unit.title)
+                if cell.state == "waiting":  # of an earlier call
+                    cell.state, cell.epoch, cell.score = "done", winner.epochs, winner.score
+
     # -- what follows from it ----------------------------------------------------------------------
 
     def seconds_left(self) -> float | None:
@@ -218,6 +232,7 @@ class Board:
 
     def document(self) -> dict[str, Any]:
         """For `progress.json`, see progress/record.py."""
+        self._settle()
         members: dict[str, dict[str, Any]] = {}
         for path, cell in self.cells.items():
             metric = self._units[path].member.recipe.metric

@@ -127,15 +127,20 @@ def read_progress(store: Store) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("format"), int):
-        raise WrongRequest(
-            f"{path}: damaged, or of something else. The run itself is not: train-members writes it anew."
-        )
+        raise damaged(store)
     if found["format"] > FORMAT:
         raise WrongRequest(
             f"{path}: of format {found['format']}, and this version reads {FORMAT}. Ask the version that "
             "trains there."
         )
     return found
+
+
+def damaged(store: Store) -> WrongRequest:
+    return WrongRequest(
+        f"{store.uri(PROGRESS)}: damaged, or of something else. The run itself is not: train-members "
+        "writes it anew."
+    )
 
 
 def driver_of(document: Mapping[str, Any], now: float) -> Driver:

@@ -75,7 +75,7 @@ def summary(document: Mapping[str, Any]) -> str:
         read = [f"{what} {done:,} of {of:,}" for what, (done, of) in document["reading"].items()]
         return "; ".join(read) or "reading photographs"
     states = [unit["state"] for own in document["members"] for unit in own["units"]]
-    after = sum(own["search"]["to_come"] for own in document["members"] if own.get("search"))
+    after = sum(own["search"].get("to_come", 0) for own in document["members"] if own.get("search"))
     parts = [f"{states.count('done')} of {counted(len(states) + after, 'unit')} done"]
     if document["phase"] == "starting":
         parts.append("starting Ray")

@@ -86,5 +86,8 @@ def test_failures_are_named_with_how_to_go_on(tmp_path):
 def test_what_is_no_run_is_refused(tmp_path):
     shown = orchestrator("status", str(tmp_path), cwd=tmp_path, check=2)
     assert "progress.json: there is no such file" in shown.stderr
+    (tmp_path / "progress.json").write_text('{"format": 1, "phase": "training"}')
+    shown = orchestrator("status", str(tmp_path), cwd=tmp_path, check=2)
+    assert "progress.json: damaged, or of something else" in shown.stderr
     shown = orchestrator("status", cwd=tmp_path, check=2)
     assert "nothing was trained here yet" in shown.stderr
