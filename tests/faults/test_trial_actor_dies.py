@@ -7,7 +7,7 @@ import pytest
 from tests.faults.started_command import all_gone, photographs
 from tests.faults.training_processes import LEADER, SPEC, WORKER, training
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.mark.fault("the process that leads a run dies", "its units go on from their last epoch")
@@ -25,7 +25,6 @@ def test_the_units_of_a_killed_leader_go_on_from_their_last_epoch(tmp_path, meas
         run.assert_ends_as_undisturbed(spec, measured)
 
 
-@pytest.mark.slow
 @pytest.mark.fault(
     "the process that leads a run dies while its workers start", "its slot is free again at once"
 )
@@ -46,7 +45,6 @@ def test_a_leader_that_is_killed_while_its_workers_start_keeps_no_slot(tmp_path,
         run.assert_ends_as_undisturbed(spec, measured)
 
 
-@pytest.mark.slow
 @pytest.mark.fault(
     "the process that leads a run is stopped", "ended after hang_minutes, units go on"
 )

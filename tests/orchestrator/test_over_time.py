@@ -72,6 +72,7 @@ def test_a_running_ray_is_joined_and_a_run_folder_in_a_bucket_is_a_run_folder(pl
     assert [f.name for f in (cwd / "runs").iterdir()] == ["latest"]
 
 
+@pytest.mark.slow
 def test_of_members_that_compete_a_hopeless_one_is_stopped_and_left_out(place):
     """Its photographs are larger, so that it comes to the rung later wherever there are two slots."""
     members = (

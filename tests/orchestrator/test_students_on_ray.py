@@ -20,7 +20,7 @@ from tests.orchestrator.command_line import (
     wait_for,
 )
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 SPEC = """\
 name: e2e

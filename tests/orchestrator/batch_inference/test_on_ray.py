@@ -74,6 +74,18 @@ def kept(folder: Path) -> list[Path]:
 
 
 @pytest.mark.ray
+def test_on_a_ray_it_answers_as_one_process_does(asked):
+    some = [f"many/{number:04}.jpg" for number in range(760, 800)]
+    ask = ["predict", "spec.yaml", *some, "--members"]
+    orchestrator(*ask, "--out", "alone.parquet", cwd=asked)
+    printed = orchestrator(*ask, "--out", "ray.parquet", "--address", "local", cwd=asked).stdout
+    assert "on 2 CPUs of a Ray" in printed
+    assert "1 photo could not be read (many/0777.jpg)" in printed
+    assert answers(asked, "ray") == answers(asked, "alone")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.fault(
     "`predict` on a Ray killed by SIGKILL, with all its processes",
     "the same command goes on; its files are those of one process, byte for byte",
