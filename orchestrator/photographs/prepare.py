@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from members.data.corrected_labels import correct_labels
 from members.data.corrections import apply_corrections
 from members.data.folds import (
     absent_classes,
@@ -72,7 +73,11 @@ def prepare_photographs(
     frame, codec, notes = train.frame, train.codec, list(train.notes)
     if data.corrections:
         with _key_named("data.corrections"):
-            frame, corrected = apply_corrections(frame, shipped(data.corrections))
+            file = shipped(data.corrections)
+            if data.layout == "profiles":
+                frame, corrected = apply_corrections(frame, file)
+            else:
+                frame, corrected = correct_labels(frame, codec, file)
         notes += corrected
     test = None
     if data.test is not None:

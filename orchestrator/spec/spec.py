@@ -80,7 +80,8 @@ class Data(_Block):
         (), description="how photos of a table that are not where it says may be found: see `check`"
     )
     corrections: str | None = Field(
-        None, description="a CSV of corrected labels, for the layout profiles"
+        None,
+        description="a CSV of corrected labels: by image id, or by profile with layout profiles",
     )
     contradictions: Literal["refuse", "allow"] = Field(
         "refuse", description="what becomes of a picture that stands under two labels"
@@ -107,15 +108,6 @@ class Data(_Block):
             raise ValueError(
                 f"{' and '.join(given)}: only for photos that a table lists (layout table, or a test "
                 f"list of layout folders); with layout {self.layout} leave it out"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _profiles_only(self) -> Data:
-        if self.corrections and self.layout != "profiles":
-            raise ValueError(
-                "corrections are for the layout `profiles`, whose labels are names of folders; "
-                f"with layout {self.layout} correct the labels where they stand"
             )
         return self
 

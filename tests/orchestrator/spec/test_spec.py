@@ -182,7 +182,6 @@ def test_age_boundaries_are_a_member_s_own(spec_file):
             "model: test_resnet, targets: [mask], age_bounds: [29, 58],",
             "resnet does not learn ages",
         ),
-        ("layout: profiles", "layout: table, corrections: c.csv", "layout `profiles`"),
         ("{k: 3}", "{scheme: balanced_holdot}", "Did you mean 'balanced_holdout'"),
         ("{k: 3}", "{scheme: balanced_holdout, n: 0}", "greater than or equal to 1"),
     ],
