@@ -177,6 +177,30 @@ def leaderboard(
     write_json(json, rows)
 
 
+def audit(
+    spec: OptionalSpec = None,
+    small: Small = False,
+    sets: Sets = None,
+    run: RunDir = None,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="where the files go; default: audit/ in the run folder"),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, max=1000, help="photographs on the sheets")] = 60,
+    json: Json = None,
+) -> None:
+    """Labels of the training photographs that are probably wrong, by members that did not learn them.
+
+    Writes all rows ranked, corrections as specs take them, and sheets of photographs to look at.
+    """
+    from orchestrator.commands.audit import audit as audit_run
+    from orchestrator.commands.run import find_run
+
+    folder_place(out, "--out")
+    run_of = find_run(spec and spec_file(spec, json), small, sets or (), run)
+    write_json(json, audit_run(run_of, out, top, screen(json)))
+
+
 def evaluate(
     predictions: Annotated[
         str | None,

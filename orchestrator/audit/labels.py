@@ -1,0 +1,111 @@
+"""What a run's OOF tables and photographs say against its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ensembles.files.align import align
+from ensembles.files.table import OofTable
+from ensembles.judging.label_errors import Suspicion, inconstant_groups, suspicion
+from members.data.codec import Codec
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Photographs whose labels of a target contradict each other. target: its name; where: a group's
+    name, or how the photographs are alike; rows: of the audited table."""
+
+    target: str
+    where: str
+    rows: tuple[int, ...]
+
+
+@dataclass
+class Audit:
+    """frame: image_id, path, group, label and a column a target, of the N rows that members held out,
+    in the order of `found`. members: whose tables were asked."""
+
+    frame: pd.DataFrame
+    codec: Codec
+    members: list[str]
+    found: Suspicion
+    groups: list[Conflict] = field(default_factory=list)
+    copies: list[Conflict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def name(self, label: int) -> str:
+        return self.codec.classes[label]
+
+    def differing(self, row: int) -> dict[str, tuple[str, str]]:
+        """Of a row, target -> the class that its label says and the one that members suggest, where
+        these are two."""
+        pair = np.array([self.frame["label"].iloc[row], self.found.other[row]])
+        return {
+            target: (names[int(old)], names[int(new)])
+            for target, names in self.codec.targets.items()
+            for old, new in [self.codec.decode(pair)[target]]
+            if old != new
+        }
+
+
+def audit_labels(tables: dict[str, OofTable], photographs: pd.DataFrame, codec: Codec) -> Audit:
+    """Ask members' OOF tables. photographs: of `images.parquet`, at least the tables' rows."""
+    aligned = align(tables, "oof")
+    first = next(iter(aligned.values()))
+    frame = photographs.set_index("image_id").loc[list(first.ids)].reset_index()
+    stacked = np.stack([table.probabilities for table in aligned.values()])
+    audit = Audit(frame, codec, list(aligned), suspicion(stacked, np.asarray(first.label, int)))
+    audit.groups = _conflicts_in_groups(frame, codec)
+    return audit
+
+
+def _conflicts_in_groups(frame: pd.DataFrame, codec: Codec) -> list[Conflict]:
+    numbers, names = pd.factorize(frame["group"])
+    return [
+        Conflict(target, str(names[numbers[rows[0]]]), tuple(map(int, rows)))
+        for target in codec.targets
+        for rows in inconstant_groups(frame[target].to_numpy(int), numbers)
+    ]
+
+
+def conflicts_of_copies(audit: Audit, progress: Progress) -> list[Conflict]:
+    """Pairs of photographs that look the same (saved again, resized, mirrored) under two labels.
+
+    Photographs that are not on this machine are left out; `audit.notes` gets how many.
+    """
+    from members.duplicates.fingerprint import Fingerprints
+    from members.duplicates.search import equal_pixels, look_alike
+    from members.pixels.scan import scan
+    from orchestrator.photographs.cache import scan_memo
+
+    rows = readable(audit)
+    if len(rows) < len(audit.frame):
+        audit.notes.append(
+            f"{len(audit.frame) - len(rows)} of {len(audit.frame)} photographs are not where the run "
+            "found them, so they were not compared and are not on the sheets."
+        )
+    if not len(rows):
+        return []
+    scanned = scan(audit.frame["path"].iloc[rows].tolist(), scan_memo(), progress)
+    fingerprints = Fingerprints.of(scanned)
+    labels = audit.frame["label"].to_numpy(int)[rows]
+    alike = look_alike(fingerprints, np.arange(len(rows)))
+    pairs: list[tuple[str, Sequence[int]]] = [("look the same", pair) for pair in alike]
+    pairs += [("equal pixel by pixel", own) for own in equal_pixels(fingerprints.pixels)]
+    return [
+        Conflict("label", how, tuple(int(rows[i]) for i in own))
+        for how, own in pairs
+        if len({int(labels[i]) for i in own}) > 1
+    ]
+
+
+def readable(audit: Audit) -> np.ndarray:
+    """(n,) rows whose photographs are files of this machine."""
+    return np.flatnonzero([Path(path).is_file() for path in audit.frame["path"]])
