@@ -156,7 +156,10 @@ def _small(models: dict[str, Schema], spec: dict[str, Schema]) -> dict[str, Sche
     changed = {
         **copy.deepcopy(spec),
         "data": ref("ChangedData"),
-        "search": either(ref("ChangedSearch"), NULL),
+        "search": {
+            "description": spec["search"]["description"],
+            **either(ref("ChangedSearch"), NULL),
+        },
         "members": {
             "description": "by name; one that is null is left out",
             "type": "object",
