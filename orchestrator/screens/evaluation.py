@@ -16,7 +16,9 @@ MOST_CLASSES = 100
 
 def show_evaluation(report: dict[str, Any], console: Console) -> None:
     errors = report["standard_error"]
-    console.print(f"{report['rows']} photographs")
+    of, place = report["truth"]["of"], report["truth"]["place"]
+    share = f" of {of}, those whose label is known" if report["rows"] < of else ""
+    console.print(f"{report['rows']} photographs{share}; right answers: {place}")
     for metric, entry in METRICS.items():
         if metric in report:
             console.print(f"{entry.title:<18}{report[metric]:.4f} ±{errors[metric]:.4f}")
