@@ -18,7 +18,6 @@ from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
 from orchestrator.commands.run import Run, ballot_of, left_out
 from orchestrator.errors import WrongRequest
-from orchestrator.program import called
 from orchestrator.runs.damage import MADE_FROM, PARTIAL
 from orchestrator.runs.labels import known_labels
 from orchestrator.runs.partial import finished_folds, folder_of, is_partial
@@ -47,7 +46,7 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
     if not votes:
         raise WrongRequest(
-            f"{run.store.root} has no votes yet: {called()} vote SPEC --mode weighted"
+            f"{run.store.root} has no votes yet: {run.command('vote', '--mode', 'weighted')}"
         )
     records = {name: _record(run.store, f"votes/{name}/vote.json") for name in votes}
     standing = StandingTables(run.store.root)
