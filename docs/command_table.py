@@ -69,6 +69,6 @@ def commands() -> str:
             f"## {code(name)}",
             " ".join(inspect.getdoc(function).split()),
             f"```text\n{usage}\n```",
-            table(("argument or option", "default", "meaning"), rows),
+            *([table(("argument or option", "default", "meaning"), rows)] if rows else []),
         ]
     return "\n\n".join(parts)
