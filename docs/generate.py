@@ -2,6 +2,7 @@
 
     python -m docs.generate spec       # prints one as Markdown; or recipes, chains, kinds, metrics,
                                         # repairs, commands, folders, house, faults, limits_of_files
+    python -m docs.generate schemas    # writes the JSON Schemas that come with the package
 
 A page of docs/ takes one in between `<!-- generated: NAME -->` and `<!-- end -->`; what stands there
 in the file is for readers of the source.
@@ -15,15 +16,15 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docs import picture
+from docs.command_table import callbacks, commands, parameters
 from docs.fault_table import faults
 from docs.kind_table import kinds
 from docs.limit_table import limits_of_files
@@ -34,7 +35,6 @@ from members.pixels.augment import CHAINS
 from members.recipe.blocks import Balance, HeadFirst, Mixing, Statistics, WeightAveraging
 from members.recipe.families import families, family
 from members.recipe.recipe import Recipe
-from orchestrator.cli.app import app
 from orchestrator.spec.search import Asha, Distribution, Search
 from orchestrator.spec.spec import (
     Columns,
@@ -251,70 +251,6 @@ def metrics() -> str:
     return table(("metric", "better is", "takes", "also called"), rows)
 
 
-# -- commands --------------------------------------------------------------------------------------
-
-
-def callbacks() -> dict[str, Callable[..., None]]:
-    """Command -> its function."""
-    return {
-        (command.name or command.callback.__name__).replace("_", "-"): command.callback
-        for command in app.registered_commands
-    }
-
-
-def parameters(function: Callable[..., None]) -> list[tuple[str, str, str]]:
-    """(argument or option, default, help) of one command."""
-    hints = typing.get_type_hints(function, include_extras=True)
-    rows = []
-    for name, parameter in inspect.signature(function).parameters.items():
-        type_, info = typing.get_args(hints[name])
-        values = [t for t in typing.get_args(type_) if t is not type(None)]
-        several = any(typing.get_origin(t) is list for t in [type_, *values])
-        shown = info.metavar or (values_of(type_) if type_ is not bool else "")
-        text = info.help or ""
-        if isinstance(info, typer.models.OptionInfo):
-            # typer takes the first name for a default, as it stands in the default's place
-            given = [info.default, *(info.param_decls or ())]
-            given = [text for text in given if isinstance(text, str) and text.startswith("-")]
-            flag = next(iter(given), f"--{name.replace('_', '-')}")
-            shown = f"{flag} {shown.removesuffix(' ...')}".strip()
-            text += " (repeatable)" if several and "repeatable" not in text else ""
-        if info.envvar:
-            text += f" (environment: `{info.envvar}`)"
-        given = parameter.default
-        if given is inspect.Parameter.empty:
-            value = "**required**"
-        else:
-            value = code(str(given)) if not isinstance(given, bool) and given is not None else ""
-        rows.append((shown, value, text))
-    return rows
-
-
-def values_of(type_: Any) -> str:
-    """What an option without a metavar takes: `hard|soft|weighted`, N, X or TEXT."""
-    inner = typing.get_args(type_)
-    if typing.get_origin(type_) is Literal:
-        return "|".join(map(str, inner))
-    if inner:
-        return values_of(inner[0])
-    return {int: "N", float: "X"}.get(type_, "TEXT")
-
-
-def commands() -> str:
-    parts = []
-    for name, function in callbacks().items():
-        rows = [(code(shown), value, text) for shown, value, text in parameters(function)]
-        arguments = [shown for shown, _, _ in parameters(function) if not shown.startswith("-")]
-        usage = " ".join(["python -m orchestrator", name, *arguments, "[OPTIONS]"])
-        parts += [
-            f"## {code(name)}",
-            " ".join(inspect.getdoc(function).split()),
-            f"```text\n{usage}\n```",
-            table(("argument or option", "default", "meaning"), rows),
-        ]
-    return "\n\n".join(parts)
-
-
 # -- the house -------------------------------------------------------------------------------------
 
 
@@ -348,4 +284,9 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(PARTS[sys.argv[1]]())
+    if sys.argv[1] == "schemas":
+        from docs.spec_schema import write_schemas  # which takes the keys from here
+
+        write_schemas()
+    else:
+        print(PARTS[sys.argv[1]]())

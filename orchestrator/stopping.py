@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+from orchestrator.program import same_command
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST = 10.0  # seconds between the first signal and the end
 _SHOW_CURSOR = "\x1b[?25h"
@@ -35,7 +37,7 @@ class _State:
         self.pid: int | None = None  # of the process whose handlers these are
         self.handled: list[signal.Signals] = []
         self.received: signal.Signals | None = None
-        self.go_on = "the same command goes on from here."
+        self.go_on: str | None = None
         self.kills: list[Callable[[], None]] = []
         self.ending = threading.Lock()
         self.torn = False  # parts of what runs in this process are gone: see leave
@@ -88,7 +90,9 @@ def goes_on_with(how: str) -> None:
 
 
 def how_to_go_on() -> str:
-    return f"Nothing is lost: {_state.go_on}"
+    """A sentence; where the same command goes on, that follows in a line of its own."""
+    same = f"the same command goes on from here.\n{same_command()}"
+    return f"Nothing is lost: {_state.go_on or same}"
 
 
 def tear() -> None:

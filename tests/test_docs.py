@@ -178,7 +178,7 @@ def test_every_command_and_option_is_in_the_reference(prepared):
         for name in names:
             section = text.partition(f"## `{name}`\n")[2].partition("\n## ")[0]
             options = set(re.findall(r"--[a-z-]+", command(name, "--help"))) - {"--help"}
-            assert options
+            assert section, name
             shown = set(re.findall(r"--[a-z-]+", section))
             assert options <= shown, name
 

@@ -10,6 +10,7 @@ import sys
 import tomllib
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -132,8 +133,15 @@ def test_the_installed_package_is_not_the_checkout(run, environment):
 
 
 def test_both_ways_to_call_it_print_the_version(run):
-    assert run("ensemble", "--version").split()[-1] == __version__
-    assert run("python", "-m", "orchestrator", "--version").split()[-1] == __version__
+    said = run("ensemble", "--version")
+    assert said.splitlines()[0] == f"ensemble {__version__}"
+    assert f"torch {metadata.version('torch')}" in said
+    assert run("python", "-m", "orchestrator", "--version") == said
+
+
+def test_the_schema_of_a_spec_comes_with_it(run):
+    assert json.loads(run("ensemble", "schema"))["required"] == ["name", "data", "members"]
+    assert "complete" in run("ensemble", "completion", "bash")
 
 
 def test_photographs_to_a_plan_in_any_folder(run, tmp_path):

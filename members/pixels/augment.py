@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import random
@@ -67,17 +68,23 @@ def augmentation_problems(recipe: Recipe) -> list[str]:
     return [f"augmentation: {text}" for text in found if text]
 
 
-def _problem(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> str | None:
+@functools.cache
+def transforms() -> dict[str, list[str]]:
+    """Transform of albumentations that a chain may have -> the names of its arguments."""
     albumentations = _library()
     kinds = (albumentations.ImageOnlyTransform, albumentations.DualTransform)
-    known = [
-        n
-        for n, kind in vars(albumentations).items()
+    return {
+        name: [*inspect.signature(kind).parameters]
+        for name, kind in vars(albumentations).items()
         if inspect.isclass(kind) and issubclass(kind, kinds)
-    ]
+    }
+
+
+def _problem(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> str | None:
+    known = transforms()
     if name not in known:
         return f"{name!r} is no transform of albumentations.{nearest(name, known)}"
-    allowed = [*inspect.signature(getattr(albumentations, name)).parameters]
+    allowed = known[name]
     for argument in arguments:
         if argument not in allowed:
             return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import traceback
 from typing import Annotated, Any, NoReturn
@@ -15,7 +16,8 @@ from ensembles.errors import wrong_place
 from ensembles.store_errors import store_problem
 from members.errors import first_line
 from orchestrator import stopping
-from orchestrator.cli import inference, photos, training, votes
+from orchestrator.cli import inference, photos, training, votes, writing
+from orchestrator.cli.completing.shells import VARIABLE, answer
 from orchestrator.cli.several_values import SeveralValues
 from orchestrator.errors import (
     BAD_INPUT,
@@ -27,7 +29,7 @@ from orchestrator.errors import (
 )
 from orchestrator.printable import printable, printable_lines, shortened
 from orchestrator.program import called
-from orchestrator.version import __version__
+from orchestrator.version import __version__, environment
 
 
 class Commands(TyperGroup):
@@ -64,18 +66,26 @@ app.command()(inference.serve)
 app.command(cls=SeveralValues)(inference.export)
 app.command()(votes.evaluate)
 app.command()(votes.compare)
+app.command()(writing.schema)
+app.command()(writing.completion)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"ensemble {__version__}")
+        print(f"ensemble {__version__}\n{', '.join(environment())}")
         raise typer.Exit
 
 
 @app.callback()
 def of_all_commands(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="print it, and what it runs with",
+        ),
     ] = False,
 ) -> None:
     pass
@@ -83,6 +93,9 @@ def of_all_commands(
 
 def main() -> NoReturn:
     """Run one command. A wrong request ends with its mistakes and code 2, without a traceback."""
+    if shell := os.environ.get(VARIABLE):
+        answer(shell, typer.main.get_command(app))
+        sys.exit(0)
     for stream in (sys.stdout, sys.stderr):
         # a file name that is no text is shown, and ends nothing
         if isinstance(stream, io.TextIOWrapper):

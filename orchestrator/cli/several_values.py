@@ -31,6 +31,8 @@ class SeveralValues(TyperCommand):
     `--only=a` takes that one; what comes after `--` belongs to no option.
     """
 
+    several_values = True  # for completion, which reads lines that are not whole
+
     # Any: Typer gives the types of its contexts and options no public names
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, self._one_flag_each(ctx, args))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from orchestrator import stopping
 from orchestrator.cli.options import Json, RunDir, Sets, Small, SpecFile
 from orchestrator.cli.output import folder_place, spec_file
 from orchestrator.errors import THE_DISK, RunFailed, WrongRequest, counted
-from orchestrator.program import called
+from orchestrator.program import command, same_command, settings
 from orchestrator.screens.console import screen as new_screen
 from orchestrator.screens.console import write_json
 
@@ -92,10 +91,10 @@ def train_members(
     folder_place(run, "--run")
     screen = new_screen()
     loaded = load(spec_file(spec), small=small, sets=sets or ())
-    again = "run the same command again."
+    again = f"run the same command again.\n{same_command()}"
     if new_run:
         run = folders.new_run(loaded.name)
-        again = f"go on with: {_with_run(run)}"
+        again = f"go on with: {same_command(['--new-run'], ['--run', run])}"
         stopping.goes_on_with(again)
         screen.print(f"A new run: {run}. If it stops before its end, {again}")
     store = folders.to_train(loaded.name, run)
@@ -129,16 +128,18 @@ def train_members(
         )
     for name in outcome.left_out:
         screen.print(f"{name} is left out of the vote: {STOPPED}")
+    next_one = command("vote", str(spec), *settings(small, sets or (), run))
+    rows = " --common-rows" if outcome.partial else ""
     if outcome.failures:
         listing = "\n".join(f"- {what}: {why}" for what, why in outcome.failures.items())
         of_disks = all(why.startswith(THE_DISK) for why in outcome.failures.values())
         fix = "Mend the disk" if of_disks else "Change the settings"
+        can_vote = f"\nWhat is done can vote:\n{next_one}{rows}" if outcome.tables or rows else ""
         raise RunFailed(
             f"{len(outcome.failures)} failed:\n{listing}\n"
-            f"The rest is done and kept. {fix} and {again}"
+            f"The rest is done and kept. {fix} and {again}{can_vote}"
         )
-    where = (" --small" if small else "") + (f" --run {run}" if run else "")
-    screen.print(f"Next: {called()} vote {spec}{where}")
+    screen.print(f"Next: {next_one}")
 
 
 def status(
@@ -185,9 +186,3 @@ def _agreed() -> bool:
         print()
         return False
     return answer.strip().lower() in ("y", "yes")
-
-
-def _with_run(run: str) -> str:
-    """This very command for the run folder `run` instead of a new one."""
-    words = [word for word in sys.argv[1:] if word != "--new-run"]
-    return f"{called()} {shlex.join([*words, '--run', run])}"

@@ -159,7 +159,10 @@ def vote(
 def leaderboard(
     spec: OptionalSpec = None,
     truth: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="ImageID,ans of the test part, where known")
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="ImageID,ans of the test part; default: the run's own labels of it"
+        ),
     ] = None,
     small: Small = False,
     sets: Sets = None,
@@ -213,7 +216,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="CSV",
-            help="ImageID,ans with the right answers (default: in $SM_GROUND_TRUTH_DIR)",
+            help="ImageID,ans with the right answers (default: in $SM_GROUND_TRUTH_DIR, else the labels "
+            "that the run or the table knows)",
         ),
     ] = None,
     id_column: IdColumn = None,
@@ -228,12 +232,18 @@ def evaluate(
     import ensembles
     from ensembles.files.submissions.columns import Columns
     from orchestrator.runs import folders
+    from orchestrator.runs.labels import known_labels, run_around
     from orchestrator.runs.standing import with_standing
     from orchestrator.screens.evaluation import show_evaluation
 
-    places = folders.to_evaluate(predictions, truth)
+    file, right = folders.to_evaluate(predictions, truth)
     columns = Columns(tuple(id_column or ()), tuple(answer_column or ()))
-    report = with_standing(places[:1], lambda: ensembles.evaluate(*places, columns, truth_column))
+    run = run_around(file)
+    known = known_labels(run) if run else None
+    report = with_standing(
+        [file],
+        lambda: ensembles.evaluate(file, right, columns, truth_column, known),
+    )
     show_evaluation(report, screen(json))
     write_json(json, report)
 

@@ -13,12 +13,13 @@ from ensembles.errors import BadInput
 from ensembles.files.digests import is_there, require_right
 from ensembles.files.table import OofTable
 from ensembles.judging.estimate import estimate, group_array
+from ensembles.judging.evaluate import Known
 from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
 from orchestrator.commands.run import Run, ballot_of, left_out
 from orchestrator.errors import WrongRequest
-from orchestrator.program import called
 from orchestrator.runs.damage import MADE_FROM, PARTIAL
+from orchestrator.runs.labels import known_labels
 from orchestrator.runs.partial import finished_folds, folder_of, is_partial
 from orchestrator.runs.recorded import Recorded, read_recorded
 from orchestrator.runs.standing import StandingTables
@@ -37,13 +38,15 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     `of` how many, and labelled `by` whom. `teacher`: of a student, `by` whose `vote` it was taught, and
     how many photographs to predict it learnt. `finished`: of a member with finished folds only, which,
     and how many rows they have. `rows`: where the figures are of a part of the OOF rows, those that all
-    members of a vote have, how many `of` how many. `other_tables` is true where the figures are of
-    other tables than the run has now, null where the vote's record does not say.
+    members of a vote have, how many `of` how many. `truth`: the scores on the test part; `right`: by which
+    answers, those of the file `truth` or, without one, the labels that the run knows. `other_tables`
+    is true where the figures are of other tables than the run has now, null where the vote's record does
+    not say.
     """
     votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
     if not votes:
         raise WrongRequest(
-            f"{run.store.root} has no votes yet: {called()} vote SPEC --mode weighted"
+            f"{run.store.root} has no votes yet: {run.command('vote', '--mode', 'weighted')}"
         )
     records = {name: _record(run.store, f"votes/{name}/vote.json") for name in votes}
     standing = StandingTables(run.store.root)
@@ -62,6 +65,7 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     for name in run.spec.students():  # which are in no vote, or beside members that are
         if own := _own_figures(run, name):
             solo[name], figures[name] = None, own
+    known = known_labels(run.store)
     rows = []
     for member in (name for name in (*run.spec.voters(), *run.spec.students()) if name in solo):
         vote, folder = solo[member], folder_of(member, run.store)
@@ -118,22 +122,30 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
         for key in ("pseudo", "teacher", "rows", "finished"):
             row.setdefault(key, None)
         table = row.pop("table")
-        row["truth"] = _on_test(run.store, table, truth, row) if truth else None
+        row |= _on_test(run.store, table, truth, known, row)
     return rows
 
 
-def _on_test(store: Store, table: str, truth: Path, row: dict[str, Any]) -> dict[str, float] | None:
-    """The scores of a table on the test part; a vote of other tables may be of other photographs."""
+def _on_test(
+    store: Store, table: str, truth: Path | None, known: Known | None, row: dict[str, Any]
+) -> dict[str, Any]:
+    """`truth`, the scores of a table on the test part, and `right`: by which answers, of how many rows, and
+    where those contradict the labels that are known. All null where the truth is not known.
+
+    A vote of other tables may be of other photographs: by labels of its own it is not scored.
+    """
     of_now = row["kind"] == "member" or row["other_tables"] is False
-    if not store.exists(table):
-        return None
+    nothing = {"truth": None, "right": None}
+    if not store.exists(table) or (truth is None and not of_now):
+        return nothing
     try:
-        report = ensembles.evaluate(store.uri(table), truth)
+        report = ensembles.evaluate(store.uri(table), truth, known=known)
     except BadInput:
-        if of_now:
+        if of_now and truth is not None:
             raise
-        return None
-    return {name: report[name] for name in metrics.REPORTED}
+        return nothing
+    right = {**report["truth"], "rows": report["rows"], "contradictions": report["contradictions"]}
+    return {"truth": {name: report[name] for name in metrics.REPORTED}, "right": right}
 
 
 def _record(store: Store, path: str) -> VoteRecord:

@@ -14,7 +14,7 @@ import ensembles
 from ensembles.files import places
 from ensembles.files.digests import is_there
 from orchestrator.errors import BAD_INPUT, WrongRequest
-from orchestrator.program import called
+from orchestrator.program import command, settings
 from orchestrator.runs import folders
 from orchestrator.runs.contents import groups_of, recorded_spec
 from orchestrator.runs.damage import PARTIAL
@@ -31,17 +31,31 @@ KEPT_UNITS = "kept_units.json"  # member -> which of its units are of other phot
 
 @dataclass
 class Run:
-    """A run folder and the members to vote over, in the order of its spec."""
+    """A run folder and the members to vote over, in the order of its spec.
+
+    words: how it was given to this command, a spec with its options; none: by its folder, or as the last.
+    """
 
     spec: Spec
     store: Store
+    words: tuple[str, ...] = ()
+
+    def command(self, name: str, *more: str) -> str:
+        """Another command on this run, to paste."""
+        words = self.words or ("--run", self.store.root)
+        if name == "train-members" and not self.words:
+            # what a search chose stands in the recorded spec, which is no base to search from again
+            exact = self.store.local and self.spec.search is None
+            words = (self.store.uri("spec.yaml") if exact else "SPEC", *words)
+        return command(name, *words, *more)
 
 
 def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: str | None) -> Run:
     """The run of a spec, of a folder, or, with neither, the one trained last."""
     if spec_file:
         spec = load(spec_file, small=small, sets=sets)
-        return Run(spec, folders.to_read(spec.name, folder))
+        words = (str(spec_file), *settings(small, sets, folder))
+        return Run(spec, folders.to_read(spec.name, folder), words)
     if small or sets:
         raise WrongRequest("--small and --set change a spec: give its file too")
     store = Store(folder) if folder else folders.latest()
@@ -72,8 +86,8 @@ def members_of(
     names = [m.name for m in run.spec.members if m.name in trained]
     if not names and not taken:
         raise WrongRequest(
-            f"{run.store.root} has no tables yet. Train its members first: "
-            f"{called()} train-members SPEC{'. ' + _ways(partial) if partial else ''}"
+            f"{run.store.root} has no tables yet. {_ways(partial) + '. ' if partial else ''}"
+            f"Train its members {'to their end' if partial else 'first'}: {run.command('train-members')}"
         )
     taught = [name for name in run.spec.students() if name in trained]
     let_in = [name for name in taught if name in weighed]

@@ -123,10 +123,11 @@ def for_vote(given: str | None, run: Store | None, vote: str) -> list[str]:
     return own + ([output] if output else [])
 
 
-def to_evaluate(predictions: str | None, truth: str | None) -> tuple[str, str]:
-    """The predictions and the truth that `evaluate` compares.
+def to_evaluate(predictions: str | None, truth: str | None) -> tuple[str, str | None]:
+    """The predictions and the truth that `evaluate` compares; None: what is known of them already.
 
-    Raises `WrongRequest` where neither an argument nor a variable gives one.
+    Raises `WrongRequest` where neither an argument nor a variable gives predictions, and where the
+    folder of truths holds none.
     """
     problems = []
     output = _variable("SM_OUTPUT_DATA_DIR")
@@ -140,15 +141,15 @@ def to_evaluate(predictions: str | None, truth: str | None) -> tuple[str, str]:
             truth = _truth()
         except WrongRequest as error:
             problems += error.problems
-    if problems or truth is None:
+    if problems:
         raise WrongRequest(problems)
     return predictions or f"{output}/submission.csv", truth
 
 
-def _truth() -> str:
+def _truth() -> str | None:
     folder = _variable("SM_GROUND_TRUTH_DIR")
     if folder is None:
-        raise WrongRequest("give --truth CSV, or set SM_GROUND_TRUTH_DIR to the folder of one")
+        return None
     lists = sorted(file.name for file in Path(folder).glob("*.csv"))
     for name in (*TRUTHS, *(lists if len(lists) == 1 else [])):
         if name in lists:

@@ -16,7 +16,7 @@ MOST_CLASSES = 100
 
 def show_evaluation(report: dict[str, Any], console: Console) -> None:
     errors = report["standard_error"]
-    console.print(f"{report['rows']} photographs")
+    console.print(f"{report['rows']} photographs{_by_whom(report)}")
     for metric, entry in METRICS.items():
         if metric in report:
             console.print(f"{entry.title:<18}{report[metric]:.4f} ±{errors[metric]:.4f}")
@@ -38,6 +38,15 @@ def show_evaluation(report: dict[str, Any], console: Console) -> None:
             f"{target}: macro F1 {scores['macro_f1']:.4f}, accuracy {scores['accuracy']:.4f}"
         )
     show_notes(report, console)
+
+
+def _by_whom(report: dict[str, Any]) -> str:
+    """Which answers count as right and, where they are of some photographs only, of how many."""
+    truth = report.get("truth")
+    if truth is None:
+        return ""
+    share = f" of {truth['of']}, those whose label is known"
+    return f"{share if report['rows'] < truth['of'] else ''}; right answers: {truth['place']}"
 
 
 def _worst(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

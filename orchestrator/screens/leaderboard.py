@@ -41,6 +41,8 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
         if row["kind"] == "vote" and store.exists(f"votes/{row['name']}/submission.csv"):
             path = store.uri(f"votes/{row['name']}/submission.csv")
             console.print(f"submission of {row['name']}{_mark(row)}: {path}")
+    for note in _of_truth(rows):
+        console.print(f"note: {note}", markup=False)
     for row in rows:
         if row["pseudo"]:
             console.print(f"note: {_learnt(row)}", markup=False)
@@ -65,6 +67,24 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
         names = [f"{row['kind']} {row['name']}" for row in rows if _mark(row) == mark]
         for note in remarks(dict.fromkeys(names, differ)):
             console.print(f"note:{mark} {note}", markup=False)
+
+
+def _of_truth(rows: list[dict[str, Any]]) -> list[str]:
+    """By which answers the test part is scored, and where they contradict what the run knows."""
+    every = [row["right"] for row in rows if row["right"]]
+    notes = []
+    for place, n, of in dict.fromkeys((own["place"], own["rows"], own["of"]) for own in every):
+        share = f" of {n} of {of} photos, those whose label is known," if n < of else ""
+        notes.append(f"test scores{share} are by the answers of {place}")
+    found: list[list[str]] = max((own["contradictions"] for own in every), key=len, default=[])
+    if found:
+        shown = ", ".join(f"{i} is {right}, not {other}" for i, right, other in found[:3])
+        more = ", ..." if len(found) > 3 else ""
+        notes.append(
+            f"{len(found)} of these answers are other than the labels that the run knows: {shown}{more}. "
+            "Those of --truth were taken"
+        )
+    return notes
 
 
 def _learnt(row: dict[str, Any]) -> str:

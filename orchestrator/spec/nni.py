@@ -9,7 +9,7 @@ from orchestrator.errors import unknown
 from orchestrator.spec.search import Distribution, range_problem
 
 # NNI's _type -> ours, and the _value it takes (nni.readthedocs.io, "Search Space")
-_NNI = {
+NNI = {
     "choice": ("choice", "a list of values"),
     "uniform": ("uniform", "[low, high]"),
     "loguniform": ("log_uniform", "[low, high]"),
@@ -34,9 +34,9 @@ def ours(entry: Any) -> Any:
     if len(entry) != 2:
         raise BadInput(f"NNI's form has _type and _value, got {', '.join(entry)} only")
     kind, values = entry["_type"], entry["_value"]
-    if str(kind) not in _NNI:
-        raise BadInput(unknown("_type", kind, _NNI))
-    own, takes = _NNI[kind]
+    if str(kind) not in NNI:
+        raise BadInput(unknown("_type", kind, NNI))
+    own, takes = NNI[kind]
     wrong = BadInput(f"{kind} takes _value: {takes}; got {values!r}")
     if not isinstance(values, list) or not values:
         raise wrong

@@ -106,9 +106,10 @@ def test_a_command_that_finds_the_disk_full(disk, tmp_path, monkeypatch, capsys)
         app.main()
     printed = capsys.readouterr()
     assert end.value.code == 1, printed
-    (line,) = printed.err.splitlines()
+    line, again = printed.err.splitlines()
     assert line.startswith(f"The disk at {disk} is full (now 0.0 MB of 2.1 MB free)")
     assert line.endswith("Nothing is lost: the same command goes on from here.")
+    assert again == f"python -m orchestrator train-members spec.yaml --run {disk / 'run'}"
 
 
 @pytest.mark.fault("no room for Ray's own files", "a sentence, exit 1, before Ray is started")
@@ -139,8 +140,9 @@ def test_a_disk_that_fills_up_while_units_train(tmp_path, measured):
             assert "Aborted" not in command.printed
             last = command.printed.splitlines()[-3:]
             assert any(f"The disk at {disk} is full" in line for line in last), command.printed
-            assert " ".join(command.printed.split()).endswith(
-                "Mend the disk and run the same command again."
+            again = f"python -m orchestrator train-members spec.yaml --run {disk / 'run'}"
+            assert f"Mend the disk and run the same command again. {again}" in " ".join(
+                command.printed.split()
             )
         filler.unlink()
         shorter = ("--set", "defaults.epochs=2")

@@ -30,7 +30,8 @@ def test_a_dead_ray_ends_the_command_with_a_sentence(server, called, tmp_path, m
             assert command.end(seconds=55) == 1  # Ray would abort after 61 s
         lines = command.printed.removeprefix(before).splitlines()
         assert [line for line in lines if " epoch " not in line] == [
-            f"The {called} of the local Ray is gone, and its work with it. {GOES_ON}"
+            f"The {called} of the local Ray is gone, and its work with it. {GOES_ON}",
+            "python -m orchestrator train-members spec.yaml",
         ]
         assert all_gone(family)
     assert list(tmp_path.glob("runs/small/units/*/*/*/state.pt"))

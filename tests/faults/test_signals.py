@@ -46,7 +46,9 @@ def test_a_command_that_reads_ends_in_order(which, code, sentence, tmp_path, mea
         with measured.clear_state():
             command.driver.send_signal(which)
             assert command.end() == code
-        assert command.printed.splitlines() == [f"{sentence} {GOES_ON}"]
+        said, again = command.printed.splitlines()
+        assert said == f"{sentence} {GOES_ON}"
+        assert again == f"python -m orchestrator vote --mode hard {' '.join(files)}"
     os.close(source)
     os.close(target)
 
@@ -98,7 +100,10 @@ def test_training_ends_in_order_where_all_its_processes_are_stopped(tmp_path, me
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.terminate()
             assert command.end() == 143
-        assert command.printed.splitlines()[-1] == f"Stopped by SIGTERM. {GOES_ON}"
+        assert command.printed.splitlines()[-2:] == [
+            f"Stopped by SIGTERM. {GOES_ON}",
+            "python -m orchestrator train-members spec.yaml",
+        ]
         for words in ("Traceback", "Error", "core_worker", "***"):
             assert words not in command.printed
         assert all_gone(family)

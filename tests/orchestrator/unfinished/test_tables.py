@@ -60,6 +60,13 @@ def test_only_folds_all_of_whose_seeds_are_done_have_rows(original):
     assert every_damage(Store(root)) == []
 
 
+def test_train_members_prints_the_vote_that_what_is_done_can_cast(original, cwd, run):
+    (line,) = [own for own in original[1].splitlines() if " vote spec.yaml" in own]
+    assert line == "python -m orchestrator vote spec.yaml --common-rows"
+    assert "What is done can vote:" in original[1]
+    run(*line.split()[3:])
+
+
 def test_train_members_says_which_rows_there_are(original):
     assert (
         "lacking is trained in 2 of 3 folds (0, 2), 16 of 24 OOF rows: vote --common-rows"
