@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.errors import counted
 from orchestrator.inference.bundles.origin import UNKNOWN, license_of_card
 from orchestrator.inference.bundles.record import Kind, Manifest, OneMember
+from orchestrator.inference.soups.said import of_card
 
 _NEEDS: Mapping[Kind, str] = {
     "onnx": "numpy 'pillow>=10.1' onnxruntime",
@@ -135,6 +136,7 @@ def _scores(manifest: Manifest) -> str:
         "chosen without its fold. The vote uses all folds' networks for a new photograph, which the "
         "scores do not count."
     )
+    text += of_card(manifest.soups, _table)
     return text + "".join(f"\n\n{note}" for note in record.get("notes") or ())
 
 
