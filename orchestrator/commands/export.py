@@ -26,7 +26,7 @@ from orchestrator.inference.bundles.hub import hub_problems, push
 from orchestrator.inference.bundles.record import Kind, Manifest, is_bundle
 from orchestrator.inference.of_run import trained_of
 from orchestrator.inference.soups.ensemble import with_soups
-from orchestrator.inference.soups.said import lines
+from orchestrator.inference.soups.said import soup_lines
 from orchestrator.program import called
 from orchestrator.screens.reading import reading
 
@@ -117,7 +117,7 @@ def _show(
         f"{counted(networks, 'network')} and the {manifest.vote.name} vote of {manifest.name} as "
         f"{manifest.kind}{in_half}: {out} ({size:.1f} MB, {seconds:.1f} s)"
     )
-    for line in lines(manifest.soups):
+    for line in soup_lines(manifest.soups):
         console.print(line)
     if file is not None:
         console.print(f"zipped: {file}")

@@ -1,8 +1,8 @@
 """`--folds soup`: an ensemble with fewer networks, each member's by its own score and all by the vote's.
 
 A member's soup is taken where it is at most one paired standard error behind the mean of its networks'
-answers, in the vote's objective and in log-loss; then soups are given up, the worst first, until the vote with
-them is so, too. The weights of the vote stay those of the run.
+answers, in the vote's objective and in log-loss; then soups are given up, the worst first, until the vote
+with them is so, too. The weights of the vote stay those of the run.
 """
 
 from __future__ import annotations

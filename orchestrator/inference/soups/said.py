@@ -17,7 +17,7 @@ NAMES = {
 }
 
 
-def lines(soups: Mapping[str, Any]) -> list[str]:
+def soup_lines(soups: Mapping[str, Any]) -> list[str]:
     """For the terminal, a line a member; none where nothing was averaged."""
     if not soups:
         return []
@@ -38,12 +38,10 @@ def lines(soups: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def of_card(
+def soup_card(
     soups: Mapping[str, Any], table: Callable[[Sequence[str], Iterable[Sequence[str]]], str]
 ) -> str:
     """For the model card, below the scores of the run. table: head and rows -> Markdown."""
-    if not soups:
-        return ""
     vote, members = soups["vote"], soups["members"]
     measured = list(vote["behind"])
     before, after = soups["networks"]["before"], soups["networks"]["after"]
@@ -51,7 +49,7 @@ def of_card(
         [f"the vote, {what}", *(_figure(vote[key][m]) for m in measured)]
         for what, key in ((f"all {before} networks", ALL), (f"these {after}", "soups"))
     ]
-    rows.append(["the vote, by how much it falls", *(_gap(vote["behind"][m]) for m in measured)])
+    rows.append(["the vote with soups", *(_gap(vote["behind"][m]) for m in measured)])
     for name, own in members.items():
         for key, what in NAMES.items():
             if "scores" in own:
@@ -64,10 +62,10 @@ def of_card(
         [[name, *map(str, own["networks"]), _which(own)] for name, own in members.items()],
     )
     return (
-        f"\n\n### Fewer networks\n\nThe scores above are of the run's {counted(before, 'network')}. In "
-        f"here are {after}: where it says so below, a member is the mean of several networks' weights (a "
-        "soup), with batch norm measured anew on training photographs. The weights of the vote are "
-        f"those of the run.\n\n{of_what}\n\nJudged by {_judge(soups)}:\n\n{scores}\n\nEach figure with "
+        f"\n\n### Fewer networks\n\nScores of the run are of its {counted(before, 'network')}. In here "
+        f"are {after}: where it says so below, a member is the mean of several networks' weights (a soup), "
+        "with batch norm measured anew on training photographs. The weights of the vote are those of the "
+        f"run.\n\n{of_what}\n\nJudged by {_judge(soups)}:\n\n{scores}\n\nEach figure with "
         "its standard error. What is chosen for a photograph, a greedy soup's networks or the best single "
         f"one, was chosen on others: {_cross_fitted(soups)}. A soup is taken where it is at most one "
         "paired standard error behind all its member's networks, and the vote with it too: with few "
@@ -103,5 +101,7 @@ def _figure(score: Sequence[float]) -> str:
 
 def _gap(gap: Sequence[float]) -> str:
     """`worse by 0.0123 ± 0.0040`, or `better by ...`."""
+    if not gap[0]:
+        return f"the same ± {gap[1]:.4f}" if gap[1] else "the same"
     how = "worse" if gap[0] > 0 else "better"
     return f"{how} by {abs(gap[0]):.4f} ± {gap[1]:.4f}"
