@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def member_of(name: str, store: Store) -> Part | None:
-    """The finished units of the member's newest hash."""
+    """The finished units of a member, of its hash that has most of them; None where those are not two."""
     by_hash: dict[str, list[Network]] = {}
     for own in store.list(f"units/{name}"):
         for unit in sorted(store.list(f"units/{name}/{own}")):
