@@ -7,7 +7,7 @@ mean. Over the seeds of one fold the photographs held out there were seen by non
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,20 +59,25 @@ class Judge:
 
 
 def find_judge(given: str | None, store: Store, codec: Codec, several_seeds: bool) -> Judge:
-    """What `--judge` names; without it the run's photographs to predict, where their labels are known;
-    else, with `several_seeds`, the held-out photographs of each fold.
+    """What `--judge` names; without it the run's photographs to predict, where their labels are known and
+    not too few; else, with `several_seeds`, the held-out photographs of each fold.
 
     Raises WrongRequest where there is none, and where one that is given cannot judge: photographs or
     groups that were trained on, too few, labels that are no class.
     """
     photographs = read_photographs(store)
+    if photographs.test is not None and "group" not in photographs.test:  # of earlier versions
+        alone = photographs.test.assign(group=photographs.test["image_id"])
+        photographs = replace(photographs, test=alone)
     if given is not None:
         return _of_frame(_given(given, codec, photographs), Path(given).name, photographs)
     test = photographs.test
-    if test is not None and (known := labels_of(test, codec) >= 0).any():
-        return _of_frame(test[known], "the run's photographs to predict", photographs)
-    if several_seeds:
+    known = test[labels_of(test, codec) >= 0] if test is not None else photographs.train[:0]
+    enough = len(known) >= LEAST_PHOTOS and known["group"].nunique() >= LEAST_GROUPS
+    if several_seeds and not enough:
         return _held_out(photographs)
+    if len(known):
+        return _of_frame(known, "the run's photographs to predict", photographs)
     raise WrongRequest(
         "--folds soup: nothing can judge the mean of networks of several folds: each training photo was "
         "seen by some of them, and the labels of the photos to predict are not known to the run. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from members.data.codec import Codec
 from members.pixels.samples import content_digest
 from orchestrator.errors import WrongRequest
 from orchestrator.inference.soups.judges import Judge, find_judge
-from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.files import read_photographs, write_photographs
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 
@@ -90,6 +91,25 @@ def test_known_labels_of_the_photographs_to_predict_judge(store):
     assert len(np.unique(judge.rows.groups)) == 14
     assert len(np.unique(judge.rows.parts)) == 5
     assert whole_groups(judge)
+
+
+def test_where_too_few_labels_are_known_the_held_out_photographs_judge_seeds(store):
+    run = store(known=True)
+    table = read_photographs(run)
+    labels = np.where(np.arange(70) < 40, np.arange(70) % 4, -1)
+    table = replace(table, test=table.test.assign(label=labels, **CODEC.decode(labels)))
+    write_photographs(table, run)
+    assert find_judge(None, run, CODEC, several_seeds=True).folds is not None
+    text = refused(None, run, CODEC, several_seeds=False)
+    assert "the run's photographs to predict: 40 photos with a label, of 8 groups" in text
+
+
+def test_a_run_that_kept_no_groups_of_the_photographs_to_predict_is_read(store):
+    run = store(known=True)
+    table = read_photographs(run)
+    write_photographs(replace(table, test=table.test.drop(columns="group")), run)
+    judge = find_judge(None, run, CODEC, several_seeds=False)
+    assert len(np.unique(judge.rows.groups)) == 70
 
 
 @pytest.mark.parametrize("how", ["names", "numbers"])
