@@ -11,11 +11,17 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from members.training.ranks import Ranks
+from members.batches.loader import to_input
+from members.batches.photos import Photos
+from members.networks.models import statistics_of
+from members.recipe.recipe import Recipe
+from members.training.precision import autocast
+from members.training.ranks import ALONE, Ranks
 
 
 class EpochMean:
@@ -79,6 +85,26 @@ def retake_statistics(
     for module, momentum in zip(modules, momenta, strict=True):
         module.momentum = momentum
     network.eval()
+
+
+def retake_from_photos(
+    network: nn.Module, norms: Iterable[str], photos: Photos, recipe: Recipe, device: str = "cpu"
+) -> None:
+    """As `retake_statistics`, of photographs as they are predicted, without augmentation and views.
+
+    Batches are of the recipe's size and whole, so that each photograph counts alike; what is left over
+    is not looked at. `network` is on `device` and ends in eval mode.
+    """
+    statistics = statistics_of(recipe)
+    size = min(recipe.batch_size, len(photos))
+
+    def inputs() -> Iterable[Tensor]:
+        for first in range(0, len(photos) - size + 1, size):
+            pixels = torch.from_numpy(photos.read(np.arange(first, first + size)))
+            yield to_input(pixels.to(device), statistics, channels_last=recipe.channels_last)
+
+    with autocast(recipe, device):
+        retake_statistics(network, norms, inputs(), ALONE)
 
 
 def _mean_over(ranks: Ranks, modules: list[_BatchNorm], seen: int) -> None:

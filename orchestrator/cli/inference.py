@@ -147,6 +147,21 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace a bundle that is there")
     ] = False,
+    folds: Annotated[
+        Literal["all", "soup"],
+        typer.Option(
+            help="all: every fold's and seed's network; soup: one for several, the mean of their "
+            "weights, where a score on photos that they have not seen allows it"
+        ),
+    ] = "all",
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|FOLDER",
+            help="with --folds soup, photos with labels that were not trained on: a list with path and "
+            "label, answers for the run's photos to predict, or folders named by class",
+        ),
+    ] = None,
     small: Small = False,
     sets: Sets = None,
     json: Json = None,
@@ -162,7 +177,9 @@ def export(
 
     if run is not None and run.lower().endswith((".yaml", ".yml")):
         run = str(spec_file(Path(run), json))
-    command = Command(out, run, format, vote, half, zip, push_to_hub, overwrite, small, sets or ())
+    command = Command(
+        out, run, format, vote, half, zip, push_to_hub, overwrite, small, sets or (), folds, judge
+    )
     write_json(json, export_run(command, screen(json)))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -14,18 +15,27 @@ from orchestrator.commands.predict import SPECS
 from orchestrator.commands.run import find_run
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.inference.bundles.data import facts_of
-from orchestrator.inference.bundles.export import Request, export_bundle, request_problems
+from orchestrator.inference.bundles.export import (
+    Request,
+    ensemble_problems,
+    export_bundle,
+    request_problems,
+)
 from orchestrator.inference.bundles.folder import write_zip
 from orchestrator.inference.bundles.hub import hub_problems, push
 from orchestrator.inference.bundles.record import Kind, Manifest, is_bundle
 from orchestrator.inference.of_run import trained_of
+from orchestrator.inference.soups.ensemble import with_soups
+from orchestrator.inference.soups.said import soup_lines
 from orchestrator.program import called
 from orchestrator.screens.reading import reading
 
 
 @dataclass(frozen=True)
 class Command:
-    """The command's options by their names. run: a run folder or a spec; None: the one trained last."""
+    """The command's options by their names. run: a run folder or a spec; None: the one trained last.
+    judge: what soups are judged by (`soups.judges.find_judge`); None: what the run has.
+    """
 
     out: str
     run: str | None = None
@@ -37,6 +47,8 @@ class Command:
     overwrite: bool = False
     small: bool = False
     sets: Sequence[str] = ()
+    folds: Literal["all", "soup"] = "all"
+    judge: str | None = None
 
 
 def export(command: Command, console: Console) -> dict[str, Any]:
@@ -54,15 +66,25 @@ def export(command: Command, console: Console) -> dict[str, Any]:
             f"{command.run}: a bundle, which has its format already. Give the run that it was exported "
             "from."
         )
+    if command.judge is not None and command.folds != "soup":
+        problems.append(
+            f"--judge {command.judge}: has no effect with --folds {command.folds}. Leave it out, or give "
+            "--folds soup."
+        )
     if problems:
         raise WrongRequest(problems)
     spec = Path(command.run) if is_spec and command.run is not None else None
     run = find_run(spec, command.small, command.sets, None if is_spec else command.run)
     trained = trained_of(run.spec, run.store, command.vote)
     data = facts_of(run.spec, run.store, trained.codec)
-    with reading(console) as progress:
+    soups: dict[str, Any] = {}
+    with reading(console) as progress, tempfile.TemporaryDirectory() as made:
+        if command.folds == "soup":
+            if wrong := ensemble_problems(trained, request.kind):  # before what takes minutes
+                raise WrongRequest(wrong)
+            trained, soups = with_soups(trained, run.store, command.judge, Path(made), progress)
         manifest = export_bundle(
-            trained, data, request, lambda done, of: progress("networks", done, of)
+            trained, data, request, lambda done, of: progress("networks", done, of), soups
         )
     out = Path(command.out)
     file = write_zip(out) if command.zip else None
@@ -75,6 +97,7 @@ def export(command: Command, console: Console) -> dict[str, Any]:
         "bytes": sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
         "checked": manifest.checked,
         "zip": None if file is None else str(file),
+        **({"soups": soups} if soups else {}),
     }
     if command.push_to_hub is not None:
         found["commit"] = push(out, command.push_to_hub)
@@ -94,6 +117,8 @@ def _show(
         f"{counted(networks, 'network')} and the {manifest.vote.name} vote of {manifest.name} as "
         f"{manifest.kind}{in_half}: {out} ({size:.1f} MB, {seconds:.1f} s)"
     )
+    for line in soup_lines(manifest.soups):
+        console.print(line)
     if file is not None:
         console.print(f"zipped: {file}")
     worst = max(manifest.checked.get(name, 0.0) for name in ("networks", "vote"))

@@ -129,7 +129,7 @@ def _part_of(name: str, store: Store) -> Part:
             raise WrongRequest(
                 f"{store.uri(f'{folder}/{file}')}: the weights of {name} are not there. {_TRAIN}"
             )
-        recipe = _to_predict(Recipe(**member["recipe"]), record.normalize, views)
+        recipe = to_predict(Recipe(**member["recipe"]), record.normalize, views)
         networks.append(Network(store.uri(f"{folder}/{file}"), record.digests.get(file), recipe))
     recipe = networks[0].recipe
     cut_out = _is_cut_out(member.get("photos"), name, store)
@@ -162,10 +162,10 @@ def _units_of(name: str, store: Store) -> tuple[list[tuple[str, int | None]], li
     return found, chosen.get("views")
 
 
-def _to_predict(
+def to_predict(
     recipe: Recipe, computed: str | dict[str, Any] | None, views: list[str] | None
 ) -> Recipe:
-    """The recipe for photographs to predict. computed: the statistics of the network's own training
+    """A unit's recipe for photographs to predict. computed: the statistics of the network's own training
     photographs, where the recipe asks for those; views: where they were chosen.
     """
     changes: dict[str, Any] = {}

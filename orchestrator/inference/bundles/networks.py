@@ -34,6 +34,7 @@ from orchestrator.inference.parts import Network, Part
 TOLERANCE = 1e-4  # of a probability, between a file and the network that it was made of
 FOLDER = "networks"
 _UNIT = re.compile(r"(fold-\d+(?:-seed-\d+)?)(?:/|$)")
+_SOUP = re.compile(r"/((?:fold-\d+-)?soup)/[^/]+$")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def file_names(part: Part, kind: Kind) -> list[str]:
     """Where a member's networks go, named by member, fold and seed."""
     found: dict[str, None] = {}
     for i, network in enumerate(part.networks):
-        unit = _UNIT.search(network.place)
+        unit = _SOUP.search(network.place) or _UNIT.search(network.place)
         name = f"{FOLDER}/{part.name}-{unit[1] if unit else i}{SUFFIX[kind]}"
         found.setdefault(name if name not in found else f"{FOLDER}/{part.name}-{i}{SUFFIX[kind]}")
     return list(found)

@@ -9,6 +9,7 @@ stacks      name -> the members below a second level, and its file
 vote        its name, the members that vote, `vote.json` of the run as `record`, and the file of
             the whole vote as a graph (onnx and torch)
 data        what is known of the photographs that it was trained on
+soups       of `export --folds soup`: what judged, which members are means of whose weights, and scores
 files       path -> sha256 of what is loaded
 sha256      of all the above
 """
@@ -97,6 +98,7 @@ class Manifest(_Block):
     stacks: dict[str, OneStack] = {}
     vote: OneVote
     data: dict[str, Any] = {}
+    soups: dict[str, Any] = {}
     checked: dict[str, Any] = {}
     files: dict[str, str]
 

@@ -13,7 +13,7 @@ from members.training.fit import last_weights
 from members.training.memory import memory_of
 from members.training.optim import learning_rate
 from members.training.predict import predict
-from members.training.swa import retake_statistics
+from members.training.swa import retake_from_photos, retake_statistics
 from tests.members.drawn import SHAPES
 from tests.members.pair import together
 from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, through_a_file
@@ -153,3 +153,32 @@ def test_everything_that_the_keys_say_against_each_other_is_said_at_once():
 def test_a_mean_of_one_epoch_or_without_a_rate_is_refused(swa, message):
     with pytest.raises(ValueError, match=message):
         recipe(epochs=4, swa=swa, select="last")
+
+
+def test_statistics_of_photographs_are_those_of_torch_over_whole_batches():
+    settings = recipe("test_resnet", batch_size=4, normalize={"mean": [0.4] * 3, "std": [0.3] * 3})
+    torch.manual_seed(3)
+    network, expected = build_model(settings, SHAPES), build_model(settings, SHAPES)
+    expected.load_state_dict(network.state_dict())
+    names = [
+        name
+        for name, _ in network.named_modules()
+        if f"{name}.running_mean" in expected.state_dict()
+    ]
+    before = network.state_dict()["bn1.running_mean"].clone()
+    retake_from_photos(network, names, TRAIN, settings)  # 18: four batches, two photos left over
+    pixels = torch.from_numpy(TRAIN.read(np.arange(16))).permute(0, 3, 1, 2).float() / 255
+    update_bn(((pixels - 0.4) / 0.3).split(4), expected)
+    assert not torch.allclose(network.state_dict()["bn1.running_mean"], before)
+    for name, tensor in expected.state_dict().items():
+        assert torch.allclose(network.state_dict()[name], tensor, atol=1e-5), name
+    assert not network.training
+
+
+def test_statistics_that_are_not_named_stay():
+    settings = recipe("test_resnet")
+    network = build_model(settings, SHAPES)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    retake_from_photos(network, ["bn1"], TRAIN, settings)
+    changed = {n for n, t in network.state_dict().items() if not torch.equal(t, before[n])}
+    assert changed == {"bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked"}
