@@ -31,7 +31,9 @@ from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
-from orchestrator.planning.plan import Plan, make_plan, units_left
+from orchestrator.photographs.table import Photographs
+from orchestrator.planning.plan import Plan, make_plan
+from orchestrator.planning.refit import epochs_line, make_refit_plan, require_refits
 from orchestrator.runs import folders
 from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
@@ -57,10 +59,11 @@ class Outcome:
     partial: members with finished folds only -> which.
     left_out: members that lost to others in the search, and so were not trained.
     predicted: units that were trained before, and predicted again. mended: damaged files that were
-    set aside.
+    set aside. refitted: of `trained` those on all rows.
     """
 
     trained: int = 0
+    refitted: int = 0
     predicted: int = 0
     mended: int = 0
     already: int = 0
@@ -71,6 +74,14 @@ class Outcome:
     seconds: float = 0.0
     timing: dict[str, float] = field(default_factory=dict)
 
+    def add_refits(self, own: Outcome) -> None:
+        """What the units of all rows came to, which are trained after the folds."""
+        self.refitted = own.trained
+        self.trained += own.trained
+        self.predicted += own.predicted
+        self.already += own.already
+        self.failures |= own.failures
+
 
 def train(
     spec: Spec,
@@ -80,12 +91,14 @@ def train(
     only: Sequence[str] = (),
     address: str | None = None,
     keep_units: bool = False,
+    refit: bool = False,
     agreed: Callable[[], bool] = lambda: True,
 ) -> Outcome:
     """Do what is missing of `spec` in the run folder `store`; a second call finds nothing to do.
 
     keep_units: finished units are used where photographs are gone since. agreed: called before
-    finished units are trained again for what does not stand in the spec. Raises `WrongRequest` or
+    finished units are trained again for what does not stand in the spec. refit: afterwards each
+    complete member is trained on all rows, too. Raises `WrongRequest` or
     `BadInput` before anything is trained, and `RunFailed` where that is not agreed to: the run
     folder is then as it was.
     """
@@ -107,6 +120,8 @@ def train(
             console.print(text)
         if problems := stack_problems(spec, prepared.photographs):
             raise WrongRequest(problems)
+        if refit:
+            require_refits(spec, chosen, prepared.photographs)
         plan = make_plan(spec, prepared, store, chosen, keep_units)
         for text in plan.lines():
             console.print(f"note: {text}")
@@ -133,7 +148,9 @@ def train(
         undecided = {*plan.now.searching}
         if todo or searching:
             try:
-                winners = _train(resolved, plan, store, console, searching, address, outcome)
+                winners = _train(
+                    resolved, plan, store, console, searching, address, outcome, whole=refit
+                )
             except BaseException as error:
                 # after a signal, which Ray may have made another error of: what is finished can vote
                 if isinstance(error, KeyboardInterrupt) or stopping.exit_code():
@@ -145,6 +162,9 @@ def train(
         made = make_tables(resolved, undecided, outcome.left_out, photographs, store, console)
         outcome.tables, outcome.partial = made.tables, made.partial
         outcome.failures |= made.failures
+        if refit:
+            names = [name for name in chosen if name in made.tables]
+            outcome.add_refits(_refit(resolved, names, photographs, store, console, address))
         folders.remember(store, of_all_runs)
         outcome.seconds = time.monotonic() - started
         if outcome.timing.get("slots"):
@@ -164,11 +184,34 @@ def _refusals_end_it() -> Iterator[None]:
         raise
 
 
-def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcome):
-    """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
+def _refit(
+    spec: Spec,
+    names: Sequence[str],
+    photographs: Photographs,
+    store: Store,
+    console: Console,
+    address: str | None,
+) -> Outcome:
+    """Train the members `names`, whose tables are made, on all rows."""
+    plan, failures = make_refit_plan(spec, names, photographs, store)
+    outcome = Outcome(already=len(plan.units) - len(plan.todo))
+    if plan.todo:
+        console.print(f"on all rows, {epochs_line(plan.units)}")
+        _train(spec, plan, store, console, {}, address, outcome, whole=True)
+    outcome.failures |= failures
+    return outcome
+
+
+def _train(
+    spec, plan: Plan, store, console, searching, address, outcome: Outcome, whole: bool = False
+):
+    """Run units and searches on Ray; the winners' settings. Fills `outcome`.
+
+    whole: units on all rows are among those of `plan`, or follow them.
+    """
     clock = _Clock(outcome.timing)
     photographs, todo = plan.now.photographs, plan.todo
-    problems = training_problems(spec) or batch_problems(spec, photographs)
+    problems = training_problems(spec) or batch_problems(spec, photographs, whole)
     problems += tracking_problems(spec.tracking, store)
     if problems:
         raise BadInput(problems)
@@ -218,7 +261,7 @@ def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcom
             schedule = Schedule(
                 units=todo,
                 searches=searching,
-                units_left=lambda member: units_left(member, plan.now, store),
+                units_left=lambda member: plan.left_of(member, store),
                 cost=cost,
                 slots=slots,
                 job=job_of(spec, store, gpus, cache_folder()),
