@@ -147,6 +147,13 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace a bundle that is there")
     ] = False,
+    folds: Annotated[
+        Literal["all", "refit"],
+        typer.Option(
+            help="all: every fold's and seed's network; refit: one a seed, trained on all rows by "
+            "train-members --refit"
+        ),
+    ] = "all",
     small: Small = False,
     sets: Sets = None,
     json: Json = None,
@@ -162,7 +169,9 @@ def export(
 
     if run is not None and run.lower().endswith((".yaml", ".yml")):
         run = str(spec_file(Path(run), json))
-    command = Command(out, run, format, vote, half, zip, push_to_hub, overwrite, small, sets or ())
+    command = Command(
+        out, run, format, vote, half, zip, push_to_hub, overwrite, small, sets or (), folds
+    )
     write_json(json, export_run(command, screen(json)))
 
 

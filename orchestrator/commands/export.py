@@ -6,19 +6,26 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
 from orchestrator.commands.predict import SPECS
-from orchestrator.commands.run import find_run
+from orchestrator.commands.run import Run, find_run
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.inference.bundles.data import facts_of
-from orchestrator.inference.bundles.export import Request, export_bundle, request_problems
+from orchestrator.inference.bundles.export import (
+    Request,
+    ensemble_problems,
+    export_bundle,
+    request_problems,
+)
 from orchestrator.inference.bundles.folder import write_zip
 from orchestrator.inference.bundles.hub import hub_problems, push
 from orchestrator.inference.bundles.record import Kind, Manifest, is_bundle
 from orchestrator.inference.of_run import trained_of
+from orchestrator.inference.refits.ensemble import with_refits
+from orchestrator.inference.refits.said import lines
 from orchestrator.program import called
 from orchestrator.screens.reading import reading
 
@@ -37,6 +44,7 @@ class Command:
     overwrite: bool = False
     small: bool = False
     sets: Sequence[str] = ()
+    folds: Literal["all", "refit"] = "all"
 
 
 def export(command: Command, console: Console) -> dict[str, Any]:
@@ -60,9 +68,14 @@ def export(command: Command, console: Console) -> dict[str, Any]:
     run = find_run(spec, command.small, command.sets, None if is_spec else command.run)
     trained = trained_of(run.spec, run.store, command.vote)
     data = facts_of(run.spec, run.store, trained.codec)
+    refit: dict[str, Any] = {}
+    if command.folds == "refit":
+        if wrong := ensemble_problems(trained, request.kind):
+            raise WrongRequest(wrong)
+        trained, refit = with_refits(trained, run.store, _trains_on_all_rows(command, run))
     with reading(console) as progress:
         manifest = export_bundle(
-            trained, data, request, lambda done, of: progress("networks", done, of)
+            trained, data, request, lambda done, of: progress("networks", done, of), refit
         )
     out = Path(command.out)
     file = write_zip(out) if command.zip else None
@@ -75,6 +88,7 @@ def export(command: Command, console: Console) -> dict[str, Any]:
         "bytes": sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
         "checked": manifest.checked,
         "zip": None if file is None else str(file),
+        **({"refit": refit} if refit else {}),
     }
     if command.push_to_hub is not None:
         found["commit"] = push(out, command.push_to_hub)
@@ -82,6 +96,19 @@ def export(command: Command, console: Console) -> dict[str, Any]:
             f"pushed to {command.push_to_hub} (a new repository is private): {found['commit']}"
         )
     return found | {"seconds": round(time.monotonic() - started, 3)}
+
+
+def _trains_on_all_rows(command: Command, run: Run) -> str:
+    """The command that trains what `--folds refit` takes."""
+    words = [called(), "train-members"]
+    if command.run is not None and command.run.lower().endswith(SPECS):
+        words += [command.run, *(["--small"] if command.small else [])]
+        words += [word for own in command.sets for word in ("--set", own)]
+    elif run.spec.search is None:
+        words += [run.store.uri("spec.yaml"), "--run", run.store.root]
+    else:  # what a search has found is known by the settings that it began from
+        words += ["SPEC", "--run", run.store.root]
+    return " ".join([*words, "--refit"])
 
 
 def _show(
@@ -94,6 +121,8 @@ def _show(
         f"{counted(networks, 'network')} and the {manifest.vote.name} vote of {manifest.name} as "
         f"{manifest.kind}{in_half}: {out} ({size:.1f} MB, {seconds:.1f} s)"
     )
+    for line in lines(manifest.refit):
+        console.print(line)
     if file is not None:
         console.print(f"zipped: {file}")
     worst = max(manifest.checked.get(name, 0.0) for name in ("networks", "vote"))

@@ -33,7 +33,7 @@ from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
 from orchestrator.planning.plan import Plan, make_plan
-from orchestrator.planning.refit import epochs_line, make_refit_plan, require_refits
+from orchestrator.planning.refit import damaged_refits, epochs_line, make_refit_plan, require_refits
 from orchestrator.runs import folders
 from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
@@ -193,6 +193,8 @@ def _refit(
     address: str | None,
 ) -> Outcome:
     """Train the members `names`, whose tables are made, on all rows."""
+    for line in set_aside(damaged_refits(names, store), store):
+        console.print(f"note: {line}")
     plan, failures = make_refit_plan(spec, names, photographs, store)
     outcome = Outcome(already=len(plan.units) - len(plan.todo))
     if plan.todo:

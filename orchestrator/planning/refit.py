@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ensembles.files.places import file_digest
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.photographs.table import Photographs
 from orchestrator.planning.kept import Resolved
 from orchestrator.planning.plan import Plan, is_done
+from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Spec
-from orchestrator.units.refit import refit_problem, refit_units
+from orchestrator.units.damage import damaged_weights
+from orchestrator.units.record import find_record
+from orchestrator.units.refit import WEIGHTS, all_rows_folders, refit_problem, refit_units
 from orchestrator.units.unit import Unit, is_trained
 
 
@@ -41,6 +45,23 @@ def epochs_line(units: Sequence[Unit]) -> str:
     """Of units of all rows: which member is trained for how many epochs."""
     epochs = {unit.member.name: unit.refit.epochs for unit in units if unit.refit}
     return ", ".join(f"{name} for {counted(n, 'epoch')}" for name, n in epochs.items())
+
+
+def damaged_refits(names: Iterable[str], store: Store) -> list[Damage]:
+    """Weights of all rows of the members `names` that are not what was recorded.
+
+    They are compared here, since nothing that trains loads them before `export` does.
+    """
+    found = []
+    for folder in (folder for name in names for folder in all_rows_folders(name, store)):
+        record, path = find_record(folder, store), f"{folder}/{WEIGHTS}"
+        if (
+            record
+            and store.exists(path)
+            and file_digest(store.uri(path)) != record.digests.get(WEIGHTS)
+        ):
+            found.append(damaged_weights(path, "damaged: its sha256 is not the one in its record"))
+    return found
 
 
 def make_refit_plan(

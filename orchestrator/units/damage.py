@@ -8,7 +8,13 @@ from ensembles.errors import BadInput
 from ensembles.files import places
 from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
-from orchestrator.units.record import UnitRecord, find_record, of_all_rows, record_damage, record_path
+from orchestrator.units.record import (
+    UnitRecord,
+    find_record,
+    of_all_rows,
+    record_damage,
+    record_path,
+)
 
 WEIGHTS = ".safetensors"
 _TRAINED = "its unit is trained again"

@@ -17,9 +17,11 @@ from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
-from orchestrator.units.record import read_record
+from orchestrator.units.record import of_all_rows, read_record
 from orchestrator.units.selection import History, common_epoch
 from orchestrator.units.unit import ALL, Refit, Unit, chosen, folds_read, member_hash, unit_folder
+
+WEIGHTS = "model.safetensors"  # of a unit that keeps no epochs by themselves
 
 
 def refit_problem(member: Member, photographs: Photographs) -> str:
@@ -96,6 +98,16 @@ def refit_units(member: Member, photographs: Photographs, store: Store) -> list[
     return [Unit(own, digest, ALL, seed, teachers, refit) for seed in member.seeds or (None,)]
 
 
+def all_rows_folders(name: str, store: Store) -> list[str]:
+    """The folders of a member's units of all rows, of whatever settings."""
+    return [
+        f"units/{name}/{digest}/{unit}"
+        for digest in store.list(f"units/{name}")
+        for unit in store.list(f"units/{name}/{digest}")
+        if of_all_rows(unit)
+    ]
+
+
 def chosen_views_of(member: Member, store: Store) -> list[str] | None:
     """Where the recipe chooses views, those that the member's tables are made by."""
     if not member.recipe.choose_views:
@@ -104,9 +116,7 @@ def chosen_views_of(member: Member, store: Store) -> list[str] | None:
     return list(of_tables["views"])
 
 
-def _teaching_units(
-    member: Member, teacher: Member, photographs: Photographs
-) -> tuple[str, ...]:
+def _teaching_units(member: Member, teacher: Member, photographs: Photographs) -> tuple[str, ...]:
     """The folders of a teacher's units that a student of all rows learns from."""
     seeds = teacher.seeds or (None,)
     if member.pseudo is not None:

@@ -19,7 +19,6 @@ from orchestrator.spec.spec import Member
 from orchestrator.units.damage import missing_or_cut
 from orchestrator.units.record import find_record
 
-
 ALL: Literal["all"] = "all"  # in place of a fold: nothing is held out
 Fold = int | Literal["all"]
 

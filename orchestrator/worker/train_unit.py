@@ -28,7 +28,14 @@ from orchestrator.units.files import (
     write_history,
     write_state,
 )
-from orchestrator.units.record import RefitRecord, Rows, Seconds, UnitRecord, find_record, write_record
+from orchestrator.units.record import (
+    RefitRecord,
+    Rows,
+    Seconds,
+    UnitRecord,
+    find_record,
+    write_record,
+)
 from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit, is_done
 from orchestrator.worker.inputs import Inputs

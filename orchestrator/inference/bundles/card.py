@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.errors import counted
 from orchestrator.inference.bundles.origin import UNKNOWN, license_of_card
 from orchestrator.inference.bundles.record import Kind, Manifest, OneMember
+from orchestrator.inference.refits.said import of_card
 
 _NEEDS: Mapping[Kind, str] = {
     "onnx": "numpy 'pillow>=10.1' onnxruntime",
@@ -116,7 +117,8 @@ def _contents(manifest: Manifest) -> str:
 def _scores(manifest: Manifest) -> str:
     record = manifest.vote.record
     if not record.get("estimate"):
-        return "The vote was cast without out-of-fold predictions: nothing is known of its scores."
+        text = "The vote was cast without out-of-fold predictions: nothing is known of its scores."
+        return text + (of_card(manifest.refit, _table, _figure) if manifest.refit else "")
     rows: list[tuple[str, Mapping[str, Any]]] = [("the vote", record["estimate"])]
     best = record.get("best_single")
     if best:
@@ -132,9 +134,12 @@ def _scores(manifest: Manifest) -> str:
     text = (
         f"{table}\n\nEach figure with its standard error. They are out-of-fold: each of the {of} was "
         "predicted by networks that had not seen it or its group, and by a vote whose weights and kind were "
-        "chosen without its fold. The vote uses all folds' networks for a new photograph, which the "
-        "scores do not count."
+        "chosen without its fold."
     )
+    if manifest.refit:
+        text += of_card(manifest.refit, _table, _figure)
+    else:
+        text += " The vote uses all folds' networks for a new photograph, which the scores do not count."
     return text + "".join(f"\n\n{note}" for note in record.get("notes") or ())
 
 
@@ -163,6 +168,8 @@ def _members(manifest: Manifest) -> str:
     table = _table(["member", "networks", "sees", "weight", "its own macro F1"], rows)
     without = [name for name in manifest.vote.voters if name not in there]
     note = f"\n\nWithout influence, and not in here: {', '.join(without)}." if without else ""
+    if manifest.refit:
+        note = f" The members' scores are of the folds' networks.{note}"
     return f"{table}\n\nThe pool is {record.get('pool') or 'linear'}; `ensemble.json` has all numbers.{note}"
 
 

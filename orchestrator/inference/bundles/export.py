@@ -70,18 +70,25 @@ def ensemble_problems(trained: Trained, kind: Kind) -> list[str]:
 
 
 def export_bundle(
-    trained: Trained, data: Mapping[str, Any], request: Request, progress: Progress | None = None
+    trained: Trained,
+    data: Mapping[str, Any],
+    request: Request,
+    progress: Progress | None = None,
+    refit: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Write the bundle to the folder `request.out`, whole or not at all; what stands in MANIFEST.
 
     data: as of `data.facts_of`. progress: called with how many networks are written, of how many.
+    refit: as of `refits.ensemble.with_refits`, which `trained` is of.
     Raises WrongRequest with all that is wrong with the request, and RunFailed where a file answers
     otherwise than what it was made of, by more than TOLERANCE.
     """
     if problems := request_problems(request) + ensemble_problems(trained, request.kind):
         raise WrongRequest(problems)
     with writing_bundle(Path(request.out), request.overwrite) as folder:
-        manifest = _fill(folder, trained, data, request, progress or (lambda done, of: None))
+        manifest = _fill(
+            folder, trained, data, request, progress or (lambda done, of: None), refit or {}
+        )
     return manifest
 
 
@@ -91,6 +98,7 @@ def _fill(
     data: Mapping[str, Any],
     request: Request,
     progress: Progress,
+    refit: Mapping[str, Any],
 ) -> Manifest:
     kind, digests = request.kind, {}
 
@@ -152,6 +160,7 @@ def _fill(
             name=trained.vote, voters=trained.voters, record=trained.record.record(), file=graph
         ),
         data=dict(data),
+        refit=dict(refit),
         checked=checked,
         files=digests,
     )

@@ -9,6 +9,8 @@ stacks      name -> the members below a second level, and its file
 vote        its name, the members that vote, `vote.json` of the run as `record`, and the file of
             the whole vote as a graph (onnx and torch)
 data        what is known of the photographs that it was trained on
+refit       of `export --folds refit`: how long each member's networks were trained on all rows, and
+            how the vote over them differs from the vote over the folds' networks
 files       path -> sha256 of what is loaded
 sha256      of all the above
 """
@@ -97,6 +99,7 @@ class Manifest(_Block):
     stacks: dict[str, OneStack] = {}
     vote: OneVote
     data: dict[str, Any] = {}
+    refit: dict[str, Any] = {}
     checked: dict[str, Any] = {}
     files: dict[str, str]
 
