@@ -12,25 +12,27 @@ size, so that pages of Ray's object store count once), sampled twice a second, o
 over its second half alone: a leak would show there.
 
 throughput: three members of seven networks. Beside what a photograph more takes, of two calls the longer
-twice the shorter, the bare forward passes over the same pixels, already decoded, in one process with
-one thread: before the calls and after them, so that others on the machine harm both alike. CPU seconds
-are those of the one process. Starting, and what is under way when the first answers come, is the same in
-both calls. ratio: photographs a CPU second of the call over those of the bare passes; of a Ray, whose
-processes are not this program's, photographs a second over those of as many bare threads as CPUs.
+twice the shorter, the bare forward passes over the same pixels, already decoded, with one thread: before
+the calls and after them, so that others on the machine harm both alike. Beside `here` they are made in one
+process, beside a Ray in as many at once as there are CPUs, which share caches and memory. Starting, and
+what is under way when the first answers come, is the same in both calls. ratio: photographs a CPU second
+of the call over those of the bare passes; of a Ray, whose processes are not this program's, photographs a
+second.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,7 @@ from orchestrator.inference.photos import Photo
 from orchestrator.inference.pixels import see_all
 
 DRAWN = 200
+BARE = 512  # photographs of a bare process
 MIB = 1 << 20
 SMALL = [("test_resnet", (32, 32), 1), ("test_efficientnet", (40, 32), 1)]
 REAL = [
@@ -194,35 +197,54 @@ def memory(photos: list[int], places: list[str], folder: Path) -> None:
             )
 
 
-def bare(trained: Trained, pixels: dict, n: int) -> tuple[float, float]:
-    """(seconds, CPU seconds) a photograph of the members' forward passes, one thread."""
+def bare(folder: Path, processes: int) -> tuple[float, float]:
+    """(seconds, CPU seconds) a photograph of the members' forward passes, in processes of one thread
+    that begin together, the mean over these.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    together = spawn.Barrier(processes)
+    with ProcessPoolExecutor(processes, spawn, _begin_with, (together,)) as pool:
+        found = np.array(list(pool.map(_bare, [folder] * processes)))
+    wall, cpu = found.mean(axis=0).tolist()
+    return wall, cpu
+
+
+def _begin_with(together) -> None:
+    global _together
+    _together = together
+
+
+def _bare(folder: Path) -> tuple[float, float]:
     torch.set_num_threads(1)
+    trained = untrained(REAL, folder)
+    sample = [own.place for own in drawn(folder, BARE)]
+    pixels, _ = see_all(sample, ways_of(trained))
     asks = [(own, ask_member(own, len(trained.classes), "cpu")) for own in trained.members]
     for own, ask in asks:
         ask(pixels[own.seen][:32])
+    _together.wait()
     begun, cpu = time.monotonic(), time.process_time()
     for own, ask in asks:
         ask(pixels[own.seen])
-    return (time.monotonic() - begun) / n, (time.process_time() - cpu) / n
+    return (time.monotonic() - begun) / BARE, (time.process_time() - cpu) / BARE
 
 
 def throughput(n: int, places: list[str], folder: Path) -> None:
-    trained = untrained(REAL, folder)
-    listed = drawn(folder, n)
-    sample = [own.place for own in islice(listed, 256)]
-    pixels, _ = see_all(sample, ways_of(trained))
+    untrained(REAL, folder)  # made once, for all processes
+    drawn(folder, max(n, BARE))
     print(f"{'on':<8}{'bare ms':>9}{'CPU ms':>8}{'whole ms':>10}{'CPU ms':>8}{'ratio':>7}")
     for place in places:
-        before = bare(trained, pixels, len(sample))
+        alone = place == "here"
+        processes = 1 if alone else os.cpu_count() or 1
+        before = bare(folder, processes)
         once, twice = (
             in_its_own_process("throughput", place, length, folder)[0] for length in (n, 2 * n)
         )
-        after = bare(trained, pixels, len(sample))
+        after = bare(folder, processes)
         wall, cpu = ((a + b) / 2 for a, b in zip(before, after, strict=True))
         whole = ((twice["last"] - twice["begun"]) - (once["last"] - once["begun"])) / n
         whole_cpu = (twice["last_cpu"] - once["last_cpu"]) / n
-        alone = place == "here"
-        ratio = cpu / whole_cpu if alone else wall / (os.cpu_count() or 1) / whole
+        ratio = cpu / whole_cpu if alone else wall / processes / whole
         of_cpu = f"{1e3 * whole_cpu:>8.2f}" if alone else f"{'':>8}"
         print(
             f"{place:<8}{1e3 * wall:>9.2f}{1e3 * cpu:>8.2f}{1e3 * whole:>10.2f}{of_cpu}{ratio:>7.3f}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -147,6 +148,40 @@ def train_members(
         )
     where = (" --small" if small else "") + (f" --run {run}" if run else "")
     screen.print(f"Next: {called()} vote {spec}{where}")
+
+
+def status(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|SPEC]",
+            help="a run folder, s3://, or a spec; default: the one written last",
+        ),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="until the training has ended")] = False,
+    json: Json = None,
+) -> None:
+    """How far a training is, member by member and fold by fold; while it goes on, or after it.
+
+    From another terminal or machine than the one that trains; it starts no Ray. Ctrl-C ends --watch.
+    """
+    from contextlib import suppress
+
+    from orchestrator.commands import status as command
+    from orchestrator.runs import folders
+    from orchestrator.runs.store import Store
+
+    if run is not None and run.lower().endswith((".yaml", ".yml")):
+        from orchestrator.spec import load
+
+        store = folders.to_read(load(spec_file(Path(run), json)).name, None)
+    else:
+        store = Store(run) if run is not None else command.written_last()
+    if not watch:
+        write_json(json, command.status(store, new_screen(json)))
+        return
+    with suppress(KeyboardInterrupt):
+        write_json(json, command.watch(store, new_screen(json)))
 
 
 def _agreed() -> bool:

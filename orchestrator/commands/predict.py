@@ -102,7 +102,9 @@ def predict(command: Command, console: Console) -> dict[str, Any]:
     if run is not None and request is not None:
         ensemble = _within_budget(command, run, ensemble, request, console)
         trained = ensemble.trained
-    lazily = LazyAsker(trained, run.store.uri("tables")) if run and command.lazy else None
+    lazily = None
+    if command.lazy:
+        lazily = LazyAsker(trained, run.store.uri("tables") if run is not None else None)
     with _engine(ensemble, command, lazily) as (engine, where), asking(console) as progress:
         loaded = time.monotonic()
         outcome = answer_list(
@@ -147,7 +149,6 @@ def _of_bundle(command: Command) -> Trained:
         "--run": command.run,
         "--small": command.small,
         "--set": command.sets,
-        "--lazy, which reads the run's tables,": command.lazy,
         "--budget-ms, which reads the run's tables,": command.budget_ms,
     }
     if others := [name for name, given in own.items() if given]:

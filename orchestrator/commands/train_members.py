@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 
@@ -25,15 +25,18 @@ from orchestrator.cluster.preflight import (
 )
 from orchestrator.cluster.private import show_token
 from orchestrator.commands.damage import every_damage
+from orchestrator.commands.outcome import Outcome
 from orchestrator.commands.tables import make_tables
 from orchestrator.errors import BAD_INPUT, RunFailed, WrongRequest, counted, unknown
 from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
-from orchestrator.photographs.table import Photographs
+from orchestrator.photographs.table import Photographs, in_fold
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.planning.refit import damaged_refits, epochs_line, make_refit_plan, require_refits
+from orchestrator.progress.board import Board
+from orchestrator.progress.record import Kept, keeping
 from orchestrator.runs import folders
 from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
@@ -49,38 +52,8 @@ from orchestrator.tracking.follow import (
 )
 from orchestrator.tracking.settings import withheld
 from orchestrator.units import unit as units
+from orchestrator.units.record import find_record
 from orchestrator.units.stacks import stack_problems
-
-
-@dataclass
-class Outcome:
-    """What one call did. `failures`: what failed -> why; `tables`: complete members.
-
-    partial: members with finished folds only -> which.
-    left_out: members that lost to others in the search, and so were not trained.
-    predicted: units that were trained before, and predicted again. mended: damaged files that were
-    set aside. refitted: of `trained` those on all rows.
-    """
-
-    trained: int = 0
-    refitted: int = 0
-    predicted: int = 0
-    mended: int = 0
-    already: int = 0
-    failures: dict[str, str] = field(default_factory=dict)
-    tables: list[str] = field(default_factory=list)
-    partial: dict[str, str] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    timing: dict[str, float] = field(default_factory=dict)
-
-    def add_refits(self, own: Outcome) -> None:
-        """What the units of all rows came to, which are trained after the folds."""
-        self.refitted = own.trained
-        self.trained += own.trained
-        self.predicted += own.predicted
-        self.already += own.already
-        self.failures |= own.failures
 
 
 def train(
@@ -109,13 +82,13 @@ def train(
     chosen = _chosen(spec, only)
     of_all_runs = Store(folders.runs())  # where this is now: a disk may be away in between
     store.require_writable()
-    with store.lock(), _refusals_end_it():
+    with store.lock(), _refusals_end_it(), keeping(store, spec.name) as kept:
         store.delete("ray")  # signs of life of an earlier call's processes
         damaged = every_damage(store)
         for line in set_aside(damaged, store):
             console.print(f"note: {line}")
-        with reading(console) as progress:
-            prepared = prepare_photographs(spec, progress)
+        with reading(console) as shown:
+            prepared = prepare_photographs(spec, _both(shown, kept.reading))
         for text in report_lines(prepared):
             console.print(text)
         if problems := stack_problems(spec, prepared.photographs):
@@ -146,10 +119,11 @@ def train(
         outcome.timing["data"] = time.monotonic() - started
         searching = {name: s for name, s in plan.now.searching.items() if name in chosen}
         undecided = {*plan.now.searching}
+        kept.put(now=True, phase="starting", **_standing(plan, store).document())
         if todo or searching:
             try:
                 winners = _train(
-                    resolved, plan, store, console, searching, address, outcome, whole=refit
+                    resolved, plan, store, console, searching, address, outcome, kept, whole=refit
                 )
             except BaseException as error:
                 # after a signal, which Ray may have made another error of: what is finished can vote
@@ -159,12 +133,14 @@ def train(
                 raise
             resolved, undecided = with_winners(resolved, winners), undecided - {*winners}
             write_recorded("spec.yaml", resolved.to_yaml(), store)
+        kept.put(now=True, phase="tables")
         made = make_tables(resolved, undecided, outcome.left_out, photographs, store, console)
         outcome.tables, outcome.partial = made.tables, made.partial
         outcome.failures |= made.failures
         if refit:
             names = [name for name in chosen if name in made.tables]
-            outcome.add_refits(_refit(resolved, names, photographs, store, console, address))
+            outcome.add_refits(_refit(resolved, names, photographs, store, console, address, kept))
+        kept.put(failures=outcome.failures)
         folders.remember(store, of_all_runs)
         outcome.seconds = time.monotonic() - started
         if outcome.timing.get("slots"):
@@ -184,6 +160,30 @@ def _refusals_end_it() -> Iterator[None]:
         raise
 
 
+def _both(*shown: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
+    def each(what: str, done: int, of: int) -> None:
+        for own in shown:
+            own(what, done, of)
+
+    return each
+
+
+def _standing(plan: Plan, store: Store, **how: Any) -> Board:
+    """The units as they stand before anything is trained. how: of `Board`."""
+    todo = {unit.path for unit in plan.todo}
+    done = [unit for unit in plan.units if unit.path not in todo]
+    records = {unit.path: find_record(unit.path, store) for unit in done} if store.local else {}
+    scores = {unit.path: None for unit in done} | {
+        path: record.metrics.get(record.member.get("recipe", {}).get("metric"))
+        for path, record in records.items()
+        if record
+    }
+    names = [member.name for member in plan.now.spec.members]
+    board = Board(**{"cost": lambda member: 1.0, "members": names, **how})
+    board.stand(plan.units, scores)
+    return board
+
+
 def _refit(
     spec: Spec,
     names: Sequence[str],
@@ -191,6 +191,7 @@ def _refit(
     store: Store,
     console: Console,
     address: str | None,
+    kept: Kept,
 ) -> Outcome:
     """Train the members `names`, whose tables are made, on all rows."""
     for line in set_aside(damaged_refits(names, store), store):
@@ -199,13 +200,13 @@ def _refit(
     outcome = Outcome(already=len(plan.units) - len(plan.todo))
     if plan.todo:
         console.print(f"on all rows, {epochs_line(plan.units)}")
-        _train(spec, plan, store, console, {}, address, outcome, whole=True)
+        _train(spec, plan, store, console, {}, address, outcome, kept, whole=True)
     outcome.failures |= failures
     return outcome
 
 
 def _train(
-    spec, plan: Plan, store, console, searching, address, outcome: Outcome, whole: bool = False
+    spec, plan: Plan, store, console, searching, address, outcome: Outcome, kept: Kept, whole=False
 ):
     """Run units and searches on Ray; the winners' settings. Fills `outcome`.
 
@@ -258,7 +259,15 @@ def _train(
             f"{counted(len(todo) - n_again, 'unit')} to train, {again}"
             f"{counted(len(searching), 'member')} to search, {slots} at a time{each} on {where}",
         )
-        with Progress(console, cost) as progress:
+        board = _standing(
+            plan,
+            store,
+            cost=cost,
+            photos=lambda unit: len(in_fold(photographs.train, unit.fold)[0]),
+            slots=slots,
+            searches=searching,
+        )
+        with Progress(console, board, kept) as progress:
             progress.expect(todo)
             schedule = Schedule(
                 units=todo,

@@ -27,3 +27,7 @@ class Progress(Protocol):
         """Units whose run is over, and which another one will go on with."""
 
     def note(self, text: str) -> None: ...
+
+    def tick(self, slots: int) -> None:
+        """Every second or so, whether anything happened or not. slots: how many runs there are at
+        once by now."""

@@ -201,7 +201,7 @@ class Schedule:
             self._restarts.epoch(path, result["epoch"])
         elif event == "failed":
             run.ended[path] = result["message"]
-        else:
+        elif event == "done":
             run.ended[path] = "done"
         self._progress.reported(result)
         if run.candidate and event == "epoch":
@@ -213,7 +213,9 @@ class Schedule:
         return False
 
     def hanging(self) -> list[str]:
-        """Runs to kill, because nothing comes from them any more; each is named once."""
+        """Runs to kill, because nothing comes from them any more; each is named once. To be called
+        every second or so."""
+        self._progress.tick(self.slots)
         found = []
         for silence in self._watch.silent():
             run = self.runs[silence.run_id]

@@ -1,19 +1,34 @@
-"""A bar while photographs are read and compared, on a terminal."""
+"""How far the reading and comparing of photographs is: a bar on a terminal, a line now and then
+elsewhere.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+_LINE_EVERY = 10.0  # seconds
+
 
 @contextmanager
-def reading(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+def reading(
+    console: Console, now: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[str, int, int], None]]:
     """Gives a function that is called with what is done, how many are done, and of how many."""
     if not console.is_terminal:
-        yield lambda *_: None
+        printed = now()
+
+        def line(what: str, done: int, total: int) -> None:
+            nonlocal printed
+            if now() - printed > _LINE_EVERY and done < total:
+                printed = now()
+                console.print(f"{what}: {done:,} of {total:,}")
+
+        yield line
         return
     with Progress(console=console, transient=True) as bar:
         tasks: dict[str, TaskID] = {}

@@ -127,6 +127,11 @@ class MemberSearch:
         """How many candidates have started, ended ones included."""
         return len(self.candidates) - len(self._waiting)
 
+    @property
+    def n_units(self) -> int:
+        """Of its member: folds times seeds."""
+        return self._photographs.n_folds * len(self.member.seeds or (None,))
+
     def may_begin(self) -> int:
         """How many candidates may still begin, at most."""
         new = 0 if self._no_more() else self.search.candidates - len(self.candidates)

@@ -1,7 +1,7 @@
 """What a training process reports to the driver while it trains a unit.
 
 Flat reports: `unit`, `epoch`, `value` (the metric after this epoch), `score` (the best so far),
-`seconds`, `message`, and `event`: `started`, `epoch`, `note`, `done` or `failed`.
+`seconds`, `message`, and `event`: `started`, `epoch`, `predicting`, `note`, `done` or `failed`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ class Reporter:
     def note(self, message: str) -> None:
         """What is worth knowing and stops nothing."""
         self._report("note", message=message)
+
+    def predicting(self) -> None:
+        """Nothing more is trained."""
+        self._report("predicting")
 
     def done(self) -> None:
         self._report("done")

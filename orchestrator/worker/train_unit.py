@@ -98,6 +98,7 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
     if process.device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
     if record:  # only the test photographs are new, or a table was damaged
+        report.predicting()
         try:
             _predict(unit, process, None, record)
         except DamagedWeights as error:
@@ -109,6 +110,7 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
         names = job.tracking if ranks.first else ()
         with follow(unit, store, names, job.project) as curves:
             weights, record = _train(unit, process, report, curves)
+            report.predicting()
             _predict(unit, process, weights, record)
             if ranks.first and store.exists(f"{unit.path}/predictions.png"):
                 picture = store.read(f"{unit.path}/predictions.png")

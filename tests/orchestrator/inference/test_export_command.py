@@ -32,6 +32,23 @@ def test_a_run_is_exported_and_answers_as_its_own_vote(used, command, tmp_path):
     assert Ensemble.load(tmp_path / "cats").trained.members[0].networks[0].sha256
 
 
+def test_a_bundle_is_asked_lazily_as_a_run_is(used, command, tmp_path):
+    run, photos = used / "runs/used", used / "photos/eval/images"
+    exported = command("export", run, "--out", "own", "--format", "safetensors", "--vote", "hard")
+    assert exported[0] == 0, exported[2]
+    code, out, err = command("predict", "--bundle", "own", photos, "--lazy", "--json", "lazy.json")
+    assert code == 0, out + err
+    assert "lazy: " in out
+    asked = json.loads((tmp_path / "lazy.json").read_text())["asked"]
+    voted = ensembles.read_table(run / "votes/hard/probabilities.parquet")
+    assert min(asked.values()) < len(voted.ids)
+    answers = ensembles.read_table(tmp_path / "predictions.parquet")
+    decided = dict(zip(voted.ids, voted.probabilities.argmax(axis=1), strict=True))
+    assert [decided[own] for own in answers.ids] == answers.probabilities.argmax(axis=1).tolist()
+    code, _, err = command("predict", "--bundle", "own", photos, "--budget-ms", "5")
+    assert (code, "--budget-ms, which reads the run's tables" in err) == (2, True)
+
+
 def test_what_was_given_wrong_is_said_before_the_run_is_read(used, command, tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there/mine").touch()

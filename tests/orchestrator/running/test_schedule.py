@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from orchestrator.progress.board import Board
 from orchestrator.running import causes
 from orchestrator.running.schedule import Schedule, units_per_run
 from orchestrator.running.watch import Watch
@@ -42,7 +43,7 @@ def simulate(units: list[Unit], costs: dict[str, float], slots: int) -> tuple[fl
     def cost(member: Member) -> float:
         return costs[member.name]
 
-    progress = Progress(Console(file=io.StringIO()), cost)
+    progress = Progress(Console(file=io.StringIO()), Board(cost))
     schedule = Schedule(units, {}, lambda m: [], cost, slots, NOTHING, progress, watch())
     running: list[tuple[float, int, str]] = []
     now, runs, seen = 0.0, 0, []
@@ -94,8 +95,8 @@ def test_folds_share_a_process_where_slots_are_few_and_not_where_there_are_many(
 
 def test_the_costliest_member_goes_first():
     units, costs = members(("small", 2, 1.0), ("large", 2, 9.0))
-    progress = Progress(Console(file=io.StringIO()), lambda m: costs[m.name])
-    cost = progress._cost
+    cost = lambda m: costs[m.name]  # noqa: E731
+    progress = Progress(Console(file=io.StringIO()), Board(cost))
     schedule = Schedule(units, {}, lambda m: [], cost, 1, NOTHING, progress, watch())
     assert schedule.start("first").units[0].member.name == "large"
     assert schedule.start("second") is None  # one slot
@@ -116,7 +117,7 @@ class Left:
         self.units, costs = members(("a", folds, 1.0))
         self.done: set[str] = set()
         self.screen = io.StringIO()
-        progress = Progress(Console(file=self.screen, width=200), lambda m: 1.0)
+        progress = Progress(Console(file=self.screen, width=200), Board(lambda m: 1.0))
         self.schedule = Schedule(
             self.units, {}, self.left, lambda m: costs[m.name], 1, NOTHING, progress, watch()
         )
@@ -271,7 +272,7 @@ def test_progress_shows_member_fold_epoch_score_and_time_left(terminal):
     units, costs = members(("resnet", 2, 1.0))
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=terminal, width=100)
-    with Progress(console, lambda m: costs[m.name]) as progress:
+    with Progress(console, Board(lambda m: costs[m.name])) as progress:
         progress.expect(units)
         progress.started({u.path: u.title for u in units}, units)
         for epoch in (1, 2):

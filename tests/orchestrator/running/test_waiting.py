@@ -9,6 +9,7 @@ import itertools
 import pytest
 from rich.console import Console
 
+from orchestrator.progress.board import Board
 from orchestrator.running.schedule import Schedule
 from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
@@ -45,7 +46,7 @@ class Runs:
         self, units: list[Unit], slots: int = 2, cost=lambda member: 1.0, left=lambda m: []
     ):
         self.screen = io.StringIO()
-        progress = Progress(Console(file=self.screen, width=300), cost)
+        progress = Progress(Console(file=self.screen, width=300), Board(cost))
         watch = Watch(Store("nowhere"), hang_minutes=5)
         self.schedule = Schedule(units, {}, left, cost, slots, NOTHING, progress, watch)
         self.names = map(str, itertools.count())

@@ -13,6 +13,7 @@ import pytest
 
 from members.data.codec import PROFILES
 from orchestrator.photographs.table import Photographs
+from orchestrator.progress.board import Board
 from orchestrator.runs.store import Store
 from orchestrator.search.candidates import MemberSearch, searches
 from orchestrator.spec.search import Search
@@ -337,3 +338,27 @@ def test_members_that_do_not_compete_are_not_stopped_by_each_other(rivals, tmp_p
     run(good, [[0.5] * EPOCHS] * 6)
     run(weak, [[0.1] * EPOCHS] * 6)
     assert {c.state for c in weak.candidates} == {"done"}
+
+
+def test_a_board_shows_how_far_a_search_is_and_its_winner_as_a_unit(make):
+    search = make(candidates=2)
+    board = Board(lambda own: 1.0, searches={"m": search}, clock=lambda: 0.0)
+    (row,) = board.document()["members"]
+    assert (row["units"], row["search"]["to_come"]) == ([], 2)
+    for curve in ([0.1] * EPOCHS, [0.1, 0.2, *[0.3] * (EPOCHS - 2)]):
+        candidate, unit = search.ask()
+        board.started({unit.path: f"m candidate {candidate.number}"}, [unit])
+        for epoch, score in enumerate(curve, start=1):
+            assert not search.epoch(candidate.number, epoch, score)
+            told = {"unit": unit.path, "event": "epoch", "epoch": epoch, "score": score}
+            board.reported({**told, "seconds": 1.0})
+        assert board.document()["members"][0]["units"] == []
+        board.reported({"unit": unit.path, "event": "done"})
+        search.ended(candidate.number, "done", "")
+    (row,) = board.document()["members"]
+    found = row["search"]
+    assert (found["candidates"], found["of"], found["done"], found["to_come"]) == (2, 2, 2, 0)
+    assert found["rungs"] == {"2": 2, "4": 2, "8": 2}
+    assert found["best"] == {"candidate": 1, "score": 0.3}
+    (won,) = row["units"]
+    assert (won["unit"], won["state"], won["score"]) == (unit.path, "done", 0.3)
