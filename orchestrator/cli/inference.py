@@ -148,10 +148,11 @@ def export(
         bool, typer.Option("--overwrite", help="replace a bundle that is there")
     ] = False,
     folds: Annotated[
-        Literal["all", "soup"],
+        Literal["all", "soup", "refit"],
         typer.Option(
             help="all: every fold's and seed's network; soup: one for several, the mean of their "
-            "weights, where a score on photos that they have not seen allows it"
+            "weights, where a score on photos that they have not seen allows it; refit: one a seed, "
+            "trained on all rows by train-members --refit"
         ),
     ] = "all",
     judge: Annotated[

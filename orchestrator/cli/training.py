@@ -71,6 +71,13 @@ def train_members(
         typer.Option("--new-run", help="from nothing, into runs/<name>-2, runs/<name>-3, ..."),
     ] = False,
     keep_units: KeepUnits = False,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="then train each member on all rows, too: one network a seed, for export --folds refit",
+        ),
+    ] = False,
     yes: Annotated[
         bool,
         typer.Option("--yes", help="on a terminal: train finished units again without a question"),
@@ -106,6 +113,7 @@ def train_members(
             only=only or (),
             address=address,
             keep_units=keep_units,
+            refit=refit,
             agreed=lambda: yes or _agreed(),
         )
     if not (outcome.trained or outcome.predicted or outcome.failures):
@@ -117,8 +125,9 @@ def train_members(
         )
     else:
         predicted = f"{outcome.predicted} predicted again, " if outcome.predicted else ""
+        whole = f" ({outcome.refitted} of them on all rows)" if outcome.refitted else ""
         screen.print(
-            f"{outcome.trained} units trained, {predicted}{outcome.already} were done before, "
+            f"{outcome.trained} units trained{whole}, {predicted}{outcome.already} were done before, "
             f"{outcome.seconds:.0f} s. "
             f"Tables of {len(outcome.tables)} members: {store.uri('tables')}"
         )

@@ -22,14 +22,15 @@ def training_problems(spec: Spec) -> list[str]:
     return list(problems)
 
 
-def batch_problems(spec: Spec, photographs: Photographs) -> list[str]:
+def batch_problems(spec: Spec, photographs: Photographs, whole: bool = False) -> list[str]:
     """Recipes that fail at the smallest batch which training on some fold has. Imports torch.
 
-    They must be without `training_problems`.
+    whole: or training on all rows. They must be without `training_problems`.
     """
     from members.training.check import batch_problem
 
     parts = {len(in_fold(photographs.train, fold)[0]) for fold in range(photographs.n_folds)}
+    parts |= {len(photographs.train)} if whole else set()
     problems: dict[str, None] = {}
     for member in spec.members:
         n_classes = len(codec_of(member, photographs.codec).classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from orchestrator.commands.predict import SPECS
-from orchestrator.commands.run import find_run
+from orchestrator.commands.run import Run, find_run
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.inference.bundles.data import facts_of
 from orchestrator.inference.bundles.export import (
@@ -25,6 +26,8 @@ from orchestrator.inference.bundles.folder import write_zip
 from orchestrator.inference.bundles.hub import hub_problems, push
 from orchestrator.inference.bundles.record import Kind, Manifest, is_bundle
 from orchestrator.inference.of_run import trained_of
+from orchestrator.inference.refits.ensemble import with_refits
+from orchestrator.inference.refits.said import lines
 from orchestrator.inference.soups.ensemble import with_soups
 from orchestrator.inference.soups.said import soup_lines
 from orchestrator.program import called
@@ -47,7 +50,7 @@ class Command:
     overwrite: bool = False
     small: bool = False
     sets: Sequence[str] = ()
-    folds: Literal["all", "soup"] = "all"
+    folds: Literal["all", "soup", "refit"] = "all"
     judge: str | None = None
 
 
@@ -77,14 +80,18 @@ def export(command: Command, console: Console) -> dict[str, Any]:
     run = find_run(spec, command.small, command.sets, None if is_spec else command.run)
     trained = trained_of(run.spec, run.store, command.vote)
     data = facts_of(run.spec, run.store, trained.codec)
-    soups: dict[str, Any] = {}
+    fewer: dict[str, Any] = {}
     with reading(console) as progress, tempfile.TemporaryDirectory() as made:
+        if command.folds != "all" and (wrong := ensemble_problems(trained, request.kind)):
+            raise WrongRequest(wrong)  # before what takes minutes
         if command.folds == "soup":
-            if wrong := ensemble_problems(trained, request.kind):  # before what takes minutes
-                raise WrongRequest(wrong)
-            trained, soups = with_soups(trained, run.store, command.judge, Path(made), progress)
+            trained, own = with_soups(trained, run.store, command.judge, Path(made), progress)
+            fewer = {"soups": own}
+        elif command.folds == "refit":
+            trained, own = with_refits(trained, run.store, _trains_on_all_rows(command, run))
+            fewer = {"refit": own}
         manifest = export_bundle(
-            trained, data, request, lambda done, of: progress("networks", done, of), soups
+            trained, data, request, lambda done, of: progress("networks", done, of), fewer
         )
     out = Path(command.out)
     file = write_zip(out) if command.zip else None
@@ -97,7 +104,7 @@ def export(command: Command, console: Console) -> dict[str, Any]:
         "bytes": sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
         "checked": manifest.checked,
         "zip": None if file is None else str(file),
-        **({"soups": soups} if soups else {}),
+        **fewer,
     }
     if command.push_to_hub is not None:
         found["commit"] = push(out, command.push_to_hub)
@@ -105,6 +112,19 @@ def export(command: Command, console: Console) -> dict[str, Any]:
             f"pushed to {command.push_to_hub} (a new repository is private): {found['commit']}"
         )
     return found | {"seconds": round(time.monotonic() - started, 3)}
+
+
+def _trains_on_all_rows(command: Command, run: Run) -> str:
+    """The command that trains what `--folds refit` takes."""
+    words = ["train-members"]
+    if command.run is not None and command.run.lower().endswith(SPECS):
+        words += [command.run, *(["--small"] if command.small else [])]
+        words += [word for own in command.sets for word in ("--set", own)]
+    elif run.spec.search is None:
+        words += [run.store.uri("spec.yaml"), "--run", run.store.root]
+    else:  # what a search has found is known by the settings that it began from
+        words += ["SPEC", "--run", run.store.root]
+    return f"{called()} {shlex.join([*words, '--refit'])}"
 
 
 def _show(
@@ -117,7 +137,7 @@ def _show(
         f"{counted(networks, 'network')} and the {manifest.vote.name} vote of {manifest.name} as "
         f"{manifest.kind}{in_half}: {out} ({size:.1f} MB, {seconds:.1f} s)"
     )
-    for line in soup_lines(manifest.soups):
+    for line in (*soup_lines(manifest.soups), *lines(manifest.refit)):
         console.print(line)
     if file is not None:
         console.print(f"zipped: {file}")

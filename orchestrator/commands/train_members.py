@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -26,14 +25,16 @@ from orchestrator.cluster.preflight import (
 )
 from orchestrator.cluster.private import show_token
 from orchestrator.commands.damage import every_damage
+from orchestrator.commands.outcome import Outcome
 from orchestrator.commands.tables import make_tables
 from orchestrator.errors import BAD_INPUT, RunFailed, WrongRequest, counted, unknown
 from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
-from orchestrator.photographs.table import in_fold
-from orchestrator.planning.plan import Plan, make_plan, units_left
+from orchestrator.photographs.table import Photographs, in_fold
+from orchestrator.planning.plan import Plan, make_plan
+from orchestrator.planning.refit import damaged_refits, epochs_line, make_refit_plan, require_refits
 from orchestrator.progress.board import Board
 from orchestrator.progress.record import Kept, keeping
 from orchestrator.runs import folders
@@ -55,28 +56,6 @@ from orchestrator.units.record import find_record
 from orchestrator.units.stacks import stack_problems
 
 
-@dataclass
-class Outcome:
-    """What one call did. `failures`: what failed -> why; `tables`: complete members.
-
-    partial: members with finished folds only -> which.
-    left_out: members that lost to others in the search, and so were not trained.
-    predicted: units that were trained before, and predicted again. mended: damaged files that were
-    set aside.
-    """
-
-    trained: int = 0
-    predicted: int = 0
-    mended: int = 0
-    already: int = 0
-    failures: dict[str, str] = field(default_factory=dict)
-    tables: list[str] = field(default_factory=list)
-    partial: dict[str, str] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-    timing: dict[str, float] = field(default_factory=dict)
-
-
 def train(
     spec: Spec,
     store: Store,
@@ -85,12 +64,14 @@ def train(
     only: Sequence[str] = (),
     address: str | None = None,
     keep_units: bool = False,
+    refit: bool = False,
     agreed: Callable[[], bool] = lambda: True,
 ) -> Outcome:
     """Do what is missing of `spec` in the run folder `store`; a second call finds nothing to do.
 
     keep_units: finished units are used where photographs are gone since. agreed: called before
-    finished units are trained again for what does not stand in the spec. Raises `WrongRequest` or
+    finished units are trained again for what does not stand in the spec. refit: afterwards each
+    complete member is trained on all rows, too. Raises `WrongRequest` or
     `BadInput` before anything is trained, and `RunFailed` where that is not agreed to: the run
     folder is then as it was.
     """
@@ -112,6 +93,8 @@ def train(
             console.print(text)
         if problems := stack_problems(spec, prepared.photographs):
             raise WrongRequest(problems)
+        if refit:
+            require_refits(spec, chosen, prepared.photographs)
         plan = make_plan(spec, prepared, store, chosen, keep_units)
         for text in plan.lines():
             console.print(f"note: {text}")
@@ -139,7 +122,9 @@ def train(
         kept.put(now=True, phase="starting", **_standing(plan, store).document())
         if todo or searching:
             try:
-                winners = _train(resolved, plan, store, console, searching, address, outcome, kept)
+                winners = _train(
+                    resolved, plan, store, console, searching, address, outcome, kept, whole=refit
+                )
             except BaseException as error:
                 # after a signal, which Ray may have made another error of: what is finished can vote
                 if isinstance(error, KeyboardInterrupt) or stopping.exit_code():
@@ -152,6 +137,9 @@ def train(
         made = make_tables(resolved, undecided, outcome.left_out, photographs, store, console)
         outcome.tables, outcome.partial = made.tables, made.partial
         outcome.failures |= made.failures
+        if refit:
+            names = [name for name in chosen if name in made.tables]
+            outcome.add_refits(_refit(resolved, names, photographs, store, console, address, kept))
         kept.put(failures=outcome.failures)
         folders.remember(store, of_all_runs)
         outcome.seconds = time.monotonic() - started
@@ -196,11 +184,37 @@ def _standing(plan: Plan, store: Store, **how: Any) -> Board:
     return board
 
 
-def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcome, kept: Kept):
-    """Run units and searches on Ray; the winners' settings. Fills `outcome`."""
+def _refit(
+    spec: Spec,
+    names: Sequence[str],
+    photographs: Photographs,
+    store: Store,
+    console: Console,
+    address: str | None,
+    kept: Kept,
+) -> Outcome:
+    """Train the members `names`, whose tables are made, on all rows."""
+    for line in set_aside(damaged_refits(names, store), store):
+        console.print(f"note: {line}")
+    plan, failures = make_refit_plan(spec, names, photographs, store)
+    outcome = Outcome(already=len(plan.units) - len(plan.todo))
+    if plan.todo:
+        console.print(f"on all rows, {epochs_line(plan.units)}")
+        _train(spec, plan, store, console, {}, address, outcome, kept, whole=True)
+    outcome.failures |= failures
+    return outcome
+
+
+def _train(
+    spec, plan: Plan, store, console, searching, address, outcome: Outcome, kept: Kept, whole=False
+):
+    """Run units and searches on Ray; the winners' settings. Fills `outcome`.
+
+    whole: units on all rows are among those of `plan`, or follow them.
+    """
     clock = _Clock(outcome.timing)
     photographs, todo = plan.now.photographs, plan.todo
-    problems = training_problems(spec) or batch_problems(spec, photographs)
+    problems = training_problems(spec) or batch_problems(spec, photographs, whole)
     problems += tracking_problems(spec.tracking, store)
     if problems:
         raise BadInput(problems)
@@ -258,7 +272,7 @@ def _train(spec, plan: Plan, store, console, searching, address, outcome: Outcom
             schedule = Schedule(
                 units=todo,
                 searches=searching,
-                units_left=lambda member: units_left(member, plan.now, store),
+                units_left=lambda member: plan.left_of(member, store),
                 cost=cost,
                 slots=slots,
                 job=job_of(spec, store, gpus, cache_folder()),

@@ -77,7 +77,7 @@ def trained_of(
     return Trained(
         name=spec.name,
         place=store.root,
-        codec=Codec.from_json(_recorded("targets.json", store).decode()),
+        codec=Codec.from_json(recorded("targets.json", store).decode()),
         members=tuple(parts),
         vote=name,
         record=record,
@@ -119,7 +119,7 @@ def _vote_of(spec: Spec, store: Store, asked: str | None) -> tuple[str, VoteReco
 
 
 def _part_of(name: str, store: Store) -> Part:
-    units, views = _units_of(name, store)
+    units, views = units_of(name, store)
     networks, member = [], {}
     for folder, epoch in units:
         record = read_record(folder, store)
@@ -133,19 +133,19 @@ def _part_of(name: str, store: Store) -> Part:
         networks.append(Network(store.uri(f"{folder}/{file}"), record.digests.get(file), recipe))
     recipe = networks[0].recipe
     cut_out = _is_cut_out(member.get("photos"), name, store)
-    targets, cost = member.get("targets"), _meta_of(name, store).get(_COST)
+    targets, cost = member.get("targets"), meta_of(name, store).get(_COST)
     seen = Seen(recipe.image_size, crop_of(recipe), cut_out)
     return Part(name, seen, tuple(networks), tuple(targets) if targets else None, cost)
 
 
-def _units_of(name: str, store: Store) -> tuple[list[tuple[str, int | None]], list[str] | None]:
+def units_of(name: str, store: Store) -> tuple[list[tuple[str, int | None]], list[str] | None]:
     """The folders of the units that a member's tables are of, each with the epoch whose weights are
     meant where they are not the unit's own; and the views that were chosen, where some were.
     """
     folder = folder_of(name, store)
     try:
-        stamp = _recorded(f"{folder}/{MADE_FROM}", store).decode()
-        chosen = json.loads(_recorded(f"{folder}/epochs.json", store))
+        stamp = recorded(f"{folder}/{MADE_FROM}", store).decode()
+        chosen = json.loads(recorded(f"{folder}/epochs.json", store))
     except FileNotFoundError as error:
         raise WrongRequest(
             f"{store.uri(folder)}: {name} votes, but its tables are not there. {_TRAIN}"
@@ -200,7 +200,7 @@ def _is_cut_out(copy: str | None, name: str, store: Store) -> bool:
     )
 
 
-def _meta_of(name: str, store: Store) -> dict[str, Any]:
+def meta_of(name: str, store: Store) -> dict[str, Any]:
     """The metadata of a member's table; of its test table, where there is one."""
     for kind in ("test", "oof"):
         path = f"{folder_of(name, store)}/{kind}.parquet"
@@ -216,7 +216,7 @@ def _fitted(name: str, spec: Spec, store: Store, groups: Mapping[str, str] | Non
     return fit_stack(read_members(store.uri("tables"), "oof", stack.of), stack.kind, groups)
 
 
-def _recorded(path: str, store: Store) -> bytes:
+def recorded(path: str, store: Store) -> bytes:
     """A file with its digest beside it. Raises FileNotFoundError, and BadInput where it is damaged."""
     if store.exists(path):
         require_right(store.uri(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -100,7 +101,10 @@ def _digest(frame: pd.DataFrame, columns: list[str], salt: str = "") -> str:
     return digest.hexdigest()
 
 
-def in_fold(frame: pd.DataFrame, fold: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of the training and of the validation part of one fold."""
+def in_fold(frame: pd.DataFrame, fold: int | Literal["all"]) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the training and of the validation part of one fold; of all rows, none is in the
+    latter."""
+    if fold == "all":
+        return np.arange(len(frame)), np.arange(0)
     held_out = frame["fold"].to_numpy() == fold
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)

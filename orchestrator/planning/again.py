@@ -18,7 +18,7 @@ from orchestrator.planning.students import changed_teaching
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.spec.students.blocks import Pseudo, Teacher
-from orchestrator.units.record import UnitRecord, find_record
+from orchestrator.units.record import UnitRecord, find_record, of_all_rows
 from orchestrator.units.unit import member_hash, uses_years
 
 
@@ -69,6 +69,8 @@ def _replaced(name: str, store: Store) -> list[UnitRecord]:
     by_hash: dict[str, list[UnitRecord]] = defaultdict(list)
     for digest in store.list(f"units/{name}"):
         for unit in store.list(f"units/{name}/{digest}"):
+            if of_all_rows(unit):  # no member's table is of it
+                continue
             try:
                 record = find_record(f"units/{name}/{digest}/{unit}", store)
             except BadInput:  # damaged: nothing that could be used

@@ -67,6 +67,14 @@ class Plan:
         """Of `todo` those that are trained, not only predict again."""
         return [unit for unit in self.todo if unit not in self.predicted_again]
 
+    def left_of(self, member: Member, store: Store) -> list[Unit]:
+        """The units of a member that are not done; a search may have decided its settings since."""
+        if any(unit.refit for unit in self.units):
+            own = [unit for unit in self.units if unit.member.name == member.name]
+        else:
+            own = units.chosen(member, self.now.photographs, store)
+        return [unit for unit in own if not is_done(unit, self.now, store)]
+
     def waiting(self) -> list[Waiting]:
         """The members that learn from test photographs, and what they wait for."""
         photographs, todo = self.now.photographs, {unit.path for unit in self.todo}
@@ -152,12 +160,6 @@ def _predicts(unit: Unit, now: Resolved, store: Store) -> bool:
 
 def is_done(unit: Unit, now: Resolved, store: Store) -> bool:
     return units.is_done(unit, store, now.photographs.test_hash_of(unit.member.photos))
-
-
-def units_left(member: Member, now: Resolved, store: Store) -> list[Unit]:
-    """The units of a member that are not done."""
-    of_member = units.chosen(member, now.photographs, store)
-    return [unit for unit in of_member if not is_done(unit, now, store)]
 
 
 def _note_folds(prepared: Prepared, own: Any, now: Resolved) -> None:

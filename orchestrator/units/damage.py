@@ -8,7 +8,13 @@ from ensembles.errors import BadInput
 from ensembles.files import places
 from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
-from orchestrator.units.record import UnitRecord, find_record, record_damage, record_path
+from orchestrator.units.record import (
+    UnitRecord,
+    find_record,
+    of_all_rows,
+    record_damage,
+    record_path,
+)
 
 WEIGHTS = ".safetensors"
 _TRAINED = "its unit is trained again"
@@ -24,7 +30,7 @@ def unit_damage(folder: str, store: Store) -> list[Damage]:
     """
     own = record_path(folder)
     if why := record_damage(folder, store):
-        return [Damage(own, why, _TRAINED)]
+        return [Damage(own, why, _again(folder))]
     record = find_record(folder, store)
     if record is None:
         return []
@@ -34,7 +40,8 @@ def unit_damage(folder: str, store: Store) -> list[Damage]:
         path = f"{folder}/{name}"
         checked = path not in known and not name.endswith(WEIGHTS)
         if checked and places.file_digest(store.uri(path)) != digest:
-            found.append(Damage(path, f"damaged: its sha256 is not the one in {own}", _PREDICTED))
+            why = f"damaged: its sha256 is not the one in {own}"
+            found.append(Damage(path, why, _predicted(folder)))
     return found + _damaged_copies(folder, record, store)
 
 
@@ -78,7 +85,9 @@ def missing_or_cut(folder: str, record: UnitRecord, store: Store) -> list[Damage
     found = []
     for name, path in paths.items():
         own = record_path(folder)
-        then, along = (_TRAINED, (own,)) if name.endswith(WEIGHTS) else (_PREDICTED, ())
+        of_weights = name.endswith(WEIGHTS)
+        then = _again(folder) if of_weights else _predicted(folder)
+        along = (own,) if of_weights else ()
         if path not in sizes:
             found.append(Damage(path, f"there is no such file, though {own} names it", then, along))
         elif sizes[path] != record.sizes.get(name, sizes[path]):
@@ -90,7 +99,16 @@ def missing_or_cut(folder: str, record: UnitRecord, store: Store) -> list[Damage
 def damaged_weights(path: str, why: str) -> Damage:
     """Weights that cannot be used, for a unit that was trained to its end."""
     folder = path.partition("/epochs/")[0] if "/epochs/" in path else path.rpartition("/")[0]
-    return Damage(path, why, _TRAINED, (record_path(folder),))
+    return Damage(path, why, _again(folder), (record_path(folder),))
+
+
+def _again(folder: str) -> str:
+    """What becomes of a unit that cannot be used."""
+    return "train-members --refit trains its unit again" if of_all_rows(folder) else _TRAINED
+
+
+def _predicted(folder: str) -> str:
+    return f"{_PREDICTED}, with --refit" if of_all_rows(folder) else _PREDICTED
 
 
 def _unreadable(folder: str, record: UnitRecord, store: Store) -> list[Damage]:

@@ -23,7 +23,7 @@ from orchestrator.units.assemble import (
     write_tables,
 )
 from orchestrator.units.selection import chosen_by_all_folds
-from orchestrator.units.unit import Unit, chosen, is_done
+from orchestrator.units.unit import Fold, Unit, chosen, is_done
 
 
 def assemble_partial(
@@ -41,7 +41,7 @@ def assemble_partial(
         discard(member.name, store)
         return None
     frame, folder = photographs.train, f"{PARTIAL}/{member.name}"
-    folds = sorted({unit.fold for unit in units})
+    folds = sorted({unit.fold for unit in units if isinstance(unit.fold, int)})
     found = FinishedFolds(
         folds=folds,
         n_folds=photographs.n_folds,
@@ -66,7 +66,7 @@ def finished_units(member: Member, photographs: Photographs, store: Store) -> li
     if chosen_by_all_folds(member.recipe):
         return []
     test_hash = photographs.test_hash_of(member.photos)
-    by_fold: dict[int, list[Unit]] = defaultdict(list)
+    by_fold: dict[Fold, list[Unit]] = defaultdict(list)
     for unit in chosen(member, photographs, store):
         by_fold[unit.fold].append(unit)
     done = [own for own in by_fold.values() if all(is_done(u, store, test_hash) for u in own)]

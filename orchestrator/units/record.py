@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -96,6 +96,14 @@ class TaughtRows(_Block):
         return f"it learns the {self.vote} vote of its rows{more}; mean weights {shown}"
 
 
+class RefitRecord(_Block):
+    """Of a unit that is trained on all rows: after how many epochs it stops, and the hashes of the folds'
+    units that this was read from, one a unit."""
+
+    epochs: int
+    of: list[str]
+
+
 class UnitRecord(_Block):
     """Without the fields that have no default a unit cannot be used; the rest only informs.
 
@@ -106,7 +114,7 @@ class UnitRecord(_Block):
     """
 
     member: dict[str, Any] = {}
-    fold: int
+    fold: int | Literal["all"]
     seed: int | None = None
     hash: str
     rows: Rows = Rows()
@@ -126,6 +134,7 @@ class UnitRecord(_Block):
     per_target: dict[str, Any] | None = None
     pseudo: PseudoRows | None = None
     teacher: TaughtRows | None = None
+    refit: RefitRecord | None = None
     test_hash: str
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}
@@ -173,6 +182,11 @@ def record_damage(folder: str, store: Store) -> str:
         return _read(folder, store)[1]
     except FileNotFoundError:
         return ""
+
+
+def of_all_rows(folder: str) -> bool:
+    """Whether a unit's folder, or its name, is of one that is trained on all rows."""
+    return folder.rpartition("/")[2].partition("-seed-")[0] == "fold-all"
 
 
 def record_path(folder: str) -> str:

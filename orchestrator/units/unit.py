@@ -11,13 +11,28 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
 from orchestrator.units.damage import missing_or_cut
 from orchestrator.units.record import find_record
+
+ALL: Literal["all"] = "all"  # in place of a fold: nothing is held out
+Fold = int | Literal["all"]
+
+
+@dataclass(frozen=True)
+class Refit:
+    """Of a unit that is trained on all rows, when its member's folds are (`refit.py`).
+
+    epochs: after how many it stops; the recipe's own schedule is cut there. of: the hashes of the folds'
+    units that this was read from, one a unit.
+    """
+
+    epochs: int
+    of: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -26,23 +41,25 @@ class Unit:
 
     teachers: for each member that it learns from, the folders of that member's units whose tables it
     reads, one a fold and seed: of `pseudo` those of the same fold, of `teacher` those of the other folds,
-    and of its own, the last, where it learns test photographs, too.
+    and of its own, the last, where it learns test photographs, too. refit: of fold ALL, else None.
     """
 
     member: Member
     hash: str
-    fold: int
+    fold: Fold
     seed: int | None
     teachers: tuple[tuple[str, ...], ...] = ()
+    refit: Refit | None = None
 
     @property
     def path(self) -> str:
-        return _folder(self.member.name, self.hash, self.fold, self.seed)
+        return unit_folder(self.member.name, self.hash, self.fold, self.seed)
 
     @property
     def title(self) -> str:
         seed = "" if self.seed is None else f" seed {self.seed}"
-        return f"{self.member.name} fold {self.fold}{seed}"
+        part = "all rows" if self.fold == ALL else f"fold {self.fold}"
+        return f"{self.member.name} {part}{seed}"
 
     def to_config(self) -> dict[str, Any]:
         """Plain values that `from_config` turns back into the unit."""
@@ -52,15 +69,21 @@ class Unit:
             "fold": self.fold,
             "seed": self.seed,
             "teachers": [list(folders) for folders in self.teachers],
+            "refit": None if self.refit is None else [self.refit.epochs, list(self.refit.of)],
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Unit:
         member, teachers = Member(**config["member"]), tuple(map(tuple, config["teachers"]))
-        return cls(member, config["hash"], config["fold"], config["seed"], teachers)
+        refit = None
+        if config.get("refit"):
+            epochs, of = config["refit"]
+            refit = Refit(epochs, tuple(of))
+        return cls(member, config["hash"], config["fold"], config["seed"], teachers, refit)
 
 
-def _folder(name: str, digest: str, fold: int, seed: int | None) -> str:
+def unit_folder(name: str, digest: str, fold: Fold, seed: int | None) -> str:
+    """Where a unit's files stand in the run folder."""
     return f"units/{name}/{digest}/fold-{fold}" + ("" if seed is None else f"-seed-{seed}")
 
 
@@ -141,19 +164,19 @@ def of_member(member: Member, photographs: Photographs) -> list[Unit]:
     for fold in range(photographs.n_folds):
         read = folds_read(member, fold, photographs.n_folds)
         teachers = tuple(
-            tuple(_folder(own.name, of, f, seed) for f in read for seed in own.seeds or (None,))
+            tuple(unit_folder(own.name, of, f, seed) for f in read for seed in own.seeds or (None,))
             for own, of in hashes
         )
         units += [Unit(member, digest, fold, s, teachers) for s in member.seeds or (None,)]
     return units
 
 
-def folds_read(member: Member, fold: int, n_folds: int) -> list[int]:
+def folds_read(member: Member, fold: Fold, n_folds: int) -> list[Fold]:
     """The folds of its teachers' units whose tables a member's unit of `fold` learns from."""
     if member.teacher is None:
         return [fold]
-    others = [other for other in range(n_folds) if other != fold]
-    return [*others, fold] if member.teacher.unlabelled else others
+    others: list[Fold] = [other for other in range(n_folds) if other != fold]
+    return [*others, fold] if member.teacher.unlabelled and fold != ALL else others
 
 
 def chosen(member: Member, photographs: Photographs, store: Store) -> list[Unit]:

@@ -125,7 +125,7 @@ class Inputs:
         photographs = self.photographs
         parts = {}
         _, rows = in_fold(photographs.train, unit.fold)
-        if len(rows):
+        if len(rows) and isinstance(unit.fold, int):
             photos = self.photos(unit, "train").take(rows)
             parts["oof"] = PhotoPart(photographs.train.iloc[rows], photos, unit.fold)
         if photographs.test is not None:

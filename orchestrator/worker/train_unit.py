@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,14 @@ from orchestrator.units.files import (
     write_history,
     write_state,
 )
-from orchestrator.units.record import Rows, Seconds, UnitRecord, find_record, write_record
+from orchestrator.units.record import (
+    RefitRecord,
+    Rows,
+    Seconds,
+    UnitRecord,
+    find_record,
+    write_record,
+)
 from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit, is_done
 from orchestrator.worker.inputs import Inputs
@@ -130,8 +138,11 @@ def _train(
     began, started = time.time(), time.perf_counter()
     train, valid = _parts(unit, process.inputs)
     learned: dict[str, Any] = {}
+    if unit.refit is not None:
+        learned["refit"] = RefitRecord(epochs=unit.refit.epochs, of=list(unit.refit.of))
     if unit.teachers:
-        train, learned, notes = taught(train, unit, process.inputs, store, ranks)
+        train, of_teachers, notes = taught(train, unit, process.inputs, store, ranks)
+        learned |= of_teachers
         for line in notes:
             report.note(line)
     recipe = with_statistics(unit.member.recipe, train)
@@ -142,6 +153,8 @@ def _train(
     report.epochs(before)
     curves.begin(before)
     prepared = time.perf_counter()
+    if unit.refit is not None:
+        epochs = islice(epochs, max(unit.refit.epochs - len(before), 0))
     for epoch in epochs:
         state = epoch.state()
         if ranks.first:

@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.errors import counted
 from orchestrator.inference.bundles.origin import UNKNOWN, license_of_card
 from orchestrator.inference.bundles.record import Kind, Manifest, OneMember
+from orchestrator.inference.refits.said import of_card
 from orchestrator.inference.soups.said import soup_card
 
 _NEEDS: Mapping[Kind, str] = {
@@ -118,7 +119,7 @@ def _scores(manifest: Manifest) -> str:
     record = manifest.vote.record
     if not record.get("estimate"):
         text = "The vote was cast without out-of-fold predictions: nothing is known of its scores."
-        return text + (soup_card(manifest.soups, _table) if manifest.soups else "")
+        return text + _fewer(manifest)
     rows: list[tuple[str, Mapping[str, Any]]] = [("the vote", record["estimate"])]
     best = record.get("best_single")
     if best:
@@ -136,8 +137,8 @@ def _scores(manifest: Manifest) -> str:
         "predicted by networks that had not seen it or its group, and by a vote whose weights and kind were "
         "chosen without its fold."
     )
-    if manifest.soups:
-        text += soup_card(manifest.soups, _table)
+    if fewer := _fewer(manifest):
+        text += fewer
     else:
         text += " The vote uses all folds' networks for a new photograph, which the scores do not count."
     return text + "".join(f"\n\n{note}" for note in record.get("notes") or ())
@@ -148,6 +149,13 @@ def _figure(found: Mapping[str, Any], metric: str) -> str:
         return ""
     error = (found.get("standard_error") or {}).get(metric)
     return f"{value:.4f}" + (f" ± {error:.4f}" if error is not None else "")
+
+
+def _fewer(manifest: Manifest) -> str:
+    """What is said of fewer networks than the run has; empty where it is all of them."""
+    if manifest.soups:
+        return soup_card(manifest.soups, _table)
+    return of_card(manifest.refit, _table, _figure) if manifest.refit else ""
 
 
 def _members(manifest: Manifest) -> str:
@@ -170,6 +178,8 @@ def _members(manifest: Manifest) -> str:
     note = f"\n\nWithout influence, and not in here: {', '.join(without)}." if without else ""
     if manifest.soups:
         note = f" The members' scores are of all their networks in the run.{note}"
+    if manifest.refit:
+        note = f" The members' scores are of the folds' networks.{note}"
     return f"{table}\n\nThe pool is {record.get('pool') or 'linear'}; `ensemble.json` has all numbers.{note}"
 
 

@@ -74,12 +74,13 @@ def export_bundle(
     data: Mapping[str, Any],
     request: Request,
     progress: Progress | None = None,
-    soups: Mapping[str, Any] | None = None,
+    fewer: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Write the bundle to the folder `request.out`, whole or not at all; what stands in MANIFEST.
 
     data: as of `data.facts_of`. progress: called with how many networks are written, of how many.
-    soups: as of `soups.ensemble.with_soups`, which `trained` is of.
+    fewer: of what `trained` is, where it is not of all networks: `soups` as of
+    `soups.ensemble.with_soups`, or `refit` as of `refits.ensemble.with_refits`.
     Raises WrongRequest with all that is wrong with the request, and RunFailed where a file answers
     otherwise than what it was made of, by more than TOLERANCE.
     """
@@ -87,7 +88,7 @@ def export_bundle(
         raise WrongRequest(problems)
     with writing_bundle(Path(request.out), request.overwrite) as folder:
         manifest = _fill(
-            folder, trained, data, request, progress or (lambda done, of: None), soups or {}
+            folder, trained, data, request, progress or (lambda done, of: None), fewer or {}
         )
     return manifest
 
@@ -98,7 +99,7 @@ def _fill(
     data: Mapping[str, Any],
     request: Request,
     progress: Progress,
-    soups: Mapping[str, Any],
+    fewer: Mapping[str, Any],
 ) -> Manifest:
     kind, digests = request.kind, {}
 
@@ -160,7 +161,8 @@ def _fill(
             name=trained.vote, voters=trained.voters, record=trained.record.record(), file=graph
         ),
         data=dict(data),
-        soups=dict(soups),
+        soups=dict(fewer.get("soups", {})),
+        refit=dict(fewer.get("refit", {})),
         checked=checked,
         files=digests,
     )

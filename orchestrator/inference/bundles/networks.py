@@ -33,7 +33,7 @@ from orchestrator.inference.parts import Network, Part
 
 TOLERANCE = 1e-4  # of a probability, between a file and the network that it was made of
 FOLDER = "networks"
-_UNIT = re.compile(r"(fold-\d+(?:-seed-\d+)?)(?:/|$)")
+_UNIT = re.compile(r"(fold-(?:\d+|all)(?:-seed-\d+)?)(?:/|$)")
 _SOUP = re.compile(r"/((?:fold-\d+-)?soup)/[^/]+$")
 
 

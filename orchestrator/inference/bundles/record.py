@@ -10,6 +10,8 @@ vote        its name, the members that vote, `vote.json` of the run as `record`,
             the whole vote as a graph (onnx and torch)
 data        what is known of the photographs that it was trained on
 soups       of `export --folds soup`: what judged, which members are means of whose weights, and scores
+refit       of `export --folds refit`: how long each member's networks were trained on all rows, and
+            how the vote over them differs from the vote over the folds' networks
 files       path -> sha256 of what is loaded
 sha256      of all the above
 """
@@ -99,6 +101,7 @@ class Manifest(_Block):
     vote: OneVote
     data: dict[str, Any] = {}
     soups: dict[str, Any] = {}
+    refit: dict[str, Any] = {}
     checked: dict[str, Any] = {}
     files: dict[str, str]
 

@@ -39,6 +39,7 @@ from orchestrator.inference.soups.judges import WHAT_TO_GIVE, Judge, find_judge
 from orchestrator.inference.vote import tables_of, vote_of
 from orchestrator.photographs.files import read_photographs
 from orchestrator.runs.store import Store
+from orchestrator.units.unit import Fold
 
 # Called with what is done, how many of it, and of how many.
 Progress = Callable[[str, int, int], None]
@@ -124,7 +125,7 @@ class _Shown:
             self._judge = self._read(self.judge.places, "the photos that judge")
         return self._judge[seen]
 
-    def of_training(self, seen: Seen, fold: int | None) -> np.ndarray:
+    def of_training(self, seen: Seen, fold: Fold | None) -> np.ndarray:
         """(m, h, w, 3) uint8, at most BATCH_NORM_PHOTOS. fold: without those that it holds out."""
         rng = np.random.default_rng(0)
         if self.judge.folds is not None and fold is not None:

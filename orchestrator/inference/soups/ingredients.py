@@ -12,6 +12,7 @@ from orchestrator.inference.parts import Network, Part, Trained
 from orchestrator.inference.soups.judges import Judge
 from orchestrator.runs.store import Store
 from orchestrator.units.record import UnitRecord, read_record
+from orchestrator.units.unit import Fold
 
 _UNIT = re.compile(r"(units/[^/]+/[^/]+/fold-\d+(?:-seed-\d+)?)/")
 
@@ -119,7 +120,7 @@ def pots_of(units: Sequence[Unit], judge: Judge) -> dict[str, list[Unit]]:
 
 def _common_seeds(units: Sequence[Unit]) -> list[int | None]:
     """Those that every fold has, in the order of the first."""
-    by_fold: dict[int, list[int | None]] = defaultdict(list)
+    by_fold: dict[Fold, list[int | None]] = defaultdict(list)
     for unit in units:
         by_fold[unit.record.fold].append(unit.record.seed)
     first, *others = by_fold.values()

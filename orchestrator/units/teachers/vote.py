@@ -4,6 +4,7 @@ The student of fold f learns rows of the other folds. A row of fold g is answere
 fold g out, weighted as fits the rows of all folds but f and g: neither networks nor weights have seen the
 row. Those networks have seen the labels of fold f, which is why the student's OOF score is flattered.
 Test photographs are answered by the networks of fold f, with the weights that fit all rows but fold f's.
+A student that is trained on all rows has no f: nothing is left out for its sake, and it is scored on no row.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from orchestrator.runs.store import Store
 from orchestrator.units.predictions import table_meta
 from orchestrator.units.record import TaughtRows
 from orchestrator.units.teachers.tables import OOF, TEST, aligned, hashes, right_digest
-from orchestrator.units.unit import Unit
+from orchestrator.units.unit import ALL, Fold, Unit
 
 TAUGHT, TAUGHT_TEST = "teacher.parquet", "teacher-test.parquet"  # files of a student's unit
 
@@ -127,8 +128,8 @@ def _of_test(
     return np.stack(every)
 
 
-def _of_fold(folders: tuple[str, ...], fold: int) -> Iterator[str]:
-    """Those of a teacher's units that held out `fold`, one a seed."""
+def _of_fold(folders: tuple[str, ...], fold: Fold) -> Iterator[str]:
+    """Those of a teacher's units that held out `fold`, one a seed; of ALL every one."""
     for folder in folders:
-        if folder.rpartition("/")[2].partition("-seed-")[0] == f"fold-{fold}":
+        if fold == ALL or folder.rpartition("/")[2].partition("-seed-")[0] == f"fold-{fold}":
             yield folder

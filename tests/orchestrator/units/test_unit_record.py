@@ -40,7 +40,9 @@ def test_a_record_is_written_as_it_was_read(store):
 
 
 def test_every_key_that_is_written_today_is_a_field():
-    assert {*WRITTEN, "digests", "sizes", "pseudo", "teacher"} == set(UnitRecord.model_fields)
+    assert {*WRITTEN, "digests", "sizes", "pseudo", "teacher", "refit"} == set(
+        UnitRecord.model_fields
+    )
     assert read_values(record()) == WRITTEN
 
 
