@@ -77,6 +77,7 @@ def train_members(
     ] = False,
 ) -> None:
     """Search, train every fold of every member, write the tables; again: do what is missing."""
+    from orchestrator.commands.report import report_of
     from orchestrator.commands.train_members import train
     from orchestrator.runs import folders
     from orchestrator.spec import load, located
@@ -108,6 +109,7 @@ def train_members(
             keep_units=keep_units,
             agreed=lambda: yes or _agreed(),
         )
+    report_of(store, screen)
     if not (outcome.trained or outcome.predicted or outcome.failures):
         done = "Nothing to do"
         if outcome.mended:

@@ -19,6 +19,7 @@ from ensembles.files.ids import like_id
 from ensembles.files.parquet import file_digests
 from ensembles.voting.request import VoteRequest
 from ensembles.voting.submissions import submissions_as_tables
+from orchestrator.commands.report import report_beside
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
 from orchestrator.commands.vote_options import Command, checked, requested, require_useful
 from orchestrator.errors import WrongRequest
@@ -125,6 +126,8 @@ def _write(
     for folder in targets:
         paths = result.write(folder, named=command.answers == "names")
     show_vote(result, console, paths)
+    if run and not command.out:
+        report_beside(lambda: run, run.store, console, vote_name(request))
 
 
 def _run(command: Command) -> Run | None:
@@ -198,6 +201,8 @@ def _in_ranges(
             named=command.answers == "names",
         )
     show_large(record, folder, console)
+    if (of := source.run) and not command.out:
+        report_beside(lambda: of, of.store, console, vote_name(request))
     return record.record()
 
 
