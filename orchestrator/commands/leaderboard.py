@@ -28,9 +28,7 @@ from orchestrator.spec.search import STOPPED
 from orchestrator.units.record import UnitRecord, read_record, record_path
 
 
-def standings(
-    run: Run, truth: Path | None, every_member: bool = False
-) -> list[dict[str, Any]]:
+def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[dict[str, Any]]:
     """Members, then votes: OOF figures, the nested estimate, and the score on the test part.
 
     A vote's `oof` is of the rows its weights were fitted to; its `estimate` is not. A member's own

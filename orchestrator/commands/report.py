@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 import ensembles
-from ensembles.errors import nearest
+from ensembles.errors import nearest, reads
 from ensembles.files import places
 from ensembles.files.digests import is_there, require_right
 from ensembles.files.table import HELD_OUT, PROBABILITIES, RECORD, OofTable, Table
@@ -20,13 +20,13 @@ from ensembles.judging.evaluate import true_labels
 from ensembles.voting.record import VoteRecord
 from ensembles.voting.stored import rule_of
 from orchestrator.commands.leaderboard import standings, unit_records
-from orchestrator.commands.run import Ballot, Run, ballot_of
+from orchestrator.commands.run import Ballot, Run, read_tables
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import called
 from orchestrator.report import page
 from orchestrator.report.material import Material, TestPart
-from orchestrator.runs.contents import recorded_spec
-from orchestrator.runs.damage import read_json, read_recorded
+from orchestrator.runs.contents import groups_of, recorded_spec
+from orchestrator.runs.damage import read_json
 from orchestrator.runs.partial import folder_of, is_partial
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
@@ -43,14 +43,19 @@ NO_VOTE = "No vote of the tables that the run has now was cast: the plain mean o
 
 
 def write_report(
-    run: Run, truth: Path | None = None, vote: str | None = None, out: str | None = None
+    run: Run,
+    truth: Path | None = None,
+    vote: str | None = None,
+    out: str | None = None,
+    ballot: Ballot | None = None,
 ) -> dict[str, Any]:
     """Write the page to `out`, or into the run folder; where it is and what it shows.
 
-    vote: the name of one of its votes, None: the spec's own, else the best by its estimate. Raises
-    WrongRequest where there is no such vote, and where what the run holds is damaged.
+    vote: the name of one of its votes, None: the spec's own, else the best by its estimate. ballot: the
+    tables of that vote, where they were read already. Raises WrongRequest where there is no such vote, and
+    where what the run holds is damaged.
     """
-    material = material_of(run, truth, vote)
+    material = material_of(run, truth, vote, ballot)
     content = page.page(material).encode("utf-8", "backslashreplace")
     place = out or run.store.uri(page.NAME)
     if out:
@@ -73,11 +78,15 @@ def report_of(store: Store, console: Console) -> None:
 
 
 def report_beside(
-    run: Callable[[], Run], store: Store, console: Console, vote: str | None = None
+    run: Callable[[], Run],
+    store: Store,
+    console: Console,
+    vote: str | None = None,
+    ballot: Ballot | None = None,
 ) -> None:
     """Write the page at the end of another command. That it cannot be is a note, never the command's end."""
     try:
-        found = write_report(run(), vote=vote)
+        found = write_report(run(), vote=vote, ballot=ballot)
     except Exception as error:  # whatever it is: the command has done what it was asked for
         text = "; ".join(error.problems) if isinstance(error, BAD_INPUT) else f"{error}"
         console.print(
@@ -88,7 +97,9 @@ def report_beside(
     console.print(f"report: {found['report']}")
 
 
-def material_of(run: Run, truth: Path | None, vote: str | None) -> Material:
+def material_of(
+    run: Run, truth: Path | None, vote: str | None, ballot: Ballot | None = None
+) -> Material:
     """Everything that the page is written from."""
     rows = standings(run, None, every_member=True)
     records = {
@@ -114,13 +125,11 @@ def material_of(run: Run, truth: Path | None, vote: str | None) -> Material:
         found.why_no_rows = "No member has out-of-fold tables of all rows yet."
         return found
     if _too_large(run, members):
-        found.why_no_rows = (
-            "The tables are too large to be looked at row by row: only figures that stand in records are shown."
-        )
+        found.why_no_rows = "The tables are too large to be looked at row by row: shown are figures that stand in records."
         return found
-    ballot = ballot_of(run, members)
-    _read_rows(run, found, ballot)
-    _read_test(run, found, ballot, truth)
+    read = ballot or Ballot(read_tables(run.store, members, "oof"), {}, groups_of(run.store))
+    _read_rows(run, found, {n: t for n, t in read.oof.items() if n in members}, read.groups)
+    _read_test(run, found, members, truth)
     return found
 
 
@@ -159,12 +168,14 @@ def _too_large(run: Run, members: list[str]) -> bool:
     return too_large(run.store.uri("tables"), members)
 
 
-def _read_rows(run: Run, found: Material, ballot: Ballot) -> None:
+def _read_rows(
+    run: Run, found: Material, tables: Mapping[str, Table], groups: Mapping[str, str] | None
+) -> None:
     """The members' OOF rows, and the vote's on them."""
-    if not ballot.oof:
+    if not tables:
         found.why_no_rows = "There are no out-of-fold tables: nothing can be said row by row."
         return
-    oof = {name: OofTable.of(table, name) for name, table in ballot.oof.items()}
+    oof = {name: OofTable.of(table, name) for name, table in tables.items()}
     oof = ensembles.align(oof, "oof")
     mixed, how = _vote_rows(run, found, oof)
     if mixed is not None and isinstance(mixed, Table):
@@ -175,7 +186,7 @@ def _read_rows(run: Run, found: Material, ballot: Ballot) -> None:
         mixed = mixed.probabilities[at]
     found.oof, found.mixed, found.how = oof, mixed, how
     with suppress(*BAD_INPUT):  # rows of no group: each stands alone
-        found.groups = group_array(oof, ballot.groups)
+        found.groups = group_array(oof, groups)
 
 
 def _rows_of(first: OofTable, voted: Table) -> np.ndarray:
@@ -204,22 +215,23 @@ def _vote_rows(
     return rule.apply(stack), FITTED_TO_THEM
 
 
-def _read_test(run: Run, found: Material, ballot: Ballot, truth: Path | None) -> None:
+def _read_test(run: Run, found: Material, members: list[str], truth: Path | None) -> None:
     """The rows whose truth is known: by a file, or by the test tables themselves."""
-    if not ballot.test:
+    one = read_tables(run.store, members[:1], "test")
+    if not one:
         if truth is not None:
             raise WrongRequest(
                 f"--truth {truth}: {run.store.root} has no photographs to predict. Leave it out."
             )
         return
-    test = ensembles.align(ballot.test, "test")
-    first = next(iter(test.values()))
+    first = one[members[0]]
     if truth is not None:
         labels, source = true_labels(truth, first).astype(np.int64), str(truth)
     elif first.label is not None:
         labels, source = first.label.astype(np.int64), "the test tables"
     else:
         return
+    test = ensembles.align(one | read_tables(run.store, members[1:], "test"), "test")
     tables: dict[str, np.ndarray] = {f"member {name}": t.probabilities for name, t in test.items()}
     for name in found.records:
         place = run.store.uri(f"votes/{name}/{PROBABILITIES}")
@@ -252,8 +264,13 @@ def _paths(run: Run) -> dict[str, str]:
     """Image id -> its file; {} where the run has no table of photographs."""
     if not run.store.exists("images.parquet"):
         return {}
-    table = places.in_arrow(read_recorded("images.parquet", run.store))
-    import pyarrow.parquet as pq
+    return _read_paths(run.store.uri("images.parquet"))
 
-    rows = pq.read_table(table, columns=["image_id", "path"])
-    return dict(zip(rows["image_id"].to_pylist(), rows["path"].to_pylist(), strict=True))
+
+@reads("the images.parquet of a run, which train-members makes again")
+def _read_paths(place: str) -> dict[str, str]:
+    require_right(place)
+    table = places.read_parquet(place)
+    if not {"image_id", "path"} <= set(table.column_names):
+        return {}
+    return dict(zip(table["image_id"].to_pylist(), table["path"].to_pylist(), strict=True))

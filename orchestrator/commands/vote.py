@@ -103,7 +103,7 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
         gains = averaging_gains(result, ballot.oof, ballot.test, source.run.store)
         result.averaging, notes = gains
         result.notes += notes
-    _write(result, request, command, source.run, console)
+    _write(result, request, command, source.run, console, ballot)
     return result.record()
 
 
@@ -118,6 +118,7 @@ def _write(
     command: Command,
     run: Run | None,
     console: Console,
+    ballot: Ballot | None = None,
 ) -> None:
     store = run.store if run else None
     targets = folders.for_vote(command.out, store, vote_folder(request))
@@ -127,7 +128,7 @@ def _write(
         paths = result.write(folder, named=command.answers == "names")
     show_vote(result, console, paths)
     if run and not command.out:
-        report_beside(lambda: run, run.store, console, vote_name(request))
+        report_beside(lambda: run, run.store, console, vote_name(request), ballot)
 
 
 def _run(command: Command) -> Run | None:

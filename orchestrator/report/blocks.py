@@ -71,7 +71,7 @@ class Figures:
     block: ClassVar[str] = "figures"
     pictures: Sequence[tuple[str, Markup]]
     notes: Sequence[str] = ()
-    legend: Markup = Markup()
+    legend: Markup | None = None
 
 
 @dataclass(frozen=True)

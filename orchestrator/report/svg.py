@@ -127,9 +127,7 @@ class Plot:
             self.inside.append(text(at, bottom + 14, shown, "tick", "middle"))
         for value in ticks(*up, 4):
             at = self.y(value)
-            self.inside.append(
-                tag("line", x1=_LEFT, x2=wide - _RIGHT, y1=at, y2=at, class_="grid")
-            )
+            self.inside.append(tag("line", x1=_LEFT, x2=wide - _RIGHT, y1=at, y2=at, class_="grid"))
             self.inside.append(text(_LEFT - 5, at + 4, _short(value), "tick", "end"))
         self.inside.append(
             tag("rect", x=_LEFT, y=_TOP, width=wide - _LEFT - _RIGHT, height=bottom - _TOP,
@@ -182,7 +180,10 @@ def _short(value: float) -> str:
 
 
 def interval(
-    value: float, error: float | None, bounds: tuple[float, float], classes: str = "s0",
+    value: float,
+    error: float | None,
+    bounds: tuple[float, float],
+    classes: str = "s0",
     zero: bool = False,
 ) -> Markup:
     """A point with its 95 % interval on a scale that all rows of a table share.
@@ -222,12 +223,13 @@ def bar(share: float, label: str, classes: str = "s0") -> Markup:
     )  # fmt: skip
 
 
-def legend(names: Sequence[tuple[str, str]]) -> Markup:
-    """(name, classes) each beside a piece of its line."""
+def legend(names: Sequence[tuple[str, str]], dots: bool = False) -> Markup:
+    """(name, classes) each beside a piece of its line, or a dot."""
     found = []
     for name, classes in names:
-        mark = picture(
-            26, 10, f"line of {name}", tag("polyline", points="1,5 25,5", class_=f"line {classes}")
-        )
+        piece = tag("polyline", points="1,5 25,5", class_=f"line {classes}")
+        if dots:
+            piece = dot(13, 5, classes, r=4)
+        mark = picture(26, 10, f"sign of {name}", piece)
         found.append(tag("span", mark, Markup(" "), printable(name), class_="key"))
     return Markup().join(found)

@@ -73,7 +73,12 @@ def _rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I") or picture.mode == "F":
         low, high = picture.convert("F").getextrema()
         scale = 255.0 / ((high - low) or 1.0)  # type: ignore[operator]
-        return picture.convert("F").point(lambda v: v * scale - low * scale).convert("L").convert("RGB")  # type: ignore[operator]
+        return (
+            picture.convert("F")
+            .point(lambda v: v * scale - low * scale)
+            .convert("L")
+            .convert("RGB")
+        )  # type: ignore[operator]
     if "A" in picture.mode or "transparency" in picture.info:
         over = picture.convert("RGBA")
         white = Image.new("RGBA", over.size, (255, 255, 255, 255))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ensembles.judging.paired import paired_difference
 from ensembles.scores import metrics
 from ensembles.voting.kinds import MEAN
@@ -54,7 +52,7 @@ def _chosen(run: Material, record: VoteRecord) -> str:
         if value is not None:
             about = "" if error is None else f" ± {error:.4f} (one standard error)"
             score = f", {run.metric_title} {value:.4f}{about} on rows that nothing was fitted to"
-    return f"Chosen was {run.vote}, a {record.mode} vote: {what}, in which {of} count{score}."
+    return f"Chosen is the vote {run.vote}: {what}, in which {of} count{score}."
 
 
 def _compared(run: Material, record: VoteRecord) -> str:
@@ -66,7 +64,10 @@ def _compared(run: Material, record: VoteRecord) -> str:
     many = ""
     if len(record.candidates) > 1:
         many = f"{len(record.candidates)} kinds of vote, among them "
-    text = f"It was compared with {many}the best member alone ({other}, {_n(single)}) and with equal weights ({_n(mean)})"
+    text = (
+        f"It was compared with {many}the best member alone ({other}, {_n(single)}) and with equal weights "
+        f"({_n(mean)})"
+    )
     if run.mixed is None or not run.oof or other not in run.oof:
         if value is None or single is None:
             return f"{text}."
@@ -89,7 +90,9 @@ def _test(run: Material, record: VoteRecord) -> str:
         return "Nothing can be said of the test part: this vote has no answers for its rows."
     labels, metric = run.test.labels, metrics.named(run.metric)
     own = metric.score(labels, vote, run.metric_values)
-    text = f"On the {len(labels)} test rows with a known truth it scores {run.metric_title} {own:.4f}"
+    text = (
+        f"On the {len(labels)} test rows with a known truth it scores {run.metric_title} {own:.4f}"
+    )
     others = {
         name.removeprefix("member "): metric.sign * metric.score(labels, table, run.metric_values)
         for name, table in run.test.probabilities.items()
@@ -116,8 +119,8 @@ def _noise(ahead: float, error: float, other: str, rows: str, how: str) -> str:
     )
     if low <= 0 <= high:
         return f"{text}, so that noise alone could make all of it"
-    # the part of the difference that its interval's half width is
-    return f"{text}, so that noise makes {min(1.96 * error / abs(ahead), 1):.0%} of it at most (in 95 % of cases)"
+    # half the width of the interval
+    return f"{text}, so that up to {1.96 * error:.4f} of it may be noise"
 
 
 def _signed(run: Material, difference: float) -> str:
@@ -165,7 +168,6 @@ def _candidates(record: VoteRecord) -> Grid:
     grid = Grid("What it was chosen among", columns, rows)
     if record.chosen_by == MEAN:
         grid.notes = [
-            f"Those within {np.format_float_positional(record.near or 0, trim='-')} standard errors of the best in "
-            f"{title} count equally; all scores are of rows that nothing was fitted to."
+            f"Those within {record.near or 0:g} standard errors of the best in {title} count equally; all scores are of rows that nothing was fitted to."
         ]
     return grid

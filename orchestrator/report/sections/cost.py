@@ -78,7 +78,9 @@ def _points(run: Material, costs: dict[str, float]) -> list[Point]:
     for name, table in run.oof.items():
         scores[name] = of.score(run.labels, table.probabilities, values)
         error = of.standard_error(run.labels, table.probabilities, values, run.groups)
-        found.append(Point(name, "member", _together(run, [name], costs), scores[name], error, _ALONE))
+        found.append(
+            Point(name, "member", _together(run, [name], costs), scores[name], error, _ALONE)
+        )
     order = sorted(scores, key=lambda name: -of.sign * scores[name])
     total = np.zeros(run.mean.shape, np.float64)
     for n, name in enumerate(order, start=1):
@@ -138,10 +140,15 @@ def _picture(run: Material, points: list[Point]) -> Figures:
         x, y = plot.x(p.milliseconds), plot.y(p.score)
         told = f"{p.name}: {p.milliseconds:.2f} ms, {run.metric_title} {p.score:.4f}"
         chosen = p.kind == "vote" and p.name == run.vote
-        plot.add(dot(x, y, _COLOURS[p.kind] + (" ring" if chosen else ""), told, 6 if chosen else 4))
+        plot.add(
+            dot(x, y, _COLOURS[p.kind] + (" ring" if chosen else ""), told, 6 if chosen else 4)
+        )
         if chosen:
             side = "end" if x > plot.wide * 0.6 else "start"
             plot.add(text(x + (-10 if side == "end" else 10), y + 4, p.name, "label", side))
     drawn = plot.done(f"{run.metric_title} against milliseconds a photograph")
     names = [("members alone", "s0"), ("plain means of the best", "s2"), ("votes", "s1")]
-    return Figures([(f"{run.metric_title} against cost", drawn)], legend=legend([*names, ("front", "s6")]))
+    return Figures(
+        [(f"{run.metric_title} against cost", drawn)],
+        legend=legend(names, dots=True) + legend([("front", "s6")]),
+    )

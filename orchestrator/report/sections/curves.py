@@ -52,7 +52,13 @@ def section(run: Material) -> Section:
 
 def _losses(member: str, records: Mapping[str, UnitRecord]) -> Markup:
     histories = [record.history for record in records.values()]
-    values = [row[key] for own in histories for row in own for key in ("train_loss", "loss") if _is(row, key)]
+    values = [
+        row[key]
+        for own in histories
+        for row in own
+        for key in ("train_loss", "loss")
+        if _is(row, key)
+    ]
     plot = Plot(_epochs(histories), _within(values), "epoch", "loss")
     for key, classes in (("train_loss", TRAIN), ("loss", VALIDATION)):
         _draw(plot, histories, key, classes)
@@ -118,8 +124,8 @@ def _within(values: list[float]) -> tuple[float, float]:
     if not values:
         return 0.0, 1.0
     ordered = sorted(values)
-    high = ordered[min(len(ordered) - 1, int(0.97 * len(ordered)))]
-    return padded([ordered[0], min(ordered[-1], 1.5 * high if high > 0 else ordered[-1])])
+    high = ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]
+    return padded([ordered[0], min(ordered[-1], 1.2 * high if high > 0 else ordered[-1])])
 
 
 def _units(records: Mapping[str, UnitRecord]) -> str:

@@ -56,7 +56,9 @@ def hardest_section(run: Material, pictures: Pictures) -> Section:
         image_id = str(run.first.ids[row])
         own = pictures.of(image_id)
         lines = [
-            _opinion(run, run.subject, run.answered[row], label),
+            _opinion(
+                run, "the vote" if run.mixed is not None else "their mean", run.answered[row], label
+            ),
             *(
                 _opinion(run, name, run.probabilities[m, row], label)
                 for m, name in list(enumerate(run.oof))[:MOST_OPINIONS]
@@ -94,7 +96,9 @@ def doubted_section(run: Material, pictures: Pictures) -> Section:
         return found
     every = doubted(run.labels, run.answered)
     if not len(every):
-        found.say("The answer is the label on every out-of-fold photograph: no label is suspicious.")
+        found.say(
+            "The answer is the label on every out-of-fold photograph: no label is suspicious."
+        )
         return found
     found.say(
         f"Photographs whose label is not the answer of {run.subject}, by the probability that it gives to their own "

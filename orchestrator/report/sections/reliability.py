@@ -55,7 +55,9 @@ def section(run: Material) -> Section:
         Column("of", numbers=False), Column("calibration error"), Column("log-loss"),
         Column("mean confidence"), Column("accuracy"),
     ]  # fmt: skip
-    notes = [f"Calibration error: the expected one over {BINS} bins of equal width (Guo et al. 2017)."]
+    notes = [
+        f"Calibration error: the expected one over {BINS} bins of equal width (Guo et al. 2017)."
+    ]
     found.blocks.append(Grid("Calibration", columns, rows, notes=notes))
     return found
 
@@ -63,9 +65,7 @@ def section(run: Material) -> Section:
 def _diagram(title: str, labels: np.ndarray, probabilities: np.ndarray) -> Markup:
     n, confident, right = scorers.reliability(labels, probabilities, BINS)
     plot = Plot((0, 1), (0, 1), "probability of the answer", "share that is right", 300, 280)
-    plot.add(
-        tag("line", x1=plot.x(0), y1=plot.y(0), x2=plot.x(1), y2=plot.y(1), class_="zero")
-    )
+    plot.add(tag("line", x1=plot.x(0), y1=plot.y(0), x2=plot.x(1), y2=plot.y(1), class_="zero"))
     used = np.flatnonzero(n)
     xs, ys = confident[used] / n[used], right[used] / n[used]
     plot.line(xs.tolist(), ys.tolist(), "s0 thin")

@@ -39,11 +39,15 @@ def section(run: Material) -> Section:
         return found
     title = metrics.title(run.spec.search.metric)
     for member, record in run.searches.items():
-        by_state = {state: 0 for state in _STATES}
+        by_state = dict.fromkeys(_STATES, 0)
         for own in record.candidates:
             by_state[own.state] += 1
         states = ", ".join(f"{n} {state}" for state, n in by_state.items() if n)
-        lost = "; candidates of other members were better, so it was left out" if record.left_out else ""
+        lost = (
+            "; candidates of other members were better, so it was left out"
+            if record.left_out
+            else ""
+        )
         found.say(
             f"{member}: {counted(len(record.candidates), 'candidate')} ({states}) in {record.seconds:.0f} s{lost}."
         )
@@ -52,7 +56,7 @@ def section(run: Material) -> Section:
             found.blocks.append(
                 Figures(
                     pictures,
-                    notes=_rung_notes(run.spec.search),
+                    notes=_rung_notes(run.spec.search, len(record.candidates)),
                     legend=legend([(state, _STATES[state]) for state, n in by_state.items() if n]),
                 )
             )
@@ -63,7 +67,9 @@ def section(run: Material) -> Section:
 def _pictures(
     member: str, record: SearchRecord, search: Search, title: str
 ) -> list[tuple[str, Markup]]:
-    scored = [own for own in record.candidates if own.score is not None and math.isfinite(own.score)]
+    scored = [
+        own for own in record.candidates if own.score is not None and math.isfinite(own.score)
+    ]
     sign = metrics.named(search.metric).sign
     scored = sorted(scored, key=lambda own: -sign * (own.score or 0.0))[:MOST_LINES]
     if not scored:
@@ -74,8 +80,8 @@ def _pictures(
     ]
 
 
-def _rung_notes(search: Search) -> list[str]:
-    notes = [f"Of more than {MOST_LINES} candidates the best are drawn."]
+def _rung_notes(search: Search, n: int) -> list[str]:
+    notes = [f"Drawn are the best {MOST_LINES}."] if n > MOST_LINES else []
     if asha := search.asha:
         notes.insert(
             0,
@@ -101,7 +107,15 @@ def _rungs(member: str, candidates: list[Candidate], search: Search, title: str)
         plot.line(range(1, own.epochs + 1), own.curve, classes)
         if own.curve and math.isfinite(own.curve[-1]):
             told = f"candidate {own.number}: {own.state}. {own.reason}"
-            plot.add(dot(plot.x(own.epochs), plot.y(own.curve[-1]), _STATES[own.state].split()[0], told, 3))
+            plot.add(
+                dot(
+                    plot.x(own.epochs),
+                    plot.y(own.curve[-1]),
+                    _STATES[own.state].split()[0],
+                    told,
+                    3,
+                )
+            )
     return plot.done(f"{title} of the candidates of {member} by epoch, with the rungs")
 
 
@@ -113,12 +127,14 @@ def _parallel(member: str, candidates: list[Candidate], title: str) -> Markup:
     wide = max(WIDE, 110 * len(axes))
     xs = [40 + i * (wide - 110) / max(len(axes) - 1, 1) for i in range(len(axes))]
     top, bottom = 34.0, HIGH - 20.0
-    marks = []
+    marks, labels = [], []
     for x, axis in zip(xs, axes, strict=True):
         marks.append(tag("line", x1=x, x2=x, y1=top, y2=bottom, class_="rule"))
         marks.append(text(x, 16, axis.title, "axis", "middle"))
-        for share, shown in axis.marks:
-            marks.append(text(x + 5, bottom - share * (bottom - top) + 4, shown, "tick"))
+        labels += [
+            text(x + 5, bottom - share * (bottom - top) + 4, shown, "tick")
+            for share, shown in axis.marks
+        ]
     for i in range(len(candidates) - 1, -1, -1):
         own = candidates[i]
         points = [
@@ -126,7 +142,8 @@ def _parallel(member: str, candidates: list[Candidate], title: str) -> Markup:
             if axis.at[i] is not None
         ]  # fmt: skip
         marks.append(line(points, _STATES[own.state] + ("" if i == 0 else " thin")))
-    return picture(wide, HIGH, f"Settings and score of the candidates of {member}", *marks)
+    label = f"Settings and score of the candidates of {member}"
+    return picture(wide, HIGH, label, *marks, *labels)
 
 
 class _Axis:
@@ -144,10 +161,14 @@ class _Axis:
                 None if v is None else (turn(v) - turn(low)) / span if high > low else 0.5
                 for v in values
             ]
-            self.marks = [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")] if high > low else [(0.5, f"{low:.3g}")]
+            self.marks = (
+                [(0.0, f"{low:.3g}"), (1.0, f"{high:.3g}")] if high > low else [(0.5, f"{low:.3g}")]
+            )
             return
         names = sorted({str(v) for v in values if v is not None})
-        places = {n: i / max(len(names) - 1, 1) if len(names) > 1 else 0.5 for i, n in enumerate(names)}
+        places = {
+            n: i / max(len(names) - 1, 1) if len(names) > 1 else 0.5 for i, n in enumerate(names)
+        }
         self.at = [None if v is None else places[str(v)] for v in values]
         self.marks = [(place, name[:14]) for name, place in places.items()]
 
@@ -180,4 +201,6 @@ def _numeric(record: SearchRecord, key: str) -> bool:
 def _setting(value: Any) -> Cell:
     if isinstance(value, float):
         return Cell(f"{value:.4g}", value)
-    return Cell("" if value is None else str(value), float(value) if isinstance(value, int) else None)
+    return Cell(
+        "" if value is None else str(value), float(value) if isinstance(value, int) else None
+    )

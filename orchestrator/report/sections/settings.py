@@ -25,7 +25,9 @@ def section(run: Material) -> Section:
         ]
         columns = [Column("setting", numbers=False)]
         columns += [Column(name, numbers=False) for name in settings]
-        notes = [f"{len(keys) - len(differ)} other settings are the same for all: they stand in the spec below."]
+        notes = [
+            f"{len(keys) - len(differ)} other settings are the same for all: they stand in the spec below."
+        ]
         found.blocks.append(Grid("What differs between the members", columns, rows, notes=notes))
     elif len(settings) > 1:
         found.say("All members have the same settings.")

@@ -10,7 +10,10 @@ from orchestrator.report.material import Material
 from orchestrator.report.svg import interval, padded
 from orchestrator.runs.standing import remarks
 
-OTHER, PERHAPS = " *", " ?"  # after the name of a vote of other tables, and of one that does not say
+OTHER, PERHAPS = (
+    " *",
+    " ?",
+)  # after the name of a vote of other tables, and of one that does not say
 
 
 def section(run: Material) -> Section:
@@ -28,13 +31,14 @@ def section(run: Material) -> Section:
     known = [(value, error) for value, error in every if value is not None]
     bounds = padded([end for v, e in known for end in (v - 1.96 * (e or 0), v + 1.96 * (e or 0))])
     columns = [
-        Column("name", numbers=False), Column("kind", numbers=False), Column("macro F1"),
+        Column("name", numbers=False), Column("macro F1"),
         Column("interval", hint="of macro F1, all rows on one scale"), Column("accuracy"),
         Column("log-loss", hint="less is better"),
     ]  # fmt: skip
     if run.test:
         columns += [Column("test macro F1"), Column("test accuracy")]
     columns += [
+        Column("kind", numbers=False),
         Column("epochs", numbers=False),
         Column("seconds", hint="training of all units, or the fit of the vote"),
     ]
@@ -44,15 +48,14 @@ def section(run: Material) -> Section:
         scores = row["estimate"] or row["oof"] or {}
         errors = scores.get("standard_error") or {}
         chosen = row["kind"] == "vote" and row["name"] == run.vote
-        name = row["name"] + mark(row) + (" (this page's vote)" if chosen else "")
-        own = [Cell(name, row["name"], kind="chosen" if chosen else ""), Cell(row["kind"])]
+        own = [Cell(row["name"] + mark(row), row["name"], kind="chosen" if chosen else "")]
         own.append(figure(value, error))
         drawn = "" if value is None else interval(value, error, bounds, colour(row))
         own.append(Cell(drawn, value))
         own += [figure(scores.get(m), errors.get(m)) for m in ("accuracy", "log_loss")]
         if run.test:
             own += [_on_test(run, row, metric) for metric in ("macro_f1", "accuracy")]
-        own += [Cell(_epochs(row)), _seconds(row["seconds"])]
+        own += [Cell(row["kind"]), Cell(_epochs(row)), _seconds(row["seconds"])]
         cells.append(own)
     grid.rows = cells
     grid.notes = [*_notes(run), *run.notes]
@@ -113,7 +116,8 @@ def _seconds(value: float | None) -> Cell:
 
 
 def _notes(run: Material) -> list[str]:
-    notes = [f"{row['name']}: {row['note']}." for row in run.rows if row["note"]]
+    notes = [f"Marked: {run.vote}, the vote that this page explains."] if run.vote else []
+    notes += [f"{row['name']}: {row['note']}." for row in run.rows if row["note"]]
     if run.test:
         notes.append(f"The truth of the test part is from {run.test.source}.")
     for row in run.rows:
