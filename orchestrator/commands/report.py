@@ -125,7 +125,9 @@ def material_of(
         found.why_no_rows = "No member has out-of-fold tables of all rows yet."
         return found
     if _too_large(run, members):
-        found.why_no_rows = "The tables are too large to be looked at row by row: shown are figures that stand in records."
+        found.why_no_rows = (
+            "The tables are too large to be looked at row by row: shown is what stands in records."
+        )
         return found
     read = ballot or Ballot(read_tables(run.store, members, "oof"), {}, groups_of(run.store))
     _read_rows(run, found, {n: t for n, t in read.oof.items() if n in members}, read.groups)

@@ -37,8 +37,8 @@ class Material:
     """rows: as of `commands.leaderboard.standings`. records: vote -> its record; others: whether it is of
     other tables than the run has now. vote: the one that the page explains, None where there is none.
     oof: the members' tables in one order of rows, {} where there are none or they are too large:
-    `why_no_rows` says so in a sentence. groups: (N,) of these rows. mixed: (N, K) of the vote on these rows, None where
-    the plain mean of the members stands in for it; `how` says of which rules, a sentence.
+    `why_no_rows` says so in a sentence. groups: (N,) of these rows. mixed: (N, K) of the vote on these
+    rows, None where the plain mean of the members stands in for it; `how` says of which rules, a sentence.
     paths: image id -> its file. units: member -> unit -> record.
     """
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from members.photo_kind import require_file
 from orchestrator.errors import BAD_INPUT
@@ -43,7 +45,7 @@ def thumbnail(path: str | None) -> Thumbnail:
     except FileNotFoundError:
         return Thumbnail(None, why="moved")
     except (*BAD_INPUT, OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        gone = not os.path.exists(path)  # noqa: PTH110: a path with a null byte raises in pathlib
+        gone = not Path(path).exists()
         return Thumbnail(None, why="moved" if gone else f"cannot be read ({type(error).__name__})")
 
 
@@ -71,14 +73,9 @@ def _rgb(picture: Image.Image) -> Image.Image:
     from PIL import Image
 
     if picture.mode.startswith("I") or picture.mode == "F":
-        low, high = picture.convert("F").getextrema()
-        scale = 255.0 / ((high - low) or 1.0)  # type: ignore[operator]
-        return (
-            picture.convert("F")
-            .point(lambda v: v * scale - low * scale)
-            .convert("L")
-            .convert("RGB")
-        )  # type: ignore[operator]
+        values = np.asarray(picture, np.float32)
+        scale = 255.0 / (float(np.ptp(values)) or 1.0)
+        return Image.fromarray(((values - values.min()) * scale).astype(np.uint8)).convert("RGB")
     if "A" in picture.mode or "transparency" in picture.info:
         over = picture.convert("RGBA")
         white = Image.new("RGBA", over.size, (255, 255, 255, 255))

@@ -168,6 +168,7 @@ def _candidates(record: VoteRecord) -> Grid:
     grid = Grid("What it was chosen among", columns, rows)
     if record.chosen_by == MEAN:
         grid.notes = [
-            f"Those within {record.near or 0:g} standard errors of the best in {title} count equally; all scores are of rows that nothing was fitted to."
+            f"Those within {record.near or 0:g} standard errors of the best in {title} count equally; all "
+            "scores are of rows that nothing was fitted to."
         ]
     return grid

@@ -94,13 +94,15 @@ def _points(run: Material, costs: dict[str, float]) -> list[Point]:
             found.append(Point(title, "mean", cost, score, error, _MEAN))
     for vote, record in run.records.items():
         used = [name for name, weight in record.weights.items() if abs(weight) > 0]
-        score = (record.estimate or {}).get(run.metric)
-        if run.others[vote] or score is None or not all(name in costs for name in used):
+        estimate = record.estimate or {}
+        if run.others[vote] or run.metric not in estimate or not all(n in costs for n in used):
             continue
-        error = (record.estimate or {})["standard_error"].get(run.metric)
+        error = estimate["standard_error"].get(run.metric)
         how = f"{_VOTE}, {record.choice}" if record.choice else _VOTE
         how = how if record.mode == "weighted" else "nothing: fixed weights"
-        found.append(Point(vote, "vote", _together(run, used, costs), score, error, how))
+        found.append(
+            Point(vote, "vote", _together(run, used, costs), estimate[run.metric], error, how)
+        )
     return sorted(found, key=lambda p: (p.milliseconds, -of.sign * p.score))
 
 

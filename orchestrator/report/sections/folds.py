@@ -27,8 +27,8 @@ def section(run: Material) -> Section:
     of = "" if n_groups is None else f" of {n_groups} groups"
     found.say(
         f"{counts.sum()} photographs{of} in {len(names)} folds of {counts.sum(axis=0).min()} to "
-        f"{counts.sum(axis=0).max()}. Farthest from the whole is {run.classes[worst[0]]} in fold {names[worst[1]]}: "
-        f"{shares[worst]:.1%} of it against {whole[worst[0]]:.1%} of all."
+        f"{counts.sum(axis=0).max()}. Farthest from the whole is {run.classes[worst[0]]} in fold "
+        f"{names[worst[1]]}: {shares[worst]:.1%} of it against {whole[worst[0]]:.1%} of all."
     )
     top = max(float(off.max()), 1e-9)
     rows = []

@@ -52,8 +52,8 @@ def worth(run: Material) -> Section:
     grid = Grid(f"Members of {run.vote}", columns, rows)
     if record.rules is not None:
         grid.notes = [
-            "The vote is a mean of several fitted rules, which have weights of their own: a weight here is how "
-            "far the vote moves without the member."
+            "The vote is a mean of several fitted rules, which have weights of their own: a weight here is "
+            "how far the vote moves without the member."
         ]
     found.blocks.append(grid)
     return found

@@ -38,8 +38,8 @@ class Pictures:
             return ""
         told = ", ".join(f"{n} {why}" for why, n in reasons.items())
         return (
-            f"Of {len(self._made)} photographs here {sum(reasons.values())} cannot be shown ({told}): they are read "
-            "from the paths that images.parquet of the run has."
+            f"Of {len(self._made)} photographs here {sum(reasons.values())} cannot be shown ({told}): "
+            "they are read from the paths that images.parquet of the run has."
         )
 
 
@@ -101,9 +101,9 @@ def doubted_section(run: Material, pictures: Pictures) -> Section:
         )
         return found
     found.say(
-        f"Photographs whose label is not the answer of {run.subject}, by the probability that it gives to their own "
-        "label, the least first. A wrong label looks like this, and so does a hard photograph: look before you "
-        f"correct. {run.how}"
+        f"Photographs whose label is not the answer of {run.subject}, by the probability that it gives to "
+        "their own label, the least first. A wrong label looks like this, and so does a hard photograph: "
+        f"look before you correct. {run.how}"
     )
     rows = []
     for rank, row in enumerate(every[:DOUBTED].tolist(), start=1):

@@ -27,8 +27,9 @@ def section(run: Material) -> Section:
         Figures(
             pictures,
             notes=[
-                "Of out-of-fold rows by the probability of the answer: on the line answers are right as often "
-                "as they claim, below it they claim too much. The area of a dot is its share of the rows. "
+                "Of out-of-fold rows by the probability of the answer: on the line answers are right as "
+                "often as they claim, below it they claim too much. The area of a dot is its share of the "
+                "rows. "
                 + (run.how if run.mixed is not None else "No vote was cast yet: there is no after.")
             ],
         )

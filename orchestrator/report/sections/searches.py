@@ -49,7 +49,8 @@ def section(run: Material) -> Section:
             else ""
         )
         found.say(
-            f"{member}: {counted(len(record.candidates), 'candidate')} ({states}) in {record.seconds:.0f} s{lost}."
+            f"{member}: {counted(len(record.candidates), 'candidate')} ({states}) in "
+            f"{record.seconds:.0f} s{lost}."
         )
         pictures = _pictures(member, record, run.spec.search, title)
         if pictures:

@@ -67,7 +67,7 @@ def _each(found: set[str]) -> str:
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested settings by dotted key, each as text."""
-    found = {}
+    found: dict[str, str] = {}
     for key, value in settings.items():
         if isinstance(value, dict) and value:
             inner = "" if key == "recipe" else f"{prefix}{key}."

@@ -123,7 +123,8 @@ def _notes(run: Material) -> list[str]:
     for row in run.rows:
         if row["pseudo"]:
             notes.append(
-                f"{row['name']} learnt photographs to predict, labelled by {' and '.join(row['pseudo']['by'])}."
+                f"{row['name']} learnt photographs to predict, labelled by "
+                f"{' and '.join(row['pseudo']['by'])}."
             )
         if row["teacher"]:
             notes.append(
