@@ -79,8 +79,8 @@ class Vote(VoteRecord):
         held_out.parquet, where there are OOF tables, has their rows with the votes of rules that were
         fitted without them. confidence.csv is the submission with the probability of each answer.
         named: answers are the classes' names. Each is moved into place whole; a vote.json that is there
-        means the others fit it, and `files` holds their digests. Returns file name -> path of what was written.
-        Raises BadInput where classes have no names.
+        means the others fit it, and `files` holds their digests. Returns file name -> path of
+        what was written. Raises BadInput where classes have no names.
         """
         shown = class_names(self.table.meta) if named else self.table.answers
         answers = [shown[k] for k in self.labels]

@@ -39,7 +39,7 @@ FITTED_TO_THEM = (
     "The vote's rules were fitted to these rows, too, so that it looks a little better here than it is: "
     "it was cast by an earlier version, or in ranges of rows. Cast it again for rows held out."
 )
-NO_VOTE = "No vote of the tables that the run has now was cast: the plain mean of the members stands in for it."
+NO_VOTE = "No vote of today's tables was cast: the plain mean of the members stands in for it."
 
 
 def write_report(

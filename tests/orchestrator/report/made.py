@@ -15,7 +15,7 @@ from PIL import Image
 import ensembles
 from ensembles.files.digests import sealed
 from orchestrator.commands.run import Run
-from orchestrator.runs.contents import recorded_spec
+from orchestrator.runs.contents import groups_of, recorded_spec
 from orchestrator.runs.store import Store
 from orchestrator.units.record import UnitRecord, write_record
 from tests.orchestrator.records import record
@@ -159,7 +159,8 @@ def cast_into(folder: Path, mode: str = "soft", **options) -> ensembles.Vote:
         ensembles.read_members(str(folder / "tables"), kind, names) for kind in ("oof", "test")
     )
     digests = file_digests(str(folder / "tables"), {"oof": oof, "test": test})
-    vote = ensembles.cast(oof, test, mode, digests=digests, **options)
+    groups = groups_of(Store(folder))
+    vote = ensembles.cast(oof, test, mode, groups=groups, digests=digests, **options)
     vote.write(str(folder / f"votes/{mode}"))
     return vote
 
