@@ -11,6 +11,10 @@ from orchestrator.report.material import Material
 # A matrix of more classes is no picture that anybody reads: the pairs confused most stand in its place.
 MOST_CLASSES = 40
 PAIRS = 60
+_READING = (
+    "Rows are labels, columns are answers. Colour is the share of the row: blue where the answer is the "
+    "label, orange where it is another class.",
+)
 
 
 def confusion(run: Material) -> Section:
@@ -20,7 +24,7 @@ def confusion(run: Material) -> Section:
         return found
     found.say(f"Answers of {run.subject} on out-of-fold rows. {run.how}")
     truth, guess = run.labels, run.answered.argmax(axis=1)
-    found.blocks.append(_matrix("All classes", truth, guess, run.classes))
+    found.blocks.append(_matrix("All classes", truth, guess, run.classes, _READING))
     for target, values in run.targets.items():
         names = run.values_of(target)
         if len(run.targets) > 1:
@@ -28,7 +32,9 @@ def confusion(run: Material) -> Section:
     return found
 
 
-def _matrix(title: str, truth: np.ndarray, guess: np.ndarray, names: list[str]) -> Grid:
+def _matrix(
+    title: str, truth: np.ndarray, guess: np.ndarray, names: list[str], notes: tuple[str, ...] = ()
+) -> Grid:
     counts = scorers.confusion(truth, guess, len(names))
     if len(names) > MOST_CLASSES:
         return _pairs(title, counts, names)
@@ -45,11 +51,7 @@ def _matrix(title: str, truth: np.ndarray, guess: np.ndarray, names: list[str]) 
         own.append(Cell(f"{shares[k, k]:.2f}" if counts[k].sum() else ""))
         rows.append(own)
     columns = [Column("labelled \\ answered", numbers=False), *map(Column, names), Column("recall")]
-    return Grid(
-        title, columns, rows, fixed=True,
-        notes=["Rows are labels, columns are answers. Colour is the share of the row: blue where the answer "
-               "is the label, orange where it is another class."],
-    )  # fmt: skip
+    return Grid(title, columns, rows, fixed=True, notes=notes)
 
 
 def _pairs(title: str, counts: np.ndarray, names: list[str]) -> Grid:

@@ -31,7 +31,7 @@ class Point:
 _COLOURS = {"member": "s0", "mean": "s2", "vote": "s1"}
 _ALONE = "nothing: the member's own out-of-fold answers"
 _MEAN = "nothing but the order of the members, by their own score on these rows"
-_VOTE = "to the rows of the other folds (the nested estimate)"
+_VOTE = "its weights, to the rows of the other folds (the nested estimate)"
 
 
 def section(run: Material) -> Section:
@@ -98,7 +98,7 @@ def _points(run: Material, costs: dict[str, float]) -> list[Point]:
         if run.others[vote] or run.metric not in estimate or not all(n in costs for n in used):
             continue
         error = estimate["standard_error"].get(run.metric)
-        how = f"{_VOTE}, {record.choice}" if record.choice else _VOTE
+        how = f"{_VOTE}; kind: {record.choice}" if record.choice else _VOTE
         how = how if record.mode == "weighted" else "nothing: fixed weights"
         found.append(
             Point(vote, "vote", _together(run, used, costs), estimate[run.metric], error, how)

@@ -40,7 +40,7 @@ def section(run: Material) -> Section:
             notes=[
                 "A line a unit (one fold, one seed); of more than "
                 f"{MOST_LINES} units their mean, in a band from the lowest to the highest. Dots: the epochs "
-                "whose weights were kept.",
+                "whose weights were kept. What is above a frame is drawn along its edge.",
                 "The loss of training is the member's own, with its augmentation, smoothing and mixing; "
                 "compare its course with that of validation rather than its height.",
             ],

@@ -10,6 +10,8 @@ import pytest
 
 from ensembles.files.digests import write_sums
 from orchestrator.runs.store import Store
+from tests.orchestrator.one_slot import commands
+from tests.orchestrator.report.conftest import Page
 from tests.orchestrator.report.made import Made, cast_into
 
 
@@ -93,3 +95,32 @@ def test_of_a_run_in_an_object_store_it_is_written_there(command, bucket, tmp_pa
     assert code == 0, err
     assert f"{bucket}/e/report.html" in out
     assert b"data:image/jpeg" in store.read("report.html")  # photographs of this machine
+
+
+TRAINED = """\
+name: t
+data: {train: photos/train, test: photos/eval}
+folds: {k: 2}
+defaults: {image_size: [32, 32], epochs: 1, batch_size: 32}
+members:
+  - {name: faces, model: test_resnet, targets: [mask, gender]}
+  - {name: ages, model: test_resnet, targets: [age]}
+join: {name: both, of: [faces, ages]}
+"""
+
+
+@pytest.mark.slow
+def test_training_writes_it_and_says_where(eighteen_people, tmp_path):
+    """Of members whose targets are joined: the join is compared, its parts have their curves."""
+    (tmp_path / "photos").symlink_to(eighteen_people / "photos")
+    (tmp_path / "spec.yaml").write_text(TRAINED)
+    with commands(tmp_path) as command:
+        said = command("train-members", "spec.yaml")
+    place = tmp_path / "runs/t/report.html"
+    assert f"report: {place}" in said
+    page = Page(place.read_text())
+    assert "faces: loss" in page.texts["curves"]
+    assert "ages: loss" in page.texts["curves"]
+    assert [row[0] for row in page.tables["Members and votes"]] == ["both"]
+    assert "No vote was cast yet" in page.texts["choice"]
+    assert sum(tag == "img" for tag, _ in page.tags) > 18
