@@ -121,6 +121,12 @@ def material_of(
         timing = read_json("timing.json", run.store)
         found.timing = timing if isinstance(timing, dict) else {}
     members = _members(run, records[chosen] if chosen else None)
+    if lacking := [
+        name for name in (found.record.weights if found.record else ()) if name not in members
+    ]:
+        found.notes.append(
+            f"Without tables of all rows, so not compared row by row: {', '.join(lacking)}."
+        )
     if not members:
         found.why_no_rows = "No member has out-of-fold tables of all rows yet."
         return found

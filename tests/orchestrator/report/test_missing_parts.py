@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -187,3 +188,37 @@ def test_of_many_classes_the_pairs_confused_most_are_listed(tmp_path):
     counts = [int(row[2]) for row in rows]
     assert counts == sorted(counts, reverse=True)
     assert all(row[0] != row[1] for row in rows)
+
+
+def test_tables_too_large_for_memory_are_not_read(copied, monkeypatch):
+    monkeypatch.setattr("ensembles.large.cast.too_large", lambda *_: True)
+    page = page_of(copied)
+    assert "too large to be looked at row by row" in page.texts["confusion"]
+    assert "three" in {row[0] for row in page.tables["Members and votes"]}
+    assert "it is" in page.texts["choice"]
+
+
+def test_a_vote_over_the_rows_that_all_members_have(copied, command):
+    """A member with finished folds only is in the vote: the page is of the rows that voted."""
+    _make_partial(copied, "three", folds=[0, 1])
+    code, out, err = command("vote", "--run", str(copied), "--mode", "soft", "--common-rows")
+    assert code == 0, err
+    assert "the report was not written" not in out
+    page = page_of(copied)
+    counted = sum(int(cell or 0) for row in page.tables["All classes"] for cell in row[1:-1])
+    assert counted == 60
+    assert "of 60 of 90 OOF rows" in page.texts["leaderboard"]
+    assert "not compared row by row: three" in page.texts["leaderboard"]
+    assert "three" in page.texts["members"]
+
+
+def _make_partial(run, member: str, folds: list[int]) -> None:
+    table = ensembles.read_table(run / f"tables/{member}/oof.parquet")
+    own = table.take(np.isin(table.fold, folds))
+    shutil.copytree(run / f"tables/{member}", run / f"partial/{member}")
+    shutil.rmtree(run / f"tables/{member}")
+    ensembles.write_table(run / f"partial/{member}/oof.parquet", own)
+    told = {"folds": folds, "n_folds": 3, "rows": len(own.ids), "n_rows": len(table.ids)}
+    (run / f"partial/{member}/folds.json").write_text(json.dumps(told))
+    used = {"select": "best", "epochs": {f"fold-{fold}": 4 for fold in folds}}
+    (run / f"partial/{member}/epochs.json").write_text(json.dumps(used))
