@@ -77,7 +77,7 @@ def train_members(
     ] = False,
 ) -> None:
     """Search, train every fold of every member, write the tables; again: do what is missing."""
-    from orchestrator.commands.report import report_of
+    from orchestrator.commands.pages.report import report_of
     from orchestrator.commands.train_members import train
     from orchestrator.runs import folders
     from orchestrator.spec import load, located

@@ -290,7 +290,7 @@ def report(
     It needs no other file and no network. `train-members` and `vote` write it at their end.
     """
     file_place(out, "--out")
-    from orchestrator.commands.report import write_report
+    from orchestrator.commands.pages.report import write_report
     from orchestrator.commands.run import find_run
 
     found = write_report(find_run(None, False, (), folder), truth, vote, out)

@@ -19,7 +19,7 @@ from ensembles.files.ids import like_id
 from ensembles.files.parquet import file_digests
 from ensembles.voting.request import VoteRequest
 from ensembles.voting.submissions import submissions_as_tables
-from orchestrator.commands.report import report_beside
+from orchestrator.commands.pages.report import report_beside
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
 from orchestrator.commands.vote_options import Command, checked, requested, require_useful
 from orchestrator.errors import WrongRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.commands.report import write_report
+from orchestrator.commands.pages.report import write_report
 from tests.orchestrator.report.made import Made, cast_into, run_of
 
 

@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 
 import ensembles
 from ensembles.files.digests import write_sums
-from orchestrator.commands.report import report_beside, write_report
+from orchestrator.commands.pages.report import report_beside, write_report
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.runs.store import Store
 from tests.orchestrator.report.conftest import page_of

@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 import ensembles
 from ensembles.voting.record import VoteRecord
-from orchestrator.commands.report import write_report
+from orchestrator.commands.pages.report import write_report
 from tests.orchestrator.report.conftest import Page, page_of
 from tests.orchestrator.report.made import Made, cast_into, run_of
 
@@ -189,7 +189,7 @@ def test_names_are_text_whatever_they_are(tmp_path):
 
 def test_the_page_needs_neither_torch_nor_ray(made):
     code = (
-        "import sys; from orchestrator.commands.report import write_report\n"
+        "import sys; from orchestrator.commands.pages.report import write_report\n"
         "from tests.orchestrator.report.made import run_of\n"
         f"write_report(run_of({str(made)!r}))\n"
         "sys.exit(bool({'torch', 'timm', 'ray', 'cv2'} & set(sys.modules)))"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.commands.report import write_report
+from orchestrator.commands.pages.report import write_report
 from orchestrator.report import page
 from orchestrator.report.thumbnails import SIDE, thumbnail
 from tests.orchestrator.report.made import Made, cast_into, run_of
