@@ -120,7 +120,7 @@ def test_it_holds_recipes_specs_and_the_mark_of_types(wheel):
         files = [
             f
             for f in (ROOT / package).rglob("*.*")
-            if f.suffix in (".py", ".yaml", ".csv", ".json")
+            if f.suffix in (".py", ".yaml", ".csv", ".json", ".html", ".css", ".js")
         ]
         assert {str(f.relative_to(ROOT)) for f in files} <= names
         assert f"{package}/py.typed" in names

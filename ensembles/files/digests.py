@@ -20,6 +20,7 @@ from ensembles.files import places
 from ensembles.files.places import Place
 from ensembles.files.table import (
     CONFIDENCE,
+    HELD_OUT,
     PROBABILITIES,
     RECORD,
     SETS,
@@ -30,7 +31,7 @@ from ensembles.files.table import (
 
 SUMS = "SHA256SUMS"
 # files whose digests stand in RECORD
-OF_A_VOTE = (SUBMISSION, CONFIDENCE, SETS, UNKNOWN, PROBABILITIES)
+OF_A_VOTE = (SUBMISSION, CONFIDENCE, SETS, UNKNOWN, PROBABILITIES, HELD_OUT)
 _SEAL = "sha256"
 AGAIN = (
     "`train-members` makes the files of a run again; of one made elsewhere, get it anew, or delete the "

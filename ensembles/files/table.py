@@ -14,6 +14,8 @@ from ensembles.limits import MOST_CLASSES
 
 # The files of a vote.
 SUBMISSION, PROBABILITIES, RECORD = "submission.csv", "probabilities.parquet", "vote.json"
+# the OOF rows, each with the vote of a rule that was fitted without it
+HELD_OUT = "held_out.parquet"
 CONFIDENCE = "confidence.csv"  # the submission with the probability of each decision
 SETS, UNKNOWN = "sets.csv", "unknown.csv"  # only where they are asked for
 

@@ -154,6 +154,17 @@ def _of_table(guess: Table, actual: Submission, prediction: Place, truth: str) -
     }
 
 
+def true_labels(truth: Place, table: Table, columns: Columns = RECOGNISED) -> np.ndarray:
+    """(N,) int, the classes of a table's rows by a file of ids and answers.
+
+    Raises BadInput where the file cannot be read, has other ids or answers that are no class.
+    """
+    sheet = read_sheet(truth)
+    check_given([sheet], columns)
+    actual = _truth(sheet, columns, table)
+    return _labels_for(table.ids, actual, table.answers, "the tables", truth)
+
+
 def _of_labels(
     guess: Submission,
     actual_of: Callable[[Table | None], Submission],

@@ -81,6 +81,14 @@ def member_reasons(
     return found
 
 
+def error_correlations(labels: np.ndarray, decided: np.ndarray) -> np.ndarray:
+    """(M, M) float64, the correlation over rows of members' being wrong; 0 where one is always right or
+    always wrong. labels: (N,) int; decided: (M, N) int, each member's most probable class.
+    """
+    errors = (decided != labels).astype(np.float64)
+    return _correlations(errors, errors)
+
+
 def explain(rule: AnyRule, tables: Mapping[str, Table], image_id: str) -> dict[str, Any] | None:
     """How one photograph was decided, or None where no table has it.
 

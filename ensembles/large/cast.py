@@ -25,7 +25,14 @@ from ensembles.errors import BadInput
 from ensembles.files import places
 from ensembles.files.parquet import members_in, table_place
 from ensembles.files.places import Place
-from ensembles.files.table import CONFIDENCE, PROBABILITIES, RECORD, SUBMISSION, class_names
+from ensembles.files.table import (
+    CONFIDENCE,
+    HELD_OUT,
+    PROBABILITIES,
+    RECORD,
+    SUBMISSION,
+    class_names,
+)
 from ensembles.files.targets import target_indices
 from ensembles.judging.estimate import refit_shifts
 from ensembles.large.derived import RunRanges, derive
@@ -185,7 +192,7 @@ def _write(
     """
     of_test, further = (SUBMISSION, CONFIDENCE), {} if asked is None else asked.known.further
     paths = {name: places.join(out, name) for name in (*of_test, *FIELDS, PROBABILITIES, RECORD)}
-    for path in paths.values():
+    for path in (*paths.values(), places.join(out, HELD_OUT)):
         places.remove(path)
     for name in (*of_test, *FIELDS):
         if asked is None or (name in FIELDS and name not in further):

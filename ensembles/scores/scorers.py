@@ -135,7 +135,21 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
 
     Sum over bins of (share of rows) x |accuracy - mean confidence| (Guo et al. 2017).
     """
+    _, confident, right = reliability(labels, probabilities, bins)
+    return float(abs(right - confident).sum() / len(labels))
+
+
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = 15
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each equal-width bin of the top class's probability, (bins,) each: its rows, the sum of their
+    confidences, and how many of them are right. A confidence on a border is in the lower bin.
+    """
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
     which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    return float(abs(np.bincount(which, correct - confidence, bins)).sum() / len(labels))
+    return (
+        np.bincount(which, minlength=bins),
+        np.bincount(which, confidence, bins),
+        np.bincount(which, correct, bins),
+    )

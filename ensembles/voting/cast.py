@@ -218,6 +218,7 @@ def _scored(
             folds,
             numbered(group_of),
         ),
+        "oof_ids": first.ids,
         "oof": inside(rule.apply(data.probabilities)),
         "estimate": score(
             held_out, refit_shifts(data, rule, [own for _, own in rules], per_target)

@@ -66,6 +66,7 @@ app.command()(inference.serve)
 app.command(cls=SeveralValues)(inference.export)
 app.command()(votes.evaluate)
 app.command()(votes.compare)
+app.command()(votes.report)
 app.command()(writing.schema)
 app.command()(writing.completion)
 

@@ -84,6 +84,7 @@ def train_members(
     ] = False,
 ) -> None:
     """Search, train every fold of every member, write the tables; again: do what is missing."""
+    from orchestrator.commands.pages.report import report_of
     from orchestrator.commands.train_members import train
     from orchestrator.runs import folders
     from orchestrator.spec import load, located
@@ -116,6 +117,7 @@ def train_members(
             refit=refit,
             agreed=lambda: yes or _agreed(),
         )
+    report_of(store, screen)
     if not (outcome.trained or outcome.predicted or outcome.failures):
         done = "Nothing to do"
         if outcome.mended:

@@ -1,4 +1,5 @@
-"""The commands that combine and score predictions: vote, leaderboard, evaluate and compare."""
+"""The commands that combine and score predictions: vote, leaderboard,
+evaluate, compare and report."""
 
 from __future__ import annotations
 
@@ -20,8 +21,9 @@ from orchestrator.cli.options import (
     RunDir,
     Sets,
     Small,
+    VoteName,
 )
-from orchestrator.cli.output import folder_place, spec_file
+from orchestrator.cli.output import file_place, folder_place, spec_file
 from orchestrator.screens.console import screen, write_json
 
 
@@ -266,3 +268,31 @@ def compare(
     report = with_standing(submissions, lambda: ensembles.compare(submissions, columns))
     show_comparison(report, screen(json))
     write_json(json, report)
+
+
+def report(
+    folder: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="a run folder, or s3://; default: trained last"),
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="ImageID,ans of the test part, where known")
+    ] = None,
+    vote: VoteName = None,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="where the page goes; default: report.html of the run"),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """One HTML page of a run: scores, curves, errors, hardest photographs, suspicious labels.
+
+    It needs no other file and no network. `train-members` and `vote` write it at their end.
+    """
+    file_place(out, "--out")
+    from orchestrator.commands.pages.report import write_report
+    from orchestrator.commands.run import find_run
+
+    found = write_report(find_run(None, False, (), folder), truth, vote, out)
+    screen(json).print(f"report: {found['report']} ({found['bytes'] / 1e6:.1f} MB)")
+    write_json(json, found)

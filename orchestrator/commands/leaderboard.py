@@ -28,7 +28,7 @@ from orchestrator.spec.search import STOPPED
 from orchestrator.units.record import UnitRecord, read_record, record_path
 
 
-def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
+def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[dict[str, Any]]:
     """Members, then votes: OOF figures, the nested estimate, and the score on the test part.
 
     A vote's `oof` is of the rows its weights were fitted to; its `estimate` is not. A member's own
@@ -41,10 +41,10 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     members of a vote have, how many `of` how many. `truth`: the scores on the test part; `right`: by which
     answers, those of the file `truth` or, without one, the labels that the run knows. `other_tables`
     is true where the figures are of other tables than the run has now, null where the vote's record does
-    not say.
+    not say. every_member: those that are in no vote, too, and a run without votes is no mistake.
     """
     votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
-    if not votes:
+    if not votes and not every_member:
         raise WrongRequest(
             f"{run.store.root} has no votes yet: {run.command('vote', '--mode', 'weighted')}"
         )
@@ -62,14 +62,16 @@ def standings(run: Run, truth: Path | None) -> list[dict[str, Any]]:
     for name in sorted(records, key=right):
         solo |= dict.fromkeys(records[name].solo, name)
         figures |= records[name].solo
-    for name in run.spec.students():  # which are in no vote, or beside members that are
+    in_none = [name for name in run.spec.voters() if every_member and name not in solo]
+    # students are in no vote, or beside members that are
+    for name in (*in_none, *run.spec.students()):
         if own := _own_figures(run, name):
             solo[name], figures[name] = None, own
     known = known_labels(run.store)
     rows = []
     for member in (name for name in (*run.spec.voters(), *run.spec.students()) if name in solo):
         vote, folder = solo[member], folder_of(member, run.store)
-        of_units = _unit_records(run.store, member, folder)
+        of_units = unit_records(run.store, member, folder)
         finished = finished_folds(member, run.store)
         rows.append(
             {
@@ -160,7 +162,7 @@ def _rows(record: VoteRecord) -> dict[str, int] | None:
     return {"rows": found["rows"], "of": found["of"]}
 
 
-def _unit_records(store: Store, member: str, tables: str) -> dict[str, UnitRecord] | None:
+def unit_records(store: Store, member: str, tables: str) -> dict[str, UnitRecord] | None:
     """Unit -> its record, of those that the member's tables were made from; None where it has none."""
     path = f"{tables}/{MADE_FROM}"
     if not is_there(store.uri(path)):

@@ -189,7 +189,7 @@ def _of_student(member: Member, votes: bool) -> str:
 
 def ballot_of(run: Run, members: Sequence[str]) -> Ballot:
     """Their tables, of finished folds where a member has no others."""
-    oof, test = (_read(run.store, members, kind) for kind in ("oof", "test"))
+    oof, test = (read_tables(run.store, members, kind) for kind in ("oof", "test"))
     return Ballot(oof, test, groups_of(run.store))
 
 
@@ -204,7 +204,8 @@ def left_out(run: Run) -> list[str]:
     ]
 
 
-def _read(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
+def read_tables(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
+    """Those of a kind, "oof" or "test", that are there, of finished folds where a member has no others."""
     found = {}
     for name in names:
         folder = store.uri(folder_of(name, store))

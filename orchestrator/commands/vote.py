@@ -19,6 +19,7 @@ from ensembles.files.ids import like_id
 from ensembles.files.parquet import file_digests
 from ensembles.voting.request import VoteRequest
 from ensembles.voting.submissions import submissions_as_tables
+from orchestrator.commands.pages.report import report_beside
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
 from orchestrator.commands.vote_options import Command, checked, requested, require_useful
 from orchestrator.errors import WrongRequest
@@ -102,7 +103,7 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
         gains = averaging_gains(result, ballot.oof, ballot.test, source.run.store)
         result.averaging, notes = gains
         result.notes += notes
-    _write(result, request, command, source.run, console)
+    _write(result, request, command, source.run, console, ballot)
     return result.record()
 
 
@@ -117,6 +118,7 @@ def _write(
     command: Command,
     run: Run | None,
     console: Console,
+    ballot: Ballot | None = None,
 ) -> None:
     store = run.store if run else None
     targets = folders.for_vote(command.out, store, vote_folder(request))
@@ -125,6 +127,8 @@ def _write(
     for folder in targets:
         paths = result.write(folder, named=command.answers == "names")
     show_vote(result, console, paths)
+    if run and not command.out:
+        report_beside(lambda: run, run.store, console, vote_name(request), ballot)
 
 
 def _run(command: Command) -> Run | None:
@@ -198,6 +202,8 @@ def _in_ranges(
             named=command.answers == "names",
         )
     show_large(record, folder, console)
+    if (of := source.run) and not command.out:
+        report_beside(lambda: of, of.store, console, vote_name(request))
     return record.record()
 
 

@@ -92,7 +92,8 @@ def test_without_test_tables_the_oof_rows_are_written_and_no_submission(tmp_path
     cast(oof, test, "soft").write(tmp_path)
     vote = cast(oof, None, "weighted", "log_loss")
     vote.write(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["probabilities.parquet", "vote.json"]
+    files = ["held_out.parquet", "probabilities.parquet", "vote.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == files
     table = read_table(tmp_path / "probabilities.parquet")
     np.testing.assert_array_equal(table.ids, oof["a"].ids)
     np.testing.assert_array_equal(table.fold, oof["a"].fold)

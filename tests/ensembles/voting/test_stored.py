@@ -8,7 +8,9 @@ import pytest
 from scipy.special import softmax
 
 from ensembles import BadInput, cast
+from ensembles.files.parquet import read_table
 from ensembles.rules.stacker import Stacker
+from ensembles.scores import metrics
 from ensembles.voting.candidates import BIAS_RIDGE, RIDGES
 from ensembles.voting.record import VoteRecord
 from ensembles.voting.stored import STACKERS, rule_of
@@ -129,3 +131,17 @@ def test_a_record_of_before_gradients_were_kept_is_read(make_tables, tmp_path):
     path.write_bytes(json.dumps(record).encode())
     members = np.stack([table.probabilities for table in oof.values()])
     np.testing.assert_allclose(read(tmp_path).apply(members), vote.probabilities, atol=2e-6)
+
+
+def test_held_out_rows_are_kept_with_the_vote(make_tables, tmp_path):
+    """They score what the estimate says; a vote without OOF tables leaves none."""
+    oof, test = make_tables(n_rows=240), make_tables(n_rows=120, kind="test")
+    vote = cast(oof, test, "weighted", objective="log_loss")
+    paths = vote.write(tmp_path)
+    table = read_table(paths["held_out.parquet"])
+    assert metrics.score_all(table.label, table.probabilities) == pytest.approx(
+        {name: vote.estimate[name] for name in metrics.REPORTED}, abs=1e-6
+    )
+    assert "held_out.parquet" in json.loads((tmp_path / "vote.json").read_text())["files"]
+    cast(None, test, "soft").write(tmp_path)
+    assert not (tmp_path / "held_out.parquet").exists()

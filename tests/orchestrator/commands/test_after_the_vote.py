@@ -111,7 +111,8 @@ def test_a_specs_block_takes_them_and_the_command_line_goes_first(command, membe
     assert found["sets"]["level"] == 0.95
     assert found["unknown"]["below"] == 0.5
     assert sorted(found["files"]) == [
-        "confidence.csv", "probabilities.parquet", "sets.csv", "submission.csv", "unknown.csv"
+        "confidence.csv", "held_out.parquet", "probabilities.parquet", "sets.csv", "submission.csv",
+        "unknown.csv",
     ]  # fmt: skip
 
 

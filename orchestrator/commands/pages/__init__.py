@@ -1,0 +1,1 @@
+"""What a run holds, gathered for a page."""

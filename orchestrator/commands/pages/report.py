@@ -1,0 +1,284 @@
+"""The command `report`: what a run holds, read and written as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+import ensembles
+from ensembles.errors import nearest, reads
+from ensembles.files import places
+from ensembles.files.digests import is_there, require_right
+from ensembles.files.table import HELD_OUT, PROBABILITIES, RECORD, OofTable, Table
+from ensembles.judging.estimate import group_array
+from ensembles.judging.evaluate import true_labels
+from ensembles.voting.record import VoteRecord
+from ensembles.voting.stored import rule_of
+from orchestrator.commands.leaderboard import standings, unit_records
+from orchestrator.commands.run import Ballot, Run, read_tables
+from orchestrator.errors import BAD_INPUT, WrongRequest
+from orchestrator.program import called
+from orchestrator.report import page
+from orchestrator.report.material import Material, TestPart
+from orchestrator.runs.contents import groups_of, recorded_spec
+from orchestrator.runs.damage import read_json
+from orchestrator.runs.partial import folder_of, is_partial
+from orchestrator.runs.standing import StandingTables
+from orchestrator.runs.store import Store
+from orchestrator.runs.votes import vote_name
+from orchestrator.search.record import SearchRecord, read_search
+from orchestrator.units.record import UnitRecord
+
+NESTED = "Each row's vote is by rules that were fitted without its fold."
+FITTED_TO_THEM = (
+    "The vote's rules were fitted to these rows, too, so that it looks a little better here than it is: "
+    "it was cast by an earlier version, or in ranges of rows. Cast it again for rows held out."
+)
+NO_VOTE = "No vote of today's tables was cast: the plain mean of the members stands in for it."
+
+
+def write_report(
+    run: Run,
+    truth: Path | None = None,
+    vote: str | None = None,
+    out: str | None = None,
+    ballot: Ballot | None = None,
+) -> dict[str, Any]:
+    """Write the page to `out`, or into the run folder; where it is and what it shows.
+
+    vote: the name of one of its votes, None: the spec's own, else the best by its estimate. ballot: the
+    tables of that vote, where they were read already. Raises WrongRequest where there is no such vote, and
+    where what the run holds is damaged.
+    """
+    material = material_of(run, truth, vote, ballot)
+    content = page.page(material).encode("utf-8", "backslashreplace")
+    place = out or run.store.uri(page.NAME)
+    if out:
+        places.write_bytes(out, content)
+    else:
+        run.store.write(page.NAME, content)
+    return {
+        "report": place,
+        "bytes": len(content),
+        "vote": material.vote,
+        "members": [row["name"] for row in material.rows if row["kind"] == "member"],
+        "photographs": len(material.labels) if material.oof else 0,
+        "notes": material.notes,
+    }
+
+
+def report_of(store: Store, console: Console) -> None:
+    """As `report_beside`, of a run that was just trained."""
+    report_beside(lambda: Run(recorded_spec(store), store), store, console)
+
+
+def report_beside(
+    run: Callable[[], Run],
+    store: Store,
+    console: Console,
+    vote: str | None = None,
+    ballot: Ballot | None = None,
+) -> None:
+    """Write the page at the end of another command. That it cannot be is a note, never the command's end."""
+    try:
+        found = write_report(run(), vote=vote, ballot=ballot)
+    except Exception as error:  # whatever it is: the command has done what it was asked for
+        text = "; ".join(error.problems) if isinstance(error, BAD_INPUT) else f"{error}"
+        console.print(
+            f"note: the report was not written ({type(error).__name__}: {text}). "
+            f"{called()} report {store.root} tries again."
+        )
+        return
+    console.print(f"report: {found['report']}")
+
+
+def material_of(
+    run: Run, truth: Path | None, vote: str | None, ballot: Ballot | None = None
+) -> Material:
+    """Everything that the page is written from."""
+    rows = standings(run, None, every_member=True)
+    records = {
+        row["name"]: VoteRecord.from_json(
+            run.store.read(f"votes/{row['name']}/{RECORD}"),
+            run.store.uri(f"votes/{row['name']}/{RECORD}"),
+        )
+        for row in rows
+        if row["kind"] == "vote"
+    }
+    standing = StandingTables(run.store.root)
+    others = {name: standing.differ_from(record) for name, record in records.items()}
+    chosen = _chosen(run, records, others, vote)
+    found = Material(
+        name=run.spec.name, place=run.store.root, spec=run.spec, rows=rows, records=records, others=others,
+        vote=chosen, units=_units(run), searches=_searches(run), paths=_paths(run),
+    )  # fmt: skip
+    if run.store.exists("timing.json"):
+        timing = read_json("timing.json", run.store)
+        found.timing = timing if isinstance(timing, dict) else {}
+    members = _members(run, records[chosen] if chosen else None)
+    if lacking := [
+        name for name in (found.record.weights if found.record else ()) if name not in members
+    ]:
+        found.notes.append(
+            f"Without tables of all rows, so not compared row by row: {', '.join(lacking)}."
+        )
+    if not members:
+        found.why_no_rows = "No member has out-of-fold tables of all rows yet."
+        return found
+    if _too_large(run, members):
+        found.why_no_rows = (
+            "The tables are too large to be looked at row by row: shown is what stands in records."
+        )
+        return found
+    read = ballot or Ballot(read_tables(run.store, members, "oof"), {}, groups_of(run.store))
+    _read_rows(run, found, {n: t for n, t in read.oof.items() if n in members}, read.groups)
+    _read_test(run, found, members, truth)
+    return found
+
+
+def _chosen(
+    run: Run, records: Mapping[str, VoteRecord], others: Mapping[str, bool | None], vote: str | None
+) -> str | None:
+    if vote is not None:
+        if vote not in records:
+            hint = nearest(vote, list(records))
+            there = ", ".join(records) or "none"
+            raise WrongRequest(
+                f"--vote {vote}: {run.store.root} has no such vote; it has: {there}.{hint}"
+            )
+        return vote
+    own = vote_name(run.spec.vote)
+    if own in records and not others[own]:
+        return own
+    scored = [n for n in records if not others[n] and records[n].estimate] or list(records)
+    if not scored:
+        return None
+    return max(scored, key=lambda n: (records[n].estimate or {}).get("macro_f1", -1.0))
+
+
+def _members(run: Run, record: VoteRecord | None) -> list[str]:
+    """Those that the page compares row by row: of the vote, then other voters with all rows."""
+    there = [name for name in run.store.list("tables") if not is_partial(name, run.store)]
+    names = [name for name in (record.weights if record else ()) if name in there]
+    voters = [name for name in run.spec.voters() if name in there and name not in names]
+    # a voter of fewer targets than all is in a join, and no voter
+    return names or voters
+
+
+def _too_large(run: Run, members: list[str]) -> bool:
+    from ensembles.large.cast import too_large
+
+    return too_large(run.store.uri("tables"), members)
+
+
+def _read_rows(
+    run: Run, found: Material, tables: Mapping[str, Table], groups: Mapping[str, str] | None
+) -> None:
+    """The members' OOF rows, and the vote's on them."""
+    if not tables:
+        found.why_no_rows = "There are no out-of-fold tables: nothing can be said row by row."
+        return
+    oof = {name: OofTable.of(table, name) for name, table in tables.items()}
+    oof = ensembles.align(oof, "oof")
+    mixed, how = _vote_rows(run, found, oof)
+    if mixed is not None and isinstance(mixed, Table):
+        rows = _rows_of(next(iter(oof.values())), mixed)
+        oof = {name: table.take(rows) for name, table in oof.items()}
+        order = {image_id: row for row, image_id in enumerate(mixed.ids.tolist())}
+        at = [order[image_id] for image_id in next(iter(oof.values())).ids.tolist()]
+        mixed = mixed.probabilities[at]
+    found.oof, found.mixed, found.how = oof, mixed, how
+    with suppress(*BAD_INPUT):  # rows of no group: each stands alone
+        found.groups = group_array(oof, groups)
+
+
+def _rows_of(first: OofTable, voted: Table) -> np.ndarray:
+    """(n,) int, the rows of `first` that were voted on."""
+    asked = set(voted.ids.tolist())
+    return np.array([row for row, own in enumerate(first.ids.tolist()) if own in asked], int)
+
+
+def _vote_rows(
+    run: Run, found: Material, oof: Mapping[str, OofTable]
+) -> tuple[Table | np.ndarray | None, str]:
+    """The vote on OOF rows: held out, or by its rule; None where it is of other tables."""
+    record = found.record
+    if record is None or found.vote is None or found.others[found.vote]:
+        return None, NO_VOTE
+    if HELD_OUT in record.files:
+        place = run.store.uri(f"votes/{found.vote}/{HELD_OUT}")
+        require_right(place)
+        table = ensembles.read_table(place)
+        if set(table.ids.tolist()) & set(next(iter(oof.values())).ids.tolist()):
+            return table, NESTED
+    if not record.weights or not all(name in oof for name in record.weights):
+        return None, NO_VOTE
+    rule = rule_of(record, run.store.uri(f"votes/{found.vote}"))
+    stack = np.stack([oof[name].probabilities for name in record.weights])
+    return rule.apply(stack), FITTED_TO_THEM
+
+
+def _read_test(run: Run, found: Material, members: list[str], truth: Path | None) -> None:
+    """The rows whose truth is known: by a file, or by the test tables themselves."""
+    one = read_tables(run.store, members[:1], "test")
+    if not one:
+        if truth is not None:
+            raise WrongRequest(
+                f"--truth {truth}: {run.store.root} has no photographs to predict. Leave it out."
+            )
+        return
+    first = one[members[0]]
+    if truth is not None:
+        labels, source = true_labels(truth, first).astype(np.int64), str(truth)
+    elif first.label is not None:
+        labels, source = first.label.astype(np.int64), "the test tables"
+    else:
+        return
+    test = ensembles.align(one | read_tables(run.store, members[1:], "test"), "test")
+    tables: dict[str, np.ndarray] = {f"member {name}": t.probabilities for name, t in test.items()}
+    for name in found.records:
+        place = run.store.uri(f"votes/{name}/{PROBABILITIES}")
+        if found.others[name] or found.records[name].rows != "test" or not is_there(place):
+            continue
+        require_right(place)
+        own = ensembles.read_table(place)
+        order = {image_id: row for row, image_id in enumerate(own.ids.tolist())}
+        if all(image_id in order for image_id in first.ids.tolist()):
+            at = [order[image_id] for image_id in first.ids.tolist()]
+            tables[f"vote {name}"] = own.probabilities[at]
+    found.test = TestPart(labels, tables, source, first.group)
+
+
+def _units(run: Run) -> dict[str, dict[str, UnitRecord]]:
+    found = {}
+    for member in run.spec.members:
+        records = unit_records(run.store, member.name, folder_of(member.name, run.store))
+        if records:
+            found[member.name] = records
+    return found
+
+
+def _searches(run: Run) -> dict[str, SearchRecord]:
+    records = {name: read_search(name, run.store) for name in run.spec.searched()}
+    return {name: record for name, record in records.items() if record and record.candidates}
+
+
+def _paths(run: Run) -> dict[str, str]:
+    """Image id -> its file; {} where the run has no table of photographs."""
+    if not run.store.exists("images.parquet"):
+        return {}
+    return _read_paths(run.store.uri("images.parquet"))
+
+
+@reads("the images.parquet of a run, which train-members makes again")
+def _read_paths(place: str) -> dict[str, str]:
+    require_right(place)
+    table = places.read_parquet(place)
+    if not {"image_id", "path"} <= set(table.column_names):
+        return {}
+    return dict(zip(table["image_id"].to_pylist(), table["path"].to_pylist(), strict=True))
