@@ -78,7 +78,8 @@ def write(
                 codec.targets[name][int(values[name][0])] if values[name] != before[name] else ""
                 for name in PROFILE
             ]
-            table.writerow([profile, photo, *cells])
+            if any(cells):  # not the age alone
+                table.writerow([profile, photo, *cells])
 
 
 def trained(spec: str, run: Path, corrections: Path | None, truth: str) -> dict[str, float]:

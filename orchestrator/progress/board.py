@@ -13,7 +13,7 @@ from orchestrator.search.asha import rungs_of
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec import member_metrics
 from orchestrator.spec.spec import Member
-from orchestrator.units.unit import Unit
+from orchestrator.units.unit import ALL, Unit
 
 State = Literal["waiting", "starting", "training", "predicting", "done", "failed", "stopped"]
 ENDED: tuple[State, ...] = ("done", "failed", "stopped")
@@ -148,7 +148,9 @@ class Board:
             if first:
                 self._pace.saw("prepare", cell.member, since - own)
         cell.seconds = seconds or since
-        cell.epoch, cell.score, cell.state = result["epoch"], result["score"], "training"
+        cell.epoch, cell.state = result["epoch"], "training"
+        if unit.fold != ALL:  # of all rows none is held out to be scored on
+            cell.score = result["score"]
 
     def _of_epoch(self, unit: Unit) -> float:
         return self._cost(unit.member) / unit.member.recipe.epochs

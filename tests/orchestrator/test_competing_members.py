@@ -120,6 +120,7 @@ def test_the_vote_and_the_leaderboard_say_it(trained, command, place):
     assert notes == {"good": None, "unsearched": None, "hopeless": STOPPED, "soft": None}
 
 
+@pytest.mark.slow
 def test_alone_the_same_member_is_trained_and_votes(trained, command, place):
     """After the others: it makes the run another one."""
     alone = ["--set", "search.scope=member", "--set", "search.candidates=1"]

@@ -26,7 +26,7 @@ def photos(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("vote", LAZY)
-@pytest.mark.parametrize("by_oof", [True, False])
+@pytest.mark.parametrize("by_oof", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_lazy_answers_are_those_of_the_whole_vote(used, vote, by_oof, monkeypatch):
     monkeypatch.setattr("orchestrator.inference.ensemble.BLOCK_PHOTOS", 7)
     ensemble = Ensemble.load(used / "runs/used", vote)

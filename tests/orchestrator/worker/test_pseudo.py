@@ -295,6 +295,7 @@ def train_together(ranks, plan: Job) -> list[list]:
     return [*seen, [f"{r['event']} {r['message']}" for r in reports]]
 
 
+@pytest.mark.slow
 def test_ranks_that_train_a_unit_together_learn_the_same_photographs_as_one_alone(
     run, tmp_path, watched
 ):

@@ -380,6 +380,7 @@ def train_together(ranks, plan: Job) -> list:
     return [*seen, [f"{r['event']} {r['message']}" for r in reports]]
 
 
+@pytest.mark.slow
 def test_ranks_that_train_a_unit_together_are_taught_as_one_alone(run, tmp_path, watched, taught):
     alone, pair = (taught(run(name)) for name in ("alone", "pair"))
     (student,) = of_fold(alone, "reader")
