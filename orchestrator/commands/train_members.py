@@ -54,6 +54,7 @@ from orchestrator.tracking.settings import withheld
 from orchestrator.units import unit as units
 from orchestrator.units.record import find_record
 from orchestrator.units.stacks import stack_problems
+from orchestrator.units.unit import Unit
 
 
 def train(
@@ -168,10 +169,11 @@ def _both(*shown: Callable[[str, int, int], None]) -> Callable[[str, int, int], 
     return each
 
 
-def _standing(plan: Plan, store: Store, **how: Any) -> Board:
-    """The units as they stand before anything is trained. how: of `Board`."""
+def _standing(plan: Plan, store: Store, beside: Sequence[Unit] = (), **how: Any) -> Board:
+    """The units as they stand before anything is trained. beside: those of an earlier plan, all of
+    them done; how: of `Board`."""
     todo = {unit.path for unit in plan.todo}
-    done = [unit for unit in plan.units if unit.path not in todo]
+    done = [*beside, *(unit for unit in plan.units if unit.path not in todo)]
     records = {unit.path: find_record(unit.path, store) for unit in done} if store.local else {}
     scores = {unit.path: None for unit in done} | {
         path: record.metrics.get(record.member.get("recipe", {}).get("metric"))
@@ -180,7 +182,7 @@ def _standing(plan: Plan, store: Store, **how: Any) -> Board:
     }
     names = [member.name for member in plan.now.spec.members]
     board = Board(**{"cost": lambda member: 1.0, "members": names, **how})
-    board.stand(plan.units, scores)
+    board.stand([*beside, *plan.units], scores)
     return board
 
 
@@ -200,17 +202,19 @@ def _refit(
     outcome = Outcome(already=len(plan.units) - len(plan.todo))
     if plan.todo:
         console.print(f"on all rows, {epochs_line(plan.units)}")
-        _train(spec, plan, store, console, {}, address, outcome, kept, whole=True)
+        folds = [u for n in names for u in units.chosen(spec.member(n), photographs, store)]
+        _train(spec, plan, store, console, {}, address, outcome, kept, whole=True, beside=folds)
     outcome.failures |= failures
     return outcome
 
 
 def _train(
-    spec, plan: Plan, store, console, searching, address, outcome: Outcome, kept: Kept, whole=False
-):
+    spec, plan: Plan, store, console, searching, address, outcome: Outcome, kept: Kept,
+    whole=False, beside=(),
+):  # fmt: skip
     """Run units and searches on Ray; the winners' settings. Fills `outcome`.
 
-    whole: units on all rows are among those of `plan`, or follow them.
+    whole: units on all rows are among those of `plan`, or follow them. beside: as of `_standing`.
     """
     clock = _Clock(outcome.timing)
     photographs, todo = plan.now.photographs, plan.todo
@@ -262,6 +266,7 @@ def _train(
         board = _standing(
             plan,
             store,
+            beside,
             cost=cost,
             photos=lambda unit: len(in_fold(photographs.train, unit.fold)[0]),
             slots=slots,
