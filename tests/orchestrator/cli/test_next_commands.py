@@ -51,7 +51,7 @@ def training(monkeypatch):
     """`training(failures, interrupt)` makes the next one end so; all else of the command is real."""
 
     def ends(failures=(), interrupt=False):
-        def train(resolved, plan, store, *rest):
+        def train(resolved, plan, store, *rest, **_):
             if interrupt:
                 raise KeyboardInterrupt
             (outcome,) = [own for own in rest if isinstance(own, train_members.Outcome)]

@@ -51,7 +51,7 @@ def trained_into(monkeypatch) -> list[str]:
     """Run folders that were trained into; the training itself is left out."""
     folders: list[str] = []
 
-    def train(resolved, plan, store, *rest):
+    def train(resolved, plan, store, *rest, **_):
         folders.append(store.root)
         store.write("trained", "something")
         (outcome,) = [own for own in rest if isinstance(own, train_members.Outcome)]
