@@ -198,7 +198,7 @@ def audit(
 
     Writes all rows ranked, corrections as specs take them, and sheets of photographs to look at.
     """
-    from orchestrator.commands.audit import audit as audit_run
+    from orchestrator.commands.pages.audit import audit as audit_run
     from orchestrator.commands.run import find_run
 
     folder_place(out, "--out")

@@ -1,1 +1,1 @@
-"""What a run holds, gathered for a page."""
+"""Commands that write pages to look at: what a run holds, gathered for them."""

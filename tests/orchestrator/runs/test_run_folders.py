@@ -105,7 +105,7 @@ def test_the_printed_command_goes_on_with_a_stopped_new_run(
     (work / "runs/e").mkdir(parents=True)
     (work / "runs/e/spec.yaml").write_text("of an earlier run")
 
-    def stopped(*arguments):
+    def stopped(*arguments, **_):
         arguments[2].write("trained", "half")
         raise KeyboardInterrupt
 
