@@ -15,8 +15,8 @@ def read_weights(network: Network) -> bytes:
     content = places.read_bytes(network.place)
     if network.sha256 and hashlib.sha256(content).hexdigest() != network.sha256:
         raise BadInput(
-            f"{network.place}: damaged: its sha256 is not the one that was recorded. train-members "
-            "trains this unit again; of a bundle, export it again."
+            f"{network.place}: damaged: its sha256 is not the one that was recorded. Delete it, and "
+            "train-members trains its unit again; of a bundle, export it again."
         )
     return content
 
