@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ensembles.files.align import align
-from ensembles.files.table import OofTable
+from ensembles.files.table import OofTable, Table
 from ensembles.judging.label_errors import Suspicion, inconstant_groups, suspicion
 from members.data.codec import Codec
 
@@ -30,12 +30,13 @@ class Conflict:
 @dataclass
 class Audit:
     """frame: image_id, path, group, label and a column a target, of the N rows that members held out,
-    in the order of `found`. members: whose tables were asked."""
+    in the order of `found`. members: whose tables were asked; by: what ranks the rows, in words."""
 
     frame: pd.DataFrame
     codec: Codec
     members: list[str]
     found: Suspicion
+    by: str
     groups: list[Conflict] = field(default_factory=list)
     copies: list[Conflict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -55,13 +56,25 @@ class Audit:
         }
 
 
-def audit_labels(tables: dict[str, OofTable], photographs: pd.DataFrame, codec: Codec) -> Audit:
-    """Ask members' OOF tables. photographs: of `images.parquet`, at least the tables' rows."""
+def audit_labels(
+    tables: dict[str, OofTable],
+    photographs: pd.DataFrame,
+    codec: Codec,
+    voted: Table | None = None,
+) -> Audit:
+    """Ask members' OOF tables. photographs: of `images.parquet`, at least the tables' rows. voted: what a
+    vote says of these rows, each without its fold; None, or of other rows: the members' mean ranks them."""
     aligned = align(tables, "oof")
     first = next(iter(aligned.values()))
     frame = photographs.set_index("image_id").loc[list(first.ids)].reset_index()
     stacked = np.stack([table.probabilities for table in aligned.values()])
-    audit = Audit(frame, codec, list(aligned), suspicion(stacked, np.asarray(first.label, int)))
+    rows = {image_id: row for row, image_id in enumerate(voted.ids)} if voted is not None else {}
+    mixed, by = None, "the mean of the members"
+    if voted is not None and all(image_id in rows for image_id in first.ids):
+        mixed = voted.probabilities[[rows[image_id] for image_id in first.ids]]
+        by = "the run's vote, fitted without each one's fold"
+    found = suspicion(stacked, np.asarray(first.label, int), mixed)
+    audit = Audit(frame, codec, list(aligned), found, by)
     audit.groups = _conflicts_in_groups(frame, codec)
     return audit
 

@@ -12,6 +12,8 @@ from rich.table import Table
 import ensembles
 from ensembles.files import places
 from ensembles.files.digests import require_right
+from ensembles.files.table import HELD_OUT, RECORD
+from ensembles.voting.record import VoteRecord
 from members.data.codec import Codec
 from orchestrator.audit.files import (
     conflict_lines,
@@ -24,7 +26,9 @@ from orchestrator.audit.files import (
 from orchestrator.audit.labels import Audit, audit_labels, conflicts_of_copies
 from orchestrator.commands.run import Run, members_of
 from orchestrator.errors import WrongRequest, counted
+from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
+from orchestrator.runs.votes import vote_name
 from orchestrator.screens.reading import reading
 
 FOLDER = "audit"
@@ -50,7 +54,7 @@ def audit(run: Run, out: str | None, top: int, console: Console) -> dict[str, An
     require_right(store.uri("images.parquet"))
     photographs = pd.DataFrame(places.read_parquet(store.uri("images.parquet")).to_pandas())
     codec = Codec.from_json(store.read_text("targets.json"))
-    found = audit_labels(tables, photographs, codec)
+    found = audit_labels(tables, photographs, codec, _voted(run))
     found.notes += notes
     with reading(console) as progress:
         found.copies = conflicts_of_copies(
@@ -60,6 +64,7 @@ def audit(run: Run, out: str | None, top: int, console: Console) -> dict[str, An
     _show(found, written, run, console)
     return {
         "members": found.members,
+        "by": found.by,
         "photographs": len(found.frame),
         "proposed": int(found.found.proposed.sum()),
         "corrections": written["corrections"],
@@ -80,6 +85,22 @@ def audit(run: Run, out: str | None, top: int, console: Console) -> dict[str, An
         ],
         "notes": found.notes,
     }
+
+
+def _voted(run: Run) -> ensembles.Table | None:
+    """The OOF rows that the spec's own vote voted without their fold; None where it has none, or is of
+    other tables than the run has now."""
+    folder = f"votes/{vote_name(run.spec.vote)}"
+    if not run.store.exists(f"{folder}/{RECORD}"):
+        return None
+    path = run.store.uri(f"{folder}/{RECORD}")
+    record = VoteRecord.from_json(places.read_bytes(path), path)
+    if (
+        HELD_OUT not in record.files
+        or StandingTables(run.store.root).differ_from(record) is not False
+    ):
+        return None
+    return ensembles.read_table(run.store.uri(f"{folder}/{HELD_OUT}"))
 
 
 def _record(audit: Audit, conflict: Any) -> dict[str, Any]:
@@ -114,9 +135,10 @@ def _show(audit: Audit, written: dict[str, Any], run: Run, console: Console) -> 
             audit.name(found.other[row]), f"{found.of_other[row]:.1%}",
             f"{found.agree[row]} of {len(audit.members)}",
         )  # fmt: skip
+    labels, members = counted(len(audit.frame), "label"), counted(len(audit.members), "member")
     console.print(
-        f"{run.spec.name}: {counted(len(audit.frame), 'label')} by {counted(len(audit.members), 'member')} "
-        "that did not learn them, the most suspicious first"
+        f"{run.spec.name}: {labels} by {members} that did not learn them, the most suspicious first by "
+        f"{audit.by}"
     )
     console.print(table)
     for what, conflicts in (
