@@ -115,7 +115,8 @@ def sheet_html(audit: Audit, pictures: dict[int, np.ndarray], name: str) -> str:
         f"<title>Labels of {escape(name)}</title><style>{_STYLE}</style>"
         f"<h1>Labels of {escape(name)} that are probably wrong</h1>"
         f"<p>The most suspicious first, by {escape(audit.by)}: {len(audit.members)} members that did "
-        f"not learn them. Under each photograph its label, then what members say.</p><ul>{items}</ul>{more}</html>\n"
+        "not learn them. Under each photograph its label, then what members say.</p>"
+        f"<ul>{items}</ul>{more}</html>\n"
     )
 
 
