@@ -84,6 +84,14 @@ class Kept:
             self.document |= _room(self._store)
             self._write(places.json_bytes(self.document))
 
+    def put_back(self, content: bytes | None) -> None:
+        """What stood there before; None: nothing."""
+        with suppress(OSError, *BAD_INPUT):
+            if content is None:
+                self._store.delete(PROGRESS)
+            else:
+                self._write(content)
+
     def _write(self, content: bytes) -> None:
         if not self._store.local:
             self._store.write(PROGRESS, content)
@@ -96,13 +104,19 @@ class Kept:
 
 @contextmanager
 def keeping(store: Store, name: str) -> Iterator[Kept]:
-    """The record of one call, which says at last how it ended."""
+    """The record of one call, which says at last how it ended. A call that ends while it reads the
+    photographs has done nothing: the record of the call before it is put back.
+    """
+    before = store.read(PROGRESS) if store.exists(PROGRESS) else None
     kept = Kept(store, name)
     try:
         kept.put(now=True)
         yield kept
     except BaseException as error:
-        kept.put(now=True, phase="ended", outcome=_outcome(error))
+        if kept.document["phase"] == "reading":
+            kept.put_back(before)
+        else:
+            kept.put(now=True, phase="ended", outcome=_outcome(error))
         raise
     failures = kept.document.get("failures")
     kept.put(now=True, phase="ended", outcome="failed" if failures else "done")

@@ -50,9 +50,8 @@ def new_run(name: str) -> str:
 
 
 def _holds_something(parent: str, name: str) -> bool:
-    """More than a run leaves that was refused before it began: its lock, and what it said of that."""
-    left = (".lock", "progress.json")
-    return any(entry not in left for entry in Store(f"{parent}/{name}").list())
+    """More than the lock of a run that was refused before it began."""
+    return any(entry != ".lock" for entry in Store(f"{parent}/{name}").list())
 
 
 def remember(store: Store, folder: Store) -> None:

@@ -154,7 +154,7 @@ class Workspace:
             place.write_bytes(content)
 
 
-def _planned(*_: object) -> None:
+def _planned(*_: object, **__: object) -> None:
     raise Planned
 
 

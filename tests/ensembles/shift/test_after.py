@@ -164,7 +164,7 @@ def test_files_of_an_earlier_vote_do_not_stay(oof, shifted, tmp_path):
     assert not (tmp_path / "sets.csv").exists()
     cast(oof, None, "soft", unknown=0.6).write(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "probabilities.parquet", "vote.json"
+        "held_out.parquet", "probabilities.parquet", "vote.json"
     ]  # fmt: skip
 
 

@@ -44,9 +44,26 @@ def test_it_says_what_is_read_and_how_it_ended(store):
     ],
 )
 def test_an_error_is_how_it_ended(store, error, outcome):
-    with pytest.raises((WrongRequest, RunFailed, KeyboardInterrupt)), keeping(store, "cats"):
-        raise error
+    def fail() -> None:
+        with keeping(store, "cats") as kept:
+            kept.put(now=True, phase="training")
+            raise error
+
+    with pytest.raises((WrongRequest, RunFailed, KeyboardInterrupt)):
+        fail()
     assert read_progress(store)["outcome"] == outcome
+
+
+def test_a_call_that_ends_before_it_has_done_anything_leaves_what_was_there(store):
+    with pytest.raises(WrongRequest, match="no photographs"), keeping(store, "cats"):
+        raise WrongRequest("no photographs")
+    assert store.list() == []
+    with keeping(store, "cats") as kept:
+        kept.put(phase="training")
+    before = store.read("progress.json")
+    with pytest.raises(KeyboardInterrupt), keeping(store, "cats"):
+        raise KeyboardInterrupt
+    assert store.read("progress.json") == before
 
 
 def test_failures_are_how_it_ended(store):
