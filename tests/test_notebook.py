@@ -20,6 +20,7 @@ def test_it_is_stored_without_outputs():
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_it_runs_from_its_top_to_its_end(tmp_path, monkeypatch):
     pytest.importorskip("ipykernel")
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
@@ -39,8 +40,9 @@ def test_it_runs_from_its_top_to_its_end(tmp_path, monkeypatch):
     def said(words: str) -> str:
         """What the cell printed and showed that has these words."""
         (cell,) = [own for own in notebook.cells if words in own.source and own.cell_type == "code"]
-        shown = [own.get("text", "") + str(own.get("data", "")) for own in cell.outputs]
-        return "".join(shown)
+        shown = "".join(own.get("text", "") + str(own.get("data", "")) for own in cell.outputs)
+        assert "\x1b[2K" not in shown  # no line is written anew: a cell has no cursor that moves
+        return shown
 
     assert "6 units trained" in said("train-members")
     assert "6 of 6 units done" in said("status")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ensembles.files import places
 from orchestrator.printable import printable
 
 STDOUT = Path("-")
+_KERNEL = "JPY_PARENT_PID"  # Jupyter sets it for its kernels
 
 
 class Screen(Console):
@@ -33,9 +35,13 @@ class Screen(Console):
 def screen(json: Path | None = None) -> Screen:
     """For people: standard output, or standard error where `--json -` has the other for itself."""
     aside = json == STDOUT
+    # what a cell of a notebook calls has a terminal, but one whose cursor does not move
+    cell = _KERNEL in os.environ
+    terminal = (sys.stderr if aside else sys.stdout).isatty() and not cell
     # a file or a pipe has no width of its own: tables need room, lines stay whole
-    width = None if (sys.stderr if aside else sys.stdout).isatty() else 120
-    return Screen(stderr=aside, width=width, soft_wrap=width is not None)
+    width = None if terminal else 120
+    plain = {"force_terminal": False} if cell else {}
+    return Screen(stderr=aside, width=width, soft_wrap=width is not None, **plain)
 
 
 def write_json(file: Path | None, value: object) -> None:
