@@ -12,6 +12,8 @@ from members.samples.people import draw_people
 from orchestrator.spec.search import STOPPED
 from tests.orchestrator.one_slot import commands
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 name: rivals
 data: {train: photos/train, test: photos/eval}
@@ -120,7 +122,6 @@ def test_the_vote_and_the_leaderboard_say_it(trained, command, place):
     assert notes == {"good": None, "unsearched": None, "hopeless": STOPPED, "soft": None}
 
 
-@pytest.mark.slow
 def test_alone_the_same_member_is_trained_and_votes(trained, command, place):
     """After the others: it makes the run another one."""
     alone = ["--set", "search.scope=member", "--set", "search.candidates=1"]
