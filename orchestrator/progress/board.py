@@ -130,9 +130,8 @@ class Board:
     def _cell(self, unit: Unit, title: str) -> Cell:
         if unit.path not in self.cells:
             self._units[unit.path] = unit
-            self.cells[unit.path] = Cell(
-                title, unit.member.name, str(unit.fold), unit.seed, unit.member.recipe.epochs
-            )
+            epochs = unit.refit.epochs if unit.refit else unit.member.recipe.epochs
+            self.cells[unit.path] = Cell(title, unit.member.name, str(unit.fold), unit.seed, epochs)
         self.cells[unit.path].title = title
         if title == unit.title:  # the unit of a candidate that has won is its member's
             self._candidates.discard(unit.path)

@@ -9,9 +9,9 @@ import numpy as np
 
 from ensembles.files import places
 from members.data.codec import Codec
+from orchestrator.inference.of_run import meta_of
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Spec
-from orchestrator.units.record import find_record
 
 IMAGES = "images.parquet"
 _DRAWN = "sample.json"  # beside what `sample` drew
@@ -20,7 +20,7 @@ _ABOVE = 6  # folders between a photograph and that file, at most
 
 def facts_of(spec: Spec, store: Store, codec: Codec) -> dict[str, Any]:
     """`photographs`, `groups`, `by_class` (class -> photographs), `folds` in words, `data_hash` and
-    `folds_hash` as units record them, and `drawn`: whether they are people drawn by `sample`, None
+    `folds_hash` as tables record them, and `drawn`: whether they are people drawn by `sample`, None
     where that cannot be told. Only what the run folder has.
     """
     scheme = spec.folds.scheme
@@ -37,13 +37,10 @@ def facts_of(spec: Spec, store: Store, codec: Codec) -> dict[str, Any]:
             "by_class": dict(zip(codec.classes, counts.tolist(), strict=True)),
             "drawn": _is_drawn(table["path"][0].as_py()) if table.num_rows else None,
         }
-    for member in store.list("units"):
-        for own in store.list(f"units/{member}"):
-            for fold in store.list(f"units/{member}/{own}"):
-                record = find_record(f"units/{member}/{own}/{fold}", store)
-                if record and record.data_hash:
-                    hashes = {"data_hash": record.data_hash, "folds_hash": record.folds_hash}
-                    return found | hashes
+    for member in store.list("tables"):  # units of other photographs may stand beside theirs
+        known = meta_of(member, store)
+        if known.get("data_hash"):
+            return found | {name: known.get(name) for name in ("data_hash", "folds_hash")}
     return found
 
 
