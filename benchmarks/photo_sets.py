@@ -59,7 +59,7 @@ def divided(frame: Any, k: int) -> np.ndarray:
 
     frame: with group and label; neither a group of the folds nor one held back is divided.
     """
-    from members.data.folds import assign_folds
+    from members.data.folds.assign import assign_folds
 
     fold = np.full(len(frame), HELD)
     inside = np.flatnonzero(assign_folds(frame, "holdout", ratio=HELD_BACK, seed=SEED) != 0)

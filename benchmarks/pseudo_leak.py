@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from members.batches.photos import Photos, joined
-from members.data.folds import assign_folds
+from members.data.folds.assign import assign_folds
 from members.data.layouts import read_train
 from members.networks.models import build_model
 from members.pixels.crop import crop_and_resize

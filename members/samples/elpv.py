@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from members import files
-from members.data.folds import assign_folds
+from members.data.folds.assign import assign_folds
 from members.data.layouts import read_train
 from members.errors import BadInput
 

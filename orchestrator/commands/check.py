@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from members.data.folds import photos_by_class
+from members.data.folds.assign import photos_by_class
 from members.errors import BadInput
 from orchestrator.cluster import machine
 from orchestrator.cluster.preflight import (

@@ -12,14 +12,14 @@ import pandas as pd
 
 from members.data.corrected_labels import correct_labels
 from members.data.corrections import apply_corrections
-from members.data.folds import (
+from members.data.folds.assign import (
     absent_classes,
     assign_folds,
     require_whole_groups,
 )
+from members.data.folds.own import read_own_folds
 from members.data.layouts import read_test, read_train
 from members.data.lists.lookup import Lookup
-from members.data.own_folds import read_own_folds
 from members.data.table_layout import ListOptions
 from members.errors import BadInput, NoPlace
 from members.pixels.augment import crop_of

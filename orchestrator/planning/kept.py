@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from members.data.folds import n_folds, require_whole_groups
+from members.data.folds.assign import n_folds, require_whole_groups
 from orchestrator.errors import WrongRequest
 from orchestrator.photographs.earlier import Earlier, differences, folds_block, identity
 from orchestrator.photographs.table import Photographs, column

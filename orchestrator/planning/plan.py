@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from members.data.folds import absent_classes
+from members.data.folds.assign import absent_classes
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.photographs.earlier import earlier_photographs
 from orchestrator.photographs.prepare import Prepared

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from members.data.codec import Codec
+from members.data.folds.own import read_own_folds
 from members.data.layouts import read_test, read_train
-from members.data.own_folds import read_own_folds
 from members.data.splits import part_of
 from tests.members.data_fixtures import problems_of, write_photo
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from members.data.folds import assign_folds, n_folds
+from members.data.folds.assign import assign_folds, n_folds
 from members.data.layouts import read_test, read_train
 from members.errors import BadInput
 from members.samples import elpv

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from members.data.codec import PROFILES
-from members.data.folds import absent_classes, assign_folds, photos_by_class
+from members.data.folds.assign import absent_classes, assign_folds, photos_by_class
 from members.data.layouts import read_test, read_train
 from members.errors import BadInput
 from members.samples import people

@@ -3,7 +3,7 @@ import pytest
 
 from members.data.codec import PROFILES, Codec
 from members.data.columns import age_groups
-from members.data.folds import (
+from members.data.folds.assign import (
     absent_classes,
     assign_folds,
     n_folds,

@@ -6,7 +6,6 @@ trained on by every other; -1 is trained on by all and validated by none.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from members.data.codec import Codec
 from members.data.columns import AGE_GROUPS, age_groups
+from members.data.folds.stratified import stratified_group_folds
 from members.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def assign_folds(
 ) -> np.ndarray:
     """Folds (N,) int16 of the rows of `frame`; same seed, same folds, in whatever order they come.
 
-    `kfold`: k folds 0..k-1, by group, stratified by class (scikit-learn's StratifiedGroupKFold,
+    `kfold`: k folds 0..k-1, by group, stratified by class (those of scikit-learn's StratifiedGroupKFold,
     where `seed` decides only among groups of equally uneven classes). `holdout`: fold 0 is about
     `ratio` of the photos, by group, stratified; the rest is -1. `balanced_holdout`: fold 0 is `n`
     groups of each of the nine age groups of members/data/columns.py; the rest is -1. `all`: -1
@@ -55,15 +55,8 @@ def assign_folds(
 
 
 def _kfold(labels: np.ndarray, groups: np.ndarray, *, k: int | None, seed: int, **_) -> np.ndarray:
-    from sklearn.model_selection import StratifiedGroupKFold
-
     k = _require_k(k, labels, groups)
-    fold = np.empty(len(labels), dtype=np.int16)
-    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # `absent_classes` names those that are too small
-        warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
-        for number, (_, rows) in enumerate(splitter.split(labels, labels, groups)):
-            fold[rows] = number
+    fold = stratified_group_folds(labels, groups, k, seed)
     missing = sorted(set(range(k)) - set(fold.tolist()))
     if missing:
         raise BadInput(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from members.data.classes import composed
-from members.data.folds import require_whole_groups
+from members.data.folds.assign import require_whole_groups
 from members.data.listing import some
 from members.data.lists.read import read_file
 from members.errors import BadInput, nearest

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from members.data.own_folds import read_own_folds
+from members.data.folds.own import read_own_folds
 from members.errors import BadInput
 from tests.members.data_fixtures import made_up_frame
 
