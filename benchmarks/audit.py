@@ -1,13 +1,20 @@
 """What `audit` finds of labels that were changed before training, and what correcting them is worth.
 
     PYTHONPATH=. python benchmarks/audit.py ensembles/demo.yaml --truth data/sample/eval/truth.csv
-    PYTHONPATH=. python benchmarks/audit.py ensembles/elpv.yaml --truth data/elpv/truth.csv
+    PYTHONPATH=. python benchmarks/audit.py ensembles/elpv.yaml --truth data/elpv/truth.csv \\
+        --folder runs/elpv-labels --stages flipped reviewed
 
 Of `--share` of the training photographs the label is another one, drawn at random (of layout profiles the
 mask or the gender of single photographs, not the age), by a file of `data.corrections`. The spec is
-trained on these, `audit` is asked, and it is trained twice more, each time from nothing: with all that
-audit proposes, as nobody would do, and with what a reviewer who knows the truth keeps of the most
-suspicious tenth. The test part, whose truth is given, is never changed.
+trained on these, `audit` is asked, and it is trained again, each time from nothing:
+
+    flipped     with the labels changed
+    reviewed    with what a reviewer who knows the truth corrects in the most suspicious tenth
+    all         with all that audit proposes, as nobody would do
+    clean       with no label changed
+
+`--stages` says which; the first one is always. `--folder` keeps the runs, and what stands there is not
+trained again: a run that was interrupted goes on. The test part, whose truth is given, is never changed.
 """
 
 from __future__ import annotations
@@ -27,6 +34,12 @@ from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.spec import load
 
 PROFILE = ("gender", "mask")
+STAGES = {
+    "flipped": "labels changed",
+    "reviewed": "tenth reviewed",
+    "all": "all proposals taken",
+    "clean": "no label changed",
+}
 
 
 def command(*arguments: str) -> None:
@@ -82,18 +95,85 @@ def write(
                 table.writerow([profile, photo, *cells])
 
 
-def trained(spec: str, run: Path, corrections: Path | None, truth: str) -> dict[str, float]:
-    """Macro F1 and accuracy of the spec's own vote on the test part."""
-    sets = [f"data.corrections={corrections}"] if corrections else []
-    options = ["--set", *sets] if sets else []
-    command("train-members", spec, *options, "--run", str(run))
-    command("vote", spec, *options, "--run", str(run))
-    (vote,) = (run / "votes").iterdir()
-    command(
-        "evaluate", str(vote / "submission.csv"), "--truth", truth, "--json", str(run / "e.json")
-    )
-    found = json.loads((run / "e.json").read_text())
+def scored(spec: str, folder: Path, stage: str, corrections: Path | None, truth: str) -> dict:
+    """Macro F1 and accuracy of the spec's own vote on the test part; trained where it was not yet."""
+    run, kept = folder / stage, folder / f"{stage}.json"
+    if not kept.exists():
+        options = ["--set", f"data.corrections={corrections}"] if corrections else []
+        command("train-members", spec, *options, "--run", str(run))
+        command("vote", spec, *options, "--run", str(run))
+        (vote,) = (run / "votes").iterdir()
+        made = str(folder / f"{stage}.scores.json")
+        command("evaluate", str(vote / "submission.csv"), "--truth", truth, "--json", made)
+        Path(made).replace(kept)
+    found = json.loads(kept.read_text())
     return {name: found[name] for name in ("macro_f1", "accuracy")}
+
+
+def the_same(file: Path) -> Path:
+    """`file`.new takes its place. Exits where there was another one: a run was trained on that."""
+    new = file.with_name(f"{file.name}.new")
+    if file.exists() and file.read_bytes() != new.read_bytes():
+        sys.exit(
+            f"{file}: a run was trained with other labels than it would be now ({new}). Name another "
+            f"--folder, or delete {file.stem}, {file.stem}.json and this file of it."
+        )
+    return new.replace(file)
+
+
+def ranked(folder: Path, ids: list[str], codec: Codec) -> tuple[list[int], dict[int, int]]:
+    """Rows, the most suspicious first, and row -> label of those that are proposed."""
+    run = folder / "flipped"
+    command("audit", "--run", str(run), "--json", str(folder / "audit.json"))
+    with (run / "audit/suspects.csv").open(newline="") as stream:
+        suspects = list(csv.DictReader(stream))
+    number = {image_id: row for row, image_id in enumerate(ids)}
+    proposed = {
+        number[own["image_id"]]: codec.classes.index(own["suggested"])
+        for own in suspects
+        if own["proposed"] == "yes"
+    }
+    return [number[own["image_id"]] for own in suspects], proposed
+
+
+def compared(given: argparse.Namespace, folder: Path) -> None:
+    spec = load(Path(given.spec))
+    photographs = prepare_photographs(spec).photographs
+    ids, codec = photographs.train["image_id"].tolist(), photographs.codec
+    labels = photographs.train["label"].to_numpy(int)
+    profiles = spec.data.layout == "profiles"
+    targets = [*PROFILE] if profiles else list(codec.targets)
+    wrong = flipped(labels, codec, given.share, targets, given.seed)
+
+    def run(stage: str, new: dict[int, int] | None) -> dict:
+        file = folder / f"{stage}.csv" if new is not None else None
+        if file is not None:
+            write(file.with_name(f"{file.name}.new"), ids, labels, new, codec, profiles)
+            the_same(file)
+        found = scored(given.spec, folder, stage, file, given.truth)
+        print(
+            f"{STAGES[stage]:<34}{found['macro_f1']:>10.4f}{found['accuracy']:>10.4f}", flush=True
+        )
+        return found
+
+    print(f"{given.spec}: {len(labels)} labels, {len(wrong)} of them changed")
+    print(f"{'test part':<34}{'macro F1':>10}{'accuracy':>10}", flush=True)
+    run("flipped", wrong)
+    order, proposed = ranked(folder, ids, codec)
+    tenth = set(order[: round(0.1 * len(order))])
+    right = [row for row, label in proposed.items() if row in wrong and label == labels[row]]
+    print(
+        f"in the most suspicious tenth: {sum(row in tenth for row in wrong) / len(wrong):.1%} of these"
+    )
+    print(
+        f"proposed {len(proposed)}: {sum(row in wrong for row in proposed)} of changed labels, "
+        f"{len(right)} with the right one",
+        flush=True,
+    )
+    left = {row: label for row, label in wrong.items() if row not in tenth}
+    for stage, new in (("reviewed", left), ("all", wrong | proposed), ("clean", None)):
+        if stage in given.stages:
+            run(stage, new)
 
 
 def main() -> None:
@@ -102,54 +182,15 @@ def main() -> None:
     parser.add_argument("--truth", required=True)
     parser.add_argument("--share", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     given = parser.parse_args()
-    spec = load(Path(given.spec))
-    photographs = prepare_photographs(spec).photographs
-    ids, codec = photographs.train["image_id"].tolist(), photographs.codec
-    labels = photographs.train["label"].to_numpy(int)
-    profiles = spec.data.layout == "profiles"
-    targets = [*PROFILE] if profiles else list(codec.targets)
-    wrong = flipped(labels, codec, given.share, targets, given.seed)
+    if given.folder is not None:
+        given.folder.mkdir(parents=True, exist_ok=True)
+        compared(given, given.folder.resolve())
+        return
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write(folder / "flips.csv", ids, labels, wrong, codec, profiles)
-        before = trained(given.spec, folder / "flipped", folder / "flips.csv", given.truth)
-        command("audit", "--run", str(folder / "flipped"), "--json", str(folder / "audit.json"))
-        with (folder / "flipped/audit/suspects.csv").open(newline="") as stream:
-            ranked = list(csv.DictReader(stream))
-        number = {image_id: row for row, image_id in enumerate(ids)}
-        order = [number[own["image_id"]] for own in ranked]
-        tenth = set(order[: round(0.1 * len(order))])
-        proposed = {
-            number[own["image_id"]]: codec.classes.index(own["suggested"])
-            for own in ranked
-            if own["proposed"] == "yes"
-        }
-        right = [row for row, label in proposed.items() if row in wrong and label == labels[row]]
-        print(f"{given.spec}: {len(labels)} labels, {len(wrong)} of them changed")
-        print(
-            f"in the most suspicious tenth: {sum(row in tenth for row in wrong) / len(wrong):.1%} of these"
-        )
-        print(
-            f"proposed {len(proposed)}: {sum(row in wrong for row in proposed)} of changed labels, "
-            f"{len(right)} with the right one"
-        )
-        write(folder / "all.csv", ids, labels, wrong | proposed, codec, profiles)
-        left = {row: label for row, label in wrong.items() if row not in tenth}
-        write(folder / "reviewed.csv", ids, labels, left, codec, profiles)
-        print(f"{'test part':<34}{'macro F1':>10}{'accuracy':>10}")
-        rows = {
-            "labels changed": before,
-            "all proposals taken": trained(
-                given.spec, folder / "all", folder / "all.csv", given.truth
-            ),
-            "tenth reviewed": trained(
-                given.spec, folder / "reviewed", folder / "reviewed.csv", given.truth
-            ),
-            "no label changed": trained(given.spec, folder / "clean", None, given.truth),
-        }
-        for title, found in rows.items():
-            print(f"{title:<34}{found['macro_f1']:>10.4f}{found['accuracy']:>10.4f}", flush=True)
+        compared(given, Path(name))
 
 
 if __name__ == "__main__":
