@@ -37,6 +37,7 @@ from ensembles.files.targets import target_indices
 from ensembles.judging.estimate import refit_shifts
 from ensembles.large.derived import RunRanges, derive
 from ensembles.large.fit import fit_large, reasons_of_sample
+from ensembles.large.held_out import write_held_out
 from ensembles.large.ranges import Tables, compare_kinds, open_tables, repeated_ids
 from ensembles.large.scores import score_ranges
 from ensembles.large.sides import held_out_of_sample, sample_of, vote_range
@@ -62,7 +63,7 @@ def cast_large(
     named: bool = False,
     **options: Any,
 ) -> VoteRecord:
-    """Vote over `folder/<member>/{oof,test}.parquet` and write the three files to `out`.
+    """Vote over `folder/<member>/{oof,test}.parquet` and write the files of a vote to `out`.
 
     mode, objective, options: as `voting.cast.cast`. Log-loss weights are fitted to all rows; of any other
     fit the notes say to how many rows. The OOF tables may have a column `group`. cache: see
@@ -128,6 +129,10 @@ def cast_large(
         of_rows = known(request.after, held_out, lambda: sample_of(source, rule, run))
         asked = Asked(of_rows, source.n_rows) if test else None
         paths = _write(source, rule, out, np.array(answers, object), asked, run)
+        if oof is not None:
+            paths[HELD_OUT] = places.join(out, HELD_OUT)
+            meta = {**source.meta, "member": "vote"}
+            write_held_out(paths[HELD_OUT], oof, kept, by_fold, meta, run)
         paths |= write_stackers(rule, out)
         names = source.meta.get("classes") or list(map(str, range(source.n_classes)))
         after, more = asked.figures(request.mode, names) if asked else (of_rows.fields, [])

@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 from html import escape
-from typing import Any
 
 import numpy as np
 
@@ -22,14 +21,15 @@ def suspects_csv(audit: Audit) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(
         ["rank", "image_id", "path", "group", "label", "suggested", "p_label", "p_suggested",
-         "members_for_it", "proposed"]
+         "members_for_it", "proposed", "p_label_by_tables", "against_its_group"]
     )  # fmt: skip
     for rank, row in enumerate(found.order, start=1):
         own = audit.frame.iloc[row]
         table.writerow(
             [rank, own["image_id"], own["path"], own["group"], audit.name(own["label"]),
              audit.name(found.other[row]), f"{found.own[row]:.6f}", f"{found.of_other[row]:.6f}",
-             found.agree[row], "yes" if found.proposed[row] else "no"]
+             found.agree[row], "yes" if found.proposed[row] else "no",
+             f"{found.by_tables[row]:.6f}", "yes" if found.contradicts[row] else "no"]
         )  # fmt: skip
     return text.getvalue()
 
@@ -104,7 +104,7 @@ def sheet_html(audit: Audit, pictures: dict[int, np.ndarray], name: str) -> str:
     items = "".join(_item(audit, row, pictures[row]) for row in pictures)
     conflicts = "".join(
         f"<li>{escape(own.where)}: "
-        + escape("; ".join(f"{i} is {c}" for i, c in conflict_lines(audit, own)))
+        + escape("; ".join(f"{i} is {c}" for i, c in own.values.items()))
         + "</li>"
         for own in (*audit.copies, *audit.groups)
     )
@@ -134,13 +134,3 @@ def _item(audit: Audit, row: int, picture: np.ndarray) -> str:
         f'<span class="says">{escape(audit.name(audit.found.other[row]))} '
         f"{audit.found.of_other[row]:.0%}</span><br><small>{escape(own['image_id'])}</small></li>"
     )
-
-
-def conflict_lines(audit: Audit, conflict: Any) -> list[tuple[str, str]]:
-    """(image id, its class of the target) of each photograph of a conflict."""
-    names = audit.codec.targets.get(conflict.target, audit.codec.classes)
-    column = conflict.target if conflict.target in audit.codec.targets else "label"
-    return [
-        (audit.frame["image_id"].iloc[row], names[int(audit.frame[column].iloc[row])])
-        for row in conflict.rows
-    ]

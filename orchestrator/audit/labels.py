@@ -11,20 +11,12 @@ import pandas as pd
 
 from ensembles.files.align import align
 from ensembles.files.table import OofTable, Table
-from ensembles.judging.label_errors import Suspicion, inconstant_groups, suspicion
+from ensembles.judging.label_errors import Suspicion, suspicion
+from ensembles.judging.shared_by_groups import inconstant_groups
 from members.data.codec import Codec
+from orchestrator.audit.contradictions import COPIES, GROUP, Contradiction, rarest_first
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """Photographs whose labels of a target contradict each other. target: its name; where: a group's
-    name, or how the photographs are alike; rows: of the audited table."""
-
-    target: str
-    where: str
-    rows: tuple[int, ...]
 
 
 @dataclass
@@ -37,8 +29,8 @@ class Audit:
     members: list[str]
     found: Suspicion
     by: str
-    groups: list[Conflict] = field(default_factory=list)
-    copies: list[Conflict] = field(default_factory=list)
+    groups: list[Contradiction] = field(default_factory=list)
+    copies: list[Contradiction] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def name(self, label: int) -> str:
@@ -73,22 +65,32 @@ def audit_labels(
     if voted is not None and all(image_id in rows for image_id in first.ids):
         mixed = voted.probabilities[[rows[image_id] for image_id in first.ids]]
         by = "the run's vote, fitted without each one's fold"
-    found = suspicion(stacked, np.asarray(first.label, int), mixed)
+    numbers, _ = pd.factorize(frame["group"])
+    value_of = codec.decode(np.arange(len(codec.classes)))
+    found = suspicion(stacked, np.asarray(first.label, int), mixed, numbers, value_of)
+    if found.contradicts.any():
+        by += " and by their groups"
     audit = Audit(frame, codec, list(aligned), found, by)
-    audit.groups = _conflicts_in_groups(frame, codec)
-    return audit
-
-
-def _conflicts_in_groups(frame: pd.DataFrame, codec: Codec) -> list[Conflict]:
-    numbers, names = pd.factorize(frame["group"])
-    return [
-        Conflict(target, str(names[numbers[rows[0]]]), tuple(map(int, rows)))
+    audit.groups = [
+        _contradiction(audit, GROUP, str(frame["group"].iloc[rows[0]]), target, rows)
         for target in codec.targets
         for rows in inconstant_groups(frame[target].to_numpy(int), numbers)
     ]
+    return audit
 
 
-def conflicts_of_copies(audit: Audit, progress: Progress) -> list[Conflict]:
+def _contradiction(
+    audit: Audit, kind: str, where: str, target: str, rows: Sequence[int] | np.ndarray
+) -> Contradiction:
+    """The photographs with the rarest values first."""
+    names = audit.codec.targets.get(target, audit.codec.classes)
+    column = target if target in audit.codec.targets else "label"
+    own = audit.frame.iloc[list(map(int, rows))]
+    ids, values = own["image_id"].tolist(), [names[int(value)] for value in own[column]]
+    return Contradiction(kind, where, target, rarest_first(ids, values))
+
+
+def contradicting_copies(audit: Audit, progress: Progress) -> list[Contradiction]:
     """Pairs of photographs that look the same (saved again, resized, mirrored) under two labels.
 
     Photographs that are not on this machine are left out; `audit.notes` gets how many.
@@ -113,7 +115,7 @@ def conflicts_of_copies(audit: Audit, progress: Progress) -> list[Conflict]:
     pairs: list[tuple[str, Sequence[int]]] = [("look the same", pair) for pair in alike]
     pairs += [("equal pixel by pixel", own) for own in equal_pixels(fingerprints.pixels)]
     return [
-        Conflict("label", how, tuple(int(rows[i]) for i in own))
+        _contradiction(audit, COPIES, how, "label", [rows[i] for i in own])
         for how, own in pairs
         if len({int(labels[i]) for i in own}) > 1
     ]

@@ -25,6 +25,7 @@ from orchestrator.commands.vote_options import Command, checked, requested, requ
 from orchestrator.errors import WrongRequest
 from orchestrator.runs import folders
 from orchestrator.runs.damage import PARTIAL
+from orchestrator.runs.fronts import write_front
 from orchestrator.runs.partial import is_partial
 from orchestrator.runs.standing import BESIDE, other_tables, remarks
 from orchestrator.runs.votes import vote_name
@@ -79,7 +80,7 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
     source = _source(command, run, request)
     source.notes += notes
     if command.pareto:
-        return _pareto(source.ballot(), request, source.notes, console)
+        return _pareto(source, request, console)
     if not command.why and (command.address or _too_large(source)):
         return _in_ranges(command, source, request, console)
     ballot = source.ballot()
@@ -165,17 +166,20 @@ def _why(image_id: str, result: ensembles.Vote, ballot: Ballot, console: Console
     return reason
 
 
-def _pareto(
-    ballot: Ballot, request: VoteRequest, notes: list[str], console: Console
-) -> dict[str, Any]:
+def _pareto(source: _Source, request: VoteRequest, console: Console) -> dict[str, Any]:
+    ballot = source.ballot()
     # a spec may have options for test rows, which the front has none of
     asked = replace(request, prior=None, sets=None, unknown=None)
     with fits_shown(console) as progress:
         front = ensembles.pareto(ballot.oof, asked, groups=ballot.groups, progress=progress)
     show_pareto(front, console)
-    front["notes"] += notes
+    front["notes"] += source.notes
     for note in front["notes"]:
         console.print(f"note: {note}")
+    if source.run:
+        name, tables = vote_name(request), source.digests(ballot)
+        place = write_front(source.run.store, name, front, tables)
+        console.print(f"written: {place}; the next report of the run shows it")
     return front
 
 

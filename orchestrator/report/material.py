@@ -13,6 +13,7 @@ from ensembles.files.targets import target_indices
 from ensembles.rules import votes
 from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
+from orchestrator.audit.contradictions import Contradiction
 from orchestrator.search.record import SearchRecord
 from orchestrator.spec.spec import Spec
 from orchestrator.units.record import UnitRecord
@@ -38,7 +39,9 @@ class Material:
     other tables than the run has now. vote: the one that the page explains, None where there is none.
     oof: the members' tables in one order of rows, {} where there are none or they are too large:
     `why_no_rows` says so in a sentence. groups: (N,) of these rows. mixed: (N, K) of the vote on these
-    rows, None where the plain mean of the members stands in for it; `how` says of which rules, a sentence.
+    rows, None where the plain mean of the members stands in for it; `how` says of which rules, a sentence,
+    and `nested` whether of such that did not see the row. copies: look-alikes under two labels, None where
+    nobody looked for them. front: what `vote --pareto` fitted for the vote, None where it did not.
     paths: image id -> its file. units: member -> unit -> record.
     """
 
@@ -54,7 +57,10 @@ class Material:
     groups: np.ndarray | None = None
     mixed: np.ndarray | None = None
     how: str = ""
+    nested: bool = False
+    copies: list[Contradiction] | None = None
     test: TestPart | None = None
+    front: dict[str, Any] | None = None
     paths: dict[str, str] = field(default_factory=dict)
     units: dict[str, dict[str, UnitRecord]] = field(default_factory=dict)
     searches: dict[str, SearchRecord] = field(default_factory=dict)
@@ -97,6 +103,11 @@ class Material:
     def answered(self) -> np.ndarray:
         """(N, K) float32: the vote, or the plain mean of the members where there is none."""
         return self.mean if self.mixed is None else self.mixed
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether `mixed` are probabilities of rows that nothing was fitted to, and no shares of votes."""
+        return self.nested and self.record is not None and self.record.mode != "hard"
 
     @property
     def subject(self) -> str:

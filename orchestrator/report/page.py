@@ -19,6 +19,7 @@ from orchestrator.report.sections import (
     cost,
     curves,
     folds,
+    labels,
     members,
     photographs,
     reliability,
@@ -47,7 +48,7 @@ def page(run: Material) -> str:
         cost.section(run),
         folds.section(run),
         photographs.hardest_section(run, pictures),
-        photographs.doubted_section(run, pictures),
+        labels.section(run, pictures),
         settings.section(run),
     ]
     return document(run.name, facts_of(run), sections)

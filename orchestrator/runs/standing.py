@@ -27,15 +27,19 @@ class StandingTables:
 
     def differ_from(self, record: VoteRecord) -> bool | None:
         """Whether the vote is of other tables than these; None where its record does not say."""
-        names = [name.rpartition("/") for name in record.tables]
+        return self.differ(record.tables)
+
+    def differ(self, tables: Mapping[str, str]) -> bool | None:
+        """As `differ_from`, of digests by file as a vote's record has them."""
+        names = [name.rpartition("/") for name in tables]
         if not names or any(member == "" for member, _, _ in names):
             return None
         members = {member for member, _, _ in names}
-        if any(self._digest(name) != digest for name, digest in record.tables.items()):
+        if any(self._digest(name) != digest for name, digest in tables.items()):
             return True
         # a run that got its test photographs after the vote
         now = {f"{member}/{kind}.parquet" for member in members for kind in KINDS}
-        return any(self._digest(name) for name in now - record.tables.keys())
+        return any(self._digest(name) for name in now - tables.keys())
 
     def _digest(self, name: str) -> str | None:
         if name not in self._digests:

@@ -15,15 +15,16 @@ from ensembles.files.digests import require_right
 from ensembles.files.table import HELD_OUT, RECORD
 from ensembles.voting.record import VoteRecord
 from members.data.codec import Codec
+from orchestrator.audit import contradictions
+from orchestrator.audit.contradictions import FOLDER, Contradiction, contradictions_csv
 from orchestrator.audit.files import (
-    conflict_lines,
     corrections_csv,
     sheet_html,
     sheet_png,
     suspects_csv,
     thumbnails,
 )
-from orchestrator.audit.labels import Audit, audit_labels, conflicts_of_copies
+from orchestrator.audit.labels import Audit, audit_labels, contradicting_copies
 from orchestrator.commands.run import Run, members_of
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.runs.standing import StandingTables
@@ -31,7 +32,6 @@ from orchestrator.runs.store import Store
 from orchestrator.runs.votes import vote_name
 from orchestrator.screens.reading import reading
 
-FOLDER = "audit"
 _SHOWN, _CONFLICTS = 15, 5  # in the terminal
 
 
@@ -57,7 +57,7 @@ def audit(run: Run, out: str | None, top: int, console: Console) -> dict[str, An
     found = audit_labels(tables, photographs, codec, _voted(run))
     found.notes += notes
     with reading(console) as progress:
-        found.copies = conflicts_of_copies(
+        found.copies = contradicting_copies(
             found, lambda *done: progress("reading photographs", *done)
         )
     written = _write(found, run, Store(out) if out else store, FOLDER if out is None else "", top)
@@ -69,8 +69,8 @@ def audit(run: Run, out: str | None, top: int, console: Console) -> dict[str, An
         "proposed": int(found.found.proposed.sum()),
         "corrections": written["corrections"],
         "files": written["files"],
-        "groups": [_record(found, own) for own in found.groups],
-        "copies": [_record(found, own) for own in found.copies],
+        "groups": [_record(own) for own in found.groups],
+        "copies": [_record(own) for own in found.copies],
         "suspects": [
             {
                 "image_id": found.frame["image_id"].iloc[row],
@@ -80,6 +80,8 @@ def audit(run: Run, out: str | None, top: int, console: Console) -> dict[str, An
                 "p_suggested": round(float(found.found.of_other[row]), 6),
                 "members_for_it": int(found.found.agree[row]),
                 "proposed": bool(found.found.proposed[row]),
+                "p_label_by_tables": round(float(found.found.by_tables[row]), 6),
+                "against_its_group": bool(found.found.contradicts[row]),
             }
             for row in found.found.order[:top]
         ],
@@ -88,8 +90,8 @@ def audit(run: Run, out: str | None, top: int, console: Console) -> dict[str, An
 
 
 def _voted(run: Run) -> ensembles.Table | None:
-    """The OOF rows that the spec's own vote voted without their fold; None where it has none, or is of
-    other tables than the run has now."""
+    """The OOF rows that the spec's own vote voted without their fold; None where it has none, is of
+    other tables than the run has now, or counts votes, whose shares are no probabilities."""
     folder = f"votes/{vote_name(run.spec.vote)}"
     if not run.store.exists(f"{folder}/{RECORD}"):
         return None
@@ -97,20 +99,25 @@ def _voted(run: Run) -> ensembles.Table | None:
     record = VoteRecord.from_json(places.read_bytes(path), path)
     if (
         HELD_OUT not in record.files
+        or record.mode == "hard"
         or StandingTables(run.store.root).differ_from(record) is not False
     ):
         return None
     return ensembles.read_table(run.store.uri(f"{folder}/{HELD_OUT}"))
 
 
-def _record(audit: Audit, conflict: Any) -> dict[str, Any]:
-    lines = [list(pair) for pair in conflict_lines(audit, conflict)]
-    return {"target": conflict.target, "where": conflict.where, "photographs": lines}
+def _record(own: Contradiction) -> dict[str, Any]:
+    photographs = [list(pair) for pair in own.values.items()]
+    return {"target": own.target, "where": own.where, "photographs": photographs}
 
 
 def _write(audit: Audit, run: Run, store: Store, folder: str, top: int) -> dict[str, Any]:
     text, n, only_age = corrections_csv(audit, run.spec)
-    files: dict[str, bytes | str] = {"suspects.csv": suspects_csv(audit), "corrections.csv": text}
+    files: dict[str, bytes | str] = {
+        "suspects.csv": suspects_csv(audit),
+        "corrections.csv": text,
+        contradictions.NAME: contradictions_csv([*audit.copies, *audit.groups]),
+    }
     pictures = thumbnails(audit, audit.found.order[:top])
     if pictures:
         files["sheet.html"] = sheet_html(audit, pictures, run.spec.name)
@@ -149,7 +156,7 @@ def _show(audit: Audit, written: dict[str, Any], run: Run, console: Console) -> 
             continue
         console.print(f"{what}: {len(conflicts)}")
         for own in conflicts[:_CONFLICTS]:
-            lines = conflict_lines(audit, own)
+            lines = list(own.values.items())
             text = ", ".join(f"{i} is {name}" for i, name in lines[:4])
             more = f", ... ({len(lines)} photographs)" if len(lines) > 4 else ""
             console.print(f"  {own.where}: {text}{more}")

@@ -13,20 +13,24 @@ from rich.console import Console
 import ensembles
 from ensembles.errors import nearest, reads
 from ensembles.files import places
-from ensembles.files.digests import is_there, require_right
-from ensembles.files.table import HELD_OUT, PROBABILITIES, RECORD, OofTable, Table
+from ensembles.files.digests import require_right
+from ensembles.files.table import HELD_OUT, RECORD, OofTable, Table
 from ensembles.judging.estimate import group_array
-from ensembles.judging.evaluate import true_labels
 from ensembles.voting.record import VoteRecord
 from ensembles.voting.stored import rule_of
+from orchestrator.audit import contradictions
+from orchestrator.audit.contradictions import COPIES, Contradiction, read_contradictions
 from orchestrator.commands.leaderboard import standings, unit_records
+from orchestrator.commands.pages.truth import read_test_part
 from orchestrator.commands.run import Ballot, Run, read_tables
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import called
 from orchestrator.report import page
-from orchestrator.report.material import Material, TestPart
+from orchestrator.report.material import Material
 from orchestrator.runs.contents import groups_of, recorded_spec
 from orchestrator.runs.damage import read_json
+from orchestrator.runs.fronts import FOLDER as FRONTS
+from orchestrator.runs.fronts import read_front
 from orchestrator.runs.partial import folder_of, is_partial
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
@@ -37,7 +41,7 @@ from orchestrator.units.record import UnitRecord
 NESTED = "Each row's vote is by rules that were fitted without its fold."
 FITTED_TO_THEM = (
     "The vote's rules were fitted to these rows, too, so that it looks a little better here than it is: "
-    "it was cast by an earlier version, or in ranges of rows. Cast it again for rows held out."
+    "it was cast by an earlier version. Cast it again for rows held out."
 )
 NO_VOTE = "No vote of today's tables was cast: the plain mean of the members stands in for it."
 
@@ -137,8 +141,21 @@ def material_of(
         return found
     read = ballot or Ballot(read_tables(run.store, members, "oof"), {}, groups_of(run.store))
     _read_rows(run, found, {n: t for n, t in read.oof.items() if n in members}, read.groups)
-    _read_test(run, found, members, truth)
+    found.test = read_test_part(run, members, records, others, truth)
+    found.front = _front(run, found, standing)
     return found
+
+
+def _front(run: Run, found: Material, standing: StandingTables) -> dict[str, Any] | None:
+    """That of `vote --pareto` for the page's vote, where it is of today's tables."""
+    front = read_front(run.store, found.vote) if found.vote else None
+    if front is None or standing.differ(front["tables"]) is False:
+        return front
+    found.notes.append(
+        f"The front of vote --pareto ({FRONTS}/{found.vote}.json) is of other tables than the run has now, "
+        "and not shown."
+    )
+    return None
 
 
 def _chosen(
@@ -192,9 +209,23 @@ def _read_rows(
         order = {image_id: row for row, image_id in enumerate(mixed.ids.tolist())}
         at = [order[image_id] for image_id in next(iter(oof.values())).ids.tolist()]
         mixed = mixed.probabilities[at]
-    found.oof, found.mixed, found.how = oof, mixed, how
+    found.oof, found.mixed, found.how, found.nested = oof, mixed, how, how == NESTED
+    found.copies = _copies(run, found)
     with suppress(*BAD_INPUT):  # rows of no group: each stands alone
         found.groups = group_array(oof, groups)
+
+
+def _copies(run: Run, found: Material) -> list[Contradiction] | None:
+    """Those that `audit` found among photographs that have these labels still."""
+    place = f"{contradictions.FOLDER}/{contradictions.NAME}"
+    if not run.store.exists(place):
+        return None
+    labels = {str(i): found.classes[k] for i, k in zip(found.first.ids, found.labels, strict=True)}
+    return [
+        own
+        for own in read_contradictions(run.store.uri(place))
+        if own.kind == COPIES and all(labels.get(i) == name for i, name in own.values.items())
+    ]
 
 
 def _rows_of(first: OofTable, voted: Table) -> np.ndarray:
@@ -221,37 +252,6 @@ def _vote_rows(
     rule = rule_of(record, run.store.uri(f"votes/{found.vote}"))
     stack = np.stack([oof[name].probabilities for name in record.weights])
     return rule.apply(stack), FITTED_TO_THEM
-
-
-def _read_test(run: Run, found: Material, members: list[str], truth: Path | None) -> None:
-    """The rows whose truth is known: by a file, or by the test tables themselves."""
-    one = read_tables(run.store, members[:1], "test")
-    if not one:
-        if truth is not None:
-            raise WrongRequest(
-                f"--truth {truth}: {run.store.root} has no photographs to predict. Leave it out."
-            )
-        return
-    first = one[members[0]]
-    if truth is not None:
-        labels, source = true_labels(truth, first).astype(np.int64), str(truth)
-    elif first.label is not None:
-        labels, source = first.label.astype(np.int64), "the test tables"
-    else:
-        return
-    test = ensembles.align(one | read_tables(run.store, members[1:], "test"), "test")
-    tables: dict[str, np.ndarray] = {f"member {name}": t.probabilities for name, t in test.items()}
-    for name in found.records:
-        place = run.store.uri(f"votes/{name}/{PROBABILITIES}")
-        if found.others[name] or found.records[name].rows != "test" or not is_there(place):
-            continue
-        require_right(place)
-        own = ensembles.read_table(place)
-        order = {image_id: row for row, image_id in enumerate(own.ids.tolist())}
-        if all(image_id in order for image_id in first.ids.tolist()):
-            at = [order[image_id] for image_id in first.ids.tolist()]
-            tables[f"vote {name}"] = own.probabilities[at]
-    found.test = TestPart(labels, tables, source, first.group)
 
 
 def _units(run: Run) -> dict[str, dict[str, UnitRecord]]:

@@ -1,4 +1,4 @@
-"""Score against cost: members alone, plain means of the best of them, and the votes of the run."""
+"""Score against cost: members alone, plain means of the best, the run's votes, and the front of refits."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ class Point:
     front: bool = False
 
 
-_COLOURS = {"member": "s0", "mean": "s2", "vote": "s1"}
+_COLOURS = {"member": "s0", "mean": "s2", "vote": "s1", "refit": "s4"}
 _ALONE = "nothing: the member's own out-of-fold answers"
 _MEAN = "nothing but the order of the members, by their own score on these rows"
 _VOTE = "its weights, to the rows of the other folds (the nested estimate)"
+
+_REFIT = "a vote of its own, to these members alone, on the rows of the other folds (the nested estimate)"
 
 
 def section(run: Material) -> Section:
@@ -64,9 +66,15 @@ def section(run: Material) -> Section:
     ]  # fmt: skip
     notes = [
         "The front: better than all that are cheaper. A vote takes what its members take, a stack what its "
-        "members do. The front of votes that are fitted to each sub-ensemble anew takes longer: "
-        f"{called()} vote --run {run.place} --pareto prints it."
+        "members do."
     ]
+    if run.front is None:
+        notes[0] += (
+            " The front of votes that are fitted to each sub-ensemble anew takes longer: "
+            f"{called()} vote --run {run.place} --pareto writes it, and the next report shows it."
+        )
+    else:
+        notes[0] += f" Refits are the front of vote --pareto for {run.vote}."
     found.blocks.append(Grid("Points", columns, rows, notes=notes))
     return found
 
@@ -103,6 +111,12 @@ def _points(run: Material, costs: dict[str, float]) -> list[Point]:
         found.append(
             Point(vote, "vote", _together(run, used, costs), estimate[run.metric], error, how)
         )
+    for own in (run.front or {}).get("points", ()):
+        if own["front"] and run.metric in own:
+            title = f"{run.vote} of {', '.join(own['members'])}"
+            how = f"{_REFIT}; kind: {own['choice']}" if own.get("choice") else _REFIT
+            error = own["standard_error"]
+            found.append(Point(title, "refit", own["milliseconds"], own[run.metric], error, how))
     return sorted(found, key=lambda p: (p.milliseconds, -of.sign * p.score))
 
 
@@ -150,6 +164,8 @@ def _picture(run: Material, points: list[Point]) -> Figures:
             plot.add(text(x + (-10 if side == "end" else 10), y + 4, p.name, "label", side))
     drawn = plot.done(f"{run.metric_title} against milliseconds a photograph")
     names = [("members alone", "s0"), ("plain means of the best", "s2"), ("votes", "s1")]
+    if any(p.kind == "refit" for p in points):
+        names.append(("votes fitted to some members anew", "s4"))
     return Figures(
         [(f"{run.metric_title} against cost", drawn)],
         legend=legend(names, dots=True) + legend([("front", "s6")]),

@@ -1,18 +1,16 @@
-"""The hardest photographs with each member's opinion, and labels that the vote does not believe."""
+"""The hardest photographs with each member's opinion."""
 
 from __future__ import annotations
 
 import numpy as np
-from markupsafe import Markup
 
-from ensembles.judging.hardest import doubted, hardest
-from orchestrator.report.blocks import Card, Cell, Column, Gallery, Grid, Section
+from ensembles.judging.hardest import hardest
+from orchestrator.report.blocks import Card, Gallery, Section
 from orchestrator.report.material import Material
-from orchestrator.report.svg import tag
 from orchestrator.report.thumbnails import Thumbnail, thumbnail
 
 # Bounds of what is shown, so that the page stays small whatever the run is.
-HARDEST, DOUBTED, DOUBTED_SHOWN = 18, 100, 24
+HARDEST = 18
 MOST_OPINIONS = 30
 
 
@@ -87,57 +85,3 @@ def _opinion(
 ) -> tuple[str, str, str, bool]:
     answer = int(probabilities.argmax())
     return name, run.classes[answer], f"{probabilities[label]:.3f}", answer == label
-
-
-def doubted_section(run: Material, pictures: Pictures) -> Section:
-    found = Section("labels", "Suspicious labels")
-    if not run.oof:
-        found.say(run.why_no_rows)
-        return found
-    every = doubted(run.labels, run.answered)
-    if not len(every):
-        found.say(
-            "The answer is the label on every out-of-fold photograph: no label is suspicious."
-        )
-        return found
-    found.say(
-        f"Photographs whose label is not the answer of {run.subject}, by the probability that it gives to "
-        "their own label, the least first. A wrong label looks like this, and so does a hard photograph: "
-        f"look before you correct. {run.how}"
-    )
-    rows = []
-    for rank, row in enumerate(every[:DOUBTED].tolist(), start=1):
-        label, answer = int(run.labels[row]), int(run.answered[row].argmax())
-        image_id = str(run.first.ids[row])
-        agree = int((run.decided[:, row] == answer).sum())
-        own, said = float(run.answered[row, label]), float(run.answered[row, answer])
-        rows.append(
-            [
-                Cell(str(rank), float(rank)),
-                Cell(_shown(pictures.of(image_id), image_id) if rank <= DOUBTED_SHOWN else "", image_id),
-                Cell(image_id, kind="id"), Cell(run.classes[label]), Cell(run.classes[answer]),
-                Cell(f"{own:.4f}", own), Cell(f"{said:.4f}", said),
-                Cell(f"{agree} of {len(run.oof)}", float(agree)),
-                Cell("" if run.groups is None else str(run.groups[row]), kind="id"),
-            ]
-        )  # fmt: skip
-    columns = [
-        Column("rank"), Column("photograph", numbers=False), Column("id", numbers=False),
-        Column("label", numbers=False), Column("answer", numbers=False), Column("P(label)"),
-        Column("P(answer)"), Column("members that agree", hint="with the answer"),
-        Column("group", numbers=False),
-    ]  # fmt: skip
-    notes = []
-    if len(every) > len(rows):
-        notes.append(f"The first {len(rows)} of {len(every)}.")
-    if told := pictures.without():
-        notes.append(told)
-    found.blocks.append(Grid("Labels that are not believed", columns, rows, notes=notes))
-    return found
-
-
-def _shown(own: Thumbnail, image_id: str) -> str | Markup:
-    if own.source is None:
-        return own.why
-    half = own.width / 2, own.height / 2
-    return tag("img", src=own.source, width=half[0], height=half[1], alt=image_id, loading="lazy")

@@ -105,7 +105,12 @@ def test_in_ranges_the_record_is_the_one_in_memory(folder, tmp_path, how):
     # the same rows, in other row groups and under another member's name
     assert expected["files"].pop("probabilities.parquet")
     assert found["files"].pop("probabilities.parquet")
-    assert expected["files"].pop("held_out.parquet")  # in ranges it is not kept
+    assert expected["files"].pop("held_out.parquet")
+    assert found["files"].pop("held_out.parquet")
+    one, other = (read_table(tmp_path / f"{name}/held_out.parquet") for name in ("whole", "ranges"))
+    for column in ("ids", "fold", "label"):
+        np.testing.assert_array_equal(getattr(one, column), getattr(other, column))
+    np.testing.assert_allclose(one.probabilities, other.probabilities, rtol=1e-4, atol=1e-6)
     close(found, expected)
     assert found["best_single"]["member"] in found["solo"]
     assert not list((tmp_path / "cache").glob(".scores-*"))
@@ -123,7 +128,7 @@ def test_log_loss_weights_in_ranges_have_the_record_in_memory(folder, tmp_path):
     for key in ("oof", "estimate", "best_single", "uniform", "solo", "rows", "pool", "objective"):
         close(found[key], expected[key], key)
     assert found["gap"] <= 1e-8
-    assert list(found["files"]) == ["probabilities.parquet"]
+    assert list(found["files"]) == ["probabilities.parquet", "held_out.parquet"]
 
 
 def test_the_digests_are_those_of_the_files(folder, tmp_path):
@@ -143,8 +148,7 @@ def test_the_digests_are_those_of_the_files(folder, tmp_path):
                 for member in ("a", "b", "c", "twin")
             }
         record = json.loads((tmp_path / name / "vote.json").read_text())
-        files = ["submission.csv", "confidence.csv", "probabilities.parquet"]
-        files += ["held_out.parquet"] if name == "whole" else []  # in ranges it is not kept
+        files = ["submission.csv", "confidence.csv", "probabilities.parquet", "held_out.parquet"]
         assert record["files"] == {file: sha(tmp_path / name / file) for file in files}
     (tmp_path / "x.csv").write_text("ImageID,ans\na,1\nb,2\n")
     vote = cast_submissions([tmp_path / "x.csv"])
