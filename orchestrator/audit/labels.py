@@ -22,7 +22,8 @@ Progress = Callable[[int, int], None]
 @dataclass
 class Audit:
     """frame: image_id, path, group, label and a column a target, of the N rows that members held out,
-    in the order of `found`. members: whose tables were asked; by: what ranks the rows, in words."""
+    in the order of `found`. members: whose tables were asked; by: what ranks the rows, in words.
+    compared: (n,) rows whose photographs could be read, so that `copies` may have them."""
 
     frame: pd.DataFrame
     codec: Codec
@@ -31,6 +32,7 @@ class Audit:
     by: str
     groups: list[Contradiction] = field(default_factory=list)
     copies: list[Contradiction] = field(default_factory=list)
+    compared: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     notes: list[str] = field(default_factory=list)
 
     def name(self, label: int) -> str:
@@ -100,7 +102,7 @@ def contradicting_copies(audit: Audit, progress: Progress) -> list[Contradiction
     from members.pixels.scan import scan
     from orchestrator.photographs.cache import scan_memo
 
-    rows = readable(audit)
+    rows = audit.compared = readable(audit)
     if len(rows) < len(audit.frame):
         audit.notes.append(
             f"{len(audit.frame) - len(rows)} of {len(audit.frame)} photographs are not where the run "

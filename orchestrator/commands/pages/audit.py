@@ -116,8 +116,9 @@ def _write(audit: Audit, run: Run, store: Store, folder: str, top: int) -> dict[
     files: dict[str, bytes | str] = {
         "suspects.csv": suspects_csv(audit),
         "corrections.csv": text,
-        contradictions.NAME: contradictions_csv([*audit.copies, *audit.groups]),
     }
+    if len(audit.compared):  # else the page would say that there are no look-alikes
+        files[contradictions.NAME] = contradictions_csv([*audit.copies, *audit.groups])
     pictures = thumbnails(audit, audit.found.order[:top])
     if pictures:
         files["sheet.html"] = sheet_html(audit, pictures, run.spec.name)

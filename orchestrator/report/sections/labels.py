@@ -100,7 +100,7 @@ def _say_contradictions(
     if not every:
         found.say(
             "No labels contradict each other within a group in what groups share"
-            + ("." if run.copies is None else ", or between photographs that look the same.")
+            + ("." if run.copies is None else ", and audit found no look-alikes under two labels.")
         )
         return
     rows = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ensembles.judging.label_errors import inconstant_groups, suspicion
+from ensembles.judging.label_errors import suspicion
 
 
 def test_by_hand():
@@ -61,21 +61,72 @@ def test_labels_that_were_changed_are_found_among_the_most_suspicious():
     assert (found.other[wrong] == truth[wrong]).mean() > 0.9
 
 
-def test_groups_that_differ_in_what_groups_share():
-    groups = np.repeat(np.arange(20), 3)
-    values = np.repeat(np.arange(20) % 2, 3)
-    assert inconstant_groups(values, groups) == []
-    values[7] = 1 - values[7]  # one of group 2
-    (rows,) = inconstant_groups(values, groups)
-    assert rows.tolist() == [6, 7, 8]
-    # of what differs within most groups, nothing can be said
-    assert inconstant_groups(np.arange(60) % 3, groups) == []
-    assert inconstant_groups(values, np.arange(60)) == []
-    assert inconstant_groups(np.array([], int), np.array([], int)) == []
+def test_suspects_are_those_that_another_class_is_more_probable_for():
+    said = np.array([[[0.3, 0.7], [0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]])
+    found = suspicion(said, np.array([0, 0, 0, 1]))
+    assert found.order.tolist() == [2, 0, 3, 1]
+    assert found.suspects.tolist() == [2, 0]
 
 
-@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2]])
-def test_rows_of_a_group_need_not_stand_together(order):
-    groups, values = np.array([5, 5, 9, 9])[order], np.array([0, 1, 1, 1])[order]
-    (rows,) = inconstant_groups(values, groups, usual=0.5)
-    assert sorted(order[row] for row in rows) == [0, 1]
+def test_a_group_speaks_against_a_label_by_bayes_rule():
+    """Ten groups of three, one label of which differs from both others of its group."""
+    groups = np.repeat(np.arange(10), 3)
+    labels = np.repeat(np.arange(10) % 2, 3)
+    labels[0] = 1  # of group 0, whose label is 0
+    said = np.tile([0.5, 0.5], (1, 30, 1))
+    said[0, 0] = 0.1, 0.9
+    found = suspicion(said, labels, None, groups)
+    # of the rows whose others agree (all but those two) one differs; shares of the labels with one more each
+    differ, shares = 2 / 30, np.array([15, 17]) / 32
+    against, by_group = 0.9 * differ / (1 - shares[0]), 0.1 * (1 - differ) / shares[0]
+    assert found.own[0] == pytest.approx(against / (against + by_group))
+    assert found.by_tables[0] == 0.9
+    assert np.flatnonzero(found.contradicts).tolist() == [0]
+    np.testing.assert_array_equal(found.own[1:], found.by_tables[1:])
+
+
+def test_a_member_that_is_sure_is_believed_against_the_group():
+    groups, labels = np.repeat(np.arange(20), 3), np.repeat(np.arange(20) % 2, 3)
+    labels[[0, 3]] = 1 - labels[[0, 3]]
+    said = np.full((1, 60, 2), 0.5)
+    said[0, 0, labels[0]], said[0, 3, labels[3]] = 0.9999, 0.5
+    said[0, :, 0] = np.where(
+        labels == 0, said[0, np.arange(60), labels], 1 - said[0, np.arange(60), labels]
+    )
+    said[0, :, 1] = 1 - said[0, :, 0]
+    found = suspicion(said, labels, None, groups)
+    assert found.own[0] > 0.9
+    assert found.own[3] < 0.1
+    assert np.flatnonzero(found.proposed).tolist() == [3]
+
+
+def test_of_joint_classes_a_group_speaks_of_the_target_that_it_shares():
+    """Classes are (what, who): groups share who and not what; a wrong who is found, a wrong what is not
+    said to contradict anything."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 5)
+    who, what = np.repeat(np.arange(40) % 2, 5), np.tile(np.arange(5) % 2, 40)
+    said = rng.dirichlet(np.full(4, 3.0), (3, 200)) + 0.2 * np.eye(4)[2 * what + who]
+    said /= said.sum(axis=2, keepdims=True)
+    targets = {"what": np.array([0, 0, 1, 1]), "who": np.array([0, 1, 0, 1])}
+    wrong, other = rng.permutation(40)[:8] * 5 + 2, rng.permutation(40)[:8] * 5
+    who[wrong], what[other] = 1 - who[wrong], 1 - what[other]
+    found = suspicion(said, 2 * what + who, None, groups, targets)
+    assert np.flatnonzero(found.contradicts).tolist() == sorted(wrong)
+    places = np.argsort(found.order)
+    assert (
+        (places[wrong] < 20).mean()
+        > 0.9
+        > (np.argsort(np.argsort(found.by_tables))[wrong] < 20).mean()
+    )
+
+
+def test_groups_that_share_nothing_change_nothing():
+    rng = np.random.default_rng(2)
+    said, labels = rng.dirichlet(np.ones(3), (2, 90)), rng.integers(0, 3, 90)
+    one = suspicion(said, labels)
+    for groups in (np.arange(90) // 3, np.arange(90), np.arange(90) // 45):
+        two = suspicion(said, labels, None, groups)
+        np.testing.assert_array_equal(one.own, two.own)
+        np.testing.assert_array_equal(one.proposed, two.proposed)
+        assert not two.contradicts.any()

@@ -1,4 +1,4 @@
-"""Differences of votes with paired errors, hard rows, doubted labels, errors that are alike."""
+"""Differences of votes with paired errors, hard rows, errors that are alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, log_loss
 
-from ensembles.judging.hardest import doubted, hardest
+from ensembles.judging.hardest import hardest
 from ensembles.judging.paired import paired_difference
 from ensembles.judging.reasons import error_correlations
 from ensembles.scores.scorers import calibration_error, reliability
@@ -51,12 +51,6 @@ def test_the_hardest_row_has_the_least_mean_log_probability_of_its_label():
     losses = [np.mean([-np.log(own[i, labels[i]]) for own in probabilities]) for i in range(50)]
     order = hardest(labels, probabilities)
     assert order.tolist() == sorted(range(50), key=lambda i: -losses[i])
-
-
-def test_doubted_labels_are_those_that_are_no_answer_the_least_probable_first():
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3]], np.float32)
-    assert doubted(np.array([0, 0, 0, 1]), probabilities).tolist() == [1, 3, 2]
-    assert doubted(np.array([0, 1, 1, 0]), probabilities).tolist() == []
 
 
 def test_error_correlations_are_numpys():

@@ -41,6 +41,7 @@ class Made:
     side: int = 64
     id_of: str = "photo-{}"
     test_labels: bool = False
+    shared: bool = False  # the rows of a group share a label, but row 4
     seed: int = 0
 
     def write(self, folder: Path) -> Path:
@@ -48,6 +49,9 @@ class Made:
         k, groups = len(self.classes), np.arange(self.rows) // 3
         labels = rng.permutation(np.arange(self.rows) % k).astype(np.int16)
         meta = {"classes": list(self.classes), "targets": self.targets}
+        if self.shared:
+            labels = (groups % k).astype(np.int16)
+            labels[4] = (labels[4] + 1) % k
         shared = rng.normal(size=(self.rows, k))
         test_truth = (np.arange(self.test) % k).astype(np.int16)
         test_shared = rng.normal(size=(self.test, k))
