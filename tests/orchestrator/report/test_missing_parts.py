@@ -7,17 +7,20 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from sklearn.metrics import f1_score
 
 import ensembles
 from ensembles.files.digests import write_sums
+from members.data.codec import Codec
 from orchestrator.commands.pages.report import report_beside, write_report
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.runs.store import Store
 from tests.orchestrator.report.conftest import page_of
-from tests.orchestrator.report.made import Made, cast_into, run_of
+from tests.orchestrator.report.made import TARGETS, Made, cast_into, run_of
 
 
 def test_a_run_without_search_units_photographs_and_test_part(tmp_path):
@@ -222,3 +225,42 @@ def _make_partial(run, member: str, folds: list[int]) -> None:
     (run / f"partial/{member}/folds.json").write_text(json.dumps(told))
     used = {"select": "best", "epochs": {f"fold-{fold}": 4 for fold in folds}}
     (run / f"partial/{member}/epochs.json").write_text(json.dumps(used))
+
+
+def _list_with_labels(run, truth: np.ndarray) -> None:
+    """As a run has it whose list of photographs to predict has a label for some; -1: none."""
+    codec = Codec({name: tuple(values) for name, values in TARGETS})
+    (run / "targets.json").write_text(codec.to_json())
+    ids = [f"test-{i}" for i in range(len(truth))]
+    pq.write_table(pa.table({"image_id": ids[::-1], "label": truth[::-1]}), run / "test.parquet")
+
+
+def test_labels_that_the_list_of_photographs_has_are_taken(tmp_path):
+    """Ten of thirty, in another order of rows; the test tables know none."""
+    run = Made(search=False, photos=False).write(tmp_path / "e")
+    cast_into(run)
+    truth = np.where(np.arange(30) % 3 == 0, np.arange(30) % 4, -1)
+    _list_with_labels(run, truth)
+    page = page_of(run)
+    answers = ensembles.read_table(run / "votes/soft/probabilities.parquet").probabilities
+    there = np.flatnonzero(truth >= 0)
+    guess = answers.argmax(axis=1)[there]
+    expected = f1_score(truth[there], guess, average="macro", labels=range(4), zero_division=0)
+    assert (
+        f"On the 10 test rows with a known truth it scores macro F1 {expected:.4f}"
+        in page.texts["choice"]
+    )
+    (row,) = (row for row in page.tables["Members and votes"] if row[0] == "soft")
+    assert row[5].startswith(f"{expected:.4f} ±")
+    assert "that the run was given (10 of 30 photographs have one)" in page.texts["leaderboard"]
+
+
+def test_a_list_without_labels_says_nothing_and_a_truth_goes_before_it(tmp_path):
+    run = Made(search=False, photos=False).write(tmp_path / "e")
+    cast_into(run)
+    _list_with_labels(run, np.full(30, -1))
+    assert "The truth of the test part is not known" in page_of(run).texts["choice"]
+    _list_with_labels(run, np.zeros(30, int))
+    given = tmp_path / "truth.csv"
+    given.write_text("ImageID,ans\n" + "".join(f"test-{i},{i % 4}\n" for i in range(30)))
+    assert str(given) in page_of(run, truth=given).texts["leaderboard"]
