@@ -13,6 +13,11 @@ trained on these, `audit` is asked, and it is trained again, each time from noth
     all         with all that audit proposes, as nobody would do
     clean       with no label changed
 
+Rankings: what `audit` gives, the spec's vote with what groups say, and the same of the mean of the members,
+each with and without the groups; differences from the first are on the same changed labels. Of data with one
+target also what is to be expected where labels are as uncertain as the vote says: where that is not much,
+photographs of several classes look alike to these members, and no ranking by what they say finds much more.
+
 `--stages` says which; the first one is always. `--folder` keeps the runs, and what stands there is not
 trained again: a run that was interrupted goes on. The test part, whose truth is given, is never changed.
 """
@@ -21,15 +26,24 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+import ensembles
+from ensembles.files.table import HELD_OUT, PROBABILITIES
+from ensembles.judging.evaluate import true_labels
+from ensembles.judging.label_errors import Suspicion
+from ensembles.judging.paired import paired_difference
+from ensembles.scores.metrics import named
 from members.data.codec import Codec
+from orchestrator.audit.labels import audit_labels
 from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.spec import load
 
@@ -66,6 +80,14 @@ def flipped(
     return found
 
 
+def changed(old: int, new: int, codec: Codec) -> str:
+    """Which target's label, of several; which class to which, of one."""
+    if len(codec.targets) == 1:
+        return f"{codec.classes[old]} -> {codec.classes[new]}"
+    values = codec.decode(np.array([old, new]))
+    return ", ".join(name for name, own in values.items() if own[0] != own[1])
+
+
 def write(
     file: Path,
     ids: list[str],
@@ -95,19 +117,15 @@ def write(
                 table.writerow([profile, photo, *cells])
 
 
-def scored(spec: str, folder: Path, stage: str, corrections: Path | None, truth: str) -> dict:
-    """Macro F1 and accuracy of the spec's own vote on the test part; trained where it was not yet."""
-    run, kept = folder / stage, folder / f"{stage}.json"
-    if not kept.exists():
+def scored(spec: str, folder: Path, stage: str, corrections: Path | None) -> Path:
+    """Trained and voted on where it was not yet; the folder of the spec's own vote."""
+    run = folder / stage
+    if not list(run.glob("votes/*/vote.json")):  # written last
         options = ["--set", f"data.corrections={corrections}"] if corrections else []
         command("train-members", spec, *options, "--run", str(run))
         command("vote", spec, *options, "--run", str(run))
-        (vote,) = (run / "votes").iterdir()
-        made = str(folder / f"{stage}.scores.json")
-        command("evaluate", str(vote / "submission.csv"), "--truth", truth, "--json", made)
-        Path(made).replace(kept)
-    found = json.loads(kept.read_text())
-    return {name: found[name] for name in ("macro_f1", "accuracy")}
+    (record,) = run.glob("votes/*/vote.json")
+    return record.parent
 
 
 def the_same(file: Path) -> Path:
@@ -116,24 +134,95 @@ def the_same(file: Path) -> Path:
     if file.exists() and file.read_bytes() != new.read_bytes():
         sys.exit(
             f"{file}: a run was trained with other labels than it would be now ({new}). Name another "
-            f"--folder, or delete {file.stem}, {file.stem}.json and this file of it."
+            f"--folder, or delete the folder {file.stem} there and this file."
         )
     return new.replace(file)
 
 
-def ranked(folder: Path, ids: list[str], codec: Codec) -> tuple[list[int], dict[int, int]]:
-    """Rows, the most suspicious first, and row -> label of those that are proposed."""
-    run = folder / "flipped"
-    command("audit", "--run", str(run), "--json", str(folder / "audit.json"))
-    with (run / "audit/suspects.csv").open(newline="") as stream:
-        suspects = list(csv.DictReader(stream))
-    number = {image_id: row for row, image_id in enumerate(ids)}
-    proposed = {
-        number[own["image_id"]]: codec.classes.index(own["suggested"])
-        for own in suspects
-        if own["proposed"] == "yes"
+def audits(run: Path, vote: Path) -> dict[str, tuple[Suspicion, list[str]]]:
+    """Ranking -> what it says, and the ids of its rows. The first is what `audit` gives."""
+    tables = ensembles.read_members(str(run / "tables"), "oof")
+    codec = Codec.from_json((run / "targets.json").read_text())
+    photographs = pd.read_parquet(run / "images.parquet")
+    voted = ensembles.read_table(vote / HELD_OUT)
+    by = {
+        name: audit_labels(tables, photographs, codec, table)
+        for name, table in (("the vote", voted), ("the mean", None))
     }
-    return [number[own["image_id"]] for own in suspects], proposed
+    found = {f"{name} and groups": own.found for name, own in by.items()}
+    found |= {
+        f"{name} alone": replace(own.found, own=own.found.by_tables) for name, own in by.items()
+    }
+    ids = by["the vote"].frame["image_id"].tolist()
+    return {name: (own, ids) for name, own in found.items()}
+
+
+def most(
+    probabilities: np.ndarray, codec: Codec, share: float, targets: list[str], draws: int = 50
+) -> float:
+    """The share in the most suspicious tenth that is expected where the probabilities are true: the
+    labels drawn from them, changed, and ranked by them.
+
+    probabilities: (N, K). They are of members that learnt changed labels, so that it is a little low.
+    """
+    n = len(probabilities)
+    found = []
+    for draw in range(draws):
+        at = np.random.default_rng(draw).random(n)[:, None]
+        labels = np.minimum(
+            (probabilities.cumsum(axis=1) <= at).sum(axis=1), len(codec.classes) - 1
+        )
+        wrong = flipped(labels, codec, share, targets, draw)
+        rows = list(wrong)
+        labels[rows] = list(wrong.values())
+        order = np.argsort(probabilities[np.arange(n), labels], kind="stable")
+        found.append(np.isin(rows, order[: round(0.1 * n)]).mean())
+    return float(np.mean(found))
+
+
+def show_rankings(
+    rankings: dict[str, tuple[Suspicion, list[str]]],
+    wrong: dict[str, str],
+    expected: float | None,
+) -> None:
+    """wrong: image id of a changed label -> how it was changed, in words."""
+    print(
+        f"{'in the most suspicious tenth, by':<34}{'found':>8}{'s.e.':>7}{'difference':>13}{'s.e.':>7}"
+    )
+    first = None
+    for name, (own, ids) in rankings.items():
+        tenth = {ids[row] for row in own.order[: round(0.1 * len(ids))]}
+        hits = np.array([image_id in tenth for image_id in wrong], float)
+        first = hits if first is None else first
+        apart = hits - first
+        error, paired = (x.std(ddof=1) / len(x) ** 0.5 for x in (hits, apart))
+        differs = f"{apart.mean():>+13.1%}{paired:>7.1%}" if name != next(iter(rankings)) else ""
+        print(f"{name:<34}{hits.mean():>8.1%}{error:>7.1%}{differs}")
+    if expected is not None:
+        print(f"{'(were the probabilities true)':<34}{expected:>8.1%}")
+    for how, n in Counter(wrong.values()).most_common():
+        rows = [i for i, own in enumerate(wrong.values()) if own == how]
+        print(f"  {how + f' ({n})':<40}{first[rows].mean():>8.1%}")
+
+
+def show_scores(
+    stage: str, vote: Path, truth: str, before: tuple[np.ndarray, np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores on the test part, and how far ahead of the first stage they are; (labels, probabilities)."""
+    table = ensembles.read_table(vote / PROBABILITIES)
+    labels = true_labels(truth, table)
+    rows = pd.read_parquet(vote.parent.parent / "test.parquet").set_index("image_id")
+    groups = rows["group"].loc[table.ids.tolist()].to_numpy() if "group" in rows else None
+    line = f"{STAGES[stage]:<24}"
+    for name in ("macro_f1", "accuracy"):
+        line += f"{named(name).score(labels, table.probabilities):>10.4f}"
+        if before is None:
+            line += " " * 17
+            continue
+        ahead, error = paired_difference(name, labels, table.probabilities, before[1], groups)
+        line += f"{ahead:>+9.4f} ±{error:.4f}"
+    print(line, flush=True)
+    return labels, table.probabilities
 
 
 def compared(given: argparse.Namespace, folder: Path) -> None:
@@ -145,35 +234,35 @@ def compared(given: argparse.Namespace, folder: Path) -> None:
     targets = [*PROFILE] if profiles else list(codec.targets)
     wrong = flipped(labels, codec, given.share, targets, given.seed)
 
-    def run(stage: str, new: dict[int, int] | None) -> dict:
+    def vote_of(stage: str, new: dict[int, int] | None) -> Path:
         file = folder / f"{stage}.csv" if new is not None else None
         if file is not None:
             write(file.with_name(f"{file.name}.new"), ids, labels, new, codec, profiles)
             the_same(file)
-        found = scored(given.spec, folder, stage, file, given.truth)
-        print(
-            f"{STAGES[stage]:<34}{found['macro_f1']:>10.4f}{found['accuracy']:>10.4f}", flush=True
-        )
-        return found
+        return scored(given.spec, folder, stage, file)
 
-    print(f"{given.spec}: {len(labels)} labels, {len(wrong)} of them changed")
-    print(f"{'test part':<34}{'macro F1':>10}{'accuracy':>10}", flush=True)
-    run("flipped", wrong)
-    order, proposed = ranked(folder, ids, codec)
-    tenth = set(order[: round(0.1 * len(order))])
+    print(f"{given.spec}: {len(labels)} labels, {len(wrong)} of them changed", flush=True)
+    first = vote_of("flipped", wrong)
+    rankings = audits(folder / "flipped", first)
+    found, order = next(iter(rankings.values()))
+    how = {ids[row]: changed(labels[row], label, codec) for row, label in wrong.items()}
+    voted = ensembles.read_table(first / HELD_OUT).probabilities
+    alike = len(codec.targets) == 1
+    show_rankings(rankings, how, most(voted, codec, given.share, targets) if alike else None)
+    number = {image_id: row for row, image_id in enumerate(ids)}
+    proposed = {number[order[row]]: int(found.other[row]) for row in np.flatnonzero(found.proposed)}
     right = [row for row, label in proposed.items() if row in wrong and label == labels[row]]
     print(
-        f"in the most suspicious tenth: {sum(row in tenth for row in wrong) / len(wrong):.1%} of these"
-    )
-    print(
         f"proposed {len(proposed)}: {sum(row in wrong for row in proposed)} of changed labels, "
-        f"{len(right)} with the right one",
-        flush=True,
+        f"{len(right)} with the right one"
     )
+    print(f"{'test part':<24}{'macro F1':>10}{'':17}{'accuracy':>10}")
+    before = show_scores("flipped", first, given.truth, None)
+    tenth = {number[order[row]] for row in found.order[: round(0.1 * len(order))]}
     left = {row: label for row, label in wrong.items() if row not in tenth}
     for stage, new in (("reviewed", left), ("all", wrong | proposed), ("clean", None)):
         if stage in given.stages:
-            run(stage, new)
+            show_scores(stage, vote_of(stage, new), given.truth, before)
 
 
 def main() -> None:
