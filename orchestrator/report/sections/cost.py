@@ -28,7 +28,7 @@ class Point:
     front: bool = False
 
 
-_COLOURS = {"member": "s0", "mean": "s2", "vote": "s1", "refit": "s4"}
+_COLOURS = {"member": "s0", "mean": "s2", "vote": "s1", "refit": "s3"}
 _ALONE = "nothing: the member's own out-of-fold answers"
 _MEAN = "nothing but the order of the members, by their own score on these rows"
 _VOTE = "its weights, to the rows of the other folds (the nested estimate)"
@@ -112,7 +112,8 @@ def _points(run: Material, costs: dict[str, float]) -> list[Point]:
             Point(vote, "vote", _together(run, used, costs), estimate[run.metric], error, how)
         )
     for own in (run.front or {}).get("points", ()):
-        if own["front"] and run.metric in own:
+        # a vote of one member is the member
+        if own["front"] and run.metric in own and len(own["members"]) > 1:
             title = f"{run.vote} of {', '.join(own['members'])}"
             how = f"{_REFIT}; kind: {own['choice']}" if own.get("choice") else _REFIT
             error = own["standard_error"]
@@ -165,7 +166,7 @@ def _picture(run: Material, points: list[Point]) -> Figures:
     drawn = plot.done(f"{run.metric_title} against milliseconds a photograph")
     names = [("members alone", "s0"), ("plain means of the best", "s2"), ("votes", "s1")]
     if any(p.kind == "refit" for p in points):
-        names.append(("votes fitted to some members anew", "s4"))
+        names.append(("votes fitted to some members anew", "s3"))
     return Figures(
         [(f"{run.metric_title} against cost", drawn)],
         legend=legend(names, dots=True) + legend([("front", "s6")]),

@@ -69,20 +69,20 @@ def _say_suspects(run: Material, of: Suspicion, found: Section, pictures: Pictur
             [
                 Cell(str(rank), float(rank)), Cell(shown, image_id), Cell(image_id, kind="id"),
                 Cell(run.classes[run.labels[row]]), Cell(run.classes[other]),
+                Cell("differs" if of.contradicts[row] else ""),
                 Cell(f"{own:.4f}", own), Cell(f"{said:.4f}", said),
                 Cell(f"{agree} of {len(run.oof)}", float(agree)),
                 Cell("yes" if of.proposed[row] else ""),
-                Cell("differs" if of.contradicts[row] else ""),
                 Cell("" if run.groups is None else str(run.groups[row]), kind="id"),
             ]
         )  # fmt: skip
     columns = [
         Column("rank"), Column("photograph", numbers=False), Column("id", numbers=False),
-        Column("label", numbers=False), Column("suggested", numbers=False), Column("P(label)"),
-        Column("P(suggested)"), Column("members that agree", hint="with what is suggested"),
-        Column("proposed", numbers=False, hint="as a correction, by audit"),
+        Column("label", numbers=False), Column("suggested", numbers=False),
         Column("from its group", numbers=False, hint="its label is not what the others of its group share"),
-        Column("group", numbers=False),
+        Column("P(label)"), Column("P(suggested)"),
+        Column("members that agree", hint="with what is suggested"),
+        Column("proposed", numbers=False, hint="as a correction, by audit"), Column("group", numbers=False),
     ]  # fmt: skip
     notes = [f"The first {len(rows)} of {len(every)}."] if len(every) > len(rows) else []
     found.blocks.append(Grid("Labels that are not believed", columns, rows, notes=notes))

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import ensembles
+from orchestrator.audit.contradictions import COPIES, Contradiction, contradictions_csv
+from orchestrator.runs.fronts import write_front
+from orchestrator.runs.store import Store
 from tests.orchestrator.report.conftest import page_of
 from tests.orchestrator.report.made import Made, cast_into
 
@@ -48,9 +52,21 @@ def browser():
 def written(tmp_path_factory) -> str:
     """The address of a page with everything, of members enough to filter."""
     members = ("one", "two", "three", "four", "five", "six")
-    run = Made(members=members, test_labels=True).write(tmp_path_factory.mktemp("runs") / "e")
-    cast_into(run)
-    page_of(run)
+    run = Made(members=members, test_labels=True, shared=True).write(
+        tmp_path_factory.mktemp("runs") / "e"
+    )
+    vote = cast_into(run)
+    oof = ensembles.read_members(str(run / "tables"), "oof")
+    write_front(Store(run), "soft", ensembles.pareto(oof, "soft"), vote.tables)
+    table = oof["one"]
+    two = {str(table.ids[row]): table.classes[table.label[row]] for row in (0, 3)}
+    copies = [Contradiction(COPIES, "look the same", "label", two)]
+    (run / "audit").mkdir()
+    (run / "audit/contradictions.csv").write_text(contradictions_csv(copies))
+    page = page_of(run)
+    kinds = [row[0] for row in page.tables["Labels that contradict each other"]]
+    assert set(kinds) == {"look-alikes", "group"}
+    assert "refit" in {row[1] for row in page.tables["Points"]}
     return (run / "report.html").as_uri()
 
 

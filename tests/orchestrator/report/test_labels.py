@@ -51,9 +51,9 @@ def test_the_page_and_the_audit_rank_labels_alike(shared, command, tmp_path):
     shown = page.tables[SUSPECTS]
     assert [row[2] for row in shown] == [own["image_id"] for own in believed_less[:100]]
     assert [row[4] for row in shown] == [own["suggested"] for own in believed_less[:100]]
-    assert [bool(row[8]) for row in shown] == [own["proposed"] == "yes" for own in believed_less]
+    assert [bool(row[9]) for row in shown] == [own["proposed"] == "yes" for own in believed_less]
     assert json.loads((tmp_path / "a.json").read_text())["groups"]
-    (first,) = [row for row in shown if row[9] == "differs"]
+    (first,) = [row for row in shown if row[5] == "differs"]
     assert first[2] == "photo-4"
 
 
