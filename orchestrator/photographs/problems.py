@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from members.batches.sampling import partner_pool, sampling_problems
-from members.data import folds
+from members.data.folds import assign as folds
 from members.data.codec import Codec
 from members.data.columns import columns_of
 from members.errors import BadInput
