@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from members.data import folds
+from members.data.folds import assign as folds
 from members.data.codec import Codec
 from members.data.columns import age_class
 from orchestrator.photographs.reading import ReadAs
