@@ -18,6 +18,10 @@ each with and without the groups; differences from the first are on the same cha
 target also what is to be expected where labels are as uncertain as the vote says: where that is not much,
 photographs of several classes look alike to these members, and no ranking by what they say finds much more.
 
+Scored are the vote on the training photographs, by rules and networks that did not see them, against the
+labels before they were changed, and the vote on the test part; differences are from the first stage on the
+same rows, positive where it is better.
+
 `--stages` says which; the first one is always. `--folder` keeps the runs, and what stands there is not
 trained again: a run that was interrupted goes on. The test part, whose truth is given, is never changed.
 """
@@ -30,7 +34,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -205,24 +209,47 @@ def show_rankings(
         print(f"  {how + f' ({n})':<40}{first[rows].mean():>8.1%}")
 
 
-def show_scores(
-    stage: str, vote: Path, truth: str, before: tuple[np.ndarray, np.ndarray] | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores on the test part, and how far ahead of the first stage they are; (labels, probabilities)."""
-    table = ensembles.read_table(vote / PROBABILITIES)
-    labels = true_labels(truth, table)
-    rows = pd.read_parquet(vote.parent.parent / "test.parquet").set_index("image_id")
-    groups = rows["group"].loc[table.ids.tolist()].to_numpy() if "group" in rows else None
-    line = f"{STAGES[stage]:<24}"
-    for name in ("macro_f1", "accuracy"):
-        line += f"{named(name).score(labels, table.probabilities):>10.4f}"
-        if before is None:
-            line += " " * 17
-            continue
-        ahead, error = paired_difference(name, labels, table.probabilities, before[1], groups)
-        line += f"{ahead:>+9.4f} ±{error:.4f}"
-    print(line, flush=True)
-    return labels, table.probabilities
+@dataclass
+class Answers:
+    """What a stage says of the rows of a part whose right labels are known."""
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    groups: np.ndarray | None
+
+
+def answers(vote: Path, truth: str, right: pd.DataFrame) -> dict[str, Answers]:
+    """Of the training photographs by rules and networks that did not see them, and of the test part.
+
+    right: the training photographs with the labels that were changed as they should be."""
+    found = {}
+    for part, name in (("held out", HELD_OUT), ("test part", PROBABILITIES)):
+        table = ensembles.read_table(vote / name)
+        ids, own = table.ids.tolist(), right
+        if name == HELD_OUT:
+            labels = right["label"].loc[ids].to_numpy(int)
+        else:
+            labels = true_labels(truth, table)
+            own = pd.read_parquet(vote.parent.parent / "test.parquet").set_index("image_id")
+        order = np.argsort(np.array(ids, str))  # the same in all stages
+        groups = own["group"].loc[ids].to_numpy()[order] if "group" in own else None
+        found[part] = Answers(labels[order], table.probabilities[order], groups)
+    return found
+
+
+def show_scores(stage: str, own: dict[str, Answers], before: dict[str, Answers] | None) -> None:
+    """How far ahead of the first stage they are, with paired standard errors."""
+    for part, now in own.items():
+        line = f"{STAGES[stage]:<21}{part:<10}"
+        for name in ("macro_f1", "accuracy", "log_loss"):
+            line += f"{named(name).score(now.labels, now.probabilities):>9.4f}"
+            if before is None:
+                line += " " * 16
+                continue
+            was = before[part].probabilities
+            apart = paired_difference(name, now.labels, now.probabilities, was, now.groups)
+            line += f"{apart[0]:>+8.4f} ±{apart[1]:.4f}"
+        print(line.rstrip(), flush=True)
 
 
 def compared(given: argparse.Namespace, folder: Path) -> None:
@@ -256,13 +283,16 @@ def compared(given: argparse.Namespace, folder: Path) -> None:
         f"proposed {len(proposed)}: {sum(row in wrong for row in proposed)} of changed labels, "
         f"{len(right)} with the right one"
     )
-    print(f"{'test part':<24}{'macro F1':>10}{'':17}{'accuracy':>10}")
-    before = show_scores("flipped", first, given.truth, None)
+    print(f"{'by the right labels':<31}{'macro F1':>9}{'ahead':>16}{'accuracy':>9}{'log-loss':>25}")
+    right_labels = photographs.train.set_index("image_id")
+    before = answers(first, given.truth, right_labels)
+    show_scores("flipped", before, None)
     tenth = {number[order[row]] for row in found.order[: round(0.1 * len(order))]}
     left = {row: label for row, label in wrong.items() if row not in tenth}
     for stage, new in (("reviewed", left), ("all", wrong | proposed), ("clean", None)):
         if stage in given.stages:
-            show_scores(stage, vote_of(stage, new), given.truth, before)
+            now = answers(vote_of(stage, new), given.truth, right_labels)
+            show_scores(stage, now, before)
 
 
 def main() -> None:

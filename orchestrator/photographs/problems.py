@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from members.batches.sampling import partner_pool, sampling_problems
-from members.data.folds import assign as folds
 from members.data.codec import Codec
 from members.data.columns import columns_of
+from members.data.folds import assign as folds
 from members.errors import BadInput
 from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import codec_of, in_fold

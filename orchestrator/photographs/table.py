@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from members.data.folds import assign as folds
 from members.data.codec import Codec
 from members.data.columns import age_class
+from members.data.folds import assign as folds
 from orchestrator.photographs.reading import ReadAs
 from orchestrator.spec.spec import Member
 
