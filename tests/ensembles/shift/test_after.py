@@ -248,7 +248,7 @@ def test_in_ranges_without_test_tables_nothing_is_written_of_them(oof, tmp_path)
     assert (record.drift, record.prior) == (None, None)
     assert abs(record.sets["coverage"] - 0.9) < 0.05
     assert record.unknown["oof"]["of"] == 450
-    assert set(record.files) == {"probabilities.parquet"}
+    assert set(record.files) == {"probabilities.parquet", "held_out.parquet"}
     with pytest.raises(BadInput, match=r"^prior: there are no test tables"):
         cast_large(tmp_path / "in", tmp_path / "out", mode="soft", prior="test",
                    cache=tmp_path / "cache")  # fmt: skip
