@@ -24,30 +24,42 @@ def part_of(folder: str) -> str | None:
     return _PART_OF.get(words[0]) if len(words) == 1 else None
 
 
-def split_problem(found: Contents) -> str | None:
-    """The parts that the folder holds instead of classes, and the `data:` block for them.
+def parts_of(found: Contents) -> dict[str, str]:
+    """train, val, test -> the folder of its class folders, of those that the folder holds instead of
+    classes; empty where it holds no such parts.
 
-    Found where photos lie in a folder of training and in another part, and either in no folder
-    besides, or the parts hold folders of the same names.
+    They are there where photos lie in a folder of training and in another part, and either in no
+    folder besides, or the parts hold folders of the same names.
     """
     holding = [folder for folder in found.folders if found.below(folder)]
     parts = {part: f for f in reversed(holding) if (part := part_of(f))}
     if "train" not in parts or len(parts) < 2:
-        return None
+        return {}
     roots = {part: _class_root(folder, found) for part, folder in parts.items()}
     inner = {part: _folders_in(root, found) for part, root in roots.items()}
     others = [folder for folder in holding if not part_of(folder)]
     shared = inner["train"] & set().union(*(inner[part] for part in parts if part != "train"))
-    if others and len(shared) < 2:
+    return {} if others and len(shared) < 2 else roots
+
+
+def split_problem(found: Contents) -> str | None:
+    """The parts that the folder holds instead of classes, and the `data:` block for them."""
+    roots = parts_of(found)
+    if not roots:
         return None
-    listed = some([found.root / roots[part] for part in ("train", "val", "test") if part in parts])
-    if len(inner["train"]) < 2:
+    listed = some([found.root / roots[part] for part in ("train", "val", "test") if part in roots])
+    if not has_classes(roots["train"], found):
         return (
             f"{found.root}: {listed} look like parts of one data set, but hold no class folders. "
             "Where a file has their labels, use the layout `table` (columns path and label). Where "
             "these folders are the classes, rename them, e.g. class_train."
         )
     return f"{found.root}: {listed} are parts of one data set, not classes. " + _block(found, roots)
+
+
+def has_classes(folder: str, found: Contents) -> bool:
+    """Whether at least two folders with photos lie in it."""
+    return len(_folders_in(folder, found)) >= 2
 
 
 def _block(found: Contents, roots: dict[str, str]) -> str:

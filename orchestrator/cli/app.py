@@ -55,6 +55,7 @@ app = typer.Typer(
 )
 app.command()(photos.sample)
 app.command()(photos.prepare)
+app.command(cls=SeveralValues)(writing.init)
 app.command(cls=SeveralValues)(training.check)
 app.command("train-members", cls=SeveralValues)(training.train_members)
 app.command()(training.status)

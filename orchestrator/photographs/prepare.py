@@ -20,6 +20,7 @@ from members.data.folds.assign import (
 from members.data.folds.own import read_own_folds
 from members.data.layouts import read_test, read_train
 from members.data.lists.lookup import Lookup
+from members.data.name_groups import groups_by_name
 from members.data.table_layout import ListOptions
 from members.errors import BadInput, NoPlace
 from members.pixels.augment import crop_of
@@ -71,6 +72,9 @@ def prepare_photographs(
     with _key_named("data.train"):
         train = read_train(data.layout, data.train, data.root, options)
     frame, codec, notes = train.frame, train.codec, list(train.notes)
+    if data.groups:
+        frame["group"], of_names = groups_by_name(frame, data.groups)
+        notes += of_names
     if data.corrections:
         with _key_named("data.corrections"):
             file = shipped(data.corrections)

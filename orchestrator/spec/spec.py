@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ensembles.voting.request import VoteRequest
 from members.data.lists.read import READERS
+from members.data.name_groups import NameRule
 from members.recipe.recipe import Recipe
 from orchestrator.spec.search import Search, samples
 from orchestrator.spec.students.blocks import Pseudo, Teacher
@@ -79,6 +80,12 @@ class Data(_Block):
     repair: tuple[Repair, ...] = Field(
         (), description="how photos of a table that are not where it says may be found: see `check`"
     )
+    groups: NameRule | None = Field(
+        None,
+        description="which part of a file's name photos of one group have in common, where no column or "
+        "folder says it; parts are divided by _, - or blanks: of cell-7_left.jpg, first_part is cell and "
+        "all_but_last_part cell-7; null: each photo is a group of its own",
+    )
     corrections: str | None = Field(
         None,
         description="a CSV of corrected labels: by image id, or by profile with layout profiles",
@@ -102,6 +109,13 @@ class Data(_Block):
 
     @model_validator(mode="after")
     def _table_only(self) -> Data:
+        if self.groups and self.layout == "profiles":
+            raise ValueError(
+                "groups: for photos of a table or of class folders; with layout profiles a group is a "
+                "profile. Leave it out"
+            )
+        if self.groups and self.columns and self.columns.group:
+            raise ValueError("groups and columns.group both say what a group is: give one of them")
         given = [key for key in ("columns", "repair") if getattr(self, key) not in (None, ())]
         lists = self.layout == "folders" and (self.test or "").lower().endswith((*READERS,))
         if given and not (lists or self.layout == "table"):

@@ -88,14 +88,15 @@ def suggestion(listed: ListFile, labelled: bool) -> dict[str, Label]:
 def _path(listed: ListFile) -> str | None:
     if listed.pictures:
         return listed.pictures[0]
-    by_content = [name for name in listed.text_columns if _are_photos(listed, name)]
+    by_content = [name for name in listed.text_columns if are_photos(listed, name)]
     if by_content:
         return min(by_content, key=lambda name: _rank(name, PATHS))
     by_name = [name for name in listed.text_columns if name.lower() in PATHS]
     return min(by_name, key=lambda name: _rank(name, PATHS), default=None)
 
 
-def _are_photos(listed: ListFile, name: str) -> bool:
+def are_photos(listed: ListFile, name: str) -> bool:
+    """Whether most cells of a column end as names of photos do."""
     cells = listed.frame[name].head(1000).tolist()
     return sum(cell.lower().endswith(PHOTO_ENDINGS) for cell in cells) > len(cells) / 2
 
@@ -105,13 +106,13 @@ def _label(listed: ListFile, path: str) -> Label | None:
     named = [name for name in others if name.lower() in LABELS]
     if named:
         return min(named, key=lambda name: _rank(name, LABELS))
-    if one_hot := _one_hot(listed, others):
-        return one_hot
-    fitting = _looking_like_labels(listed, others)
+    if flags := one_hot(listed, others):
+        return flags
+    fitting = looking_like_labels(listed, others)
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _one_hot(listed: ListFile, names: list[str]) -> tuple[str, ...]:
+def one_hot(listed: ListFile, names: list[str]) -> tuple[str, ...]:
     """Columns of 0 and 1 of which almost every row has one 1."""
     flags = {name: [flag(cell) for cell in listed.frame[name]] for name in names}
     found = [name for name, cells in flags.items() if cells and None not in cells]
@@ -137,7 +138,7 @@ def free_columns(listed: ListFile, columns: Columns) -> list[str]:
     return [n for n in listed.text_columns if n not in columns.names and n.lower() not in usual]
 
 
-def _looking_like_labels(listed: ListFile, names: list[str]) -> list[str]:
+def looking_like_labels(listed: ListFile, names: list[str]) -> list[str]:
     """Those whose values repeat as classes do: at least two, each in two rows or more on average."""
     found = {name: listed.frame[name].nunique() for name in names}
     usual = (*GROUPS, *FOLDS, *PARTS)

@@ -1,0 +1,1 @@
+"""The command that comes before the first spec: `init`."""

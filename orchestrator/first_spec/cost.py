@@ -1,0 +1,100 @@
+"""What an ensemble takes on this machine, from what was timed: of each member, and of all together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.first_spec.steps import Steps
+from orchestrator.progress.pace import Group, makespan
+
+# In starts of a process, that is, of importing torch and the rest, which is timed: what the command
+# takes before and after its units, what a run of units takes until its first one, and what a unit
+# takes for its tables, its curves and its record. Measured by benchmarks/first_spec.py.
+_BEFORE, _AFTER, _OF_A_RUN, _OF_A_UNIT = 3.0, 0.8, 1.5, 0.12
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A member with what was timed of it. recipe: its keys without epochs."""
+
+    name: str
+    family: str
+    recipe: dict[str, Any]
+    steps: Steps
+
+    @property
+    def batch(self) -> int:
+        return int(self.recipe["batch_size"])
+
+
+@dataclass(frozen=True)
+class Load:
+    """Photographs to train on and to predict; seconds to read one, with all cores; and of a process to
+    start."""
+
+    n_train: int
+    n_test: int
+    read: float
+    start: float
+
+    @property
+    def reading(self) -> float:
+        """Seconds to read and check all photographs once."""
+        return self.read * (self.n_train + self.n_test)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """`folds:` of a spec, apart from the seed."""
+
+    scheme: str
+    k: int = 1
+    ratio: float = 0.2
+
+    @property
+    def held_out(self) -> float:
+        """Share of the photographs in a fold."""
+        return 1 / self.k if self.scheme == "kfold" else self.ratio
+
+    def keys(self) -> dict[str, Any]:
+        if self.scheme == "kfold":
+            return {"scheme": "kfold", "k": self.k}
+        return {"scheme": "holdout", "ratio": self.ratio}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds. members: of each, all its folds, one after the other. total: of `train-members`, the
+    reading of the photographs included."""
+
+    members: dict[str, float]
+    reading: float
+    total: float
+
+
+def unit_seconds(member: Measured, load: Load, folds: Folds, epochs: int) -> float:
+    """Of one fold of a member, from the network's making to its record."""
+    held_out = round(load.n_train * folds.held_out)
+    steps, own = math.ceil((load.n_train - held_out) / member.batch), member.steps
+    epoch = steps * own.step + held_out * own.predict + own.save
+    after = (held_out + load.n_test) * own.predict + own.save
+    return own.build + epochs * epoch + after + _OF_A_UNIT * load.start
+
+
+def cost(members: Sequence[Measured], load: Load, folds: Folds, epochs: int, slots: int) -> Cost:
+    """Of an ensemble of these members, as many units at once as there are slots."""
+    each = {own.name: unit_seconds(own, load, folds, epochs) for own in members}
+    groups = [Group(folds.k, seconds) for seconds in each.values()]
+    sizes = {tuple(own.recipe["image_size"]) for own in members}
+    # each size is decoded by one process while the others wait
+    decoding = load.reading * len(sizes)
+    fixed = (_BEFORE + _AFTER) * load.start
+    units = makespan([], groups, slots, _OF_A_RUN * load.start)
+    return Cost(
+        {name: folds.k * seconds for name, seconds in each.items()},
+        load.reading,
+        fixed + load.reading + decoding + units,
+    )
