@@ -70,16 +70,19 @@ class Chooser:
         self.watch, self.seconds = watch, seconds
         self.load = Load(seen.n_train, seen.n_test, seen.sizes.seconds, watch.start)
         self.left_out: dict[str, str] = {}
+        self.kfold: Sequence[Folds] = _KFOLD
 
-    def choose(self, tiers: Sequence[Tier], anyhow: bool = False) -> Chosen:
-        """anyhow: the least of the smallest tier where nothing fits. Raises WrongRequest where nothing
-        does, with the least time that is needed."""
+    def choose(self, tiers: Sequence[Tier], trial: bool = False) -> Chosen:
+        """trial: three folds at most, and the least of the smallest tier where nothing fits. Raises
+        WrongRequest where nothing does, with the least time that is needed."""
+        if trial:
+            self.kfold = _KFOLD[1:]
         for tier in sorted(tiers, key=lambda own: -own.side):
             found = self._of_tier(tier, smallest=tier is tiers[0])
             if found is not None:
                 return found
         least = self._least(tiers[0])
-        if anyhow:
+        if trial:
             return least
         raise WrongRequest(
             f"--hours {self.seconds / 3600:g}: too little for these photographs on this machine. The "
@@ -110,7 +113,7 @@ class Chooser:
 
     def _ways(self, timed: list[Measured], few: bool) -> Iterator[tuple[Folds, list[Measured]]]:
         """Folds and members, the most first; few: down to two members on a part that is held out."""
-        possible = [own for own in _KFOLD if self.seen.allows(own.keys())]
+        possible = [own for own in self.kfold if self.seen.allows(own.keys())]
         for folds in possible if few else possible[:2] or possible:
             yield folds, timed
         if few or not possible:

@@ -64,10 +64,9 @@ class Layout:
 def find_layout(photos: Path, asked: Asked) -> Layout:
     """Look at names and at headers of lists, at no picture. Raises BadInput with what was seen."""
     kind = kind_of(photos)
-    if kind is None:
-        raise NoPlace(
-            f"PHOTOS {photos}: no such file or folder. Give a folder of photos or a list."
-        )
+    if kind not in ("file", "folder"):
+        what = "is a pipe, socket or device" if kind == "other" else "no such file or folder"
+        raise NoPlace(f"PHOTOS {photos}: {what}. Give a folder of photographs, or a list of them.")
     if kind == "file":
         return _of_list(photos, asked, [f"{photos} is a list of photographs"])
     profiles = _profiles(photos)

@@ -14,7 +14,7 @@ from orchestrator.first_spec.steps import Job, Steps, serve
 
 _MOST = 8  # processes that are timed at once
 _PATIENCE = 300.0  # seconds for one answer
-SECONDS = 2.0  # for which the steps of a network are timed
+_SHORT, _LONG = 0.7, 2.0  # seconds for which the steps of a network are timed
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,12 @@ class Timed:
 class Stopwatch:
     """Processes that time networks side by side. `start`: seconds until such a process is there."""
 
-    def __init__(self, machine: Machine, n_classes: int, say: Callable[[str], None]):
+    def __init__(
+        self, machine: Machine, n_classes: int, allowed: float, say: Callable[[str], None]
+    ):
+        """allowed: seconds that are to be planned; of few, timing takes less."""
         self._machine, self._n_classes, self._say = machine, n_classes, say
+        self._each = min(max(allowed / 300, _SHORT), _LONG)
         self._known: dict[str, Timed] = {}
         self._begun = time.perf_counter()
         self.start = 0.0
@@ -73,7 +77,7 @@ class Stopwatch:
         if key not in self._known:
             height, width = recipe["image_size"]
             self._say(f"timing {recipe['model']} at {height} x {width}")
-            self._known[key] = self._time(Job(recipe, self._n_classes, SECONDS))
+            self._known[key] = self._time(Job(recipe, self._n_classes, self._each))
             self.timed += 1
         return self._known[key]
 

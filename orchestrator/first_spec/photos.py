@@ -87,10 +87,8 @@ class Seen:
         few, many = min(counts.values()), max(counts.values())
         return [
             *self.layout.why,
-            f"{counted(self.n_train, 'photo')} in {counted(self.n_classes, 'class')}"
-            f"{'es' * (self.n_classes != 1)}, {few} to {many} each ({_listed(counts)})".replace(
-                "classses", "classes"
-            ),
+            f"{counted(self.n_train, 'photo')} in {self.n_classes:,} classes, {few} to {many} each "
+            f"({_listed(counts)})",
             f"{self.n_test} to predict" if self.test is not None else "none to predict",
             f"sizes of {sizes.looked_at} of them, height x width: mostly {_size(sizes.median)}, from "
             f"{_size(sizes.least)} to {_size(sizes.most)}",
@@ -120,9 +118,6 @@ def look(layout: Layout, progress: Callable[[str], None] = lambda text: None) ->
     )
     progress(f"reading names and labels ({layout.kind})")
     train = read_train(layout.kind, layout.train, layout.root, options)
-    if len(train.codec.classes) < 2:
-        raise BadInput(f"{layout.train}: all photos are of the class {train.codec.classes[0]!r}. A "
-                       "classifier needs two classes or more.")  # fmt: skip
     test = None
     if layout.test is not None:
         test = read_test(layout.kind, layout.test, train.codec, layout.root, options)

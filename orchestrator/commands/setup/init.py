@@ -60,9 +60,9 @@ def write_first_spec(request: Request, console: Console) -> dict[str, Any]:
     console.print(f"- {machine.line()}")
     tiers = TIERS[:1] if trial else TIERS
     weights = _weights(request, tiers)
-    with Stopwatch(machine, seen.n_classes, console.print) as watch:
+    with Stopwatch(machine, seen.n_classes, seconds, console.print) as watch:
         chooser = Chooser(seen, machine, weights, watch, seconds)
-        chosen = chooser.choose(tiers, anyhow=trial)
+        chosen = chooser.choose(tiers, trial=trial)
         took = watch.seconds
     console.print(f"timed {counted(watch.timed, 'network')} in {took:.0f} s")
     text = spec_text(
