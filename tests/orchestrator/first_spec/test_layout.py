@@ -144,7 +144,7 @@ def test_named_columns_answer_it(tmp_path):
 def test_a_column_that_is_not_there_is_named_with_the_nearest(tmp_path):
     photos(tmp_path, PHOTOS)
     listed(tmp_path, "path,label\nimg/1.jpg,a\nimg/2.jpg,b\nimg/3.jpg,a\n")
-    with pytest.raises(BadInput, match="--label lable.*Did you mean 'label'"):
+    with pytest.raises(BadInput, match=r"--label lable.*Did you mean 'label'"):
         of(tmp_path, columns={"label": ["lable"]})
 
 
