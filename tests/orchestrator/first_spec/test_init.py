@@ -19,7 +19,7 @@ from tests.orchestrator.one_slot import commands
 @pytest.fixture
 def command(tmp_path, monkeypatch):
     monkeypatch.setattr(init, "Stopwatch", Stopwatch())
-    monkeypatch.setattr(init, "TIERS", TIERS[:2])  # the larger ones take longer to look at
+    monkeypatch.setattr(init, "TIERS", TIERS[:1])  # the larger ones take longer to look at
     with commands(tmp_path) as command:
         yield command
 
@@ -81,7 +81,7 @@ def test_sure_groups_are_in_the_spec_and_doubtful_ones_beside_it(command, tmp_pa
                                for i in range(3)])  # fmt: skip
     command("init", "sure", "--weights", "no", "--hours", "0.1", "--out", "sure.yaml")
     assert load("sure.yaml").data.groups == "all_but_last_part"
-    assert "20 groups" in command("check", "sure.yaml")
+    assert "20 groups" in Path("sure.yaml").read_text()
     photos(tmp_path / "day", [f"{own}/{own}{g}_{ord(own) * 1000 + 100 * g + i}.png" for own in "ab"
                               for g in range(10) for i in range(3)])  # fmt: skip
     command("init", "day", "--weights", "no", "--hours", "0.1", "--out", "day.yaml")
