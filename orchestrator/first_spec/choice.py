@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +16,21 @@ from orchestrator.errors import WrongRequest
 from orchestrator.first_spec.cost import Cost, Folds, Load, Measured, cost, unit_seconds
 from orchestrator.first_spec.machine import Machine
 from orchestrator.first_spec.measuring import Stopwatch
-from orchestrator.first_spec.networks import FEWEST, LEAST_SIDE, MOST, Network, Tier, image_size
+from orchestrator.first_spec.networks import (
+    FEWEST,
+    LEAST_SIDE,
+    MOST,
+    TIERS,
+    Network,
+    Tier,
+    image_size,
+)
 from orchestrator.first_spec.photos import Seen
 from orchestrator.first_spec.weights import Weights
 
 # multiply-accumulates a second that no core, and no GPU, reaches: what would take too long even so is
 # not timed
-_CORE, _GPU = 4e10, 3e14
+_CORE, _GPU = 2e10, 3e14
 _GPU_SHARE = 0.85  # of its memory that training may take
 _KFOLD = (Folds("kfold", 5), Folds("kfold", 3), Folds("kfold", 2))
 _HOLDOUT = Folds("holdout")
@@ -219,7 +228,7 @@ class Chooser:
         while True:
             problem = self._memory_problem(recipe)
             if problem is None:
-                timed = self.watch.time(recipe)
+                timed = self.watch.time(recipe, self._most_of_a_step(tier, recipe, from_weights))
                 steps, problem = timed.steps, timed.problem
                 share = _GPU_SHARE * self.machine.gpu_memory
                 if steps is not None and steps.memory <= share:
@@ -229,6 +238,14 @@ class Chooser:
                 self.left_out[network.name] = problem.splitlines()[0]
                 return None
             recipe = {**recipe, "batch_size": recipe["batch_size"] // 2}
+
+    def _most_of_a_step(self, tier: Tier, recipe: dict[str, Any], from_weights: bool) -> float:
+        """Seconds above which the network alone takes too long; of the smallest tier there are none."""
+        if tier is TIERS[0]:
+            return math.inf
+        good = epochs_for(self.seen.n_train, from_weights).good
+        steps = math.ceil(self.seen.n_train * 2 / 3 / recipe["batch_size"])
+        return self.seconds * min(3, self.machine.slots) / (3 * good * steps)
 
     def _recipe(self, tier: Tier, network: Network, from_weights: bool) -> dict[str, Any]:
         size = image_size(network, tier.side, self.seen.sizes.median)

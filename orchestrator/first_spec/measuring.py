@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -71,13 +72,13 @@ class Stopwatch:
         """Since it began."""
         return time.perf_counter() - self._begun
 
-    def time(self, recipe: dict[str, Any]) -> Timed:
-        """A recipe by its keys; one that was timed before is not timed again."""
+    def time(self, recipe: dict[str, Any], most: float = math.inf) -> Timed:
+        """A recipe by its keys; one that was timed before is not timed again. most: as of `Job`."""
         key = repr(sorted(recipe.items()))
         if key not in self._known:
             height, width = recipe["image_size"]
             self._say(f"timing {recipe['model']} at {height} x {width}")
-            self._known[key] = self._time(Job(recipe, self._n_classes, self._each))
+            self._known[key] = self._time(Job(recipe, self._n_classes, self._each, most))
             self.timed += 1
         return self._known[key]
 
@@ -85,18 +86,16 @@ class Stopwatch:
         for pipe in self._pipes:
             pipe.send(job)
         words = [self._answer(pipe) for pipe in self._pipes]
-        if all(word == "warm" for word in words):
-            for pipe in self._pipes:
+        for pipe, word in zip(self._pipes, words, strict=True):
+            if word == "warm":
                 pipe.send("go")
-            words = [self._answer(pipe) for pipe in self._pipes]
-        else:
-            for pipe, word in zip(self._pipes, words, strict=True):
-                if word == "warm":  # it would wait for the others for ever
-                    pipe.send("go")
-                    self._answer(pipe)
-        if problems := [word for word in words if isinstance(word, str) and word != "warm"]:
+        found = [
+            self._answer(pipe) if word == "warm" else word
+            for pipe, word in zip(self._pipes, words, strict=True)
+        ]
+        if problems := [own for own in found if isinstance(own, str)]:
             return Timed(None, problems[0])
-        return Timed(mean_of(words))
+        return Timed(mean_of(found))
 
     def _answer(self, pipe: Any) -> Any:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -18,11 +19,13 @@ _LEAST_STEPS = 3
 
 @dataclass(frozen=True)
 class Job:
-    """recipe: its keys, without weights to start from. seconds: how long steps are timed."""
+    """recipe: its keys, without weights to start from. seconds: how long steps are timed. most: a step that
+    takes longer is of no use, and its network is not timed any further."""
 
     recipe: dict[str, Any]
     n_classes: int
     seconds: float
+    most: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def serve(pipe: Any, threads: int, device: str, loaders: int) -> None:
     """Answer jobs until the other end of the pipe is closed.
 
     Sends "ready" once torch and the rest are imported. After each job: "warm" when its network has
-    learned for a few steps, waits for any word, and sends `Steps`, or a text that says what failed.
+    learned for a few steps, waits for any word, and sends `Steps`, or a text that says what failed. Of a
+    network that is too slow it sends `Steps` at once.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
     import torch
@@ -104,11 +108,15 @@ def time_steps(job: Job, device: str, loaders: int, together: Callable[[], None]
     model = build_model(recipe, job.n_classes, pretrained=False)
     build = time.perf_counter() - started
     options: dict[str, Any] = {"seed": 0, "device": device, "loader_workers": loaders}
-    for epoch in fit(recipe, drawn(2 * batch), None, job.n_classes, **options):
+    first: list[float] = []
+    warm = {**options, "on_step": lambda done, steps: first.append(time.perf_counter())}
+    for epoch in fit(recipe, drawn(2 * batch), None, job.n_classes, **warm):
         started = time.perf_counter()
         torch.save(epoch.state(), io.BytesIO())
         save = time.perf_counter() - started
 
+    if (step := first[1] - first[0]) > job.most:
+        return Steps(step, step / (3 * batch), build, save)
     times: list[float] = []
 
     def on_step(done: int, steps: int) -> None:
