@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from members.data.folds import assign_folds
+from members.data.folds.assign import assign_folds
 from members.data.layouts import read_test, read_train
 from members.data.listing import TestData, TrainData, some
 from members.data.lists.lookup import Lookup

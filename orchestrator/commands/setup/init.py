@@ -124,7 +124,7 @@ def _require_right(text: str, request: Request, seen: Seen, chosen: Chosen) -> S
     problems = training_problems(spec)
     frame = seen.train.frame.copy()
     if not problems:
-        from members.data.folds import assign_folds
+        from members.data.folds.assign import assign_folds
 
         frame["fold"] = assign_folds(frame, seed=SEED, **chosen.folds.keys())
         problems = batch_problems(spec, Photographs(frame, None, seen.train.codec))
