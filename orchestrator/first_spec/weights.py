@@ -62,7 +62,8 @@ def _is_cached(model: str) -> bool:
 
     from members.networks.timm_import import timm
 
-    repo = timm.get_pretrained_cfg(model).hf_hub_id
+    config = timm.get_pretrained_cfg(model)
+    repo = config.hf_hub_id if config else None
     found = [try_to_load_from_cache(repo, file) for file in _FILES] if repo else []
     return any(isinstance(own, str) for own in found)
 
