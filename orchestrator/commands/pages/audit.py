@@ -172,7 +172,7 @@ def _show(audit: Audit, written: dict[str, Any], run: Run, console: Console) -> 
         console.print(f"written: {file}")
     corrections = next(own for own in written["files"] if own.endswith("corrections.csv"))
     console.print(
-        f"{counted(written['corrections'], 'correction')} proposed. About half of such proposals are right: "
-        f"look at the sheet, delete the rows that are not, name the file in the spec (data: {{corrections: "
-        f"{json.dumps(corrections)}}}) and train again."
+        f"{counted(written['corrections'], 'correction')} proposed. Where one label in twenty was wrong, a "
+        "quarter of such proposals were right: look at the sheet, delete the rows that are not, name the "
+        f"file in the spec (data: {{corrections: {json.dumps(corrections)}}}) and train again."
     )
