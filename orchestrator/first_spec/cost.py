@@ -11,9 +11,11 @@ from orchestrator.first_spec.steps import Steps
 from orchestrator.progress.pace import Group, makespan
 
 # In starts of a process, that is, of importing torch and the rest, which is timed: what the command
-# takes before and after its units, what a run of units takes until its first one, and what a unit
-# takes for its tables, its curves and its record. Measured by benchmarks/first_spec.py.
-_BEFORE, _AFTER, _OF_A_RUN, _OF_A_UNIT = 3.0, 0.8, 2.2, 0.12
+# takes before and after its units, what a run of units takes until its first one, what a unit takes for
+# its tables, its curves and its record until the next begins, and what an epoch takes besides its
+# steps, its predictions and its state: scores, curves and the report. Measured by
+# benchmarks/first_spec.py.
+_BEFORE, _AFTER, _OF_A_RUN, _OF_A_UNIT, _OF_AN_EPOCH = 3.6, 0.9, 3.8, 0.5, 0.08
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def unit_seconds(member: Measured, load: Load, folds: Folds, epochs: int) -> flo
     """Of one fold of a member, from the network's making to its record."""
     held_out = round(load.n_train * folds.held_out)
     steps, own = math.ceil((load.n_train - held_out) / member.batch), member.steps
-    epoch = steps * own.step + held_out * own.predict + own.save
+    epoch = steps * own.step + held_out * own.predict + own.save + _OF_AN_EPOCH * load.start
     after = (held_out + load.n_test) * own.predict + own.save
     return own.build + epochs * epoch + after + _OF_A_UNIT * load.start
 
