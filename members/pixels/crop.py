@@ -46,18 +46,24 @@ def too_small_problems(photos: list[tuple[str, int, int]], crop: Pair) -> list[s
     ]
 
 
+def crop_box(shape: tuple[int, int], crop: Pair | None) -> tuple[int, int, int, int]:
+    """(top, left, height, width) of the part of a photo of `shape` (height, width) that is seen."""
+    if crop is None:
+        return 0, 0, *shape
+    height, width = (
+        max(1, round(part * side)) if part <= 1 else round(part)
+        for part, side in zip(crop, shape, strict=True)
+    )
+    return (shape[0] - height) // 2, (shape[1] - width) // 2, height, width
+
+
 def crop_and_resize(photo: np.ndarray, size: tuple[int, int], crop: Pair | None) -> np.ndarray:
     """Centre crop, then resize: (H, W, 3) -> (h, w, 3) uint8."""
     import cv2
 
     if crop is not None:
-        sides = photo.shape[:2]
-        taken = [
-            max(1, round(part * side)) if part <= 1 else round(part)
-            for part, side in zip(crop, sides, strict=True)
-        ]
-        top, left = ((side - part) // 2 for side, part in zip(sides, taken, strict=True))
-        photo = photo[top : top + taken[0], left : left + taken[1]]
+        top, left, high, wide = crop_box((photo.shape[0], photo.shape[1]), crop)
+        photo = photo[top : top + high, left : left + wide]
     height, width = size
     shrunk = (min(height, photo.shape[0]), min(width, photo.shape[1]))
     if shrunk != photo.shape[:2]:

@@ -129,7 +129,27 @@ def vote(
         ),
     ] = None,
     why: Annotated[
-        str | None, typer.Option(metavar="IMAGE_ID", help="how this photograph was decided")
+        list[str] | None,
+        typer.Option(
+            metavar="IMAGE_ID ...",
+            help="how these photographs were decided; worst, or worst:N: the 6, or N, held-out ones that "
+            "the members find hardest",
+        ),
+    ] = None,
+    picture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="with --why: a PNG or JPEG of where the members look in them, side by side, and the mean "
+            "by the vote's weights",
+        ),
+    ] = None,
+    of_class: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS|member",
+            help="with --picture: the class that the maps are of, or each member's own; default: the vote's",
+        ),
     ] = None,
     pareto: Annotated[
         bool, typer.Option("--pareto", help="score against cost, the cheapest as good as the best")
@@ -147,6 +167,7 @@ def vote(
     """
     given = {**locals(), "spec": spec and spec_file(spec, json)}
     folder_place(out, "--out")
+    file_place(picture, "--picture")
     if address is None and os.environ.get("RAY_ADDRESS"):
         print(
             "note: RAY_ADDRESS is not read by vote; --address spreads it over a Ray",

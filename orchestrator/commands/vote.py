@@ -13,16 +13,14 @@ from typing import Any
 from rich.console import Console
 
 import ensembles
-from ensembles.errors import nearest
 from ensembles.files.compare import same_submissions
-from ensembles.files.ids import like_id
 from ensembles.files.parquet import file_digests
 from ensembles.voting.request import VoteRequest
 from ensembles.voting.submissions import submissions_as_tables
 from orchestrator.commands.pages.report import report_beside
+from orchestrator.commands.pages.why import why
 from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
 from orchestrator.commands.vote_options import Command, checked, requested, require_useful
-from orchestrator.errors import WrongRequest
 from orchestrator.runs import folders
 from orchestrator.runs.damage import PARTIAL
 from orchestrator.runs.fronts import write_front
@@ -31,7 +29,7 @@ from orchestrator.runs.standing import BESIDE, other_tables, remarks
 from orchestrator.runs.votes import vote_name
 from orchestrator.screens.fits import fits_shown
 from orchestrator.screens.vote import show_large, show_vote
-from orchestrator.screens.why import show_pareto, show_why
+from orchestrator.screens.why import show_pareto
 from orchestrator.units.fold_tables import averaging_gains
 
 
@@ -89,7 +87,7 @@ def cast(command: Command, console: Console) -> dict[str, Any]:
             result = ensembles.cast(
                 ballot.oof, ballot.test, request, groups=ballot.groups, progress=progress
             )
-        return _why(command.why, result, ballot, console)
+        return why(command, result, ballot, run, console)
     with fits_shown(console) as progress:
         result = ensembles.cast(
             ballot.oof,
@@ -155,15 +153,9 @@ def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
     result.notes += remarks(other_tables(files))
     if command.why:
         tables = submissions_as_tables(files, request, command.columns)
-        return _why(command.why, result, Ballot({}, tables, None), console)
+        return why(command, result, Ballot({}, tables, None), None, console)
     _write(result, request, command, None, console)
     return result.record()
-
-
-def _why(image_id: str, result: ensembles.Vote, ballot: Ballot, console: Console) -> dict[str, Any]:
-    reason = _decided(result, ballot, image_id)
-    show_why(reason, console)
-    return reason
 
 
 def _pareto(source: _Source, request: VoteRequest, console: Console) -> dict[str, Any]:
@@ -220,22 +212,6 @@ def _runner(address: str | None) -> AbstractContextManager[Callable[..., Iterato
 
     reach(address)
     return mapped(address)
-
-
-def _decided(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, Any]:
-    """How the vote decided one photograph, of the test part or else of the OOF rows."""
-    for tables in (ballot.test, ballot.oof):
-        if not tables:
-            continue
-        ordered = {name: tables[name] for name in vote.weights}
-        found = ensembles.explain(vote.rule, ordered, image_id)
-        if found and vote.prior and tables is ballot.test:
-            found["corrected"] = vote.table.take(vote.ids == image_id).probabilities[0].tolist()
-        if found:
-            return found
-    known = [str(i) for t in (ballot.test, ballot.oof) if t for i in next(iter(t.values())).ids]
-    hint = like_id(image_id, known) or nearest(image_id, known[:20_000])
-    raise WrongRequest(f"--why {image_id!r}: no photograph of that id was voted on.{hint}")
 
 
 def _same_as_earlier(vote: ensembles.Vote, folder: str, run: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from ensembles.files.submissions.columns import Columns
 from ensembles.voting.pareto import NOT_OF_A_FRONT
 from ensembles.voting.request import VoteRequest
+from orchestrator.activation_maps.picture import picture_problem
 from orchestrator.errors import WrongRequest
 
 # of a `VoteRequest`, without OOF rows
@@ -30,7 +31,9 @@ class Command:
     answer_column: Sequence[str] | None = None
     answers: str | None = None
     out: str | None = None
-    why: str | None = None
+    why: Sequence[str] | None = None
+    picture: str | None = None
+    of_class: str | None = None
     pareto: bool = False
     address: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -106,8 +109,9 @@ def require_useful(command: Command) -> None:
         "--tables": command.tables,
         "--submissions": command.submissions,
     }
-    named = (*sources.items(), ("--out", command.out), ("--why", command.why))
-    named = (*named, ("--address", command.address))
+    named = (*sources.items(), ("--out", command.out), ("--address", command.address))
+    named = (*named, *(("--why", own) for own in command.why or ()))
+    named = (*named, ("--picture", command.picture), ("--of-class", command.of_class))
     if empty := [name for name, value in named if value is not None and str(value) == ""]:
         raise WrongRequest(f"{', '.join(empty)}: an empty text. Give a value, or leave it out.")
     given = [name for name, value in sources.items() if value]
@@ -166,6 +170,20 @@ def require_useful(command: Command) -> None:
             command.flags("sets", "unknown"),
             "--why",
             "they are of files, and it writes none. Leave these out.",
+        )
+    else:
+        useless(
+            command.flags("picture"), "no --why", "it shows photographs: name them with --why ID."
+        )
+    if not command.picture:
+        useless(command.flags("of_class"), "no --picture", "it says which class the maps are of.")
+    elif problem := picture_problem(command.picture):
+        problems.append(problem)
+    if command.tables or command.submissions:
+        useless(
+            command.flags("picture"),
+            given[0],
+            "maps are made by networks, and these are tables without them. Give a SPEC or --run.",
         )
     for shown in ("pareto", "why"):
         if getattr(command, shown):

@@ -67,7 +67,7 @@ def trained_of(
     for own in names:
         if own not in joins and own not in stacks:
             try:
-                parts.append(_part_of(own, store))
+                parts.append(part_of(own, store))
             except BAD_INPUT as error:
                 problems += error.problems
     if problems:
@@ -118,7 +118,12 @@ def _vote_of(spec: Spec, store: Store, asked: str | None) -> tuple[str, VoteReco
     return name, record
 
 
-def _part_of(name: str, store: Store) -> Part:
+def part_of(name: str, store: Store, *, held_out: bool = False) -> Part:
+    """The networks that a member's tables are of. held_out: to be shown photographs of the training part,
+    so without a normalisation that is for those to predict.
+
+    Raises WrongRequest where a table, a record or weights are missing or damaged.
+    """
     units, views = units_of(name, store)
     networks, member = [], {}
     for folder, epoch in units:
@@ -129,8 +134,12 @@ def _part_of(name: str, store: Store) -> Part:
             raise WrongRequest(
                 f"{store.uri(f'{folder}/{file}')}: the weights of {name} are not there. {_TRAIN}"
             )
-        recipe = to_predict(Recipe(**member["recipe"]), record.normalize, views)
-        networks.append(Network(store.uri(f"{folder}/{file}"), record.digests.get(file), recipe))
+        recipe = Recipe(**member["recipe"])
+        if held_out:
+            recipe = recipe.model_copy(update={"test_normalize": None})
+        recipe = to_predict(recipe, record.normalize, views)
+        place, digest = store.uri(f"{folder}/{file}"), record.digests.get(file)
+        networks.append(Network(place, digest, recipe, record.fold))
     recipe = networks[0].recipe
     cut_out = _is_cut_out(member.get("photos"), name, store)
     targets, cost = member.get("targets"), meta_of(name, store).get(_COST)

@@ -32,12 +32,14 @@ class Seen:
 class Network:
     """A trained network's weights. place: a path or address. sha256: None where none was recorded.
 
-    recipe: as it was trained, with the normalisation and the views for photographs to predict.
+    recipe: as it was trained, with the normalisation and the views for photographs to predict. fold: the
+    one that it did not see; "all": it saw every row; None: not known.
     """
 
     place: str
     sha256: str | None
     recipe: Recipe
+    fold: int | str | None = None
 
 
 @dataclass(frozen=True)

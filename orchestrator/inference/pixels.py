@@ -36,7 +36,7 @@ def see(photo: Given, ways: Sequence[Seen], bits: int | None = None) -> list[np.
     bits: of 16-bit samples whose range the file does not say. Raises BadInput with what is wrong
     with the photograph, without its name.
     """
-    whole = _upright(photo, bits)
+    whole = upright(photo, bits)
     shown = []
     cut: np.ndarray | None = None
     for way in ways:
@@ -54,11 +54,12 @@ def see(photo: Given, ways: Sequence[Seen], bits: int | None = None) -> list[np.
     return shown
 
 
-def _upright(photo: Given, bits: int | None) -> np.ndarray:
+def upright(photo: Given, bits: int | None = None) -> np.ndarray:
+    """(H, W, 3) uint8: the whole photograph as it is meant to be seen. Raises as `see`."""
     if isinstance(photo, np.ndarray):
         return _of_array(photo)
     if is_picture(photo):  # read as files are: its orientation, transparency and palette
-        return _upright(_as_file(photo), bits)
+        return upright(_as_file(photo), bits)
     photo = cast("str | os.PathLike[str] | bytes", photo)
     try:
         if isinstance(photo, bytes):

@@ -1,4 +1,4 @@
-"""What a run folder says of itself: its spec, and which photographs belong together."""
+"""What a run folder says of itself: its spec, its photographs' files, and which belong together."""
 
 from __future__ import annotations
 
@@ -49,3 +49,19 @@ def _read_groups(place: str) -> dict[str, str]:
     if problems:
         raise WrongRequest(problems)
     return dict(zip(table["image_id"].to_pylist(), table["group"].to_pylist(), strict=True))
+
+
+def paths_of(store: Store, table: str) -> dict[str, str]:
+    """Image id -> its file, of `images` or `test`; {} where the run has no such table of photographs."""
+    if not store.exists(f"{table}.parquet"):
+        return {}
+    return _read_paths(store.uri(f"{table}.parquet"))
+
+
+@reads("a table of photographs of a run, which train-members makes again")
+def _read_paths(place: str) -> dict[str, str]:
+    require_right(place)
+    table = places.read_parquet(place)
+    if not {"image_id", "path"} <= set(table.column_names):
+        return {}
+    return dict(zip(table["image_id"].to_pylist(), table["path"].to_pylist(), strict=True))

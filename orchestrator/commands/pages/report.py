@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 
 import ensembles
-from ensembles.errors import nearest, reads
+from ensembles.errors import nearest
 from ensembles.files import places
 from ensembles.files.digests import require_right
 from ensembles.files.table import HELD_OUT, RECORD, OofTable, Table
@@ -27,7 +27,7 @@ from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import called
 from orchestrator.report import page
 from orchestrator.report.material import Material
-from orchestrator.runs.contents import groups_of, recorded_spec
+from orchestrator.runs.contents import groups_of, paths_of, recorded_spec
 from orchestrator.runs.damage import read_json
 from orchestrator.runs.fronts import FOLDER as FRONTS
 from orchestrator.runs.fronts import read_front
@@ -119,7 +119,7 @@ def material_of(
     chosen = _chosen(run, records, others, vote)
     found = Material(
         name=run.spec.name, place=run.store.root, spec=run.spec, rows=rows, records=records, others=others,
-        vote=chosen, units=_units(run), searches=_searches(run), paths=_paths(run),
+        vote=chosen, units=_units(run), searches=_searches(run), paths=paths_of(run.store, "images"),
     )  # fmt: skip
     if run.store.exists("timing.json"):
         timing = read_json("timing.json", run.store)
@@ -266,19 +266,3 @@ def _units(run: Run) -> dict[str, dict[str, UnitRecord]]:
 def _searches(run: Run) -> dict[str, SearchRecord]:
     records = {name: read_search(name, run.store) for name in run.spec.searched()}
     return {name: record for name, record in records.items() if record and record.candidates}
-
-
-def _paths(run: Run) -> dict[str, str]:
-    """Image id -> its file; {} where the run has no table of photographs."""
-    if not run.store.exists("images.parquet"):
-        return {}
-    return _read_paths(run.store.uri("images.parquet"))
-
-
-@reads("the images.parquet of a run, which train-members makes again")
-def _read_paths(place: str) -> dict[str, str]:
-    require_right(place)
-    table = places.read_parquet(place)
-    if not {"image_id", "path"} <= set(table.column_names):
-        return {}
-    return dict(zip(table["image_id"].to_pylist(), table["path"].to_pylist(), strict=True))
