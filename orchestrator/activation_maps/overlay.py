@@ -10,6 +10,7 @@ _RAMP = np.array(
     np.float32,
 )
 _STRONGEST = 0.75  # how much of the colour the photograph is under at most
+_DIMMED = 0.85  # of the photograph's light, so that the brightest colour stands out on white
 _BELOW = 0.15  # of the greatest, under which the photograph is left as it is
 
 
@@ -18,7 +19,7 @@ def overlay(pixels: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
     pixels: (h, w, 3) uint8. cells: (h, w) float32 of at least 0, drawn by its own greatest.
     """
-    grey = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    grey = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) * _DIMMED
     most = float(cells.max(initial=0))
     share = np.clip(cells / most, 0, 1) if most > 0 else np.zeros_like(cells)
     at = share * (len(_RAMP) - 1)

@@ -304,6 +304,12 @@ def report(
         str | None,
         typer.Option(metavar="FILE", help="where the page goes; default: report.html of the run"),
     ] = None,
+    maps: Annotated[
+        bool,
+        typer.Option(
+            "--maps", help="show where the vote and its members look in the hardest photographs"
+        ),
+    ] = False,
     json: Json = None,
 ) -> None:
     """One HTML page of a run: scores, curves, errors, hardest photographs, suspicious labels.
@@ -314,6 +320,8 @@ def report(
     from orchestrator.commands.pages.report import write_report
     from orchestrator.commands.run import find_run
 
-    found = write_report(find_run(None, False, (), folder), truth, vote, out)
-    screen(json).print(f"report: {found['report']} ({found['bytes'] / 1e6:.1f} MB)")
+    console = screen(json)
+    run = find_run(None, False, (), folder)
+    found = write_report(run, truth, vote, out, maps=console if maps else None)
+    console.print(f"report: {found['report']} ({found['bytes'] / 1e6:.1f} MB)")
     write_json(json, found)

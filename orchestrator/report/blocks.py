@@ -76,7 +76,9 @@ class Figures:
 
 @dataclass(frozen=True)
 class Card:
-    """A photograph. source: a `data:` address or None; lines: (name, answer, probability, right)."""
+    """A photograph. source: a `data:` address or None; lines: (name, answer, probability, right). maps:
+    (whose, `data:` address, width, height), where they look in it: the vote first, then members.
+    """
 
     title: str
     source: str | None
@@ -84,6 +86,7 @@ class Card:
     height: int
     head: Sequence[str]
     lines: Sequence[tuple[str, str, str, bool]]
+    maps: Sequence[tuple[str, str, int, int]] = ()
 
 
 @dataclass

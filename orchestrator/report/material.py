@@ -42,7 +42,8 @@ class Material:
     rows, None where the plain mean of the members stands in for it; `how` says of which rules, a sentence,
     and `nested` whether of such that did not see the row. copies: look-alikes under two labels, None where
     nobody looked for them. front: what `vote --pareto` fitted for the vote, None where it did not.
-    paths: image id -> its file. units: member -> unit -> record.
+    paths: image id -> its file. units: member -> unit -> record. maps: image id -> as of `blocks.Card`;
+    `about_maps`: sentences on them.
     """
 
     name: str
@@ -66,6 +67,8 @@ class Material:
     searches: dict[str, SearchRecord] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    maps: dict[str, list[tuple[str, str, int, int]]] = field(default_factory=dict)
+    about_maps: list[str] = field(default_factory=list)
 
     @property
     def record(self) -> VoteRecord | None:

@@ -59,6 +59,17 @@ def _made(path: str) -> Thumbnail:
         upright = ImageOps.exif_transpose(opened)
         small = _rgb(upright)
     small.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return _encoded(small)
+
+
+def of_pixels(pixels: np.ndarray) -> Thumbnail:
+    """Of (h, w, 3) uint8 RGB that is small already."""
+    from PIL import Image
+
+    return _encoded(Image.fromarray(pixels))
+
+
+def _encoded(small: Image.Image) -> Thumbnail:
     for quality in (_QUALITY, 40, 15):
         content = io.BytesIO()
         small.save(content, "JPEG", quality=quality)

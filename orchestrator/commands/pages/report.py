@@ -21,6 +21,7 @@ from ensembles.voting.stored import rule_of
 from orchestrator.audit import contradictions
 from orchestrator.audit.contradictions import COPIES, Contradiction, read_contradictions
 from orchestrator.commands.leaderboard import standings, unit_records
+from orchestrator.commands.pages.maps import add_maps
 from orchestrator.commands.pages.truth import read_test_part
 from orchestrator.commands.run import Ballot, Run, read_tables
 from orchestrator.errors import BAD_INPUT, WrongRequest
@@ -52,14 +53,18 @@ def write_report(
     vote: str | None = None,
     out: str | None = None,
     ballot: Ballot | None = None,
+    maps: Console | None = None,
 ) -> dict[str, Any]:
     """Write the page to `out`, or into the run folder; where it is and what it shows.
 
     vote: the name of one of its votes, None: the spec's own, else the best by its estimate. ballot: the
-    tables of that vote, where they were read already. Raises WrongRequest where there is no such vote, and
+    tables of that vote, where they were read already. maps: with class-activation maps of the hardest
+    photographs, and where to say how far they are. Raises WrongRequest where there is no such vote, and
     where what the run holds is damaged.
     """
     material = material_of(run, truth, vote, ballot)
+    if maps is not None:
+        add_maps(material, run, maps)
     content = page.page(material).encode("utf-8", "backslashreplace")
     place = out or run.store.uri(page.NAME)
     if out:

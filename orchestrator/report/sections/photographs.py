@@ -41,12 +41,17 @@ class Pictures:
         )
 
 
+def hardest_rows(run: Material) -> list[int]:
+    """The rows that are shown as the hardest."""
+    return hardest(run.labels, run.probabilities)[:HARDEST].tolist()
+
+
 def hardest_section(run: Material, pictures: Pictures) -> Section:
     found = Section("hardest", "Hardest photographs")
     if not run.oof:
         found.say(run.why_no_rows)
         return found
-    rows = hardest(run.labels, run.probabilities)[:HARDEST].tolist()
+    rows = hardest_rows(run)
     answers = run.answered.argmax(axis=1)
     cards = []
     for row in rows:
@@ -67,13 +72,15 @@ def hardest_section(run: Material, pictures: Pictures) -> Section:
             f"labelled {run.classes[label]}", f"answered {run.classes[answers[row]]}",
             f"{wrong} of {len(run.oof)} members err",
         )  # fmt: skip
-        cards.append(Card(image_id, own.source, own.width, own.height, head, lines))
+        maps = run.maps.get(image_id, ())
+        cards.append(Card(image_id, own.source, own.width, own.height, head, lines, maps))
     notes = [
         "Out-of-fold photographs by the members' mean log-loss of the label, the greatest first. Beside each "
         "name: its answer, and the probability that it gives to the label."
     ]
     if left := len(run.oof) - MOST_OPINIONS:
         notes += [f"Opinions of the first {MOST_OPINIONS} members."] if left > 0 else []
+    notes += run.about_maps
     if told := pictures.without():
         notes.append(told)
     found.blocks.append(Gallery(cards, notes))
