@@ -6,8 +6,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 PY := .venv/bin/python
 RUN := $(PY) -m orchestrator
 
-# what tests try out besides: a server for run folders under s3://, two trackers, and `serve`
-TEST_PACKAGES := moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5 hypothesis==6.170.17 jsonschema==4.26.0 wandb==0.28.2 mlflow-skinny==3.17.2 ray[serve]==2.60.0 python-multipart==0.0.34 selenium==4.50.0 nbclient==0.11.0 nbformat==5.11.1 ipykernel==7.4.0
+# what tests try out besides: a server for run folders under s3://, two trackers, `serve`, and maps of where members look
+TEST_PACKAGES := moto[s3]==5.2.5 flask==3.1.3 flask-cors==6.0.5 boto3==1.44.5 hypothesis==6.170.17 jsonschema==4.26.0 wandb==0.28.2 mlflow-skinny==3.17.2 ray[serve]==2.60.0 python-multipart==0.0.34 selenium==4.50.0 nbclient==0.11.0 nbformat==5.11.1 ipykernel==7.4.0 torchcam==0.5.0
 AUDIT_PACKAGE := pip-audit==2.10.1
 
 export OMP_NUM_THREADS ?= 1

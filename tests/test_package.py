@@ -57,7 +57,7 @@ def test_every_pin_lies_in_its_range():
 def test_what_an_extra_asks_for_is_what_the_tests_run_with():
     extras = PROJECT["optional-dependencies"]
     tested = requirements(extras["test"])
-    for name in ("aws", "s3", "wandb", "mlflow", "stacking", "serve", "onnx"):
+    for name in ("aws", "s3", "wandb", "mlflow", "stacking", "serve", "onnx", "why"):
         for dependency, wanted in requirements(extras[name]).items():
             assert str(tested[dependency].specifier) == str(wanted.specifier)
 

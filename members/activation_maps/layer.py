@@ -77,17 +77,17 @@ def find_layer(model: nn.Module, size: tuple[int, int]) -> Layer:
                 f"{type(model).__name__} gives {tuple(logits.shape)} for a photograph, where a "
                 "class-activation map wants one figure a class"
             )
-        through = [own for own in seen if _all_goes_through(own.node, logits, x)]
-        if not through:
-            raise BadInput(_none(model, size))
-        if device.type == "meta":
-            return through[0].layer
-        outputs = [own.output for own in through]
-        slopes = torch.autograd.grad(logits.square().sum(), outputs, allow_unused=True)
-    for own, slope in zip(through, slopes, strict=True):
-        if slope is not None and bool(own.layer.to_map(slope).any()):
-            return own.layer
-    return through[0].layer  # a head of zeros: every map is empty
+        score, deepest = logits.square().sum(), None
+        for own in (own for own in seen if _all_goes_through(own.node, logits, x)):
+            if device.type == "meta":
+                return own.layer
+            (slope,) = torch.autograd.grad(score, own.output, retain_graph=True)
+            if bool(own.layer.to_map(slope).any()):
+                return own.layer
+            deepest = deepest or own.layer
+    if deepest is None:
+        raise BadInput(_none(model, size))
+    return deepest  # of a head of zeros, whose maps are all empty
 
 
 def _none(model: nn.Module, size: tuple[int, int]) -> str:

@@ -41,9 +41,10 @@ def add_maps(found: Material, run: Run, console: Console) -> None:
         )
     with reading(console) as progress:
         looks = look(asked, weights, run.spec, run.store, SIDE, progress)
+    of_all = "the vote" if given else "their mean"
     for looked in looks.photos:
         by_weight = sorted(looked.maps, key=lambda name: -weights[name])[:MOST_MEMBERS]
-        cells = [] if looked.mean is None else [("the vote", looked.mean)]
+        cells = [] if looked.mean is None else [(of_all, looked.mean)]
         cells += [(name, looked.maps[name]) for name in by_weight]
         pictures = ((whose, of_pixels(overlay(looked.pixels, own))) for whose, own in cells)
         found.maps[looked.asked.id] = [
@@ -51,7 +52,8 @@ def add_maps(found: Material, run: Run, console: Console) -> None:
         ]
     found.about_maps.append(
         "Coloured is what raises the answered class most, by networks that did not learn the photograph; "
-        "each map is scaled to itself. The first is the mean by the vote's weights."
+        "each map is scaled to itself. The first is the mean"
+        + (" by the vote's weights." if given else " of them.")
     )
     if len(names) > MOST_MEMBERS:
         found.about_maps.append(f"Maps of the {MOST_MEMBERS} members with the greatest weights.")
