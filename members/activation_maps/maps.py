@@ -82,7 +82,9 @@ def outputs_and_gradients(
     with torch.enable_grad(), GradCAM(model, layer.name, reshape_transform=layer.to_map) as kept:
         logits = model(x.detach().requires_grad_(True))
         kept(list(map(int, classes)), logits)
-        return kept.hook_a[0].float(), kept.hook_g[0].float()
+        output, gradient = kept.hook_a[0], kept.hook_g[0]
+        assert output is not None and gradient is not None  # noqa: PT018
+        return output.float(), gradient.float()
 
 
 def scaled(maps: np.ndarray) -> np.ndarray:

@@ -114,7 +114,7 @@ def look(
                 seen = parts[name, own.fold is not None].seen
                 maps[name] = over(own_maps[name, row], seen, whole.shape[:2], (height, width))
             elif inside := [maps[part] for part in made_of.get(name, ()) if part in maps]:
-                maps[name] = scaled(np.mean(inside, axis=0, dtype=np.float32)[None])[0]
+                maps[name] = _mean(inside)
         voters = {name: maps[name] for name in weights if name in maps}
         found.photos.append(Looked(own, pixels, voters, mean_map(voters, weights)))
     if shown and not own_maps:
@@ -173,7 +173,7 @@ def _of_members(
         if name in found.left_out:
             continue
         for row, some in each.items():
-            maps[name, row] = scaled(np.mean(some, axis=0, dtype=np.float32)[None])[0]
+            maps[name, row] = _mean(some)
             found.networks.setdefault(name, [0] * len(shown))[row] = len(some)
     return maps
 
@@ -228,6 +228,11 @@ def mean_map(maps: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np
     total = sum(counting.values())
     mean = sum(weight / total * maps[name].astype(np.float64) for name, weight in counting.items())
     return np.asarray(mean, np.float32)
+
+
+def _mean(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Each counting alike; the greatest of it 1."""
+    return scaled(np.stack(maps).mean(axis=0, keepdims=True, dtype=np.float32))[0]
 
 
 def _within(shape: tuple[int, ...], side: int) -> tuple[int, int]:

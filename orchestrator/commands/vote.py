@@ -68,7 +68,7 @@ class _Source:
         return self.members and [name for name in self.members if name not in self.partial]
 
 
-def cast(command: Command, console: Console) -> dict[str, Any]:
+def cast(command: Command, console: Console) -> dict[str, Any] | list[dict[str, Any]]:
     """Carry the command out; returns what --json holds. Raises WrongRequest."""
     require_useful(command)
     if command.submissions:
@@ -146,7 +146,7 @@ def _source(command: Command, run: Run | None, request: VoteRequest) -> _Source:
     return _Source(run.store.uri("tables"), members, notes, run, partial)
 
 
-def _over_submissions(command: Command, console: Console) -> dict[str, Any]:
+def _over_submissions(command: Command, console: Console) -> dict[str, Any] | list[dict[str, Any]]:
     files = list(map(str, command.submissions or ()))
     request = checked(VoteRequest(**{"mode": "hard", **command.options}), ())
     result = ensembles.cast_submissions(files, request=request, columns=command.columns)
