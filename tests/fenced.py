@@ -19,7 +19,7 @@ from orchestrator.spec.spec import Member, Spec
 FENCE = re.compile(
     r"^(?P<fence>```+)(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=fence)$", re.M | re.S
 )
-COMMENT = re.compile(r"<!-- (not run|file): (.+?) -->\s*\Z", re.S)
+COMMENT = re.compile(r"<!-- (not run|file): ((?:(?!-->).)+?) -->\s*\Z", re.S)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SHOWN = ("text", "{toctree}")  # output, input files and the like: nothing to run
