@@ -39,7 +39,7 @@ test: .venv/tested .venv/docs
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m pytest -m "not ray and not slow" --numprocesses 3 --dist loadfile
-	$(PY) -m pytest -m "ray and not slow" --numprocesses 3 --dist loadfile
+	$(PY) -m pytest -m "ray and not slow" --numprocesses 2 --dist loadfile
 
 # every fault of docs/faults.md, injected for real, and what came of it, and all else that is long
 faults: .venv/tested
