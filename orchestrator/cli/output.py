@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ensembles.errors import BadInput, wrong_place
+from orchestrator.errors import WrongRequest
 from orchestrator.screens.console import STDOUT, screen
 
 
@@ -17,6 +18,20 @@ def spec_file(given: Path, json: Path | None = None) -> Path:
     if file != given:
         screen(json).print(f"{given}: the one that comes with the package, {file}")
     return file
+
+
+def spec_or_run(
+    given: str | None, run: str | None, json: Path | None = None
+) -> tuple[Path | None, str | None]:
+    """What an argument `[RUN|SPEC]` names: a spec's file, or a run folder. run: of `--run`, for a spec's.
+
+    Raises WrongRequest for two run folders.
+    """
+    if given is None or given.lower().endswith((".yaml", ".yml")):
+        return None if given is None else spec_file(Path(given), json), run
+    if run is not None:
+        raise WrongRequest(f"{given} and --run {run}: two run folders. Give one.")
+    return None, given
 
 
 def json_place(file: Path | None) -> Path | None:

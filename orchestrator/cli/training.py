@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator import stopping
 from orchestrator.cli.options import Json, RunDir, Sets, Small, SpecFile
-from orchestrator.cli.output import folder_place, spec_file
+from orchestrator.cli.output import folder_place, spec_file, spec_or_run
 from orchestrator.errors import THE_DISK, RunFailed, WrongRequest, counted
 from orchestrator.program import command, same_command, settings
 from orchestrator.screens.console import screen as new_screen
@@ -174,12 +173,13 @@ def status(
     from orchestrator.runs import folders
     from orchestrator.runs.store import Store
 
-    if run is not None and run.lower().endswith((".yaml", ".yml")):
+    spec, folder = spec_or_run(run, None, json)
+    if spec is not None:
         from orchestrator.spec import load
 
-        store = folders.to_read(load(spec_file(Path(run), json)).name, None)
+        store = folders.to_read(load(spec).name, None)
     else:
-        store = Store(run) if run is not None else command.written_last()
+        store = Store(folder) if folder is not None else command.written_last()
     if not watch:
         write_json(json, command.status(store, new_screen(json)))
         return

@@ -23,7 +23,7 @@ from orchestrator.cli.options import (
     Small,
     VoteName,
 )
-from orchestrator.cli.output import file_place, folder_place, spec_file
+from orchestrator.cli.output import file_place, folder_place, spec_file, spec_or_run
 from orchestrator.screens.console import screen, write_json
 
 
@@ -204,7 +204,13 @@ def leaderboard(
 
 
 def audit(
-    spec: OptionalSpec = None,
+    of: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN|SPEC]",
+            help="a run folder, s3://, or a spec; default: the run trained last",
+        ),
+    ] = None,
     small: Small = False,
     sets: Sets = None,
     run: RunDir = None,
@@ -223,7 +229,8 @@ def audit(
     from orchestrator.commands.run import find_run
 
     folder_place(out, "--out")
-    run_of = find_run(spec and spec_file(spec, json), small, sets or (), run)
+    spec, run = spec_or_run(of, run, json)
+    run_of = find_run(spec, small, sets or (), run)
     write_json(json, audit_run(run_of, out, top, screen(json)))
 
 

@@ -124,6 +124,16 @@ def test_photographs_that_are_gone_cost_the_sheets_only(folder):
     ]
 
 
+def test_a_run_is_named_by_its_folder_or_its_spec(folder):
+    records = []
+    for given in (["spec.yaml"], ["runs/pets"], ["--run", "runs/pets"]):
+        asked(*given, "--json", "found.json")
+        records.append((folder / "found.json").read_text())
+    assert len(set(records)) == 1
+    twice = CliRunner().invoke(app, ["audit", "runs/pets", "--run", "runs/other"])
+    assert "two run folders" in str(twice.exception)
+
+
 def test_without_rows_held_out_there_is_nothing_to_ask(folder):
     for place in folder.glob("runs/pets/tables/*/oof.parquet"):
         place.rename(place.with_name("test.parquet"))
