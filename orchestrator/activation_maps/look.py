@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from members.activation_maps.layer import Layer, find_layer
-from members.activation_maps.maps import class_maps, require_package, scaled
+from members.activation_maps.layers import Layer, find_layers
+from members.activation_maps.maps import Choice, class_maps, require_package, scaled
 from members.data.codec import Codec
 from members.errors import first_line
 from members.pixels.crop import crop_box
@@ -56,13 +56,12 @@ class Looked:
 
 @dataclass
 class Looks:
-    """The photographs that could be read, in order. layers: member -> its layer. networks: member -> how
-    many networks the maps of each photograph are of. left_out: member -> why. unread: id -> why.
+    """The photographs that could be read, in order. networks: member -> of each photograph, how the
+    map of each network was made that it was shown to. left_out: member -> why. unread: id -> why.
     """
 
     photos: list[Looked]
-    layers: dict[str, Layer] = field(default_factory=dict)
-    networks: dict[str, list[int]] = field(default_factory=dict)
+    networks: dict[str, list[list[Choice]]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
 
@@ -134,7 +133,7 @@ def _of_members(
     found: Looks,
     progress: Progress,
 ) -> dict[tuple[str, int], np.ndarray]:
-    """(member, row of `shown`) -> (rows, columns) float32 in [0, 1], over what the member sees."""
+    """(member, row of `shown`) -> (h, w) float32 in [0, 1], over what the member sees."""
     device = device_of(None)
     maps: dict[tuple[str, int], np.ndarray] = {}
     total = sum(len(part.networks) for part in parts.values())
@@ -142,6 +141,8 @@ def _of_members(
     for (name, held_out), part in parts.items():
         own_codec = codec if part.targets is None else codec.subset(part.targets)
         each: dict[int, list[np.ndarray]] = {}
+        choices: list[list[Choice]] = [[] for _ in shown]
+        layers: list[Layer] = []
         for network in part.networks:
             rows = [
                 row
@@ -153,8 +154,7 @@ def _of_members(
                 continue
             try:
                 model, recipe = load_network(network, len(own_codec.classes), device)
-                if name not in found.layers:
-                    found.layers[name] = find_layer(model, recipe.image_size)
+                layers = layers or find_layers(model, recipe.image_size)
                 classes = [_class_of(shown[row][0], name, made_of) for row in rows]
                 pixels = np.stack([shown[row][2][part.seen] for row in rows])
                 made = class_maps(
@@ -162,19 +162,22 @@ def _of_members(
                     pixels,
                     recipe,
                     _projected(classes, codec, own_codec),
-                    found.layers[name],
+                    layers,
                     device=device,
                 )
             except (*BAD_INPUT, OSError) as error:
                 found.left_out[name] = first_line(error)
                 continue
             for row, own_map in zip(rows, made, strict=True):
-                each.setdefault(row, []).append(own_map)
+                each.setdefault(row, []).append(own_map.cells)
+                choices[row].append(own_map.choice)
         if name in found.left_out:
             continue
         for row, some in each.items():
             maps[name, row] = _mean(some)
-            found.networks.setdefault(name, [0] * len(shown))[row] = len(some)
+        known = found.networks.setdefault(name, [[] for _ in shown])
+        for own, more in zip(known, choices, strict=True):
+            own += more
     return maps
 
 

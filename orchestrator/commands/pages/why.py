@@ -23,6 +23,7 @@ from orchestrator.screens.reading import reading
 from orchestrator.screens.why import show_why
 
 if TYPE_CHECKING:
+    from members.activation_maps.maps import Choice
     from orchestrator.activation_maps.look import Asked, Looked, Looks
 
 WORST = 6  # photographs that `--why worst` names
@@ -36,8 +37,8 @@ def why(
     """Show how the photographs of `--why` were decided; what --json holds: of one photograph a record, of
     several a list of them. Raises WrongRequest for ids that no table has, and where maps cannot be made.
     """
-    ids = _ids(command.why or (), ballot)
-    reasons, problems = [], []
+    ids, problems = _ids(command.why or (), ballot)
+    reasons = []
     for image_id in ids:
         reason = _decided(vote, ballot, image_id)
         if reason is None:
@@ -60,9 +61,10 @@ def why(
 # -- which photographs ------------------------------------------------------------------------------
 
 
-def _ids(given: Sequence[str], ballot: Ballot) -> list[str]:
-    """Each once. An id that is written as `worst` is that photograph."""
+def _ids(given: Sequence[str], ballot: Ballot) -> tuple[list[str], list[str]]:
+    """Each id once, and what is wrong. An id that is written as `worst` is that photograph."""
     found: list[str] = []
+    problems: list[str] = []
     for text in given:
         matched = _WORST.fullmatch(text)
         known = any(
@@ -70,20 +72,31 @@ def _ids(given: Sequence[str], ballot: Ballot) -> list[str]:
             for tables in (ballot.test, ballot.oof)
             for table in list(tables.values())[:1]
         )
-        found += _worst(int(matched[1] or WORST), ballot) if matched and not known else [text]
-    return list(dict.fromkeys(found))
+        if not matched or known:
+            found.append(text)
+        elif problem := _no_worst(text, count := int(matched[1] or WORST), ballot):
+            problems.append(problem)
+        else:
+            found += _worst(count, ballot)
+    return list(dict.fromkeys(found)), problems
+
+
+def _no_worst(text: str, count: int, ballot: Ballot) -> str | None:
+    """Why there are no such hardest photographs, or None."""
+    tables = list(ballot.oof.values())
+    if not tables or any(table.label is None for table in tables):
+        return (
+            f"--why {text}: it is of photographs that were held out and whose labels are known, and these "
+            "tables have none. Give --why IMAGE_ID."
+        )
+    if count < 1:
+        return f"--why {text}: give how many, 1 or more."
+    return None
 
 
 def _worst(count: int, ballot: Ballot) -> list[str]:
     """The ids of the hardest held-out rows that all members have, the hardest first."""
     tables = list(ballot.oof.values())
-    if not tables or any(table.label is None for table in tables):
-        raise WrongRequest(
-            "--why worst: it is of photographs that were held out and whose labels are known, and these "
-            "tables have none. Give --why IMAGE_ID."
-        )
-    if count < 1:
-        raise WrongRequest(f"--why worst:{count}: give how many, 1 or more.")
     where = [{own: row for row, own in enumerate(table.ids.tolist())} for table in tables]
     ids = [own for own in where[0] if all(own in rows for rows in where)]
     at = [[rows[own] for own in ids] for rows in where]
@@ -137,10 +150,12 @@ def _draw(
     rows = []
     for number, looked in enumerate(looks.photos):
         reason = by_id[looked.asked.id]
-        rows.append(_row(looked, reason, weights))
+        choices = {name: own[number] for name, own in looks.networks.items()}
+        rows.append(_row(looked, reason, weights, choices))
         reason["maps"] = _record(looked, reason, looks, number)
     notes = [
-        "Coloured is what raises the class most, with a ring at the greatest; each map is scaled to itself. "
+        "Coloured is what raises the class most, with a ring at the peak; each map is scaled to itself. Peak "
+        "covered: the class's probability by these networks, and with a square of the mean colour over it. "
         "A training photograph was shown to the networks that did not learn it, one to predict to all."
     ]
     notes += [f"Left out: {name}: {text}" for name, text in looks.left_out.items()]
@@ -206,7 +221,12 @@ def _folds(ballot: Ballot) -> dict[str, int]:
     return found
 
 
-def _row(looked: Looked, reason: Mapping[str, Any], weights: Mapping[str, float]) -> Row:
+def _row(
+    looked: Looked,
+    reason: Mapping[str, Any],
+    weights: Mapping[str, float],
+    choices: Mapping[str, Sequence[Choice]],
+) -> Row:
     from orchestrator.activation_maps.overlay import overlay
 
     classes = list(map(str, reason["classes"]))
@@ -226,9 +246,20 @@ def _row(looked: Looked, reason: Mapping[str, Any], weights: Mapping[str, float]
             lines.append(f"map of {classes[of]} {own[of]:.2f}")
         if not own_map.any():
             lines.append("nothing raises it")
+        elif by := choices.get(name):  # a join's are those of its members
+            lines.append(_without(by))
         panels.append(Panel(overlay(looked.pixels, own_map), lines, own_map))
     title = f"{reason['image_id']}: {classes[answer]}{label}"
     return Row(title, panels)
+
+
+def _without(choices: Sequence[Choice]) -> str:
+    """What the class has by a member's networks, and has left with their peaks covered, in the mean."""
+    before, covered = (
+        sum(own) / len(choices)
+        for own in zip(*((c.before, c.covered) for c in choices), strict=True)
+    )
+    return f"peak covered: {before:.2f} -> {covered:.2f}"
 
 
 def _says(name: str, probability: float) -> str:
@@ -248,13 +279,18 @@ def _record(looked: Looked, reason: Mapping[str, Any], looks: Looks, number: int
             for name, own in looked.maps.items()
         },
         "networks": {
-            name: {
-                "count": counts[number],
-                "layer": looks.layers[name].name,
-                "stride": looks.layers[name].stride,
-                "grid": list(looks.layers[name].grid),
-            }
-            for name, counts in looks.networks.items()
+            name: [
+                {
+                    "rule": own.rule,
+                    "layer": own.layer.name if own.layer else None,
+                    "stride": own.layer.stride if own.layer else None,
+                    "probability": own.before,
+                    "with_peak_covered": own.covered,
+                }
+                for own in choices[number]
+            ]
+            for name, choices in looks.networks.items()
+            if choices[number]
         },
         "left_out": dict(looks.left_out),
     }

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from members.activation_maps.layer import find_layer
+from members.activation_maps.layers import find_layers
 from members.activation_maps.maps import class_maps
 from members.pixels.crop import crop_and_resize
 from members.pixels.decode import decode
@@ -36,13 +36,13 @@ def looks_at(folder, *asked, weights=WEIGHTS):
 
 
 def by_hand(name, path, folds, answer):
-    """The mean over the folds' networks of their maps (rows, columns), each by its own greatest."""
+    """The mean over the folds' networks of their maps (h, w), each by its own greatest."""
     maps = []
     for fold in folds:
         model, recipe = network_of(name, fold)
         pixels = crop_and_resize(decode(path), recipe.image_size, recipe.crop)[None]
-        layer = find_layer(model, recipe.image_size)
-        maps.append(class_maps(model, pixels, recipe, [answer], layer)[0])
+        layers = find_layers(model, recipe.image_size)
+        maps.append(class_maps(model, pixels, recipe, [answer], layers)[0].cells)
     mean = np.mean(maps, axis=0)
     return mean / mean.max()
 
@@ -60,7 +60,9 @@ def test_a_training_photograph_is_shown_to_the_networks_of_its_fold_others_to_al
     assert (height, width) == (64, 48)
     shown = cv2.resize(expected.astype(np.float32), (width, height))
     np.testing.assert_allclose(photo.maps["one"], shown, atol=1e-5)
-    assert looks.networks["one"] == [len(folds)]
+    choices = looks.networks["one"]
+    assert [len(own) for own in choices] == [len(folds)]
+    assert all(0 <= own.covered <= 1 for own in choices[0])
 
 
 def test_a_crop_is_put_back_where_it_was_taken_from(looked_at):

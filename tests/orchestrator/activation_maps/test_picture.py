@@ -34,9 +34,14 @@ def test_a_photograph_is_shown_with_its_members_side_by_side(ask, tmp_path):
     assert "no map of three" in text
     assert found["image_id"] == "test-1"
     assert list(found["maps"]["voters"]) == ["one", "two", "joined"]
-    assert found["maps"]["networks"]["two"] == {
-        "count": 3, "layer": "layer3", "stride": 16.0, "grid": [4, 4]
-    }  # fmt: skip
+    networks = found["maps"]["networks"]["two"]
+    assert len(networks) == 3  # of a photograph to predict, all folds'
+    for own in networks:
+        assert (own["layer"], own["stride"]) in {
+            ("layer1", 4), ("layer2", 8), ("layer3", 16), (None, None),
+        }  # fmt: skip
+        assert (own["layer"] is None) == (own["rule"] == "covering")
+        assert 0 <= own["with_peak_covered"] != own["probability"] <= 1
     assert {own["class"] for own in found["maps"]["voters"].values()} == {found["decision"]}
     with Image.open(tmp_path / "one.png") as picture:
         assert picture.format == "PNG"
@@ -52,7 +57,7 @@ def test_several_photographs_and_the_worst_are_rows(ask, looked_at, tmp_path):
     assert code == 0, text
     assert [own["image_id"].partition("-")[0] for own in found] == ["photo", "photo", "test"]
     assert [own["maps"]["held_out"] for own in found] == [True, True, False]
-    assert found[0]["maps"]["networks"]["one"]["count"] == 1
+    assert len(found[0]["maps"]["networks"]["one"]) == 1
     with Image.open(tmp_path / "many.jpg") as picture:
         assert picture.format == "JPEG"
         assert picture.height > 3 * 224
@@ -122,6 +127,8 @@ def test_the_class_may_be_named_or_each_members_own(ask, tmp_path):
         (["--why", "test-1", "--picture", "a"], "got 'no ending'"),
         (["--why", "test-l", "--picture", "a.png"], "no photograph of that id was voted on. Did you mean"),
         (["--why", "worst:0", "--picture", "a.png"], "give how many, 1 or more"),
+        (["--why", "nobody", "worst:0"], "--why 'nobody': no photograph of that id"),
+        (["--why", "nobody", "worst:0"], "--why worst:0: give how many, 1 or more"),
         (
             ["--why", "test-1", "--picture", "a.png", "--of-class", "norml/male/<30"],
             "no class of this run. Did you mean normal/male/<30?",

@@ -1,4 +1,4 @@
-"""The layer for maps: deep, fine enough, passed by everything, and of cells that the class depends on."""
+"""The layers for maps: deep, fine enough, passed by everything, and of cells that the class depends on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 import yaml
 from torch import nn
 
-from members.activation_maps.layer import STRIDE, find_layer
+from members.activation_maps.layers import FINEST, STRIDE, find_layers
 from members.errors import BadInput
 from members.networks.models import build_model
 from members.networks.timm_import import timm
@@ -26,6 +26,7 @@ EXPECTED = {
     "vgg19_bn": "features.51",  # the last activation before the last pooling
     "vgg19": "features.35",
 }
+ONE_GRID = ("base_cnn", "vit_base_224")  # all that follows their first pooling or patches
 
 
 def shapes_of(model):
@@ -56,13 +57,19 @@ def test_every_recipe_at_its_full_size_has_a_layer_of_stride_16_at_most(file):
     recipe = Recipe(**yaml.safe_load(file.read_text()))
     model = build_model(recipe, 18, device="meta", pretrained=False).eval()
     shapes = shapes_of(model)
-    layer = find_layer(model, recipe.image_size)
-    assert all(
-        cells >= side // STRIDE for cells, side in zip(layer.grid, recipe.image_size, strict=True)
-    )
-    cells = layer.to_map(torch.empty(shapes[layer.name], device="meta"))
-    assert tuple(cells.shape[2:]) == layer.grid
-    assert cells.shape[1] > max(layer.grid)  # channels, not places
+    layers = find_layers(model, recipe.image_size)
+    for layer in layers:
+        assert all(
+            side // STRIDE <= cells <= -(-side // FINEST)
+            for cells, side in zip(layer.grid, recipe.image_size, strict=True)
+        )
+        cells = layer.to_map(torch.empty(shapes[layer.name], device="meta"))
+        assert tuple(cells.shape[2:]) == layer.grid
+    layer = layers[0]
+    assert layer.to_map(torch.empty(shapes[layer.name], device="meta")).shape[1] > max(layer.grid)
+    strides = [layer.stride for layer in layers]
+    assert strides == sorted(strides, reverse=True)
+    assert len(set(strides)) == len(strides) == (1 if file.stem in ONE_GRID else 3)
     known = [name for begin, name in EXPECTED.items() if file.stem.startswith(begin)]
     assert layer.name == known[0] if known else file.stem == "vit_base_224"
 
@@ -84,7 +91,7 @@ def test_of_other_networks(model, options, name, grid, prefix):
     torch.manual_seed(0)
     size = options.get("img_size", (64, 48))
     network = timm.create_model(model, num_classes=3, **options).eval()
-    layer = find_layer(network, size)
+    layer = find_layers(network, size)[0]
     if name == "norm":
         assert layer.name in ("norm", "blocks.11")
     else:
@@ -92,17 +99,17 @@ def test_of_other_networks(model, options, name, grid, prefix):
     assert (layer.grid, layer.prefix) == (grid, prefix)
 
 
-def test_no_way_leads_around_the_layer():
-    """With the layer's output cut off from what is before it, nothing of the picture is left."""
+def test_no_way_leads_around_a_layer():
+    """With its output cut off from what is before it, nothing of the picture is left."""
     for name in ("test_resnet", "test_efficientnet", "test_convnext", "test_vit"):
         model = timm.create_model(name, num_classes=3).eval()
         size = tuple(timm.get_pretrained_cfg(name).input_size[1:])
-        layer = find_layer(model, size)
-        module = model.get_submodule(layer.name)
-        handle = module.register_forward_hook(lambda _m, _x, output: output.detach())
         model.requires_grad_(False)
-        assert not model(torch.rand(1, 3, *size, requires_grad=True)).requires_grad, name
-        handle.remove()
+        for layer in find_layers(model, size):
+            module = model.get_submodule(layer.name)
+            handle = module.register_forward_hook(lambda _m, _x, output: output.detach())
+            assert not model(torch.rand(1, 3, *size, requires_grad=True)).requires_grad, name
+            handle.remove()
 
 
 class Branches(nn.Module):
@@ -119,7 +126,7 @@ class Branches(nn.Module):
 
 
 def test_a_layer_inside_a_branch_is_not_taken():
-    assert find_layer(Branches().eval(), (32, 32)).name == "first"
+    assert find_layers(Branches().eval(), (32, 32))[0].name == "first"
 
 
 def test_channels_last_are_told_from_first_where_the_numbers_are_alike():
@@ -134,7 +141,7 @@ def test_channels_last_are_told_from_first_where_the_numbers_are_alike():
         def forward(self, x):
             return self.head(self.again(self.cells(x).permute(0, 2, 3, 1)).mean((1, 2)))
 
-    layer = find_layer(Alike().eval(), (64, 64))
+    (layer,) = find_layers(Alike().eval(), (64, 64))
     assert (layer.kind, layer.grid) == ("channels last", (8, 8))
     marked = torch.zeros(1, 8, 8, 8)
     marked[0, 2, 5, 3] = 1
@@ -144,12 +151,12 @@ def test_channels_last_are_told_from_first_where_the_numbers_are_alike():
 def test_a_network_without_such_a_layer_is_refused():
     flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4))
     with pytest.raises(BadInput, match=r"no layer for class-activation maps.*at most 16 pixels"):
-        find_layer(flat, (32, 32))
+        find_layers(flat, (32, 32))
     with pytest.raises(BadInput, match="one figure a class"):
-        find_layer(nn.Conv2d(3, 4, 1), (32, 32))
+        find_layers(nn.Conv2d(3, 4, 1), (32, 32))
 
 
 def test_a_head_of_zeros_has_a_layer_all_the_same():
     model = timm.create_model("test_resnet", num_classes=3).eval()
     nn.init.zeros_(model.fc.weight)
-    assert find_layer(model, (64, 64)).name == "layer3"
+    assert [own.name for own in find_layers(model, (64, 64))] == ["layer3"]

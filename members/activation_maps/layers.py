@@ -1,7 +1,8 @@
-"""The layer of a network that class-activation maps are read from, found by a look at one forward pass.
+"""The layers of a network that class-activation maps are read from, found by a look at one forward pass.
 
-Wanted is the deepest output that still says where something is: all that the class depends on goes
-through it, its cells are at most 16 pixels apart, and the class depends on its cells.
+Wanted are the deepest outputs that still say where something is: all that the class depends on goes
+through each, its cells are at most 16 pixels apart, and the class depends on its cells. Of each size of
+cells there is one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from members.errors import BadInput
 
 STRIDE = 16  # pixels of the network's input from one cell to the next, at most
+FINEST = 4  # at least, where there is a coarser one: what is before it knows edges and colours
 Kind = Literal["channels first", "channels last", "tokens"]
 _UNEVEN = 1.5  # how far the strides of height and width may be from each other
 
@@ -60,8 +62,8 @@ class _Seen:
     node: Any
 
 
-def find_layer(model: nn.Module, size: tuple[int, int]) -> Layer:
-    """The layer for maps of a network that sees photographs of `size` (h, w).
+def find_layers(model: nn.Module, size: tuple[int, int]) -> list[Layer]:
+    """The layers for maps of a network that sees photographs of `size` (h, w), the deepest first.
 
     model: as it predicts, in eval mode; (B, 3, h, w) -> (B, K). On the meta device nothing is computed,
     so whether the class depends on the cells is not looked at (of a network that reads its class from a
@@ -77,17 +79,31 @@ def find_layer(model: nn.Module, size: tuple[int, int]) -> Layer:
                 f"{type(model).__name__} gives {tuple(logits.shape)} for a photograph, where a "
                 "class-activation map wants one figure a class"
             )
-        score, deepest = logits.square().sum(), None
-        for own in (own for own in seen if _all_goes_through(own.node, logits, x)):
-            if device.type == "meta":
-                return own.layer
-            (slope,) = torch.autograd.grad(score, own.output, retain_graph=True)
-            if bool(own.layer.to_map(slope).any()):
-                return own.layer
-            deepest = deepest or own.layer
-    if deepest is None:
+        score = logits.square().sum()
+        found: list[Layer] = []
+        deepest: list[Layer] = []  # for a head of zeros, whose maps are all empty
+        for own in seen:
+            if any(own.layer.grid == other.grid for other in found) or not _wanted(
+                own.layer, found
+            ):
+                continue
+            if not _all_goes_through(own.node, logits, x):
+                continue
+            if device.type != "meta":
+                deepest = deepest or [own.layer]
+                (slope,) = torch.autograd.grad(score, own.output, retain_graph=True)
+                if not bool(own.layer.to_map(slope).any()):
+                    continue
+            found.append(own.layer)
+    if not found and not deepest:
         raise BadInput(_none(model, size))
-    return deepest  # of a head of zeros, whose maps are all empty
+    return found or deepest
+
+
+def _wanted(layer: Layer, found: list[Layer]) -> bool:
+    """Whether its cells are large enough, or there are no larger ones."""
+    most = [math.ceil(side / FINEST) for side in layer.size]
+    return not found or all(cells <= own for cells, own in zip(layer.grid, most, strict=True))
 
 
 def _none(model: nn.Module, size: tuple[int, int]) -> str:
