@@ -47,7 +47,7 @@ def undisturbed(photos) -> dict[str, pd.DataFrame]:
     "the same command goes on, and the tables are the same",
 )
 @pytest.mark.parametrize(
-    ("pause", "most"), [(0.2, 5), pytest.param(0.02, 100, marks=pytest.mark.slow)]
+    ("pause", "most"), [(0.4, 3), pytest.param(0.02, 100, marks=pytest.mark.slow)]
 )
 def test_a_run_goes_on_from_what_a_power_cut_left_at_any_moment(
     pause, most, photos, undisturbed, tmp_path, measured

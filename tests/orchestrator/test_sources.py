@@ -39,7 +39,15 @@ def place(tmp_path_factory) -> Path:
     return cwd
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    # the others train what these and test_end_to_end do
+    [
+        pytest.param(p, marks=[pytest.mark.slow] if p.stem[:2] in ("s0", "s1") else [])
+        for p in SOURCES
+    ],
+    ids=lambda path: path.stem,
+)
 def test_a_small_variant_trains_to_a_vote(path, place):
     spec = f"ensembles/sources/{path.name}"
     with commands(place) as command:

@@ -225,6 +225,7 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux counts the peak")
 def test_twice_the_rows_do_not_take_twice_the_memory(tmp_path, make_tables):
     peaks = []

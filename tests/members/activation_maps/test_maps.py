@@ -202,8 +202,8 @@ def test_a_small_network_trained_in_seconds_looks_at_the_planted_patch():
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, planting.CLASSES),
     )  # fmt: skip
     family = planting.Family("test_resnet", "", 3e-3, side=64)  # for the pictures and the rate
-    planting.learn(network, family, seconds=60, decoys=0, shrinking=60)
-    found = planting.looked_at(network, family, pictures=20, decoys=0)
+    planting.learn(network, family, seconds=60, shrinking=60)
+    found = planting.looked_at(network, family, pictures=20)
     assert found["accuracy"] >= 0.95
     assert found["within"] >= 0.9
     assert found["chance"] < 0.25

@@ -18,6 +18,7 @@ NEEDS_A_COMPILER = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @NEEDS_A_COMPILER
 def test_compiled_it_learns_the_same_and_goes_on_with_the_same_bits():
     settings = {"epochs": 3, "batch_size": 8, "ema": 0.5, "optimizer": "sgd"}

@@ -122,6 +122,7 @@ def statistics(ranks):
     return found
 
 
+@pytest.mark.slow
 def test_statistics_of_several_ranks_are_those_of_all_their_batches(tmp_path):
     expected = normed()
     update_bn(PARTS, expected)

@@ -87,7 +87,7 @@ def test_it_answers_as_what_it_was_made_of(kind, bundle, ensemble, photos):
     assert set(tables) == {"views", "plain", "ages", "kinds", "joined", "second"}
 
 
-@pytest.mark.parametrize("kind", ["onnx", "safetensors"])
+@pytest.mark.parametrize("kind", [pytest.param("onnx", marks=pytest.mark.slow), "safetensors"])
 def test_half_is_half_as_large_and_says_how_far_it_is_off(kind, bundle, ensemble, photos):
     expected = Ensemble(ensemble, "cpu").predict_proba(photos)
     found = Ensemble.load(bundle(kind, True), device="cpu").predict_proba(photos)

@@ -201,6 +201,7 @@ def test_test_photos_that_it_learns_are_other_training_data(command):
     assert "wait for 3 units of one and 3 units of two, each for all folds'" in flat
 
 
+@pytest.mark.slow
 def test_only_the_student_is_refused_where_its_teachers_are_not_there_and_trained_where_they_are(
     fresh,
 ):
@@ -212,6 +213,7 @@ def test_only_the_student_is_refused_where_its_teachers_are_not_there_and_traine
     assert "3 units trained" in fresh("train-members", "spec.yaml", "--only", "student")
 
 
+@pytest.mark.slow
 def test_a_failed_teacher_fails_the_students_of_the_other_folds_and_the_next_call_trains_all(
     fresh, monkeypatch
 ):

@@ -175,6 +175,7 @@ def listed(run, folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in run.store.list(folder)]
 
 
+@pytest.mark.slow
 def test_students_of_all_rows_are_taught_without_a_fold_left_out_or_by_teachers_of_all_rows(run):
     made(run, "one", "two", "taught")
     (student,) = of_all_rows(run, "taught")
