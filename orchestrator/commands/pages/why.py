@@ -155,7 +155,7 @@ def _draw(
         reason["maps"] = _record(looked, reason, looks, number)
     notes = [
         "Coloured is what raises the class most, with a ring at the peak; each map is scaled to itself. Peak "
-        "covered: the class's probability by these networks, and with a square of the mean colour over it. "
+        "covered: the class's probability by these networks, and with another piece of it in a square there. "
         "A training photograph was shown to the networks that did not learn it, one to predict to all."
     ]
     notes += [f"Left out: {name}: {text}" for name, text in looks.left_out.items()]
