@@ -9,7 +9,8 @@ of each family begins at random and learns new pictures, from large patches to s
 is low. Then maps are made of the true class of 200 pictures that it never saw. Counted is how many have
 the middle of their peak within the patch, grown by half a cell of the layer, and of how many the map of the
 deepest layer has, by each rule; `chosen`: which layers and rules the maps are of. `covering`: how many
-lose most of the class with a square covered whose middle is within the patch, grown by half the square.
+lose most of the class with a square covered whose middle is within the patch, grown by half the square, by
+another piece of the picture as maps are made, or by its mean colour.
 `chance`: the share of the picture that would be counted. Aim: at least 90 % in each family.
 """
 
@@ -203,14 +204,17 @@ def by_one_rule(
     return {key: count / len(pictures.classes) for key, count in hits.items()}
 
 
-def by_covering(model: nn.Module, pictures: Planted, family: Family) -> float:
+def by_covering(
+    model: nn.Module, pictures: Planted, family: Family, one_colour: bool = False
+) -> float:
     """The share of pictures that lose most of their class with a square covered whose middle is within the
-    patch, grown by half of the square.
+    patch, grown by half of the square. one_colour: covered by the picture's mean colour.
     """
     x, inside = as_input(pictures, family), []
     for some in torch.arange(len(x)).split(20):
         part = pictures.take(some.numpy())
-        falls = cover_all(model, x[some], torch.from_numpy(part.classes)).falls
+        by = x[some].mean(dim=(2, 3), keepdim=True).expand_as(x[some]) if one_colour else None
+        falls = cover_all(model, x[some], torch.from_numpy(part.classes), by).falls
         down, across = (own.numpy() for own in peaks(falls, (family.side, family.side)))
         inside.append(within(down, across, part, SHARE * family.side))
     return float(np.concatenate(inside).mean())
@@ -236,6 +240,7 @@ def looked_at(
         "accuracy": float((answers == held_out.classes).mean()),
         "within": float(inside.mean()),
         "covering": by_covering(model, held_out, family),
+        "one_colour": by_covering(model, held_out, family, one_colour=True),
         "by_one_rule": by_one_rule(model, held_out, family, layers),
         "chance": float((PATCH + stride.mean()) ** 2 / family.side**2),
         "chosen": Counter((own.layer.name if own.layer else "", own.rule) for own in chosen),
@@ -249,10 +254,10 @@ def main() -> None:
     parser.add_argument("--decoys", type=int, default=0, help="patches that say nothing, a picture")
     given = parser.parse_args()
     print(
-        "| family | network | steps | accuracy | peak in the patch | covering | chance | "
+        "| family | network | steps | accuracy | peak in the patch | covering | by one colour | chance | "
         + " | ".join(f"deepest, {rule}" for rule in RULES)
         + " | best of one layer and rule | chosen |\n"
-        + "|---" * (9 + len(RULES))
+        + "|---" * (10 + len(RULES))
         + "|"
     )
     for name in given.only:
@@ -263,7 +268,7 @@ def main() -> None:
         own = looked_at(model, family, decoys=given.decoys)
         one = own["by_one_rule"]
         deepest = next(iter(one))[0]
-        shares = [own[key] for key in ("accuracy", "within", "covering", "chance")]
+        shares = [own[key] for key in ("accuracy", "within", "covering", "one_colour", "chance")]
         shares += [one[deepest, rule] for rule in RULES]
         text = " | ".join(f"{share:.1%}" for share in shares)
         best = max(one, key=lambda key: one[key])

@@ -39,38 +39,35 @@ def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
     return own - torch.logsumexp(others, -1)
 
 
-def cover_all(model: nn.Module, x: Tensor, classes: Tensor) -> Covering:
+def cover_all(model: nn.Module, x: Tensor, classes: Tensor, by: Tensor | None = None) -> Covering:
     """Squares at all places, each half over the next, in turn.
 
-    x: (B, 3, h, w). classes: (B,) int.
+    x: (B, 3, h, w). classes: (B,) int. by: (B, 3, h, w), what a square shows where it covers; None: what
+    lies half the picture off, both ways. That is of the picture itself: in a square of one colour networks
+    see more than that something is gone (benchmarks/activation_maps.py).
     """
     height, width = (int(side) for side in x.shape[2:])
+    by = x.roll((height // 2, width // 2), (2, 3)) if by is None else by
     step = SHARE * max(height, width) / 2
     rows, columns = max(1, round(height / step)), max(1, round(width / step))
+    places = [((i + 0.5) / rows, (j + 0.5) / columns) for i in range(rows) for j in range(columns)]
     with torch.inference_mode():
         before = log_odds(model(x), classes)
-        falls = [
-            before
-            - log_odds(model(covered(x, (row + 0.5) / rows, (column + 0.5) / columns)), classes)
-            for row in range(rows)
-            for column in range(columns)
-        ]
+        falls = [before - log_odds(model(covered(x, by, *place)), classes) for place in places]
     return Covering(before, torch.stack(falls, 1).reshape(-1, rows, columns))
 
 
-def covered(x: Tensor, down: float, across: float) -> Tensor:
-    """(B, 3, h, w): each picture with a square covered by what lies half the picture off, both ways.
+def covered(x: Tensor, by: Tensor, down: float, across: float) -> Tensor:
+    """(B, 3, h, w): each picture with a square of `by` in its place; it ends at the border.
 
-    x: (B, 3, h, w). down, across: the middle of the square, in [0, 1]; it ends at the border. What covers is
-    of the picture itself, as in a square of one colour networks see more than that something is gone
-    (benchmarks/activation_maps.py).
+    x, by: (B, 3, h, w). down, across: the middle of the square, in [0, 1].
     """
     height, width = x.shape[2:]
     half = SHARE * max(height, width) / 2
     rows = slice(max(0, round(down * height - half)), max(1, round(down * height + half)))
     columns = slice(max(0, round(across * width - half)), max(1, round(across * width + half)))
     found = x.clone()
-    found[:, :, rows, columns] = x.roll((height // 2, width // 2), (2, 3))[:, :, rows, columns]
+    found[:, :, rows, columns] = by[:, :, rows, columns]
     return found
 
 

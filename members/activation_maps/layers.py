@@ -83,11 +83,7 @@ def find_layers(model: nn.Module, size: tuple[int, int]) -> list[Layer]:
         found: list[Layer] = []
         deepest: list[Layer] = []  # for a head of zeros, whose maps are all empty
         for own in seen:
-            if any(own.layer.grid == other.grid for other in found) or not _wanted(
-                own.layer, found
-            ):
-                continue
-            if not _all_goes_through(own.node, logits, x):
+            if not _wanted(own.layer, found) or not _all_goes_through(own.node, logits, x):
                 continue
             if device.type != "meta":
                 deepest = deepest or [own.layer]
@@ -101,7 +97,9 @@ def find_layers(model: nn.Module, size: tuple[int, int]) -> list[Layer]:
 
 
 def _wanted(layer: Layer, found: list[Layer]) -> bool:
-    """Whether its cells are large enough, or there are no larger ones."""
+    """Whether its cells are of another size than those before, and large enough or the first ones."""
+    if any(layer.grid == other.grid for other in found):
+        return False
     most = [math.ceil(side / FINEST) for side in layer.size]
     return not found or all(cells <= own for cells, own in zip(layer.grid, most, strict=True))
 

@@ -13,10 +13,8 @@ import pytest
 from scipy.optimize import minimize
 
 from ensembles.files.digests import sealed, unsealed
-from ensembles.files.parquet import read_table, write_table
 from members.batches.soft import tempered
 from members.training import fit
-from orchestrator.errors import WrongRequest
 from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.table import in_fold
@@ -25,78 +23,8 @@ from orchestrator.units.teachers.vote import answers
 from orchestrator.worker import loop
 from orchestrator.worker.job import Job
 from tests.members.pair import together
-from tests.orchestrator.in_process import assert_same, job, runs
-
-SPEC = """\
-name: w
-data: {train: photos/train, test: photos/eval}
-folds: {k: 3}
-defaults: {image_size: [32, 32], epochs: 2, batch_size: 32, select: last}
-members:
-  - {name: one, model: test_resnet, targets: [gender]}
-  - {name: two, model: test_efficientnet, targets: [gender], epochs: 1, seeds: [1, 2]}
-  - name: student
-    model: test_resnet
-    targets: [gender]
-    teacher: {}
-    mixing: {kind: mixup, probability: 0.5}
-  - name: reader
-    model: test_resnet
-    targets: [gender]
-    teacher: {vote: soft, of: [two, one], temperature: 3, hard: 0.25, unlabelled: true}
-    class_weights: balanced
-    sampling: {balance: class}
-    loss: f1
-"""
-FOLD, FOLDS = 1, 3
-
-
-@pytest.fixture
-def run(tmp_path, eighteen_people, monkeypatch):
-    return runs(SPEC, tmp_path, eighteen_people, monkeypatch)
-
-
-def of_fold(run, *names: str) -> list[units.Unit]:
-    return [unit for name in names for unit in run.units(name) if unit.fold == FOLD]
-
-
-@pytest.fixture(scope="module")
-def teachers(tmp_path_factory, eighteen_people) -> Path:
-    """The units of the teachers, trained once for all runs of the same photographs and labels."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("teachers")
-        run = runs(SPEC, folder, eighteen_people, patch)("r")
-        run.train([*run.units("one"), *run.units("two")])
-        return folder / "r"
-
-
-@pytest.fixture
-def taught(teachers):
-    """`taught(run, *names)`: a run in which all units of the teachers are trained, and those of FOLD of
-    the members `names`."""
-    return lambda run, *names: with_teachers(run, teachers, *names)
-
-
-def with_teachers(run, teachers: Path, *names: str):
-    for unit in (*run.units("one"), *run.units("two")):
-        if (teachers / unit.path).exists():
-            shutil.copytree(teachers / unit.path, run.store.uri(unit.path))
-    run.train([*run.units("one"), *run.units("two"), *of_fold(run, *names)])
-    assert [r["message"] for r in run.reports if r["event"] == "failed"] == []
-    return run
-
-
-@pytest.fixture
-def watched(monkeypatch) -> dict:
-    """What `fit` was given last."""
-    seen, fitted = {}, fit.fit
-
-    def watch(recipe, train, valid, *rest, **how):
-        seen.update(recipe=recipe, train=train, valid=valid)
-        return fitted(recipe, train, valid, *rest, **how)
-
-    monkeypatch.setattr(fit, "fit", watch)
-    return seen
+from tests.orchestrator.in_process import assert_same, job
+from tests.orchestrator.worker.taught.students import FOLD, of_fold
 
 
 def said(run, kind: str, fold: int) -> dict[str, pd.DataFrame]:
@@ -275,91 +203,6 @@ def test_and_through_those_they_do(run, taught):
     assert (student.rows != student_lied.rows).mean() > 0.9
     # the networks of the fold itself never saw them
     assert (reader.test == reader_lied.test).all()
-
-
-# -- what may be between -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["student", "reader"])
-def test_killed_after_an_epoch_a_student_ends_bit_for_bit_the_same(run, name, taught):
-    whole, broken = (taught(run(which)) for which in ("whole", "broken"))
-    (student,) = of_fold(whole, name)
-    whole.train([student])
-    with pytest.raises(KeyboardInterrupt):
-        broken.train([student], stop_after=1)
-    broken.train([student])
-    assert broken.store.read_json(f"{student.path}/unit.json")["resumed_after_epoch"] == 1
-    assert_same(whole.result(student), broken.result(student))
-
-
-@pytest.mark.parametrize("how", ["others", "no table", "gone"])
-def test_where_the_teachers_said_something_else_it_begins_again(run, how, taught):
-    r = taught(run("r"))
-    (student,) = of_fold(r, "student")
-    with pytest.raises(KeyboardInterrupt):
-        r.train([student], stop_after=1)
-    path = f"{student.path}/teacher.parquet"
-    if how == "others":
-        table = pd.read_parquet(r.store.uri(path))
-        table[["p0", "p1"]] = table[["p1", "p0"]].to_numpy()
-        table.to_parquet(r.store.uri(path))
-    elif how == "no table":
-        r.store.write(path, b"no table")
-    else:
-        r.store.delete(path)
-    r.train([student])
-    assert r.store.read_json(f"{student.path}/unit.json")["resumed_after_epoch"] == 0
-    assert r.store.exists(f"damaged/{student.path}/state.pt")
-    assert any("answers were others then" in x["message"] for x in r.reports)
-
-
-def test_answers_that_differ_in_their_last_digits_are_gone_on_with(run, taught):
-    """As where weights were fitted on another machine."""
-    r = taught(run("r"))
-    (student,) = of_fold(r, "student")
-    with pytest.raises(KeyboardInterrupt):
-        r.train([student], stop_after=1)
-    path = r.store.uri(f"{student.path}/teacher.parquet")
-    table = read_table(path)
-    moved = table.probabilities + np.array([3e-6, -3e-6], np.float32)
-    write_table(path, replace(table, probabilities=moved.clip(0, 1)))
-    r.train([student])
-    assert r.store.read_json(f"{student.path}/unit.json")["resumed_after_epoch"] == 1
-    assert (read_table(path).probabilities == moved.clip(0, 1)).all()
-
-
-@pytest.mark.parametrize("how", ["changed", "gone", "record gone"])
-def test_a_teacher_s_table_that_is_not_the_one_it_wrote_is_not_believed(run, how, taught):
-    r = taught(run("r"))
-    (student,) = of_fold(r, "student")
-    teacher, other = r.units("one")[0], r.units("two")[0]
-    path = f"{teacher.path}/oof.parquet"
-    if how == "changed":
-        r.store.write(path, r.store.read(f"{other.path}/oof.parquet"))
-    else:
-        r.store.delete(path if how == "gone" else f"{teacher.path}/unit.json")
-    r.train([student])
-    (failed,) = [x["message"] for x in r.reports if x["event"] == "failed"]
-    assert "one" in failed
-    assert "once more" in failed
-    assert {"changed": "damaged"}.get(how, "is not complete") in failed
-
-
-def test_rows_are_found_by_their_ids_and_other_ones_refused(run, taught):
-    r = taught(run("r"))
-    (student,) = of_fold(r, "reader")
-    before = answers(student, r.photographs, r.store)
-    turned = replace(
-        r.photographs,
-        train=r.photographs.train.iloc[::-1].reset_index(drop=True),
-        test=r.photographs.test.iloc[::-1].reset_index(drop=True),
-    )
-    backwards = answers(student, turned, r.store)
-    assert (backwards.rows[::-1] == before.rows).all()
-    assert (backwards.test[::-1] == before.test).all()
-    fewer = replace(r.photographs, train=r.photographs.train.iloc[1:].reset_index(drop=True))
-    with pytest.raises(WrongRequest, match="not one for each of"):
-        answers(student, fewer, r.store)
 
 
 # -- several processes a unit ----------------------------------------------------------------------
