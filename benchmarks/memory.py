@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.cluster.preflight import memory_of_unit
@@ -23,8 +24,8 @@ from orchestrator.photographs.prepare import cache_folder, prepare_photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit as units
-from orchestrator.worker.job import Job, job_of
-from orchestrator.worker.loop import run_units
+from orchestrator.worker.job import Job, Setup, setup_of
+from orchestrator.worker.loop import run_jobs
 
 MIB = 1 << 20
 
@@ -40,8 +41,8 @@ def main(specs: list[str]) -> None:
                 store = Store(folder)
                 write_photographs(photographs, store)
                 unit = units.of_member(member, photographs)[0]
-                job = job_of(spec, store, 0.0, cache_folder())
-                measured = peak({**job.to_config(), "units": [unit.to_config()], "tracking": []})
+                setup = replace(setup_of(spec, store, 0.0, cache_folder()), tracking=())
+                measured = peak({"setup": setup.to_config(), "job": Job(unit).to_config()})
             estimate = memory_of_unit(spec, member, photographs)
             print(
                 f"{spec.name:8} {member.name:10} {estimate / MIB:6.0f} MiB {measured / MIB:6.0f} MiB"
@@ -51,7 +52,7 @@ def main(specs: list[str]) -> None:
 
 
 def peak(config: dict) -> int:
-    """Bytes of the process that trains the job, with its loader's processes, at their most."""
+    """Bytes of the process that trains the unit, with its loader's processes, at their most."""
     started = [sys.executable, __file__, "--train", repr(config)]
     most = 0
     with subprocess.Popen(started) as process:
@@ -96,11 +97,19 @@ def children(pid: int) -> list[int]:
         return []
 
 
+class Silent:
+    """A line on which nobody listens."""
+
+    def send(self, report: dict) -> None: ...
+
+    def ask(self, report: dict) -> None: ...
+
+
 def train(config: dict) -> None:
     import ray.train  # as the worker's process has it
 
     assert ray.train
-    run_units(Job.from_config(config), lambda values: None)
+    run_jobs(Setup.from_config(config["setup"]), Job.from_config(config["job"]), Silent())
 
 
 if __name__ == "__main__":

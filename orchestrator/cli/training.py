@@ -58,6 +58,10 @@ def train_members(
     only: Annotated[
         list[str] | None, typer.Option(metavar="MEMBER ...", help="these members alone")
     ] = None,
+    first: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MEMBER ...", help="these members before all others"),
+    ] = None,
     address: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +115,7 @@ def train_members(
             store,
             screen,
             only=only or (),
+            first=first or (),
             address=address,
             keep_units=keep_units,
             refit=refit,

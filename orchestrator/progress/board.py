@@ -41,8 +41,8 @@ class Board:
     """What is shown of a training, and the seconds that are left of it.
 
     Gets what `running.progress.Progress` names. cost: of one unit of a member, in any unit; photos:
-    how many photographs an epoch of a unit trains on; slots: how many runs there are at once;
-    searches: those that are open when it begins; members: their names, in an order to be shown in.
+    how many photographs an epoch of a unit trains on; slots: how many processes there are at
+    once; searches: those that are open when it begins; members: their names, in an order to be shown in.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class Board:
         self.cells: dict[str, Cell] = {}  # unit's path -> how it stands; candidates, too
         self._candidates: set[str] = set()  # paths
         self._settled: set[str] = set()  # members whose search is over
-        self._runs: list[list[str]] = []  # paths of the units of each run that has not ended
-        self._last: dict[str, float] = {}  # when a run began, or a unit last reported
+        self._running: dict[str, bool] = {}  # path of a unit -> whether a process starts for it
+        self._last: dict[str, float] = {}  # when a unit was given out, or last reported
 
     # -- what is told ------------------------------------------------------------------------------
 
@@ -80,15 +80,14 @@ class Board:
             if self._cell(unit, unit.title).state == "done":
                 self.cells[unit.path].state = "waiting"
 
-    def started(self, titles: Mapping[str, str], units: Sequence[Unit]) -> None:
-        for unit in units:
-            cell = self._cell(unit, titles[unit.path])
-            if titles[unit.path] != unit.title:
-                self._candidates.add(unit.path)
-            cell.state = "starting" if unit is units[0] else "waiting"
-        paths = [unit.path for unit in units]
-        self._runs.append(paths)
-        self._last[paths[0]] = self._clock()
+    def started(self, unit: Unit, title: str, fresh: bool) -> None:
+        """A unit is given to a process, which starts for it where it is `fresh`."""
+        cell = self._cell(unit, title)
+        if title != unit.title:
+            self._candidates.add(unit.path)
+        cell.state = "starting"
+        self._running[unit.path] = fresh
+        self._last[unit.path] = self._clock()
 
     def reported(self, result: Mapping[str, Any]) -> None:
         path, event = result["unit"], result["event"]
@@ -97,7 +96,7 @@ class Board:
         since = now - self._last.get(path, now)
         self._last[path] = now
         if event == "started":
-            if cell.state == "starting":
+            if cell.state == "starting" and self._running.get(path):
                 self._pace.saw("start", cell.member, since)
             cell.state = "training"
         elif event == "epoch":
@@ -111,18 +110,16 @@ class Board:
         elif event == "failed":
             cell.state = "failed"
 
-    def ended(self, outcome: Mapping[str, str]) -> None:
-        for path, why in outcome.items():
-            cell = self.cells[path]
-            if cell.state not in ENDED:
-                cell.state = "stopped" if why == "stopped" else "failed"
-        self._close({*outcome})
+    def ended(self, path: str, outcome: str) -> None:
+        cell = self.cells[path]
+        if cell.state not in ENDED:
+            cell.state = "stopped" if outcome == "stopped" else "failed"
+        self._running.pop(path, None)
 
-    def interrupted(self, paths: Sequence[str]) -> None:
-        """Units whose run is over, and which another one will go on with."""
-        for path in paths:
-            self.cells[path].state = "waiting"
-        self._close({*paths})
+    def interrupted(self, path: str) -> None:
+        """The process of a unit died, and another one will go on with it."""
+        self.cells[path].state = "waiting"
+        self._running.pop(path, None)
 
     def note(self, text: str) -> None:
         """Nothing here shows it."""
@@ -154,9 +151,6 @@ class Board:
     def _of_epoch(self, unit: Unit) -> float:
         return self._cost(unit.member) / unit.member.recipe.epochs
 
-    def _close(self, paths: set[str]) -> None:
-        self._runs = [left for run in self._runs if (left := [p for p in run if p not in paths])]
-
     def _settle(self) -> None:
         """The candidate that won a search is from then on a unit of its member."""
         for name in [name for name, own in self._searches.items() if own.is_over()]:
@@ -175,13 +169,12 @@ class Board:
     def seconds_left(self) -> float | None:
         """Until all units are done, as the schedule deals them out; None until an epoch was seen."""
         running = [
-            sum(self._left(path) or 0.0 for path in run if self.cells[path].state not in ENDED)
-            for run in self._runs
+            self._left(path) or 0.0 if self.cells[path].state not in ENDED else 0.0
+            for path in self._running
         ]
-        at_work = {path for run in self._runs for path in run}
         waiting: dict[str, list[float]] = defaultdict(list)
         for path, cell in self.cells.items():
-            if cell.state == "waiting" and path not in at_work:
+            if cell.state == "waiting":
                 seconds = self._left(path)
                 if seconds is None:
                     return None

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.running.schedule import units_per_run
+import numpy as np
 
-# start: of a run's processes; prepare: of a unit, until its first epoch; predict: after its last one
+# start: of a process; prepare: of a unit, until its first epoch; predict: after its last one
 What = Literal["start", "prepare", "epoch", "predict"]
 
 
@@ -18,20 +18,24 @@ class Pace:
     """Seconds that were seen, by what they were spent on, and by member."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[What, str], list[tuple[float, float]]] = defaultdict(list)
+        # seconds, cost and number of what was seen: of a member, and of all
+        self._own: dict[tuple[What, str], np.ndarray] = defaultdict(lambda: np.zeros(3))
+        self._all: dict[What, np.ndarray] = defaultdict(lambda: np.zeros(3))
 
     def saw(self, what: What, member: str, seconds: float, cost: float = 1.0) -> None:
         """cost: in any unit, the same for all members."""
-        self._seen[what, member].append((seconds, cost))
+        for sums in (self._own[what, member], self._all[what]):
+            sums += (seconds, cost, 1.0)
 
     def usual(self, what: What, member: str, cost: float = 1.0) -> float | None:
         """Seconds: the member's own mean, else by cost from those of all others; None: nothing is known."""
-        own = self._seen.get((what, member))
-        if own:
-            return sum(seconds for seconds, _ in own) / len(own)
-        every = [pair for (kind, _), pairs in self._seen.items() if kind == what for pair in pairs]
-        total = sum(c for _, c in every)
-        return cost * sum(seconds for seconds, _ in every) / total if total else None
+        if (what, member) in self._own:
+            seconds, _, number = self._own[what, member]
+            return float(seconds / number)
+        if what not in self._all:
+            return None
+        seconds, total, _ = self._all[what]
+        return float(cost * seconds / total) if total else None
 
 
 @dataclass(frozen=True)
@@ -43,21 +47,17 @@ class Group:
 
 
 def makespan(running: Sequence[float], groups: Sequence[Group], slots: int, start: float) -> float:
-    """Seconds until all is done, dealt out as the schedule does: the costliest first, some a run.
+    """Seconds until all is done, dealt out as the schedule does: the costliest first.
 
-    running: what is left of each run; start: seconds until the processes of a run are there.
+    running: what is left of each unit at hand; start: seconds until a process is there, where a slot
+    has none.
     """
-    # of each slot when its run ends, and when that one's processes are there
-    ends = [(seconds, 0.0) for seconds in running] + [(0.0, 0.0)] * max(0, slots - len(running))
+    ends = [*running] + [start] * max(0, slots - len(running))
     heapq.heapify(ends)
-    waiting = sorted((g for g in groups if g.units), key=lambda own: -own.seconds)
-    left = {i: own.units for i, own in enumerate(waiting)}
-    for i, own in enumerate(waiting):
-        while left[i]:
-            at, _ = heapq.heappop(ends)
-            queued = sum(left[j] * other.seconds for j, other in enumerate(waiting))
-            outstanding = queued + sum(max(0.0, end - max(at, there)) for end, there in ends)
-            n = units_per_run(left[i], max(own.seconds, 1e-9), outstanding, max(1, slots))
-            left[i] -= n
-            heapq.heappush(ends, (at + start + n * own.seconds, at + start))
-    return max((end for end, _ in ends), default=0.0)
+    last = max(running, default=0.0)
+    for group in sorted(groups, key=lambda own: -own.seconds):
+        for _ in range(group.units):
+            end = heapq.heappop(ends) + group.seconds
+            heapq.heappush(ends, end)
+            last = max(last, end)
+    return last

@@ -193,13 +193,11 @@ class Capacity:
 
     def follow(self, schedule: Schedule) -> None:
         """Tell the schedule how many runs there may be now, and the autoscaler what is left."""
-        schedule.slots = schedule.expected = self.slots()
+        schedule.slots = self.slots()
         if not self._asking:
             return
         wanted = schedule.wanted()
         self._asking.ask(self.processes.bundles(wanted - len(schedule.runs)))
-        # who joins later finds something that no other run has taken
-        schedule.expected = wanted if self._asking.grows() else schedule.slots + 1
         if schedule.slots or schedule.is_over():
             self._shortage = None
             return

@@ -14,20 +14,20 @@ class Progress(Protocol):
     def expect(self, units: Sequence[Unit]) -> None:
         """Units that will have to be trained."""
 
-    def started(self, titles: dict[str, str], units: Sequence[Unit]) -> None:
-        """A run begins with these units; titles: unit's path -> what to call it."""
+    def started(self, unit: Unit, title: str, fresh: bool) -> None:
+        """A unit is given to a process; title: what to call it; fresh: the process starts for it."""
 
     def reported(self, result: dict[str, Any]) -> None:
         """One report of a worker (reports.py)."""
 
-    def ended(self, outcome: dict[str, str]) -> None:
-        """A run is over; outcome: unit's path -> `done`, `stopped` or why it failed."""
+    def ended(self, path: str, outcome: str) -> None:
+        """A unit is over: `done`, `stopped` or why it failed."""
 
-    def interrupted(self, paths: Sequence[str]) -> None:
-        """Units whose run is over, and which another one will go on with."""
+    def interrupted(self, path: str) -> None:
+        """The process of a unit died, and another one will go on with it."""
 
     def note(self, text: str) -> None: ...
 
     def tick(self, slots: int) -> None:
-        """Every second or so, whether anything happened or not. slots: how many runs there are at
-        once by now."""
+        """Every second or so, whether anything happened or not. slots: how many processes there are
+        at once by now."""

@@ -1,208 +1,194 @@
 """What is trained when: candidates of searches and cross-fit units in one pool of slots.
 
-A *run* is one worker group (one process, or `resources.workers` of them) that trains one or
-more units of one member, one after the other. Whenever a slot is free, `Schedule` gives the next.
-Candidates go first, because the other folds of their member wait for them; the remaining slots are
-filled with units, the costliest first, so that one big network does not decide the wall time. A unit
-whose test photographs others label waits for those (running/waiting.py).
+A *process* is a worker group of Ray Train (`resources.workers` processes) that holds a slot. It trains
+one unit after the other, of whatever member: whenever it has none, and whenever a slot is free,
+`Schedule` gives the next. Candidates go first, because the other folds of their member wait for
+them; then units, the costliest first, so that one big network does not decide the wall time
+(running/queue.py).
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from orchestrator.running import causes
 from orchestrator.running.progress import Progress
+from orchestrator.running.queue import Queue
 from orchestrator.running.restarts import Death, Restarts
-from orchestrator.running.waiting import costliest_first, in_vain, ready
 from orchestrator.running.watch import Watch
+from orchestrator.running.worker_run import WorkerRun
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec.spec import Member
 from orchestrator.units.unit import Unit
 from orchestrator.worker.job import Job
 
-
-def units_per_run(available: int, cost: float, outstanding: float, slots: int) -> int:
-    """How many units of one member the next run takes.
-
-    Starting a run costs seconds, so units share one where slots are few; sharing too many leaves
-    slots idle at the end. As in guided self-scheduling each run takes a slot's share of what is
-    still outstanding (queued and running; same scale as `cost`, that of one unit): large runs
-    first, single units last.
-    """
-    share = outstanding / slots / cost
-    return max(1, min(available, math.ceil(share - 1e-9)))
-
-
-@dataclass
-class WorkerRun:
-    """Units that one worker group trains one after the other, and how far it is.
-
-    cause: why its processes died, or are to die; empty while they live.
-    """
-
-    units: list[Unit]
-    candidate: tuple[str, int] | None = None
-    ended: dict[str, str] = field(default_factory=dict)  # unit's path -> "done" or the failure
-    at: str = ""  # path of the unit that it began with last
-    cause: str = ""
-    begun: float = field(default_factory=time.monotonic)
-    first_report: float | None = None
-    last_report: float | None = None
-
-    @property
-    def left(self) -> list[Unit]:
-        """In their order; the first is the one at hand."""
-        return [unit for unit in self.units if unit.path not in self.ended]
-
-    def title(self, unit: Unit) -> str:
-        return f"{unit.member.name} candidate {self.candidate[1]}" if self.candidate else unit.title
+# Seconds for which a process without a unit keeps its slot while something may come for it: longer
+# than another one takes to start, and a machine of a cloud is not paid for much longer
+_PATIENCE = 30.0
 
 
 class Schedule:
-    """Gives out runs, and keeps the books: what is queued, running, done and failed.
+    """Gives out units, and keeps the books: what is queued, trained, done and failed.
 
-    job: what the jobs of all runs share. units_left: the units of a member that are not trained;
-    cost: of one unit of a member, in any unit of time; slots: how many runs there are at once, and
-    `expected` how many there may soon be, which is what units are dealt out for. Both may be changed
-    at any time.
+    units_left: the units of a member that are not trained; cost: of one unit of a member, in any unit
+    of time; slots: how many processes there may be at once, which may be changed at any time; first:
+    names of members that come before all others; complete: is told of each member whose last unit is
+    done, with the settings that it has by then.
     """
 
     def __init__(
         self,
         units: Sequence[Unit],
-        searches: dict[str, MemberSearch],
+        searches: Mapping[str, MemberSearch],
         units_left: Callable[[Member], list[Unit]],
         cost: Callable[[Member], float],
         slots: int,
-        job: Job,
         progress: Progress,
         watch: Watch,
+        first: Collection[str] = (),
+        complete: Callable[[Member], None] = lambda member: None,
     ):
-        self.queue = costliest_first(units, cost)
+        self.queue = Queue(cost, first)
+        self.queue.add(units)
         self.searches = dict(searches)
         self.winners: dict[str, dict[str, Any]] = {}
         self.left_out: list[str] = []  # members whose candidates lost to those of others
         self.failures: dict[str, str] = {}
         self.trained = 0  # units, candidates that trained to their end included
-        # slot-seconds of all runs: until a worker's first report, until its last, until it is gone
+        # slot-seconds of all runs: until a unit's first report, until its last, until its end
         self.seconds = {"starting": 0.0, "working": 0.0, "ending": 0.0}
-        self.runs: dict[str, WorkerRun] = {}
-        self.slots = self.expected = slots
-        self._units_left, self._cost = units_left, cost
-        self._job, self._progress = job, progress
+        self.slots = slots
+        self.runs: dict[str, WorkerRun] = {}  # by process, as all below
+        self._processes: set[str] = set()
+        self._idle: dict[str, float] = {}  # since when
+        self._leaving: set[str] = set()  # those that were told that there is nothing more
+        self._units_left, self._progress, self._first = units_left, progress, first
+        self._complete = complete
+        self._left = Counter(unit.member.name for unit in units)  # units that are not done
         self._watch, self._restarts = watch, Restarts()
         self._noted: set[str] = set()  # of a damaged cache, every process that shares it reports
         self._again: list[WorkerRun] = []  # candidates whose process died
-        self._failed: dict[str, str] = {}  # unit's path -> title
         for name in list(self.searches):
             self._close_search(name)
 
     # -- giving out --------------------------------------------------------------------------
 
-    def start(self, run_id: str) -> Job | None:
-        """The job of a new run, named `run_id`; None where none can begin now."""
-        self._fail_those_in_vain()
-        if len(self.runs) >= self.slots:
+    def start(self, process: str) -> Job | None:
+        """The first job of a new process; None where none is to be started now."""
+        if len(self._processes) >= self.slots:
             return None
-        run = self._next_run()
-        if run is None:
-            return None
-        self.runs[run_id] = run
-        self._progress.started({unit.path: run.title(unit) for unit in run.units}, run.units)
-        first = run.units[0]
-        patience = 2 ** self._restarts.deaths(first.path)  # a false alarm is not raised again
-        self._watch.begin(run_id, first.member.name, patience)
-        metric = self.searches[run.candidate[0]].search.metric if run.candidate else None
-        pulse = self._watch.pulse_of(run_id)
-        return replace(self._job, units=tuple(run.units), metric=metric, pulse=pulse)
+        job = self._give(process, fresh=True)
+        if job is not None:
+            self._processes.add(process)
+        return job
+
+    def idle(self, process: str) -> None:
+        """A process is through with its unit, and asks for another one; `answers` has it."""
+        self._end_run(process)
+        self._idle[process] = time.monotonic()
+
+    def answers(self) -> list[tuple[str, Job | None]]:
+        """What processes that asked are to do: a job, or None: to end. To be called after every report,
+        and every second or so: what may still have something to do waits a little."""
+        found, nothing = [], False  # nothing: is left to give
+        for process, since in list(self._idle.items()):
+            too_many = len(self._processes) - len(self._leaving) > self.slots
+            job = None if too_many or nothing else self._give(process, fresh=False)
+            if job is None:
+                nothing = nothing or not too_many
+                waits = (self.queue or self.searches) and time.monotonic() - since < _PATIENCE
+                if waits and not too_many:
+                    continue
+                self._leaving.add(process)
+            del self._idle[process]
+            found.append((process, job))
+        return found
 
     def is_over(self) -> bool:
-        """Nothing runs, and nothing will."""
+        """Nothing is trained, and nothing will be."""
         return not (self.runs or self.searches or self.queue or self._again)
 
     def wanted(self) -> int:
-        """How many runs could go on now if there were slots for all."""
+        """How many processes could train now if there were slots for all."""
         candidates = sum(search.may_begin() for search in self.searches.values())
-        return len(self.runs) + len(self._again) + len(self._ready()) + candidates
+        return len(self.runs) + len(self._again) + self.queue.n_ready() + candidates
 
     def give_up(self, why: str) -> None:
         """Nothing more begins; what is left counts as failed."""
-        self.failures |= {unit.title: why for unit in self.queue}
+        self.failures |= {unit.title: why for unit in self.queue.clear()}
         self.failures |= {f"{name} (search)": why for name in self.searches}
-        self.queue, self.searches, self._again = [], {}, []
+        self.searches, self._again = {}, []
+
+    def _give(self, process: str, fresh: bool) -> Job | None:
+        run = self._next_run()
+        self._fail_those_in_vain()
+        if run is None:
+            return None
+        self.runs[process] = run
+        self._progress.started(run.unit, run.title, fresh)
+        patience = 2 ** self._restarts.deaths(run.unit.path)  # a false alarm is not raised again
+        self._watch.begin(process, run.unit.member.name, patience)
+        if run.candidate is None:
+            return Job(run.unit)
+        search = self.searches[run.candidate[0]]
+        return Job(run.unit, search.search.metric, search.rungs())
 
     def _next_run(self) -> WorkerRun | None:
         if self._again:
             return self._again.pop(0)
+        first = {name: own for name, own in self.searches.items() if name in self._first}
+        if run := self._next_candidate(first):
+            return run
+        queued = self.queue.pop(only_first=True)
+        if queued is None and (run := self._next_candidate(self.searches)):
+            return run
+        queued = queued or self.queue.pop()
+        return None if queued is None else WorkerRun(queued)
+
+    def _next_candidate(self, searches: Mapping[str, MemberSearch]) -> WorkerRun | None:
         # in turns: members that compete meet early, and each draw has earlier scores to go by
-        for name, search in sorted(self.searches.items(), key=lambda item: item[1].begun):
+        for name, search in sorted(searches.items(), key=lambda item: item[1].begun):
             proposed = search.ask()
             if proposed:
                 candidate, unit = proposed
                 self._progress.expect([unit])
-                return WorkerRun([unit], (name, candidate.number))
+                self.queue.begin(unit)
+                return WorkerRun(unit, (name, candidate.number))
             self._close_search(name)  # its space or its hours may be used up
-        queue = self._ready()
-        if not queue:
-            return None
-        first = queue[0]
-        same = [u for u in queue if u.hash == first.hash and u.member == first.member]
-        outstanding = self._outstanding(queue)
-        n = units_per_run(len(same), self._cost(first.member), outstanding, self.expected)
-        units = same[:n]
-        self.queue = [u for u in self.queue if u not in units]
-        return WorkerRun(units)
-
-    def _ready(self) -> list[Unit]:
-        """Those of the queue that wait for no other unit."""
-        running = [unit for run in self.runs.values() for unit in run.left]
-        # of a run that goes on, those that failed in it are not in `_failed` yet
-        failing = [p for run in self.runs.values() for p, how in run.ended.items() if how != "done"]
-        pending = {unit.path for unit in [*self.queue, *running]}
-        return ready(self.queue, pending, {*self._failed, *failing})
+        return None
 
     def _fail_those_in_vain(self) -> None:
-        for unit, why in in_vain(self.queue, self._failed):
-            self.queue.remove(unit)
+        for unit, why in self.queue.in_vain():
             self.failures[unit.title] = why
-            self._progress.started({unit.path: unit.title}, [unit])
+            self._progress.started(unit, unit.title, fresh=False)
             self._progress.note(f"{unit.title} failed: {why}")
-            self._progress.ended({unit.path: why})
-
-    def _outstanding(self, queue: Sequence[Unit]) -> float:
-        running = [unit for run in self.runs.values() for unit in run.left]
-        waiting = [
-            u for name in self.searches for u in self._units_left(self.searches[name].member)
-        ]
-        return sum(self._cost(u.member) for u in [*queue, *running, *waiting])
+            self._progress.ended(unit.path, why)
 
     # -- what comes back ---------------------------------------------------------------------
 
-    def report(self, run_id: str, result: dict[str, Any]) -> bool:
+    def report(self, process: str, result: dict[str, Any]) -> bool:
         """One report of a worker (reports.py); True where ASHA stops the candidate."""
-        run, event, path = self.runs[run_id], result["event"], result["unit"]
+        run, event, path = self.runs[process], result["event"], result["unit"]
         run.last_report = time.monotonic()
         run.first_report = run.first_report or run.last_report
-        self._watch.reported(run_id, event)
+        self._watch.reported(process, event)
         if event == "note":
             if result["message"] not in self._noted:
                 self._noted.add(result["message"])
                 self._progress.note(f"note: {result['message']}")
             return False
         if event == "started":
-            run.at = path
+            run.began = True
             self._restarts.began()
         elif event == "epoch":
             self._restarts.epoch(path, result["epoch"])
         elif event == "failed":
-            run.ended[path] = result["message"]
+            run.outcome = result["message"]
         elif event == "done":
-            run.ended[path] = "done"
+            run.outcome = "done"
         self._progress.reported(result)
         if run.candidate and event == "epoch":
             name, number = run.candidate
@@ -213,80 +199,83 @@ class Schedule:
         return False
 
     def hanging(self) -> list[str]:
-        """Runs to kill, because nothing comes from them any more; each is named once. To be called
+        """Processes to kill, because nothing comes from them any more; each is named once. To be called
         every second or so."""
         self._progress.tick(self.slots)
         found = []
         for silence in self._watch.silent():
-            run = self.runs[silence.run_id]
-            title = run.title((run.left or run.units)[0])
+            run = self.runs[silence.process]
             usual = f" (before {silence.longest:.0f} s at most)" if silence.longest else ""
             self._progress.note(
-                f"{title}: no sign of its training process for {silence.seconds:.0f} s{usual}; it is "
+                f"{run.title}: no sign of its training process for {silence.seconds:.0f} s{usual}; it is "
                 "stopped or hangs, and will be killed"
             )
             run.cause = "it was stopped or hung"
-            found.append(silence.run_id)
+            found.append(silence.process)
         return found
 
-    def lost(self, run_id: str, cause: str) -> None:
-        """A run's processes died, of `cause` (unless more is known); `end` follows."""
-        run = self.runs[run_id]
-        run.cause = run.cause or cause
+    def lost(self, process: str, cause: str) -> None:
+        """A worker group died, of `cause` (unless more is known); `end` follows."""
+        if run := self.runs.get(process):  # else it had nothing to do
+            run.cause = run.cause or cause
 
-    def end(self, run_id: str) -> None:
-        """A run's worker group is gone. What it had not finished goes on in another one, where it
-        died of something (`lost`) and got anywhere since it last did."""
-        run = self.runs.pop(run_id)
-        self._watch.end(run_id)
+    def end(self, process: str) -> None:
+        """A worker group is gone. Its unit goes on in another one, where this one died of something
+        (`lost`) and the unit got anywhere since its process last did."""
+        self._processes.discard(process)
+        self._leaving.discard(process)
+        self._idle.pop(process, None)
+        if process in self.runs:
+            self._end_run(process)
+
+    def _end_run(self, process: str) -> None:
+        run = self.runs.pop(process)
+        self._watch.end(process)
         self._clock(run)
-        died = run.left and not self._is_stopped(run)
-        again = self._after_death(run) if died else []
-        if run.candidate and again:
-            self._again.append(WorkerRun(run.units, run.candidate))
-        elif again and run.at == again[0].path and not self._restarts.epoch_of(run.at):
-            # behind its equals: it loses nothing, and what kills it again costs them nothing
-            self._put_back(again[1:])
-            self._put_back(again[:1], behind=True)
-        else:
-            self._put_back(again)
-        self._progress.interrupted([unit.path for unit in again])
-        outcome = {
-            unit.path: run.ended.get(unit.path, "stopped")
-            for unit in run.units
-            if unit not in again
-        }
-        self.trained += sum(why == "done" for why in outcome.values())
-        if run.candidate:
-            self._end_candidate(run, outcome)
+        stopped = self._is_stopped(run)
+        if not run.outcome and not stopped and self._goes_on(run):
+            if run.candidate:
+                self._again.append(WorkerRun(run.unit, run.candidate))
+            else:
+                # behind its equals, where it loses nothing: what kills it again costs them nothing
+                behind = run.began and not self._restarts.epoch_of(run.unit.path)
+                self.queue.add([run.unit], behind)
+            self._progress.interrupted(run.unit.path)
             return
-        failed = [unit for unit in run.units if outcome.get(unit.path, "done") != "done"]
-        self.failures |= {unit.title: outcome[unit.path] for unit in failed}
-        self._failed |= {unit.path: unit.title for unit in failed}
-        self._progress.ended(outcome)
-
-    def _after_death(self, run: WorkerRun) -> list[Unit]:
-        """The units that another run goes on with. Those of the rest that are done or given up have
-        ended."""
-        cause = run.cause or "its run ended before its units did"
-        if not run.candidate:  # the report of a unit's end may have died on its way
-            waiting = {unit.path for unit in self._units_left(run.units[0].member)}
-            run.ended |= {unit.path: "done" for unit in run.left if unit.path not in waiting}
-        if not run.left:
-            return []
-        first = run.left[0]
-        kind = Death.STARTING
-        if run.at == first.path:
-            kind = Death.LED if causes.is_outside(cause) else Death.TRAINING
-        why = self._restarts.died(first.path, cause, kind)
-        if why:
-            run.ended[first.path] = why
-            self._progress.note(f"{run.title(first)} failed: {why}")
+        outcome = "stopped" if stopped else run.outcome
+        self.trained += outcome == "done"
+        if run.candidate:
+            self.queue.end(run.unit)
+            self._end_candidate(run, outcome)
+        elif outcome == "done":
+            self.queue.end(run.unit)
+            self._progress.ended(run.unit.path, outcome)
+            self._count(run.unit.member, -1)
         else:
-            epoch = self._restarts.epoch_of(first.path)
-            on = f"goes on after epoch {epoch}" if epoch else "is started again"
-            self._progress.note(f"{run.title(first)}: its training process died ({cause}); it {on}")
-        return run.left
+            self.queue.fail(run.unit)
+            self.failures[run.unit.title] = outcome
+            self._progress.ended(run.unit.path, outcome)
+            self._fail_those_in_vain()
+
+    def _goes_on(self, run: WorkerRun) -> bool:
+        """Whether another process takes the unit of one that died; else the run has its outcome."""
+        unit, cause = run.unit, run.cause or "it ended before its unit did"
+        if not run.candidate:  # the report of the unit's end may have died on its way
+            waiting = {own.path for own in self._units_left(unit.member)}
+            if unit.path not in waiting:
+                run.outcome = "done"
+                return False
+        kind = Death.STARTING
+        if run.began:
+            kind = Death.LED if causes.is_outside(cause) else Death.TRAINING
+        run.outcome = self._restarts.died(unit.path, cause, kind)
+        if run.outcome:
+            self._progress.note(f"{run.title} failed: {run.outcome}")
+            return False
+        epoch = self._restarts.epoch_of(unit.path)
+        on = f"goes on after epoch {epoch}" if epoch else "is started again"
+        self._progress.note(f"{run.title}: its training process died ({cause}); it {on}")
+        return True
 
     def _is_stopped(self, run: WorkerRun) -> bool:
         """Whether ASHA has stopped its candidate."""
@@ -295,27 +284,21 @@ class Schedule:
         name, number = run.candidate
         return self.searches[name].candidates[number].state == "stopped"
 
-    def _end_candidate(self, run: WorkerRun, outcome: dict[str, str]) -> None:
+    def _end_candidate(self, run: WorkerRun, outcome: str) -> None:
         assert run.candidate is not None
         name, number = run.candidate
         search = self.searches[name]
-        for path, how in outcome.items():  # one, or none where it is trained on
-            if how == "done":
-                search.ended(number, "done", "")
-            else:
-                search.ended(number, "failed", how)
-            self._progress.ended({path: search.candidates[number].state})
-            self._close_search(name)
-
-    def _put_back(self, units: Sequence[Unit], behind: bool = False) -> None:
-        """Into the queue: the costliest first, and of equal ones these, or these last."""
-        both = [*self.queue, *units] if behind else [*units, *self.queue]
-        self.queue = costliest_first(both, self._cost)
+        if outcome == "done":
+            search.ended(number, "done", "")
+        else:  # of one that ASHA stopped nothing changes
+            search.ended(number, "failed", outcome)
+        self._progress.ended(run.unit.path, search.candidates[number].state)
+        self._close_search(name)
 
     def _clock(self, run: WorkerRun) -> None:
         now = time.monotonic()
         first, last = run.first_report or now, run.last_report or now
-        self.seconds["starting"] += first - run.begun
+        self.seconds["starting"] += first - run.given
         self.seconds["working"] += last - first
         self.seconds["ending"] += now - last
 
@@ -340,9 +323,17 @@ class Schedule:
             f"{name}: candidate {winner.number} of {len(search.candidates)} wins with "
             f"{search.search.metric} {winner.score:.4f} on fold {search.search.fold}: {settings}"
         )
-        units = self._units_left(search.member.with_settings(winner.settings))
-        self._put_back(units)
+        member = search.member.with_settings(winner.settings)
+        units = self._units_left(member)
+        self.queue.add(units, behind=False)
         self._progress.expect(units)
+        self._count(member, len(units))
+
+    def _count(self, member: Member, more: int) -> None:
+        """Units of the member are left more than before, or less."""
+        self._left[member.name] += more
+        if not self._left[member.name]:
+            self._complete(member)
 
 
 def _short(value: Any) -> str:

@@ -1,10 +1,11 @@
-"""The runs of a schedule as trials of Ray Tune, each of them one Ray Train run."""
+"""The processes of a schedule as trials of Ray Tune, each of them one Ray Train run."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,23 @@ from orchestrator.running import causes
 from orchestrator.running.capacity import Capacity
 from orchestrator.running.schedule import Schedule
 from orchestrator.runs.store import Store
-from orchestrator.worker.job import Job
-from orchestrator.worker.loop import train_units
+from orchestrator.worker.answers import Answers, name_of_answers
+from orchestrator.worker.job import Setup
+from orchestrator.worker.line import GO_ON, STOP
+from orchestrator.worker.on_ray import train_units
+from orchestrator.worker.reports import ENDS
 
 # Of the head's memory, what may be taken by the processes that lead trials, and what each takes
 _SHARE_OF_HEAD = 0.5
 _LEADER_BYTES = 300e6
+_MOST_QUESTIONS = 100_000  # that may wait for their answers at once: one a process
 _HEAD = "node:__internal_head__"  # a resource that Ray gives to the head alone
 
 
-def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
+def run_all(schedule: Schedule, store: Store, setup: Setup, capacity: Capacity) -> None:
     """Run the schedule to its end, as many at once as the cluster holds at any time.
+
+    setup: what all its processes have in common.
 
     What Ray writes for itself goes to a folder of this machine: it is of no use later, and a run
     folder on a shared disk that is away for a minute would end the training by it.
@@ -36,13 +43,15 @@ def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
     os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] = "0"  # the schedule names every death itself
     capacity.follow(schedule)
     own = tempfile.TemporaryDirectory(prefix="ensemble-tune-", ignore_cleanup_errors=True)
+    on_head = _resources_on_head(max(schedule.slots, schedule.wanted()))
+    desk = _Desk(schedule, setup.attempt, on_head)
     tuner = tune.Tuner(
-        tune.with_resources(
-            run_trial, tune.PlacementGroupFactory([_leader_resources(schedule.expected)])
-        ),
+        # a leader must request something, and any share of a CPU would be missing where the workers
+        # need them all
+        tune.with_resources(run_trial, tune.PlacementGroupFactory([{"memory": 1, **on_head}])),
         tune_config=tune.TuneConfig(
-            search_alg=_Trials(schedule, capacity),
-            scheduler=_Reports(schedule),
+            search_alg=_Trials(schedule, setup, capacity),
+            scheduler=_Reports(schedule, desk),
             num_samples=-1,
             max_concurrent_trials=None,  # the schedule itself starts no more than there are slots
             reuse_actors=False,
@@ -50,7 +59,7 @@ def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
         run_config=tune.RunConfig(
             name="runs",
             storage_path=own.name,
-            callbacks=[_Watching(schedule)],
+            callbacks=[_Watching(schedule, desk)],
             verbose=0,
         ),
     )
@@ -62,27 +71,57 @@ def run_all(schedule: Schedule, store: Store, capacity: Capacity) -> None:
             store.delete("ray")  # the signs of life of the training processes
 
 
-def _leader_resources(slots: int) -> dict[str, float]:
-    """What the process that leads a trial requests; the Train workers hold the trial's slot.
+def _resources_on_head(slots: int) -> dict[str, float]:
+    """What keeps the process that leads a trial, one a slot, on the head, where all have room there.
 
-    It must request something, and any share of a CPU would be missing where the workers need them
-    all: so, a byte of memory. On the head, where all of them have room there: it is the node that
-    lives as long as the command does.
+    That is the node that lives as long as the command does.
     """
     for node in ray.nodes():
         has = node["Resources"]
         head = node["Alive"] and _HEAD in has
         if head and slots * _LEADER_BYTES <= _SHARE_OF_HEAD * has.get("memory", 0):
-            return {"memory": 1, _HEAD: has[_HEAD] / 10_000}
-    return {"memory": 1}
+            return {_HEAD: has[_HEAD] / 10_000}
+    return {}
+
+
+class _Desk:
+    """Answers what processes ask: whether a candidate goes on, and what to train next."""
+
+    def __init__(self, schedule: Schedule, attempt: str, resources: dict[str, float]):
+        self._schedule = schedule
+        self._asked: dict[str, int] = {}  # process -> number of its question
+        actor = ray.remote(Answers).options(
+            name=name_of_answers(attempt),
+            num_cpus=0,
+            resources=resources,
+            max_concurrency=_MOST_QUESTIONS,
+        )
+        self._answers: Any = actor.remote()  # Any: Ray's own type of it knows no `remote`
+
+    def __getstate__(self) -> dict:
+        return {}
+
+    def verdict(self, process: str, asked: int, stop: bool) -> None:
+        self._answers.give.remote(process, asked, STOP if stop else GO_ON)
+
+    def idle(self, process: str, asked: int) -> None:
+        self._asked[process] = asked
+        self._schedule.idle(process)
+        self.give_out()
+
+    def give_out(self) -> None:
+        """Jobs for those that have none."""
+        for process, job in self._schedule.answers():
+            config = None if job is None else job.to_config()
+            self._answers.give.remote(process, self._asked.pop(process), config)
 
 
 class _Trials(Searcher):
     """Takes a trial's config from the schedule, and reports when a trial is over."""
 
-    def __init__(self, schedule: Schedule, capacity: Capacity):
+    def __init__(self, schedule: Schedule, setup: Setup, capacity: Capacity):
         super().__init__()
-        self._schedule, self._capacity = schedule, capacity
+        self._schedule, self._setup, self._capacity = schedule, setup, capacity
         self._dead: list[str] = []  # trials whose process died
 
     def suggest(  # type: ignore[override]  # Ray's annotation lacks its own `FINISHED`, a text
@@ -91,7 +130,8 @@ class _Trials(Searcher):
         self._capacity.follow(self._schedule)
         job = self._schedule.start(trial_id)
         if job is not None:
-            return job.to_config()
+            setup = replace(self._setup, process=trial_id)
+            return {"setup": setup.to_config(), "job": job.to_config()}
         return Searcher.FINISHED if self._schedule.is_over() else None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -120,23 +160,28 @@ class _Trials(Searcher):
 
 
 class _Reports(FIFOScheduler):
-    """Passes every report to the schedule, and stops the candidates that it names."""
+    """Passes every report to the schedule, and every question to the desk."""
 
-    def __init__(self, schedule: Schedule):
+    def __init__(self, schedule: Schedule, desk: _Desk):
         super().__init__()
-        self._schedule = schedule
+        self._schedule, self._desk = schedule, desk
 
     def __getstate__(self) -> dict:
         return {}
 
     def on_trial_result(self, tune_controller, trial, result) -> str:
-        if "event" not in result:
-            return TrialScheduler.CONTINUE
-        if result["event"] == "died":
-            self._schedule.lost(trial.trial_id, result["cause"])
-            return TrialScheduler.CONTINUE
-        stop = self._schedule.report(trial.trial_id, result)
-        return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
+        process, event, asked = trial.trial_id, result.get("event"), result.get("asked")
+        if event == "died":
+            self._schedule.lost(process, result["cause"])
+        elif event is not None:
+            stop = self._schedule.report(process, result)
+            if event in ENDS:
+                self._desk.idle(process, result["asked"])
+            elif asked:
+                self._desk.verdict(process, asked, stop)
+            elif stop:  # by rungs that are not those of `rungs_of`: it does not ask
+                return TrialScheduler.STOP
+        return TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller, trial) -> None:
         """The trial's own process is gone; `on_trial_complete` of the searcher follows."""
@@ -145,16 +190,17 @@ class _Reports(FIFOScheduler):
 
 
 class _Watching(tune.Callback):
-    """Kills the trials from which nothing comes any more; the schedule begins them again."""
+    """Kills the trials from which nothing comes any more; the schedule begins their units again."""
 
-    def __init__(self, schedule: Schedule):
-        self._schedule, self._folder = schedule, Path.cwd()
+    def __init__(self, schedule: Schedule, desk: _Desk):
+        self._schedule, self._desk, self._folder = schedule, desk, Path.cwd()
 
     def __getstate__(self) -> dict:
         return {}
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
         _enter(self._folder)
+        self._desk.give_out()
         hanging = self._schedule.hanging()
         for trial in trials if hanging else ():
             if trial.trial_id in hanging:
@@ -171,16 +217,16 @@ def _enter(folder: Path) -> None:
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """One Tune trial: a Ray Train run over the units of a job."""
+    """One Tune trial: a Ray Train run, which trains unit after unit."""
     import ray.train
 
-    job = Job.from_config(config)
+    setup = Setup.from_config(config["setup"])
     backend = None
-    if job.workers > 1:
+    if setup.workers > 1:
         from ray.train.torch import TorchConfig  # costs seconds
 
         # what stands in a GPU's memory goes by NCCL, what else the ranks send each other by gloo
-        backend = TorchConfig("cpu:gloo,cuda:nccl" if job.gpus else "gloo")
+        backend = TorchConfig("cpu:gloo,cuda:nccl" if setup.gpus else "gloo")
     parts = ray_internals.train_parts()
     own = tempfile.TemporaryDirectory(prefix="ensemble-train-", ignore_cleanup_errors=True)
     trainer = parts.trainer(
@@ -188,9 +234,9 @@ def run_trial(config: dict[str, Any]) -> None:
         train_loop_config=config,
         torch_config=backend,
         scaling_config=ray.train.ScalingConfig(
-            num_workers=job.workers,
-            use_gpu=job.gpus > 0,
-            resources_per_worker={"CPU": job.cpus, "GPU": job.gpus},
+            num_workers=setup.workers,
+            use_gpu=setup.gpus > 0,
+            resources_per_worker={"CPU": setup.cpus, "GPU": setup.gpus},
         ),
         run_config=ray.train.RunConfig(
             name="train",

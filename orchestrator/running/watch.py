@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
+from orchestrator.worker.pulse import pulse_of
 
 _TIMES_THE_LONGEST = 20  # that a member's steps ever took, before silence counts as hanging
 _TIMES_UNTIL_KNOWN = 3  # hang_minutes: until a unit's first epoch
@@ -34,9 +35,9 @@ class _Watched:
 
 @dataclass(frozen=True)
 class Silence:
-    """A run of which nothing was seen for `seconds`, where `longest` is what it took before."""
+    """A process of which nothing was seen for `seconds`, where `longest` is what it took before."""
 
-    run_id: str
+    process: str
     seconds: float
     longest: float | None
 
@@ -53,37 +54,34 @@ class Watch:
         self._store, self._hang, self._clock = store, 60 * hang_minutes, clock
         self._look_every = _LOOK_EVERY if store.local else _LOOK_EVERY_REMOTE
         self._ticked, self._awake = clock(), 0.0
-        self._runs: dict[str, _Watched] = {}
+        self._watched: dict[str, _Watched] = {}
         self._longest: dict[tuple[str, str], float] = {}  # (member, phase) -> seconds
 
-    @staticmethod
-    def pulse_of(run_id: str) -> str:
-        """Where the process of a run writes its signs of life, in the run folder."""
-        return f"ray/pulses/{run_id}"
-
-    def begin(self, run_id: str, member: str, patience: float = 1.0) -> None:
+    def begin(self, process: str, member: str, patience: float = 1.0) -> None:
         """patience: how many times as long as usual this run may be silent."""
         self._tick()
-        pulse = self.pulse_of(run_id)
-        self._runs[run_id] = _Watched(member, pulse, patience, last_sign=self._awake)
+        pulse = pulse_of(process)
+        self._watched[process] = _Watched(member, pulse, patience, last_sign=self._awake)
 
-    def reported(self, run_id: str, event: str) -> None:
+    def reported(self, process: str, event: str) -> None:
         self._tick()
-        run = self._runs[run_id]
+        run = self._watched.get(process)
+        if run is None:  # given up
+            return
         self._sign(run)
         if event == "epoch":
             run.phase = "later"
         elif event == "started":
             run.phase = "first epoch"
 
-    def end(self, run_id: str) -> None:
-        self._runs.pop(run_id, None)
+    def end(self, process: str) -> None:
+        self._watched.pop(process, None)
 
     def silent(self) -> list[Silence]:
         """Runs that are to be given up, each of them once. To be called every second or so."""
         self._tick()
         found = []
-        for run_id, run in list(self._runs.items()):
+        for process, run in list(self._watched.items()):
             if self._awake - max(run.looked, run.last_sign) >= self._look_every:
                 run.looked = self._awake
                 if (content := self._read(run)) != run.content:
@@ -91,8 +89,8 @@ class Watch:
                     self._sign(run)
             seconds = self._awake - run.last_sign
             if seconds > self._bound(run):
-                found.append(Silence(run_id, seconds, self._longest.get((run.member, run.phase))))
-                self.end(run_id)
+                found.append(Silence(process, seconds, self._longest.get((run.member, run.phase))))
+                self.end(process)
         return found
 
     def _tick(self) -> None:

@@ -4,6 +4,7 @@ elsewhere.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from orchestrator.units.unit import Unit
 
 _LINE_EVERY = 10.0  # seconds between two plain lines about the same unit
 _SUMMARY_EVERY = 60.0  # and about all of them
+_LEFT_EVERY = 0.5
 _BELOW = 6  # lines of a terminal that are not members
 
 
@@ -32,6 +34,7 @@ class Progress:
     def __init__(self, console: Console, board: Board, kept: Kept | None = None):
         self._console, self._board, self._kept = console, board, kept
         self._printed: dict[str, float] = {}
+        self._left: tuple[float, float | None] = -math.inf, None  # when it was computed, and what
         self._summed = time.monotonic()
         live = console.is_terminal or console.is_jupyter
         self._live = Live(console=console, auto_refresh=False) if live else None
@@ -53,9 +56,9 @@ class Progress:
     def note(self, text: str) -> None:
         self._console.print(text)
 
-    def started(self, titles: dict[str, str], units: Sequence[Unit]) -> None:
-        """Units begin in one process; `titles`: unit's path -> its title."""
-        self._board.started(titles, units)
+    def started(self, unit: Unit, title: str, fresh: bool) -> None:
+        """A unit is given to a process, which starts for it where it is `fresh`."""
+        self._board.started(unit, title, fresh)
         self._show()
 
     def reported(self, result: dict[str, Any]) -> None:
@@ -71,18 +74,18 @@ class Progress:
             self._line(path)
         self._show()
 
-    def ended(self, outcome: dict[str, str]) -> None:
-        """A run is over; `outcome`: unit's path -> `done`, `stopped` or why it failed."""
-        self._board.ended(outcome)
+    def ended(self, path: str, outcome: str) -> None:
+        """A unit is over: `done`, `stopped` or why it failed."""
+        self._board.ended(path, outcome)
         self._show()
 
-    def interrupted(self, paths: Sequence[str]) -> None:
-        """Units that wait for another process."""
-        self._board.interrupted(paths)
+    def interrupted(self, path: str) -> None:
+        """A unit waits for another process."""
+        self._board.interrupted(path)
         self._show()
 
     def tick(self, slots: int) -> None:
-        """Every second or so. slots: how many runs there are at once by now."""
+        """Every second or so. slots: how many processes there are at once by now."""
         self._board.slots = slots
         self._show()
 
@@ -95,8 +98,15 @@ class Progress:
         score = "" if cell.score is None else f"  score {cell.score:.4f}"
         self.note(
             f"{cell.title:<24} epoch {cell.epoch:>3}/{cell.epochs:<3}{score}  "
-            f"{cell.state:<9} {clock(self._board.seconds_left())} left"
+            f"{cell.state:<9} {clock(self._seconds_left())} left"
         )
+
+    def _seconds_left(self) -> float | None:
+        """Of a thousand units it is not worth the time for each line anew."""
+        now = time.monotonic()
+        if now - self._left[0] > _LEFT_EVERY:
+            self._left = now, self._board.seconds_left()
+        return self._left[1]
 
     def _show(self, at_once: bool = False) -> None:
         now = time.monotonic()

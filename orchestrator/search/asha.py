@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -48,6 +49,7 @@ class Bracket:
         self._rungs: dict[float, dict[str, float]] = {
             rung: {} for rung in rungs_of(asha.grace_epochs, epochs, asha.reduction_factor)
         }
+        self.decides_after = tuple(sorted({*map(math.ceil, self._rungs), epochs}))  # epochs
 
     def report(self, candidate: str, epoch: int, score: float) -> Stop | None:
         """A candidate's best score up to `epoch`; why it stops here, where it does."""

@@ -137,6 +137,10 @@ class MemberSearch:
         new = 0 if self._no_more() else self.search.candidates - len(self.candidates)
         return len(self._waiting) + new
 
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs after which a candidate may be stopped."""
+        return self._bracket.decides_after
+
     def unit(self, settings: dict[str, Any]) -> Unit:
         units = of_member(self.member.with_settings(settings), self._photographs)
         return next(u for u in units if u.fold == self.search.fold)

@@ -1,9 +1,9 @@
-"""What a training process does: units of one member, one after the other."""
+"""What a training process is started with, and what it is then given to train: one unit after the other."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestrator.runs.store import Store
@@ -12,18 +12,17 @@ from orchestrator.units.unit import Unit
 
 
 @dataclass(frozen=True)
-class Job:
-    """Units, and everything that a process needs to train them.
+class Setup:
+    """Everything that a process needs for its jobs.
 
     Ray shows it in its state and its logs: no secret belongs here (trackers find theirs in the
     environment).
 
     run: root of the run folder. cache: folder of decoded photographs.
     cpus, gpus: of each of the `workers` processes that train a unit together.
-    metric: what reports are scored by; None: the metric of the unit's own recipe.
-    attempt: name of the call that the job belongs to, whose processes may be started again.
+    attempt: name of the call that the process belongs to, whose processes may be started again.
     session: of the command that trains into the run folder (runs/presence.py).
-    pulse: file of the run folder that gets signs of life; empty: none.
+    process: its name, for its signs of life and for what it asks; empty: nobody looks for either.
     """
 
     run: str
@@ -34,32 +33,23 @@ class Job:
     gpus: float
     workers: int
     loader_workers: int
-    units: tuple[Unit, ...] = ()
-    metric: str | None = None
     attempt: str = ""
     session: str = ""
-    pulse: str = ""
-
-    def metric_of(self, unit: Unit) -> str:
-        return self.metric or unit.member.recipe.metric
+    process: str = ""
 
     def to_config(self) -> dict[str, Any]:
-        """Plain values for Ray: what `from_config` turns back into the job."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        plain["tracking"] = list(self.tracking)
-        plain["units"] = [unit.to_config() for unit in self.units]
-        return plain
+        """Plain values for Ray: what `from_config` turns back."""
+        return {**asdict(self), "tracking": list(self.tracking)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Job:
-        units = tuple(map(Unit.from_config, config["units"]))
-        return cls(**{**config, "tracking": tuple(config["tracking"]), "units": units})
+    def from_config(cls, config: dict[str, Any]) -> Setup:
+        return cls(**{**config, "tracking": tuple(config["tracking"])})
 
 
-def job_of(spec: Spec, store: Store, gpus: float, cache: str) -> Job:
-    """A job of no units yet: what all jobs of a run share. gpus: of each training process."""
+def setup_of(spec: Spec, store: Store, gpus: float, cache: str) -> Setup:
+    """What all processes of a run have in common. gpus: of each training process."""
     resources = spec.resources
-    return Job(
+    return Setup(
         run=store.root,
         project=spec.name,
         tracking=tuple(spec.tracking),
@@ -71,3 +61,28 @@ def job_of(spec: Spec, store: Store, gpus: float, cache: str) -> Job:
         attempt=uuid.uuid4().hex,
         session=store.session,
     )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A unit to train.
+
+    metric: what a candidate's reports are scored by; None: the metric of the unit's own recipe.
+    rungs: epochs after which it asks whether it goes on.
+    """
+
+    unit: Unit
+    metric: str | None = None
+    rungs: tuple[int, ...] = ()
+
+    @property
+    def reported_metric(self) -> str:
+        return self.metric or self.unit.member.recipe.metric
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain values for Ray: what `from_config` turns back."""
+        return {"unit": self.unit.to_config(), "metric": self.metric, "rungs": list(self.rungs)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Job:
+        return cls(Unit.from_config(config["unit"]), config["metric"], tuple(config["rungs"]))

@@ -1,8 +1,8 @@
 """The loop of a training process: units one after the other, each resumed where it stopped.
 
-All it needs stands in its job and in the run folder, so that a process that dies costs the epoch it
-was in: every epoch leaves `state.pt` beside the unit's other files, and `unit.json`, written last,
-marks the unit complete.
+After each unit it asks for the next. All else that it needs stands in the run folder, so that a
+process that dies costs the epoch it was in: every epoch leaves `state.pt` beside the unit's other
+files, and `unit.json`, written last, marks the unit complete.
 
 Where several processes train a unit, all run this loop and report alike, and the first writes the
 files. What a file holds is read by the first and sent to the others: one that waits for the others
@@ -11,6 +11,7 @@ while those go on to something else would wait for ever.
 
 from __future__ import annotations
 
+import gc
 import traceback
 from contextlib import suppress
 from functools import partial
@@ -22,53 +23,72 @@ from orchestrator.runs.presence import is_away
 from orchestrator.runs.store import Store
 from orchestrator.units.files import read_failure, write_failure
 from orchestrator.worker.inputs import Inputs
-from orchestrator.worker.job import Job
-from orchestrator.worker.pulse import Pulse
-from orchestrator.worker.reports import Reporter, Send, describe
+from orchestrator.worker.job import Job, Setup
+from orchestrator.worker.line import Line
+from orchestrator.worker.pulse import Pulse, pulse_of
+from orchestrator.worker.reports import Reporter, describe
 from orchestrator.worker.train_unit import Process, train_unit
 
 
-def train_units(config: dict[str, Any]) -> None:
-    """Ray Train's loop: `config` as `Job.to_config` makes it."""
-    import ray.train
+def run_jobs(setup: Setup, first: Job, line: Line, ranks: Ranks = ALONE) -> None:
+    """Train the unit of the first job, and those of all that are given for the asking."""
+    process = open_process(setup, ranks)
+    job: Job | None = first
+    while job is not None:
+        end = run_job(job, process, line)
+        _release(process)
+        config = line.ask(end)
+        job = None if config is None else Job.from_config(config)
 
-    context = ray.train.get_context()
-    ranks = Ranks(context.get_world_rank(), context.get_world_size())
-    run_units(Job.from_config(config), ray.train.report, ranks)
+
+def open_process(setup: Setup, ranks: Ranks = ALONE) -> Process:
+    store = Store(setup.run, setup.session)
+    signs = pulse_of(setup.process) if ranks.first and setup.process else ""
+    pulse = Pulse(store, signs)
+    return Process(setup, store, Inputs(store, setup.cache, pulse), ranks, pulse)
 
 
-def run_units(job: Job, send: Send, ranks: Ranks = ALONE) -> None:
-    """Train what is left of the job's units, in order; one that fails does not stop the rest.
+def run_job(job: Job, process: Process, line: Line) -> dict[str, Any]:
+    """Train what is left of the job's unit, and what there is to report of its end.
+
+    One that fails does not end the process.
 
     Of several ranks, one that fails alone cannot reach those that wait for it. It writes why and
     raises, so that all are started again (running/schedule.py), and they pass the unit over.
     """
-    store = Store(job.run, job.session)
-    pulse = Pulse(store, job.pulse if ranks.first else "")
-    process = Process(job, store, Inputs(store, job.cache, pulse), ranks, pulse)
-    for unit in job.units:
-        report = Reporter(unit, job.metric_of(unit), send)
-        report.started()
-        try:
-            if why := ranks.from_first(partial(read_failure, unit, store, job.attempt)):
-                report.failed(why)
-                continue
-            train_unit(unit, process, report)
-        except LostContact:  # not this unit's fault: all go on from its last epoch
+    unit, store, ranks = job.unit, process.store, process.ranks
+    attempt = process.setup.attempt
+    report = Reporter(job, line)
+    report.started()
+    try:
+        if why := ranks.from_first(partial(read_failure, unit, store, attempt)):
+            return report.end("failed", why)
+        end = report.end("done" if train_unit(unit, process, report) else "stopped")
+    except LostContact:  # not this unit's fault: all go on from its last epoch
+        raise
+    except Exception as error:  # this unit is lost, the others are not
+        if is_away(error, store.root, store.session):
+            store.await_folder()
+            raise LostContact(f"{store.root} was away: {describe(error)}") from error
+        if is_passing(error):  # it was waited for already: once more, from the last epoch
+            raise LostContact(describe(error)) from error
+        alone = ranks.size > 1 and not isinstance(error, RaisedByAll)
+        if alone or ranks.first:
+            with suppress(OSError):  # a full disk takes no reasons
+                store.write(f"{unit.path}/failed.txt", traceback.format_exc())
+        if alone:
+            write_failure(unit, store, attempt, describe(error))
             raise
-        except Exception as error:  # this unit is lost, the others are not
-            if is_away(error, store.root, store.session):
-                store.await_folder()
-                raise LostContact(f"{store.root} was away: {describe(error)}") from error
-            if is_passing(error):  # it was waited for already: once more, from the last epoch
-                raise LostContact(describe(error)) from error
-            alone = ranks.size > 1 and not isinstance(error, RaisedByAll)
-            if alone or ranks.first:
-                with suppress(OSError):  # a full disk takes no reasons
-                    store.write(f"{unit.path}/failed.txt", traceback.format_exc())
-            if alone:
-                write_failure(unit, store, job.attempt, describe(error))
-                raise
-            report.failed(describe(error))
-        for line in ranks.from_first(process.inputs.damage):
-            report.note(line)
+        end = report.end("failed", describe(error))
+    for note in ranks.from_first(process.inputs.damage):
+        report.note(note)
+    return end
+
+
+def _release(process: Process) -> None:
+    """What the unit's network held, before another's is built."""
+    gc.collect()
+    if process.setup.gpus:
+        import torch
+
+        torch.cuda.empty_cache()  # nothing, where there is none

@@ -12,6 +12,11 @@ _EVERY = 2.0  # seconds; a local write takes some microseconds
 _EVERY_REMOTE = 15.0  # a request to a server takes some hundredths of a second
 
 
+def pulse_of(process: str) -> str:
+    """Where the training process of this name writes its signs of life, in the run folder."""
+    return f"ray/pulses/{process}"
+
+
 class Pulse:
     """Called after every step, `pulse(done, steps)`; writes the file `path` of the run folder.
 

@@ -39,9 +39,9 @@ from orchestrator.units.record import (
 from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit, is_done
 from orchestrator.worker.inputs import Inputs
-from orchestrator.worker.job import Job
+from orchestrator.worker.job import Setup
 from orchestrator.worker.pulse import Pulse
-from orchestrator.worker.reports import Reporter
+from orchestrator.worker.reports import Reporter, Stopped
 from orchestrator.worker.students import taught
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Process:
-    """What a training process has for all units of its job."""
+    """What a training process has for all its units."""
 
-    job: Job
+    setup: Setup
     store: Store
     inputs: Inputs
     ranks: Ranks
@@ -64,11 +64,11 @@ class Process:
     def device(self) -> str:
         import torch
 
-        return "cuda" if torch.cuda.is_available() and self.job.gpus else "cpu"
+        return "cuda" if torch.cuda.is_available() and self.setup.gpus else "cpu"
 
     def options(self) -> dict[str, Any]:
         """What fitting and predicting have in common."""
-        workers = self.job.loader_workers
+        workers = self.setup.loader_workers
         return {
             "device": self.device,
             "loader_workers": workers,
@@ -80,21 +80,26 @@ class Process:
         return len(codec_of(unit.member, self.inputs.photographs.codec).classes)
 
 
-def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
-    """Train one unit from where it stands, predict, and leave its folder complete."""
-    job, store, ranks = process.job, process.store, process.ranks
+def train_unit(unit: Unit, process: Process, report: Reporter) -> bool:
+    """Train one unit from where it stands, predict, and leave its folder complete.
+
+    False where it is a candidate that was told to stop.
+    """
+    setup, store, ranks = process.setup, process.store, process.ranks
     photographs = process.inputs.photographs
     for line in ranks.from_first(lambda: _set_aside(unit, store)):
         report.note(line)
     record = ranks.from_first(lambda: find_record(unit.path, store))
     test_hash = photographs.test_hash_of(unit.member.photos)
     if record and ranks.from_first(lambda: is_done(unit, store, test_hash)):
-        report.epochs(record.history)
-        report.done()
-        return
+        try:
+            report.epochs(record.history)
+        except Stopped:
+            return False
+        return True
     import torch
 
-    torch.set_num_threads(job.cpus)
+    torch.set_num_threads(setup.cpus)
     if process.device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
     if record:  # only the test photographs are new, or a table was damaged
@@ -107,15 +112,18 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> None:
                 report.note(line)
             record = None
     if not record:
-        names = job.tracking if ranks.first else ()
-        with follow(unit, store, names, job.project) as curves:
-            weights, record = _train(unit, process, report, curves)
+        names = setup.tracking if ranks.first else ()
+        with follow(unit, store, names, setup.project) as curves:
+            try:
+                weights, record = _train(unit, process, report, curves)
+            except Stopped:
+                return False
             report.predicting()
             _predict(unit, process, weights, record)
             if ranks.first and store.exists(f"{unit.path}/predictions.png"):
                 picture = store.read(f"{unit.path}/predictions.png")
                 curves.picture(picture, len(record.history))
-    report.done()
+    return True
 
 
 # -- training ------------------------------------------------------------------------------------

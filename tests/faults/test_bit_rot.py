@@ -22,11 +22,10 @@ from orchestrator.search.record import read_search
 from orchestrator.units import unit as units
 from orchestrator.units.files import DamagedWeights, load_weights, read_state
 from orchestrator.units.record import find_record, read_record, record_damage
-from orchestrator.worker import loop
-from orchestrator.worker.job import Job
 from tests.faults.flips import drawn, flip, flipped
 from tests.faults.small_photographs import SPEC, assert_same_tables, tables, write_photographs
 from tests.orchestrator import one_slot
+from tests.orchestrator.in_process import carry_out, work
 
 SEARCHED = """
 search:
@@ -231,12 +230,8 @@ def train(unit: units.Unit, store: Store, folder: Path, stop_after: int | None =
             raise KeyboardInterrupt
         assert values["event"] != "failed", values["message"]
 
-    job = Job(
-        store.root, "small", (), str(folder / "cache"), cpus=1, gpus=0.0, workers=1,
-        loader_workers=0, units=(unit,),
-    )  # fmt: skip
     try:
-        loop.run_units(job, send)
+        carry_out(work(store, [unit], folder / "cache"), send)
     except KeyboardInterrupt:
         assert stop_after
     return notes

@@ -59,3 +59,19 @@ def test_the_units_of_a_stopped_leader_go_on_from_their_last_epoch(tmp_path, mea
             run.wait_for(lambda: "stopped or hangs" in run.printed)
             run.wait_for(lambda: not stopped.is_running())
         run.assert_ends_as_undisturbed(spec, measured)
+
+
+@pytest.mark.fault(
+    "the actor that gives processes their units is killed",
+    "each ends after the unit that it is at, and others take what is left",
+)
+def test_without_the_actor_that_gives_out_units_each_has_a_process_of_its_own(tmp_path, measured):
+    spec = SPEC.replace("epochs: 200", "epochs: 60").replace("{scheme: holdout}", "{k: 5}")
+    photographs(tmp_path)
+    with training(tmp_path, spec) as run:
+        run.wait_for_epochs()
+        for answers in run.processes("ray::Answers"):
+            answers.kill()
+        with measured.clear_state():
+            run.end(300)
+        run.assert_ends_as_undisturbed(spec, measured)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import safetensors.torch
 import torch
 
 import ensembles
+from members.training.ranks import ALONE, Ranks
 from orchestrator.commands.run import Run, ballot_of, members_of
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs
@@ -17,16 +20,41 @@ from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit as units
 from orchestrator.worker import loop
-from orchestrator.worker.job import Job
+from orchestrator.worker.job import Job, Setup
 
 
-def job(store: Store, some: Sequence[units.Unit], cache: str | Path, **changes) -> Job:
-    """A job of `some` units for a process with one CPU."""
+@dataclass(frozen=True)
+class Work:
+    """Units, and what a process that trains them is started with."""
+
+    setup: Setup
+    units: tuple[units.Unit, ...]
+
+
+def work(store: Store, some: Sequence[units.Unit], cache: str | Path, **changes) -> Work:
+    """For a process with one CPU."""
     values = {
         "run": store.root, "project": "test", "tracking": (), "cache": str(cache), "cpus": 1,
-        "gpus": 0.0, "workers": 1, "loader_workers": 0, "units": tuple(some),
+        "gpus": 0.0, "workers": 1, "loader_workers": 0,
     }  # fmt: skip
-    return Job(**values | changes)
+    return Work(Setup(**values | changes), tuple(some))
+
+
+@dataclass
+class Told:
+    """A line to a function, which answers nothing."""
+
+    send: Callable[[dict[str, Any]], None]
+
+    def ask(self, report: dict[str, Any]) -> None:
+        self.send(report)
+
+
+def carry_out(work: Work, send: Callable[[dict[str, Any]], None], ranks: Ranks = ALONE) -> None:
+    """Train the units as a process would; `send` gets its reports."""
+    process = loop.open_process(work.setup, ranks)
+    for unit in work.units:
+        send(loop.run_job(Job(unit), process, Told(send)))
 
 
 def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
@@ -58,10 +86,9 @@ def runs(text: str, tmp_path: Path, photos: Path, monkeypatch):
                 if stop_after == values["epoch"] and values["event"] == "epoch":
                     raise KeyboardInterrupt
 
-            loop.run_units(
-                job(self.store, some, photos / "cache", project=spec.name, tracking=self.tracking),
-                report,
-            )
+            cache = photos / "cache"
+            mine = work(self.store, some, cache, project=spec.name, tracking=self.tracking)
+            carry_out(mine, report)
 
         def result(self, unit: units.Unit) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
             return self.files(f"{unit.path}/model.safetensors", f"{unit.path}/")

@@ -8,7 +8,9 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,17 +21,42 @@ from orchestrator.running import tune
 from orchestrator.running.schedule import Schedule
 from orchestrator.runs.store import Store
 from orchestrator.worker import loop
+from orchestrator.worker.job import Setup
+from orchestrator.worker.line import GO_ON, STOP
+from orchestrator.worker.reports import ENDS
 
 
-class Stopped(BaseException):
-    """As when Tune kills a trial: nothing in the process can hold it."""
+@dataclass
+class _Line:
+    """From a process to the schedule, without anything between them."""
+
+    schedule: Schedule
+    process: str
+    begun: list[tuple[str, int] | None]
+
+    def send(self, report: dict[str, Any]) -> None:
+        assert not self.schedule.report(self.process, report), (
+            "a candidate is stopped between rungs"
+        )
+
+    def ask(self, report: dict[str, Any]) -> Any:
+        stop = self.schedule.report(self.process, report)
+        if report["event"] not in ENDS:
+            return STOP if stop else GO_ON
+        self.schedule.idle(self.process)
+        ((process, job),) = self.schedule.answers()
+        assert process == self.process
+        if job is None:
+            return None
+        self.begun.append(self.schedule.runs[process].candidate)
+        return job.to_config()
 
 
 class Commands:
     """`commands("train-members", "spec.yaml")` runs one and gives what it printed.
 
     code: the exit code that it must have; of an error the output is part of what is given.
-    begun: member and number of each candidate that was given out, None for a run of units.
+    begun: member and number of each candidate that was given out, None for a unit.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch):
@@ -45,24 +72,20 @@ class Commands:
         assert end.value.code == code, printed.getvalue()
         return printed.getvalue()
 
-    def run_all(self, schedule: Schedule, store: Store, *_: object) -> None:
-        """What `tune.run_all` does, one run after the other."""
+    def run_all(self, schedule: Schedule, store: Store, setup: Setup, *_: object) -> None:
+        """What `tune.run_all` does, one process after the other."""
         for n in itertools.count():
-            run = f"run-{n}"
-            job = schedule.start(run)
+            process = f"process-{n}"
+            job = schedule.start(process)
             if job is None:
                 assert schedule.is_over(), "nothing runs and nothing begins: this would never end"
                 store.delete("ray")
                 return
-            self.begun.append(schedule.runs[run].candidate)
-
-            def send(values: dict, run: str = run) -> None:
-                if schedule.report(run, values):
-                    raise Stopped
-
-            with contextlib.suppress(Stopped):
-                loop.run_units(job, send)
-            schedule.end(run)
+            self.begun.append(schedule.runs[process].candidate)
+            loop.run_jobs(
+                replace(setup, process=process), job, _Line(schedule, process, self.begun)
+            )
+            schedule.end(process)
 
 
 @contextlib.contextmanager

@@ -149,6 +149,7 @@ def _keys(line: Line, written: str) -> list[Candidate]:
 
 
 _OF_OPTIONS: dict[str, Callable[[Line, str], list[Candidate]]] = {
+    "--first": _members,
     "--only": _members,
     "--weights": _weights,
     "--run": _runs,

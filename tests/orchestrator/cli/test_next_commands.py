@@ -59,7 +59,7 @@ def training(monkeypatch):
             outcome.failures = dict.fromkeys(failures, "the loss became nan")
             return {}
 
-        monkeypatch.setattr(train_members, "_train", train)
+        monkeypatch.setattr(train_members, "train_on_ray", train)
 
     ends()
     return ends

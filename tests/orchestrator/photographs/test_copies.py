@@ -23,9 +23,8 @@ from orchestrator.spec.spec import Spec
 from orchestrator.units import unit as units
 from orchestrator.units.assemble import assemble
 from orchestrator.units.record import write_record
-from orchestrator.worker import loop
 from orchestrator.worker.inputs import Inputs
-from tests.orchestrator.in_process import job
+from tests.orchestrator import in_process
 from tests.orchestrator.records import record
 
 SPEC = """\
@@ -106,7 +105,9 @@ def test_a_member_of_a_copy_comes_out_as_if_the_copy_were_the_originals(work, tm
         read, found, store = spec(text), photographs(text), Store(tmp_path / name)
         write_photographs(found, store)
         of_member = units.of_member(read.member("cut"), found)
-        loop.run_units(job(store, of_member, tmp_path / "cache"), lambda values: None)
+        in_process.carry_out(
+            in_process.work(store, of_member, tmp_path / "cache"), lambda values: None
+        )
         assert assemble(read.member("cut"), found, store)
         tables.append(
             [pd.read_parquet(store.uri(f"tables/cut/{kind}.parquet")) for kind in ("oof", "test")]

@@ -15,8 +15,7 @@ from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit
 from orchestrator.units.assemble import assemble
-from orchestrator.worker import loop
-from tests.orchestrator.in_process import job, vote_on
+from tests.orchestrator.in_process import carry_out, vote_on, work
 
 SPEC = """\
 name: s
@@ -47,7 +46,7 @@ def trained(photos, tmp_path, monkeypatch):
         write_photographs(photographs, store)
         every = [u for m in spec.members for u in unit.of_member(m, photographs)]
         reports = []
-        loop.run_units(job(store, every, photos / "cache"), reports.append)
+        carry_out(work(store, every, photos / "cache"), reports.append)
         assert not [r["message"] for r in reports if r["event"] == "failed"]
         assert assemble(spec.members[0], photographs, store)
         return Run(spec, store), photographs, every

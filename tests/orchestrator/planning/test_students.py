@@ -159,7 +159,7 @@ def test_a_failed_teacher_fails_its_student_and_the_next_call_trains_both(fresh,
         if not broken and unit.member.name == "one" and unit.fold == 1:
             broken.append(unit)
             raise RuntimeError("no luck")
-        trains(unit, process, report)
+        return trains(unit, process, report)
 
     monkeypatch.setattr(loop, "train_unit", breaks)
     said = " ".join(fresh("train-members", "spec.yaml", code=1).split())

@@ -223,7 +223,7 @@ def test_a_failed_teacher_fails_the_students_of_the_other_folds_and_the_next_cal
         if not broken and unit.member.name == "one" and unit.fold == 1:
             broken.append(unit)
             raise RuntimeError("no luck")
-        trains(unit, process, report)
+        return trains(unit, process, report)
 
     monkeypatch.setattr(loop, "train_unit", breaks)
     said = one_line(fresh("train-members", "spec.yaml", code=1))

@@ -21,9 +21,9 @@ class Told:
         )
         self.board.expect(self.units)
 
-    def begin(self, *folds: int) -> None:
-        units = [self.units[fold] for fold in folds]
-        self.board.started({unit.path: unit.title for unit in units}, units)
+    def begin(self, fold: int, fresh: bool = True) -> None:
+        unit = self.units[fold]
+        self.board.started(unit, unit.title, fresh)
 
     def tell(self, fold: int, event: str, after: float, **values) -> None:
         self.now += after
@@ -41,7 +41,7 @@ class Told:
 def test_a_unit_goes_through_its_states():
     told = Told()
     assert told.states == ["waiting", "waiting"]
-    told.begin(0, 1)
+    told.begin(0)
     assert told.states == ["starting", "waiting"]
     told.tell(0, "started", 5)
     told.epoch(0, 1, 10, score=0.25)
@@ -49,9 +49,11 @@ def test_a_unit_goes_through_its_states():
     told.tell(0, "predicting", 90)
     assert told.states == ["predicting", "waiting"]
     told.tell(0, "done", 3)
+    told.board.ended(told.units[0].path, "done")
+    told.begin(1, fresh=False)
     told.tell(1, "started", 0)
     told.tell(1, "failed", 1, message="no memory")
-    told.board.ended({unit.path: "done" for unit in told.units})
+    told.board.ended(told.units[1].path, "no memory")
     assert told.states == ["done", "failed"]
     (member,) = told.board.document()["members"]
     assert (member["name"], member["metric"]) == ("net", "macro_f1")
@@ -66,16 +68,22 @@ def test_the_time_left_is_that_of_epochs_predictions_and_starts_still_to_come():
     assert told.board.seconds_left() is None
     told.epoch(0, 1, 13, seconds=10)  # 3 of them until the first epoch began
     # nine more epochs, a prediction that is taken for a quarter of one; then the same unit once
-    # more, with its start, 20, and its preparation, 3
-    assert told.board.seconds_left() == pytest.approx((90 + 2.5) + (20 + 3 + 100 + 2.5))
+    # more in the same process, with its preparation, 3
+    assert told.board.seconds_left() == pytest.approx((90 + 2.5) + (3 + 100 + 2.5))
     for number in range(2, 11):
         told.epoch(0, number, 10)
     told.tell(0, "predicting", 0)
     told.now += 1
-    assert told.board.seconds_left() == pytest.approx(1.5 + 125.5)
+    assert told.board.seconds_left() == pytest.approx(1.5 + 105.5)
     told.tell(0, "done", 3)  # 4 in all
-    told.board.ended({told.units[0].path: "done"})
+    told.board.ended(told.units[0].path, "done")
+    # of the slot nothing is known: as if a process were to start
     assert told.board.seconds_left() == pytest.approx(20 + 3 + 100 + 4)
+    told.begin(1, fresh=False)
+    told.tell(1, "started", 0)  # not a start of a process, which would make them seem fast
+    told.epoch(1, 10, 103, seconds=10)
+    told.board.interrupted(told.units[1].path)
+    assert told.board.seconds_left() == pytest.approx(20 + 4)
 
 
 def test_while_nothing_is_reported_the_time_left_goes_down():
@@ -107,9 +115,8 @@ def test_two_slots_share_what_waits():
     told.tell(0, "started", 0)
     told.epoch(0, 1, 8)
     told.begin(1)
-    # a unit is 2 epochs of 8 and 2 of prediction: of the first 10 are left, of the second 18. When the
-    # first ends, a slot's share of what is outstanding is (8 + 36) / 2, so both others are one run
-    assert told.board.seconds_left() == pytest.approx(10 + 36)
+    # a unit is 2 epochs of 8 and 2 of prediction: of the first 10 are left, of the second 18
+    assert told.board.seconds_left() == pytest.approx(18 + 18)
 
 
 def test_a_unit_whose_run_died_waits_again_and_keeps_its_epochs():
@@ -117,7 +124,7 @@ def test_a_unit_whose_run_died_waits_again_and_keeps_its_epochs():
     told.begin(0)
     told.tell(0, "started", 5)
     told.epoch(0, 4, 10)
-    told.board.interrupted([told.units[0].path])
+    told.board.interrupted(told.units[0].path)
     (unit,) = told.board.document()["members"][0]["units"]
     assert (unit["state"], unit["epoch"]) == ("waiting", 4)
 
@@ -126,7 +133,7 @@ def test_candidates_are_no_units_of_their_member_until_one_has_won():
     told = Told(folds=2)
     candidate = told.units[0]
     told.board = Board(lambda member: 1.0, clock=lambda: told.now)
-    told.board.started({candidate.path: "net candidate 0"}, [candidate])
+    told.board.started(candidate, "net candidate 0", fresh=True)
     assert told.board.document()["members"][0]["units"] == []
     told.tell(0, "started", 1)
     told.tell(0, "predicting", 1)

@@ -26,13 +26,15 @@ def test_a_member_is_known_by_itself_else_by_its_cost():
         ([], [], 2, 5.0, 0.0),
         ([7.0], [], 2, 5.0, 7.0),
         ([], [Group(1, 10.0)], 2, 5.0, 15.0),
-        # one slot: all units of the member share a run
+        # one slot, in which one process trains them all
         ([], [Group(3, 10.0)], 1, 5.0, 35.0),
         # a slot each
         ([], [Group(3, 10.0)], 3, 5.0, 15.0),
         # the one that is free takes it
         ([30.0], [Group(1, 10.0)], 2, 5.0, 30.0),
-        # the costliest first: 20 beside 10 and 10, each with a start
+        # of a slot whose unit ends before another process would be there, none starts
+        ([4.0], [Group(1, 10.0)], 2, 5.0, 14.0),
+        # the costliest first: 20 beside 10 and 10
         ([], [Group(2, 10.0), Group(1, 20.0)], 2, 0.0, 20.0),
     ],
 )

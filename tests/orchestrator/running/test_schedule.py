@@ -1,26 +1,25 @@
-"""How units are dealt out to runs: no slot waits long, and starting up is paid for rarely."""
+"""How units are given to processes, and what becomes of those whose process dies."""
 
 from __future__ import annotations
 
 import heapq
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from orchestrator.progress.board import Board
-from orchestrator.running import causes
-from orchestrator.running.schedule import Schedule, units_per_run
+from orchestrator.running import causes, schedule
+from orchestrator.running.schedule import Schedule
 from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
 from orchestrator.screens.progress import Progress
 from orchestrator.spec.spec import Member
 from orchestrator.units.unit import Unit
-from tests.orchestrator.in_process import job
 
 START = 0.6  # of the cost of a unit
-NOTHING = job(Store("nowhere"), (), "nowhere")
 
 
 def watch() -> Watch:
@@ -37,37 +36,41 @@ def members(*specification: tuple[str, int, float]) -> tuple[list[Unit], dict[st
     return units, costs
 
 
-def simulate(units: list[Unit], costs: dict[str, float], slots: int) -> tuple[float, int]:
-    """Wall time and number of runs when `Schedule` deals `units` out to `slots`."""
-
+def scheduled(units: list[Unit], costs: dict[str, float], slots: int) -> Schedule:
     def cost(member: Member) -> float:
         return costs[member.name]
 
     progress = Progress(Console(file=io.StringIO()), Board(cost))
-    schedule = Schedule(units, {}, lambda m: [], cost, slots, NOTHING, progress, watch())
-    running: list[tuple[float, int, str]] = []
-    now, runs, seen = 0.0, 0, []
-    while True:
-        run = f"run-{runs}"
-        begun = schedule.start(run)
-        if begun is not None:
-            mine = begun.units
-            seen += [u.path for u in mine]
-            assert len({u.member.name for u in mine}) == 1
-            heapq.heappush(running, (now + START + sum(cost(u.member) for u in mine), runs, run))
-            runs += 1
-            assert len(running) <= slots
-            continue
-        if schedule.is_over():
-            break
-        now, _, run = heapq.heappop(running)
-        for unit in schedule.runs[run].units:
-            schedule.report(run, {"event": "done", "unit": unit.path})
-        schedule.end(run)
+    return Schedule(units, {}, lambda m: [], cost, slots, progress, watch())
+
+
+def simulate(units: list[Unit], costs: dict[str, float], slots: int) -> tuple[float, int]:
+    """Wall time and number of processes when `Schedule` gives `units` to `slots`."""
+    given = scheduled(units, costs, slots)
+    running: list[tuple[float, str]] = []
+    now, processes, seen = 0.0, 0, []
+
+    def begin(process: str, unit: Unit, after: float) -> None:
+        seen.append(unit.path)
+        heapq.heappush(running, (now + after + costs[unit.member.name], process))
+
+    while not given.is_over():
+        while job := given.start(name := f"{processes:03d}"):
+            begin(name, job.unit, START)
+            processes += 1
+        assert len(running) <= slots
+        now, process = heapq.heappop(running)
+        given.report(process, {"event": "done", "unit": given.runs[process].unit.path})
+        given.idle(process)
+        for name, job in given.answers():
+            if job is None:
+                given.end(name)
+            else:
+                begin(name, job.unit, 0.0)
     assert sorted(seen) == sorted(u.path for u in units)
-    assert schedule.failures == {}
-    assert schedule.trained == len(units)
-    return now, runs
+    assert given.failures == {}
+    assert given.trained == len(units)
+    return now, processes
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 4, 8, 40])
@@ -78,36 +81,107 @@ def test_wall_time_is_near_the_best_possible(slots):
                                  for i in range(int(rng.integers(1, 9)))))  # fmt: skip
         total = sum(costs[u.member.name] for u in units)
         longest = max(costs.values())
-        wall, _ = simulate(units, costs, slots)
-        # a greedy order ends within one unit of the average load, plus what starting costs
-        least = max(total / slots, longest) + START
-        starts = START * (len(costs) / slots + 4)
-        assert wall <= total / slots + longest + starts
-        assert wall >= least - 1e-9
-
-
-def test_folds_share_a_process_where_slots_are_few_and_not_where_there_are_many():
-    units, costs = members(("a", 5, 1.0), ("b", 5, 1.0))
-    assert simulate(units, costs, slots=1)[1] == 2
-    assert simulate(units, costs, slots=2)[1] <= 4
-    assert simulate(units, costs, slots=10) == (pytest.approx(1 + START), 10)
+        wall, processes = simulate(units, costs, slots)
+        # Graham, Bounds for certain multiprocessing anomalies (1966): with no slot idle while
+        # something waits, the last unit begins before the mean load of the slots is over
+        assert max(total / slots, longest) + START - 1e-9 <= wall
+        assert wall <= total / slots + longest * (1 - 1 / slots) + START + 1e-9
+        assert processes == min(slots, len(units))
 
 
 def test_the_costliest_member_goes_first():
-    units, costs = members(("small", 2, 1.0), ("large", 2, 9.0))
-    cost = lambda m: costs[m.name]  # noqa: E731
-    progress = Progress(Console(file=io.StringIO()), Board(cost))
-    schedule = Schedule(units, {}, lambda m: [], cost, 1, NOTHING, progress, watch())
-    assert schedule.start("first").units[0].member.name == "large"
-    assert schedule.start("second") is None  # one slot
+    given = scheduled(*members(("small", 2, 1.0), ("large", 2, 9.0)), slots=1)
+    assert given.start("first").unit.member.name == "large"
+    assert given.start("second") is None  # one slot
 
 
-def test_units_per_run_is_a_slots_share_of_what_is_outstanding():
-    assert units_per_run(available=5, cost=1.0, outstanding=10.0, slots=2) == 5
-    assert units_per_run(available=5, cost=1.0, outstanding=4.0, slots=2) == 2
-    assert units_per_run(available=5, cost=1.0, outstanding=1.0, slots=2) == 1
-    assert units_per_run(available=3, cost=2.0, outstanding=100.0, slots=1) == 3
-    assert units_per_run(available=5, cost=4.0, outstanding=20.0, slots=8) == 1
+def test_a_process_goes_on_with_other_members_and_ends_when_there_are_none():
+    given = scheduled(*members(("small", 1, 1.0), ("large", 1, 9.0)), slots=1)
+    given.start("one")
+    given.idle("one")
+    ((name, job),) = given.answers()
+    assert (name, job.unit.member.name) == ("one", "small")
+    assert given.answers() == []
+    given.idle("one")
+    assert given.answers() == [("one", None)]
+    assert given.start("two") is None
+    given.end("one")
+
+
+def test_where_slots_are_lost_an_idle_process_ends_and_no_other_begins():
+    given = scheduled(*members(("a", 5, 1.0)), slots=2)
+    given.start("one")
+    given.start("two")
+    given.slots = 1
+    given.idle("one")
+    assert given.answers() == [("one", None)]
+    given.idle("two")
+    ((name, job),) = given.answers()  # the other is on its way out
+    assert name == "two"
+    assert job is not None
+    given.end("one")
+    assert given.start("three") is None
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """Seconds that a schedule sees, in one cell."""
+    now = [0.0]
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def of_teacher_and_student(slots: int) -> Schedule:
+    teacher = Member(name="teacher", recipe={"model": "t"})
+    student = Member(name="student", recipe={"model": "s"})
+    first = Unit(teacher, "t", 0, None)
+    units = [first, Unit(student, "s", 0, None, ((first.path,),)), Unit(teacher, "t", 1, None)]
+    return scheduled(units, {"teacher": 1.0, "student": 2.0}, slots)
+
+
+def test_a_process_waits_a_little_for_what_waits_for_others(clock):
+    given = of_teacher_and_student(slots=2)
+    assert given.start("one").unit.title == "teacher fold 0"
+    assert given.start("two").unit.title == "teacher fold 1"
+    given.report("two", {"event": "done", "unit": given.runs["two"].unit.path})
+    given.idle("two")
+    assert given.answers() == []  # the student waits for fold 0
+    clock[0] = 29.0
+    assert given.answers() == []
+    assert given.start("three") is None  # the slot is not free
+    given.report("one", {"event": "done", "unit": given.runs["one"].unit.path})
+    given.idle("one")
+    (name, job), other = given.answers()
+    assert (name, job.unit.title) == ("two", "student fold 0")
+    assert other == ("one", None)
+
+
+def test_a_process_that_waited_in_vain_ends_and_another_begins_later(clock):
+    given = of_teacher_and_student(slots=2)
+    given.start("one")
+    given.start("two")
+    given.report("two", {"event": "done", "unit": given.runs["two"].unit.path})
+    given.idle("two")
+    clock[0] = 31.0
+    assert given.answers() == [("two", None)]
+    given.end("two")
+    assert given.start("three") is None
+    given.report("one", {"event": "done", "unit": given.runs["one"].unit.path})
+    given.idle("one")
+    assert given.start("three") is not None
+
+
+def test_a_process_that_dies_while_it_waits_costs_nothing(clock):
+    given = of_teacher_and_student(slots=2)
+    given.start("one")
+    given.start("two")
+    given.report("two", {"event": "done", "unit": given.runs["two"].unit.path})
+    given.idle("two")
+    assert given.answers() == []
+    given.lost("two", "its machine was lost")
+    given.end("two")
+    assert given.failures == {}
+    assert not given.is_over()
 
 
 class Left:
@@ -119,28 +193,34 @@ class Left:
         self.screen = io.StringIO()
         progress = Progress(Console(file=self.screen, width=200), Board(lambda m: 1.0))
         self.schedule = Schedule(
-            self.units, {}, self.left, lambda m: costs[m.name], 1, NOTHING, progress, watch()
+            self.units, {}, self.left, lambda m: costs[m.name], 1, progress, watch()
         )
-        self.runs = 0
+        self.processes = 0
 
     def left(self, member: Member) -> list[Unit]:
         return [unit for unit in self.units if unit.path not in self.done]
 
-    def start(self) -> list[int]:
-        """The folds of the next run."""
-        self.runs += 1
-        job = self.schedule.start(str(self.runs))
+    def start(self) -> int:
+        """The fold that a new process begins with."""
+        self.processes += 1
+        job = self.schedule.start(str(self.processes))
         assert job is not None
-        return [unit.fold for unit in job.units]
+        return job.unit.fold
+
+    def go_on(self) -> int | None:
+        """The fold that the process trains next; None: it ends."""
+        self.schedule.idle(str(self.processes))
+        ((_, job),) = self.schedule.answers()
+        return None if job is None else job.unit.fold
 
     def report(self, event: str, fold: int, **values) -> None:
         values = {"epoch": 0, "score": 0.5, "value": 0.5, "message": "", **values}
         path = self.units[fold].path
-        self.schedule.report(str(self.runs), {"event": event, "unit": path, **values})
+        self.schedule.report(str(self.processes), {"event": event, "unit": path, **values})
 
     def die(self, cause: str = "killed") -> None:
-        self.schedule.lost(str(self.runs), cause)
-        self.schedule.end(str(self.runs))
+        self.schedule.lost(str(self.processes), cause)
+        self.schedule.end(str(self.processes))
 
 
 def test_a_note_that_several_processes_report_is_printed_once_and_every_other_too():
@@ -152,13 +232,15 @@ def test_a_note_that_several_processes_report_is_printed_once_and_every_other_to
     assert [of.screen.getvalue().count(line) for line in lines] == [1, 1]
 
 
-def test_a_run_whose_process_died_goes_on_in_another_with_what_it_had_not_finished():
+def test_a_unit_whose_process_died_goes_on_in_another():
     work = Left(4)
-    assert work.start() == [0, 1, 2, 3]
+    assert work.start() == 0
     work.report("started", 0)
     work.report("done", 0)
+    assert work.go_on() == 1
     work.report("started", 1)
     work.report("failed", 1, message="the loss became nan")
+    assert work.go_on() == 2
     work.report("started", 2)
     work.report("epoch", 2, epoch=3)
     work.die("its machine was lost")
@@ -167,11 +249,13 @@ def test_a_run_whose_process_died_goes_on_in_another_with_what_it_had_not_finish
         in (work.screen.getvalue())
     )
     assert not work.schedule.is_over()
-    assert work.start() == [2, 3]
-    for fold in (2, 3):
-        work.report("started", fold)
-        work.report("done", fold)
-    work.schedule.end("2")
+    assert work.start() == 2
+    work.report("started", 2)
+    work.report("done", 2)
+    assert work.go_on() == 3
+    work.report("started", 3)
+    work.report("done", 3)
+    assert work.go_on() is None
     assert work.schedule.is_over()
     assert work.schedule.failures == {"a fold 1": "the loss became nan"}
     assert work.schedule.trained == 3
@@ -184,8 +268,9 @@ def test_a_unit_is_given_up_when_it_never_gets_anywhere_and_the_others_are_not(e
     work = Left(2)
     for n in range(most):
         assert work.schedule.failures == {}
-        if work.start()[0] == 1:  # its turn, after a death before an epoch
+        if work.start() == 1:  # its turn, after a death before an epoch
             work.report("done", 1)
+            assert work.go_on() == 0
         work.report("started", 0)
         if epoch:  # that it was trained once is no progress the second time
             work.report("epoch", 0, epoch=epoch)
@@ -210,14 +295,18 @@ def test_what_dies_with_its_leader_or_machine_is_given_up_later():
 
 def test_a_unit_that_died_before_its_first_epoch_lets_its_equals_go_first():
     work = Left(3)
-    assert work.start() == [0, 1, 2]
+    assert work.start() == 0
     work.report("started", 0)
     work.die()
-    assert work.start() == [1, 2, 0]
+    assert work.start() == 1
     work.report("started", 1)
     work.report("epoch", 1, epoch=1)
     work.die()
-    assert work.start() == [1, 2, 0]
+    order = [work.start()]
+    for _ in range(2):
+        work.report("done", order[-1])
+        order.append(work.go_on())
+    assert order == [1, 2, 0]
 
 
 def test_an_epoch_between_two_deaths_resets_the_count():
@@ -231,7 +320,7 @@ def test_an_epoch_between_two_deaths_resets_the_count():
     work.start()
     work.report("started", 0)
     work.report("done", 0)
-    work.schedule.end(str(work.runs))
+    work.schedule.end(str(work.processes))
     assert work.schedule.is_over()
     assert work.schedule.failures == {}
 
@@ -258,12 +347,8 @@ def test_a_unit_whose_record_is_there_is_done_although_nothing_reported_it():
     work.report("started", 0)
     work.done.add(work.units[0].path)
     work.die()
-    assert work.start() == [1, 2]
-    for fold in (1, 2):
-        work.report("started", fold)
-        work.report("done", fold)
-    work.schedule.end("2")
-    assert work.schedule.trained == 3
+    assert work.start() == 1
+    assert work.schedule.trained == 1
     assert work.schedule.failures == {}
 
 
@@ -274,14 +359,14 @@ def test_progress_shows_member_fold_epoch_score_and_time_left(terminal):
     console = Console(file=screen, force_terminal=terminal, width=100)
     with Progress(console, Board(lambda m: costs[m.name])) as progress:
         progress.expect(units)
-        progress.started({u.path: u.title for u in units}, units)
+        progress.started(units[1], units[1].title, fresh=True)
         for epoch in (1, 2):
             progress.reported(
                 {"event": "epoch", "unit": units[1].path, "epoch": epoch, "score": 0.625}
             )
         progress.note("resnet: a note")
         progress.reported({"event": "done", "unit": units[1].path})
-        progress.ended({u.path: "done" for u in units})
+        progress.ended(units[1].path, "done")
     shown = screen.getvalue()
     for part in ("resnet", "fold", "2/10" if terminal else "1/10", "0.6250", "left", "a note"):
         assert part in shown

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.running.watch import Silence, Watch
 from orchestrator.runs.store import Store
-from orchestrator.worker.pulse import Pulse
+from orchestrator.worker.pulse import Pulse, pulse_of
 
 
 class Clock:
@@ -82,7 +82,7 @@ def test_a_first_epoch_is_known_from_the_member_s_other_units(watch, clock):
 
 def test_steps_within_a_long_epoch_are_signs_of_life(watch, clock, store, monkeypatch):
     monkeypatch.setattr("orchestrator.worker.pulse.time.monotonic", clock)
-    pulse = Pulse(store, Watch.pulse_of("r"))
+    pulse = Pulse(store, pulse_of("r"))
     trained(watch, clock, 2, seconds=2)
     assert after(watch, clock, 300, lambda: pulse(1, 10)) == []
     assert len(after(watch, clock, 100)) == 1
@@ -112,7 +112,7 @@ def test_what_has_ended_is_not_watched(watch, clock):
 
 def test_a_sign_of_life_that_cannot_be_written_does_not_stop_the_training(store, tmp_path):
     (tmp_path / "ray").write_text("no folder")
-    Pulse(store, Watch.pulse_of("r"))(1, 2)
+    Pulse(store, pulse_of("r"))(1, 2)
     Pulse(store, "")(1, 2)
     assert (tmp_path / "ray").read_text() == "no folder"
 

@@ -58,7 +58,7 @@ def trained_into(monkeypatch) -> list[str]:
         outcome.trained = len(plan.todo)
         return {}
 
-    monkeypatch.setattr(train_members, "_train", train)
+    monkeypatch.setattr(train_members, "train_on_ray", train)
     return folders
 
 
@@ -109,15 +109,15 @@ def test_the_printed_command_goes_on_with_a_stopped_new_run(
         arguments[2].write("trained", "half")
         raise KeyboardInterrupt
 
-    stub = train_members._train
-    monkeypatch.setattr(train_members, "_train", stopped)
+    stub = train_members.train_on_ray
+    monkeypatch.setattr(train_members, "train_on_ray", stopped)
     arguments = ["train-members", "spec.yaml", "--only", "one", "--set", "members.one.lr=2e-3"]
     code, out, err = command(*arguments, "--new-run")
     assert code == 130
     printed = err.split("go on with: python -m orchestrator ")[1].strip()
     assert printed in out  # printed at the start as well, for a run that is killed
     assert "same command" not in err
-    monkeypatch.setattr(train_members, "_train", stub)
+    monkeypatch.setattr(train_members, "train_on_ray", stub)
     assert command(*printed.split())[0] == 0
     assert trained_into == [str(work / "runs/e-2")]
     assert "lr: 0.002" in (work / "runs/e-2/spec.yaml").read_text()

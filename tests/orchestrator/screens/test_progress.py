@@ -95,7 +95,7 @@ def test_plain_lines_have_title_epoch_score_and_time_left():
     board = Board(lambda member: 1.0, clock=lambda: now)
     with Progress(Console(file=screen, width=200), board) as shown:
         shown.expect([own])
-        shown.started({own.path: own.title}, [own])
+        shown.started(own, own.title, fresh=True)
         now = 100.0  # seconds until Ray and the process were there
         shown.reported({"event": "started", "unit": own.path})
         now = 110.0

@@ -211,7 +211,7 @@ def test_a_board_shows_how_far_a_search_is_and_its_winner_as_a_unit(make):
     assert (row["units"], row["search"]["to_come"]) == ([], 2)
     for curve in ([0.1] * EPOCHS, [0.1, 0.2, *[0.3] * (EPOCHS - 2)]):
         candidate, unit = search.ask()
-        board.started({unit.path: f"m candidate {candidate.number}"}, [unit])
+        board.started(unit, f"m candidate {candidate.number}", fresh=True)
         for epoch, score in enumerate(curve, start=1):
             assert not search.epoch(candidate.number, epoch, score)
             told = {"unit": unit.path, "event": "epoch", "epoch": epoch, "score": score}

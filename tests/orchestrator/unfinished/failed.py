@@ -32,7 +32,7 @@ def fail(patch, titles=(), interrupt_before=None):
             raise KeyboardInterrupt
         if unit.title in titles:
             raise RuntimeError("the loss became nan")
-        train_unit(unit, process, report)
+        return train_unit(unit, process, report)
 
     patch.setattr(loop, "train_unit", train)
 

@@ -21,10 +21,8 @@ from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.table import codec_of, in_fold
 from orchestrator.units import unit as units
 from orchestrator.units.teachers.pseudo import pseudo_labels, taken
-from orchestrator.worker import loop
-from orchestrator.worker.job import Job
 from tests.members.pair import together
-from tests.orchestrator.in_process import assert_same, job, runs
+from tests.orchestrator.in_process import Work, assert_same, carry_out, runs, work
 
 SPEC = """\
 name: w
@@ -280,7 +278,7 @@ def test_a_teacher_s_rows_are_found_by_their_ids_and_other_ones_refused(run):
 # -- several processes a unit ----------------------------------------------------------------------
 
 
-def train_together(ranks, plan: Job) -> list[list]:
+def train_together(ranks, plan: Work) -> list[list]:
     """Of each rank the labels that it was given to learn, and what it reported."""
     seen: list[list] = []
     fitted = fit.fit
@@ -291,7 +289,7 @@ def train_together(ranks, plan: Job) -> list[list]:
 
     reports: list[dict] = []
     with mock.patch.object(fit, "fit", watch):
-        loop.run_units(plan, reports.append, ranks)
+        carry_out(plan, reports.append, ranks)
     return [*seen, [f"{r['event']} {r['message']}" for r in reports]]
 
 
@@ -302,7 +300,7 @@ def test_ranks_that_train_a_unit_together_learn_the_same_photographs_as_one_alon
     alone, pair = (trained(run(name), "one", "two") for name in ("alone", "pair"))
     (student,) = of_fold(alone, "student")
     alone.train([student])
-    plan = job(pair.store, [student], cache_folder(), workers=2)
+    plan = work(pair.store, [student], cache_folder(), workers=2)
     first, second = together(train_together, tmp_path, plan)
     assert first == second
     labels, reported = first

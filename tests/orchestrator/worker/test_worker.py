@@ -17,8 +17,8 @@ from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.table import Photographs, in_fold
 from orchestrator.spec.spec import Member
 from orchestrator.units import unit as units
-from orchestrator.worker.job import Job
-from tests.orchestrator.in_process import assert_same, job, runs
+from orchestrator.worker.job import Job, Setup
+from tests.orchestrator.in_process import assert_same, runs, work
 
 SPEC = """\
 name: w
@@ -209,9 +209,10 @@ def test_what_decides_a_result_decides_the_hash_and_nothing_else(run):
         assert hash_of(photographs=changed(**columns)) != hash_of(), columns.keys()
 
 
-def test_a_job_survives_the_way_to_a_worker(run):
+def test_a_setup_and_jobs_survive_the_way_to_a_worker(run):
     r = run("r")
-    sent = job(
-        r.store, [*r.units("net"), *r.units("rich")], "cache", tracking=("mlflow",), gpus=0.5
-    )
-    assert Job.from_config(json.loads(json.dumps(sent.to_config()))) == sent
+    units = [*r.units("net"), *r.units("rich")]
+    sent = work(r.store, units, "cache", tracking=("mlflow",), gpus=0.5, process="one").setup
+    assert Setup.from_config(json.loads(json.dumps(sent.to_config()))) == sent
+    for job in [Job(units[0], "accuracy", (2, 4)), *map(Job, units)]:
+        assert Job.from_config(json.loads(json.dumps(job.to_config()))) == job

@@ -18,12 +18,10 @@ from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit as units
-from orchestrator.worker import loop
 from orchestrator.worker.inputs import Inputs
-from orchestrator.worker.job import Job
 from tests.members.pair import meet, together
 from tests.orchestrator.command_line import orchestrator
-from tests.orchestrator.in_process import job
+from tests.orchestrator.in_process import Work, carry_out, work
 
 # nothing that each process draws or counts for itself: no dropout, no batch norm
 SPEC = """\
@@ -63,7 +61,7 @@ def run_of(folder: Path, name: str):
     }
 
 
-def train_together(ranks, jobs: list[Job], folder: str) -> list:
+def train_together(ranks, plans: list[Work], folder: str) -> list:
     """Both ranks train; where that ends with an error, both start again, as under Ray."""
     reported, photos = [], Inputs.photos
 
@@ -73,10 +71,10 @@ def train_together(ranks, jobs: list[Job], folder: str) -> list:
         return photos(inputs, unit, part)
 
     with mock.patch.object(Inputs, "photos", fails_on_the_second):
-        for number, plan in enumerate(jobs):
+        for number, plan in enumerate(plans):
             reports: list[dict] = []
             try:
-                loop.run_units(plan, reports.append, ranks)
+                carry_out(plan, reports.append, ranks)
                 ended = ""
             except Exception as error:  # Ray ends the processes of a group of which one failed
                 ended = type(error).__name__
@@ -94,9 +92,8 @@ def alone(here):
         patch.chdir(here)
         patch.setattr("torch.set_num_threads", lambda n: None)
         store, by = run_of(here, "alone")
-        loop.run_units(
-            job(store, [by["plain", 0], by["plain", 1]], here / "cache"), lambda values: None
-        )
+        both = work(store, [by["plain", 0], by["plain", 1]], here / "cache")
+        carry_out(both, lambda values: None)
     return store
 
 
@@ -113,10 +110,10 @@ def trained(here):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):  # one process began the second fold
-            loop.run_units(job(store, [by["plain", 1]], here / "cache"), stop)
+            carry_out(work(store, [by["plain", 1]], here / "cache"), stop)
         wanted = [by["plain", 0], by["wild", 0], by["odd", 0], by["plain", 1]]
-        first = job(store, wanted, here / "cache", workers=2, attempt="first")
-        second = job(store, [by["odd", 1]], here / "cache", workers=2, attempt="second")
+        first = work(store, wanted, here / "cache", workers=2, attempt="first")
+        second = work(store, [by["odd", 1]], here / "cache", workers=2, attempt="second")
         plans = [first, first, second]
         reported = together(train_together, here, plans, str(here))
     return reported, store

@@ -20,10 +20,8 @@ from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.table import in_fold
 from orchestrator.units import unit as units
 from orchestrator.units.teachers.vote import answers
-from orchestrator.worker import loop
-from orchestrator.worker.job import Job
 from tests.members.pair import together
-from tests.orchestrator.in_process import assert_same, job
+from tests.orchestrator.in_process import Work, assert_same, carry_out, work
 from tests.orchestrator.worker.taught.students import FOLD, of_fold
 
 
@@ -208,7 +206,7 @@ def test_and_through_those_they_do(run, taught):
 # -- several processes a unit ----------------------------------------------------------------------
 
 
-def train_together(ranks, plan: Job) -> list:
+def train_together(ranks, plan: Work) -> list:
     """Of each rank what it was taught, and what it reported."""
     seen: list = []
     fitted = fit.fit
@@ -219,7 +217,7 @@ def train_together(ranks, plan: Job) -> list:
 
     reports: list[dict] = []
     with mock.patch.object(fit, "fit", watch):
-        loop.run_units(plan, reports.append, ranks)
+        carry_out(plan, reports.append, ranks)
     return [*seen, [f"{r['event']} {r['message']}" for r in reports]]
 
 
@@ -228,7 +226,7 @@ def test_ranks_that_train_a_unit_together_are_taught_as_one_alone(run, tmp_path,
     alone, pair = (taught(run(name)) for name in ("alone", "pair"))
     (student,) = of_fold(alone, "reader")
     alone.train([student])
-    plan = job(pair.store, [student], cache_folder(), workers=2)
+    plan = work(pair.store, [student], cache_folder(), workers=2)
     first, second = together(train_together, tmp_path, plan)
     assert first == second
     shares, reported = first
