@@ -22,6 +22,8 @@ KeepUnits = Annotated[
     ),
 ]
 
+_LISTED = 5  # units that there was no time for
+
 
 def check(
     spec: SpecFile,
@@ -122,7 +124,7 @@ def train_members(
             agreed=lambda: yes or _agreed(),
         )
     report_of(store, screen)
-    if not (outcome.trained or outcome.predicted or outcome.failures):
+    if not (outcome.trained or outcome.predicted or outcome.failures or outcome.late):
         done = "Nothing to do"
         if outcome.mended:
             done = f"{counted(outcome.mended, 'damaged file')} set aside, nothing to train"
@@ -143,6 +145,13 @@ def train_members(
         )
     for name in outcome.left_out:
         screen.print(f"{name} is left out of the vote: {STOPPED}")
+    if outcome.late:
+        some = [f"{what} ({how})" for what, how in outcome.late.items()]
+        more = f" and {len(some) - _LISTED} more" if len(some) > _LISTED else ""
+        screen.print(
+            f"hours: {loaded.hours:g} do not suffice for {', '.join(some[:_LISTED])}{more}. "
+            f"Raise `hours` to train that too, and {again}"
+        )
     next_one = command("vote", str(spec), *settings(small, sets or (), run))
     rows = " --common-rows" if outcome.partial else ""
     if outcome.failures:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 class Outcome:
     """What one call did. `failures`: what failed -> why; `tables`: complete members.
 
+    late: what there was no time for -> how far it is.
+
     partial: members with finished folds only -> which.
     left_out: members that lost to others in the search, and so were not trained.
     predicted: units that were trained before, and predicted again. mended: damaged files that were
@@ -21,6 +23,7 @@ class Outcome:
     mended: int = 0
     already: int = 0
     failures: dict[str, str] = field(default_factory=dict)
+    late: dict[str, str] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
     partial: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -34,3 +37,4 @@ class Outcome:
         self.predicted += own.predicted
         self.already += own.already
         self.failures |= own.failures
+        self.late |= own.late

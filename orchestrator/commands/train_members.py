@@ -25,6 +25,7 @@ from orchestrator.photographs.table import Photographs
 from orchestrator.planning.plan import make_plan
 from orchestrator.planning.refit import damaged_refits, epochs_line, make_refit_plan, require_refits
 from orchestrator.progress.record import Kept, keeping
+from orchestrator.running.budget import NOT_BEGUN, Budget
 from orchestrator.runs import folders
 from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
@@ -64,6 +65,7 @@ def train(
     of_all_runs = Store(folders.runs())  # where this is now: a disk may be away in between
     store.require_writable()
     with store.lock(), _refusals_end_it(), keeping(store, spec.name) as kept:
+        budget = Budget(spec.hours, kept.spent_before)
         store.delete("ray")  # signs of life of an earlier call's processes
         damaged = every_damage(store)
         for line in set_aside(damaged, store):
@@ -101,11 +103,13 @@ def train(
         searching = {name: s for name, s in plan.now.searching.items() if name in chosen}
         undecided = {*plan.now.searching}
         kept.put(now=True, phase="starting", **standing(plan, store).document())
-        if todo or searching:
+        if budget.left() <= 0:
+            outcome.late = dict.fromkeys([*(u.title for u in todo), *searching], NOT_BEGUN)
+        elif todo or searching:
             try:
                 with EarlyTables(photographs, store) as early:
                     winners = train_on_ray(
-                        resolved, plan, store, console, outcome, kept,
+                        resolved, plan, store, console, outcome, kept, budget,
                         searching=searching, address=address, first=first, whole=refit,
                         complete=early.make,
                     )  # fmt: skip
@@ -124,7 +128,7 @@ def train(
         if refit:
             names = [name for name in chosen if name in made.tables]
             outcome.add_refits(
-                _refit(resolved, names, photographs, store, console, address, first, kept)
+                _refit(resolved, names, photographs, store, console, address, first, kept, budget)
             )
         kept.put(failures=outcome.failures)
         folders.remember(store, of_all_runs)
@@ -163,17 +167,20 @@ def _refit(
     address: str | None,
     first: Sequence[str],
     kept: Kept,
+    budget: Budget,
 ) -> Outcome:
     """Train the members `names`, whose tables are made, on all rows."""
     for line in set_aside(damaged_refits(names, store), store):
         console.print(f"note: {line}")
     plan, failures = make_refit_plan(spec, names, photographs, store)
     outcome = Outcome(already=len(plan.units) - len(plan.todo))
-    if plan.todo:
+    if budget.left() <= 0:
+        outcome.late = {unit.title: NOT_BEGUN for unit in plan.todo}
+    elif plan.todo:
         console.print(f"on all rows, {epochs_line(plan.units)}")
         folds = [u for n in names for u in units.chosen(spec.member(n), photographs, store)]
         train_on_ray(
-            spec, plan, store, console, outcome, kept,
+            spec, plan, store, console, outcome, kept, budget,
             searching={}, address=address, first=first, whole=True, beside=folds,
         )  # fmt: skip
     outcome.failures |= failures

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from orchestrator.progress.pace import Group, Pace, makespan
+from orchestrator.progress.pace import Group, Pace, makespan, ready_in
 from orchestrator.search.asha import rungs_of
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec import member_metrics
@@ -168,10 +168,6 @@ class Board:
 
     def seconds_left(self) -> float | None:
         """Until all units are done, as the schedule deals them out; None until an epoch was seen."""
-        running = [
-            self._left(path) or 0.0 if self.cells[path].state not in ENDED else 0.0
-            for path in self._running
-        ]
         waiting: dict[str, list[float]] = defaultdict(list)
         for path, cell in self.cells.items():
             if cell.state == "waiting":
@@ -184,7 +180,35 @@ class Board:
             groups += self._to_come(name, search)
         if not any(cell.seconds for cell in self.cells.values()):
             return None
-        return makespan(running, groups, self.slots, self._pace.usual("start", "") or 0.0)
+        return makespan(self._at_hand(), groups, self.slots, self._start())
+
+    def seconds_for(self, units: Sequence[Unit]) -> float | None:
+        """Until these, which wait, would be done if they came next; None: nothing is known yet."""
+        seconds = [self._left(unit.path) for unit in units]
+        known = [own for own in seconds if own is not None]
+        if len(known) < len(seconds):
+            return None
+        groups = [Group(1, own) for own in known]
+        return ready_in(self._at_hand(), groups, self.slots, self._start())
+
+    def seconds_for_candidate(self, name: str) -> float | None:
+        """Until another candidate of a search, and the other folds of the winner, would be done."""
+        search = self._searches[name]
+        if self._pace.usual("epoch", name, self._cost(search.member)) is None:
+            return None
+        one, others = self._to_come(name, search)
+        groups = [Group(1, one.seconds), others]
+        return ready_in(self._at_hand(), groups, self.slots, self._start())
+
+    def _at_hand(self) -> list[float]:
+        """Seconds of what is left of each unit that a process has."""
+        return [
+            0.0 if self.cells[path].state in ENDED else self._left(path) or 0.0
+            for path in self._running
+        ]
+
+    def _start(self) -> float:
+        return self._pace.usual("start", "") or 0.0
 
     def _left(self, path: str) -> float | None:
         """Seconds of what is left of a unit."""

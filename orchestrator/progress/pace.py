@@ -52,9 +52,14 @@ def makespan(running: Sequence[float], groups: Sequence[Group], slots: int, star
     running: what is left of each unit at hand; start: seconds until a process is there, where a slot
     has none.
     """
+    return max(ready_in(running, groups, slots, start), max(running, default=0.0))
+
+
+def ready_in(running: Sequence[float], groups: Sequence[Group], slots: int, start: float) -> float:
+    """As `makespan`, until the groups are done."""
     ends = [*running] + [start] * max(0, slots - len(running))
     heapq.heapify(ends)
-    last = max(running, default=0.0)
+    last = 0.0
     for group in sorted(groups, key=lambda own: -own.seconds):
         for _ in range(group.units):
             end = heapq.heappop(ends) + group.seconds

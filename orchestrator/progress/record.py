@@ -8,6 +8,7 @@ phase             reading | starting | training | tables | ended
 reading           what of the photographs is read -> [done, of]
 outcome           of what has ended: done | failed | refused | interrupted; and `failures`, title -> why
 began, updated    seconds since 1970
+spent             seconds of all calls that trained into the folder, this one included
 slots, seconds_left, photos_per_second, members     of progress/board.py
 memory            bytes of this machine `used`, and `of` how many; disk: bytes `free` for the run folder
 
@@ -46,8 +47,15 @@ Driver = Literal["alive", "gone", "silent"]
 class Kept:
     """Writes what changed, where enough time has passed since it last did. Writing never fails a call."""
 
-    def __init__(self, store: Store, name: str, clock: Callable[[], float] = time.time):
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        spent: float = 0.0,
+        clock: Callable[[], float] = time.time,
+    ):
         self._store, self._clock = store, clock
+        self.spent_before = spent
         self._every = EVERY if store.local else EVERY_REMOTE
         self._written = 0.0
         self.document: dict[str, Any] = {
@@ -80,6 +88,9 @@ class Kept:
             return
         self._written = self._clock()
         self.document["updated"] = self._written
+        self.document["spent"] = round(
+            self.spent_before + self._written - self.document["began"], 1
+        )
         with suppress(OSError, *BAD_INPUT):
             self.document |= _room(self._store)
             self._write(places.json_bytes(self.document))
@@ -108,7 +119,7 @@ def keeping(store: Store, name: str) -> Iterator[Kept]:
     photographs has done nothing: the record of the call before it is put back.
     """
     before = store.read(PROGRESS) if store.exists(PROGRESS) else None
-    kept = Kept(store, name)
+    kept = Kept(store, name, _spent(before))
     try:
         kept.put(now=True)
         yield kept
@@ -120,6 +131,13 @@ def keeping(store: Store, name: str) -> Iterator[Kept]:
         raise
     failures = kept.document.get("failures")
     kept.put(now=True, phase="ended", outcome="failed" if failures else "done")
+
+
+def _spent(before: bytes | None) -> float:
+    """Seconds of the calls before, by the record that the last one left; none where it has none."""
+    with suppress(ValueError, TypeError, RecursionError, KeyError):
+        return max(0.0, float(json.loads(before or b"{}")["spent"]))
+    return 0.0
 
 
 def _outcome(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from members.errors import first_line
 
 _KILLED = "it was killed, by SIGKILL or for want of memory"
 _LOST_NODE = "its machine was lost"
+NO_TIME = "the hours of the run are over"
 LEADER = "the process that leads its training died"
 
 # what Ray's message about a lost process holds, and what it comes to

@@ -28,6 +28,12 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None: ...
 
+    def seconds_for(self, units: Sequence[Unit]) -> float | None:
+        """Until these, which wait, would be done if they came next; None: nothing is known yet."""
+
+    def seconds_for_candidate(self, name: str) -> float | None:
+        """Until another candidate of a search, and the other folds of the winner, would be done."""
+
     def tick(self, slots: int) -> None:
         """Every second or so, whether anything happened or not. slots: how many processes there are
         at once by now."""

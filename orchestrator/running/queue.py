@@ -107,6 +107,21 @@ class Queue:
             if student.path in self._waiting:
                 self._give_up(student)
 
+    def of_member(self, name: str) -> list[Unit]:
+        """Those that wait."""
+        return [unit for unit in self._waiting.values() if unit.member.name == name]
+
+    def drop(self, unit: Unit) -> list[Unit]:
+        """It will not be trained: it, and those that cannot be without it, leave the queue."""
+        self._waiting.pop(unit.path, None)
+        self._ready.pop(unit.path, None)
+        self._open.discard(unit.path)
+        found = [unit]
+        for student in self._students.pop(unit.path, {}).values():
+            if student.path in self._waiting:
+                found += self.drop(student)
+        return found
+
     def in_vain(self) -> list[tuple[Unit, str]]:
         """Units that left the queue because no teacher will come for them, and why; each once."""
         found, self._in_vain = self._in_vain, []

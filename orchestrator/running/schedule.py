@@ -15,9 +15,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from orchestrator.running import causes
+from orchestrator.running.budget import NOT_BEGUN, Budget
 from orchestrator.running.progress import Progress
 from orchestrator.running.queue import Queue
 from orchestrator.running.restarts import Death, Restarts
+from orchestrator.running.searches import Searches
 from orchestrator.running.watch import Watch
 from orchestrator.running.worker_run import WorkerRun
 from orchestrator.search.candidates import MemberSearch
@@ -36,7 +38,8 @@ class Schedule:
     units_left: the units of a member that are not trained; cost: of one unit of a member, in any unit
     of time; slots: how many processes there may be at once, which may be changed at any time; first:
     names of members that come before all others; complete: is told of each member whose last unit is
-    done, with the settings that it has by then.
+    done, with the settings that it has by then. budget: what would not be done by its end is not begun,
+    and what is not done then is stopped; begun: names of members of which some unit was trained before.
     """
 
     def __init__(
@@ -50,13 +53,13 @@ class Schedule:
         watch: Watch,
         first: Collection[str] = (),
         complete: Callable[[Member], None] = lambda member: None,
+        budget: Budget | None = None,
+        begun: Collection[str] = (),
     ):
         self.queue = Queue(cost, first)
         self.queue.add(units)
-        self.searches = dict(searches)
-        self.winners: dict[str, dict[str, Any]] = {}
-        self.left_out: list[str] = []  # members whose candidates lost to those of others
-        self.failures: dict[str, str] = {}
+        self._failures: dict[str, str] = {}
+        self._late: dict[str, str] = {}
         self.trained = 0  # units, candidates that trained to their end included
         # slot-seconds of all runs: until a unit's first report, until its last, until its end
         self.seconds = {"starting": 0.0, "working": 0.0, "ending": 0.0}
@@ -66,13 +69,24 @@ class Schedule:
         self._idle: dict[str, float] = {}  # since when
         self._leaving: set[str] = set()  # those that were told that there is nothing more
         self._units_left, self._progress, self._first = units_left, progress, first
-        self._complete = complete
+        self._complete, self._budget = complete, budget or Budget(None)
+        self._begun = {*begun}  # names of members
         self._left = Counter(unit.member.name for unit in units)  # units that are not done
         self._watch, self._restarts = watch, Restarts()
         self._noted: set[str] = set()  # of a damaged cache, every process that shares it reports
         self._again: list[WorkerRun] = []  # candidates whose process died
-        for name in list(self.searches):
-            self._close_search(name)
+        self.searches = Searches(searches, progress, self._add_units)
+        self.searches.close_finished()
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What failed -> why."""
+        return self._failures | self.searches.failures
+
+    @property
+    def late(self) -> dict[str, str]:
+        """Titles of what there was no time for -> how far it is."""
+        return self._late | self.searches.late
 
     # -- giving out --------------------------------------------------------------------------
 
@@ -99,7 +113,7 @@ class Schedule:
             job = None if too_many or nothing else self._give(process, fresh=False)
             if job is None:
                 nothing = nothing or not too_many
-                waits = (self.queue or self.searches) and time.monotonic() - since < _PATIENCE
+                waits = (self.queue or self.searches.open) and time.monotonic() - since < _PATIENCE
                 if waits and not too_many:
                     continue
                 self._leaving.add(process)
@@ -109,18 +123,18 @@ class Schedule:
 
     def is_over(self) -> bool:
         """Nothing is trained, and nothing will be."""
-        return not (self.runs or self.searches or self.queue or self._again)
+        return not (self.runs or self.searches.open or self.queue or self._again)
 
     def wanted(self) -> int:
         """How many processes could train now if there were slots for all."""
-        candidates = sum(search.may_begin() for search in self.searches.values())
-        return len(self.runs) + len(self._again) + self.queue.n_ready() + candidates
+        queued = self.queue.n_ready() + self.searches.may_begin()
+        return len(self.runs) + len(self._again) + queued
 
     def give_up(self, why: str) -> None:
         """Nothing more begins; what is left counts as failed."""
-        self.failures |= {unit.title: why for unit in self.queue.clear()}
-        self.failures |= {f"{name} (search)": why for name in self.searches}
-        self.searches, self._again = {}, []
+        self._failures |= {unit.title: why for unit in self.queue.clear()}
+        self.searches.give_up(why)
+        self._again = []
 
     def _give(self, process: str, fresh: bool) -> Job | None:
         run = self._next_run()
@@ -133,36 +147,58 @@ class Schedule:
         self._watch.begin(process, run.unit.member.name, patience)
         if run.candidate is None:
             return Job(run.unit)
-        search = self.searches[run.candidate[0]]
-        return Job(run.unit, search.search.metric, search.rungs())
+        return Job(run.unit, *self.searches.job_of(run))
 
     def _next_run(self) -> WorkerRun | None:
         if self._again:
             return self._again.pop(0)
-        first = {name: own for name, own in self.searches.items() if name in self._first}
-        if run := self._next_candidate(first):
-            return run
-        queued = self.queue.pop(only_first=True)
-        if queued is None and (run := self._next_candidate(self.searches)):
-            return run
-        queued = queued or self.queue.pop()
-        return None if queued is None else WorkerRun(queued)
+        run = self._next_candidate(self._first) or self._next_unit(only_first=True)
+        return run or self._next_candidate(self.searches.open) or self._next_unit()
 
-    def _next_candidate(self, searches: Mapping[str, MemberSearch]) -> WorkerRun | None:
-        # in turns: members that compete meet early, and each draw has earlier scores to go by
-        for name, search in sorted(searches.items(), key=lambda item: item[1].begun):
-            proposed = search.ask()
-            if proposed:
-                candidate, unit = proposed
-                self._progress.expect([unit])
-                self.queue.begin(unit)
-                return WorkerRun(unit, (name, candidate.number))
-            self._close_search(name)  # its space or its hours may be used up
+    def _next_candidate(self, among: Collection[str]) -> WorkerRun | None:
+        run = self.searches.next(among, self._has_time_for_candidate)
+        if run:
+            self.queue.begin(run.unit)
+        return run
+
+    def _next_unit(self, only_first: bool = False) -> WorkerRun | None:
+        unit = self._pop(only_first)
+        if unit is None:
+            return None
+        self._begun.add(unit.member.name)
+        return WorkerRun(unit)
+
+    def _pop(self, only_first: bool = False) -> Unit | None:
+        """The next unit that there is time for."""
+        while unit := self.queue.pop(only_first):
+            if self._budget.hours is None:
+                return unit
+            # of a member that is not begun, all units or none: a part of them cannot vote as it is
+            own = [] if unit.member.name in self._begun else self.queue.of_member(unit.member.name)
+            if self._is_in_time(self._progress.seconds_for([unit, *own])):
+                return unit
+            for dropped in (unit, *own):
+                for lost in self.queue.drop(dropped):
+                    self._end_late(lost)
         return None
+
+    def _has_time_for_candidate(self, name: str) -> bool:
+        if self._budget.hours is None:
+            return True
+        return self._is_in_time(self._progress.seconds_for_candidate(name))
+
+    def _is_in_time(self, seconds: float | None) -> bool:
+        """Whether what ends in so many seconds, where that is known, ends before the budget does."""
+        left = self._budget.left()
+        return left > 0 and (seconds is None or seconds <= left)
+
+    def _end_late(self, unit: Unit) -> None:
+        epoch = self._restarts.epoch_of(unit.path)
+        self._late[unit.title] = f"stopped after epoch {epoch}" if epoch else NOT_BEGUN
 
     def _fail_those_in_vain(self) -> None:
         for unit, why in self.queue.in_vain():
-            self.failures[unit.title] = why
+            self._failures[unit.title] = why
             self._progress.started(unit, unit.title, fresh=False)
             self._progress.note(f"{unit.title} failed: {why}")
             self._progress.ended(unit.path, why)
@@ -191,11 +227,7 @@ class Schedule:
             run.outcome = "done"
         self._progress.reported(result)
         if run.candidate and event == "epoch":
-            name, number = run.candidate
-            reason = self.searches[name].epoch(number, result["epoch"], result["value"])
-            if reason:
-                self._progress.note(f"{name}: candidate {number} stopped by {reason}")
-                return True
+            return bool(self.searches.epoch(run, result["epoch"], result["value"]))
         return False
 
     def hanging(self) -> list[str]:
@@ -212,6 +244,15 @@ class Schedule:
             )
             run.cause = "it was stopped or hung"
             found.append(silence.process)
+        return found
+
+    def overdue(self) -> list[str]:
+        """Processes to kill, because the budget is over; each is named once. To be called as `hanging`."""
+        if self._budget.left() > 0:
+            return []
+        found = [process for process, run in self.runs.items() if run.cause != causes.NO_TIME]
+        for process in found:
+            self.runs[process].cause = causes.NO_TIME
         return found
 
     def lost(self, process: str, cause: str) -> None:
@@ -232,7 +273,10 @@ class Schedule:
         run = self.runs.pop(process)
         self._watch.end(process)
         self._clock(run)
-        stopped = self._is_stopped(run)
+        stopped = self.searches.is_stopped(run)
+        if run.cause == causes.NO_TIME and not run.outcome and not stopped:
+            self._end_in_time(run)
+            return
         if not run.outcome and not stopped and self._goes_on(run):
             if run.candidate:
                 self._again.append(WorkerRun(run.unit, run.candidate))
@@ -246,16 +290,26 @@ class Schedule:
         self.trained += outcome == "done"
         if run.candidate:
             self.queue.end(run.unit)
-            self._end_candidate(run, outcome)
+            self.searches.end(run, outcome)
         elif outcome == "done":
             self.queue.end(run.unit)
             self._progress.ended(run.unit.path, outcome)
             self._count(run.unit.member, -1)
         else:
             self.queue.fail(run.unit)
-            self.failures[run.unit.title] = outcome
+            self._failures[run.unit.title] = outcome
             self._progress.ended(run.unit.path, outcome)
             self._fail_those_in_vain()
+
+    def _end_in_time(self, run: WorkerRun) -> None:
+        """The budget was over before the unit was done: another call goes on with it."""
+        self._progress.ended(run.unit.path, "stopped")
+        if run.candidate:
+            self.queue.end(run.unit)
+            self.searches.end_late(run)
+            return
+        for lost in self.queue.drop(run.unit):
+            self._end_late(lost)
 
     def _goes_on(self, run: WorkerRun) -> bool:
         """Whether another process takes the unit of one that died; else the run has its outcome."""
@@ -277,24 +331,6 @@ class Schedule:
         self._progress.note(f"{run.title}: its training process died ({cause}); it {on}")
         return True
 
-    def _is_stopped(self, run: WorkerRun) -> bool:
-        """Whether ASHA has stopped its candidate."""
-        if run.candidate is None:
-            return False
-        name, number = run.candidate
-        return self.searches[name].candidates[number].state == "stopped"
-
-    def _end_candidate(self, run: WorkerRun, outcome: str) -> None:
-        assert run.candidate is not None
-        name, number = run.candidate
-        search = self.searches[name]
-        if outcome == "done":
-            search.ended(number, "done", "")
-        else:  # of one that ASHA stopped nothing changes
-            search.ended(number, "failed", outcome)
-        self._progress.ended(run.unit.path, search.candidates[number].state)
-        self._close_search(name)
-
     def _clock(self, run: WorkerRun) -> None:
         now = time.monotonic()
         first, last = run.first_report or now, run.last_report or now
@@ -302,31 +338,12 @@ class Schedule:
         self.seconds["working"] += last - first
         self.seconds["ending"] += now - last
 
-    def _close_search(self, name: str) -> None:
-        """Where all candidates of a search have ended, queue what is left of its member."""
-        search = self.searches[name]
-        if not search.is_over():
-            return
-        del self.searches[name]
-        search.save()
-        winner = search.winner()
-        if search.is_left_out():
-            self.left_out.append(name)
-            return
-        if winner is None:
-            reasons = "; ".join(sorted({c.reason for c in search.candidates}))
-            self.failures[f"{name} (search)"] = f"no candidate trained to its end: {reasons}"
-            return
-        self.winners[name] = winner.settings
-        settings = ", ".join(f"{k}={_short(v)}" for k, v in winner.settings.items())
-        self._progress.note(
-            f"{name}: candidate {winner.number} of {len(search.candidates)} wins with "
-            f"{search.search.metric} {winner.score:.4f} on fold {search.search.fold}: {settings}"
-        )
-        member = search.member.with_settings(winner.settings)
+    def _add_units(self, member: Member) -> None:
+        """What is left of a member whose settings a search has found."""
         units = self._units_left(member)
         self.queue.add(units, behind=False)
         self._progress.expect(units)
+        self._begun.add(member.name)
         self._count(member, len(units))
 
     def _count(self, member: Member, more: int) -> None:
@@ -334,7 +351,3 @@ class Schedule:
         self._left[member.name] += more
         if not self._left[member.name]:
             self._complete(member)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -190,7 +190,8 @@ class _Reports(FIFOScheduler):
 
 
 class _Watching(tune.Callback):
-    """Kills the trials from which nothing comes any more; the schedule begins their units again."""
+    """Kills the trials from which nothing comes any more, and those that have no time left; of the former
+    the schedule begins the units again."""
 
     def __init__(self, schedule: Schedule, desk: _Desk):
         self._schedule, self._desk, self._folder = schedule, desk, Path.cwd()
@@ -201,9 +202,9 @@ class _Watching(tune.Callback):
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
         _enter(self._folder)
         self._desk.give_out()
-        hanging = self._schedule.hanging()
-        for trial in trials if hanging else ():
-            if trial.trial_id in hanging:
+        to_kill = {*self._schedule.hanging(), *self._schedule.overdue()}
+        for trial in trials if to_kill else ():
+            if trial.trial_id in to_kill:
                 ray_internals.kill_trial(trial)
 
 

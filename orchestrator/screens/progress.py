@@ -84,6 +84,12 @@ class Progress:
         self._board.interrupted(path)
         self._show()
 
+    def seconds_for(self, units: Sequence[Unit]) -> float | None:
+        return self._board.seconds_for(units)
+
+    def seconds_for_candidate(self, name: str) -> float | None:
+        return self._board.seconds_for_candidate(name)
+
     def tick(self, slots: int) -> None:
         """Every second or so. slots: how many processes there are at once by now."""
         self._board.slots = slots

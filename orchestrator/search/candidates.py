@@ -107,6 +107,7 @@ class MemberSearch:
         self._began: float | None = None
         self._grid = grid(search.space) if search.sampler == "grid" else None
         self._exhausted, self._seconds = False, 0.0
+        self.is_closed = False
         self.candidates: list[Candidate] = []
         self.damage: Damage | None = None
         self._recall()
@@ -116,6 +117,8 @@ class MemberSearch:
 
     def ask(self) -> tuple[Candidate, Unit] | None:
         """The next candidate to train with its unit, or None where no more may start."""
+        if self.is_closed:
+            return None
         candidate = self._waiting.pop(0) if self._waiting else self._draw()
         if candidate is None:
             return None
@@ -134,6 +137,8 @@ class MemberSearch:
 
     def may_begin(self) -> int:
         """How many candidates may still begin, at most."""
+        if self.is_closed:
+            return 0
         new = 0 if self._no_more() else self.search.candidates - len(self.candidates)
         return len(self._waiting) + new
 
@@ -176,8 +181,14 @@ class MemberSearch:
             if c.state in ("done", "stopped") and c.score is not None
         ]
 
+    def close(self) -> None:
+        """No more candidates begin in this call; a later one goes on."""
+        self.is_closed = True
+
     def _no_more(self) -> bool:
         """Whether no new candidate may begin."""
+        if self.is_closed:
+            return True
         hours = self.search.hours
         late = hours is not None and self.seconds() >= hours * 3600
         return late or self._exhausted or len(self.candidates) >= self.search.candidates
@@ -229,7 +240,10 @@ class MemberSearch:
         return candidate.settings.get("epochs", self.member.recipe.epochs)
 
     def is_over(self) -> bool:
-        return self._no_more() and not any(c.state == "running" for c in self.candidates)
+        left = self._waiting if self.is_closed else []
+        return self._no_more() and not any(
+            c.state == "running" and c not in left for c in self.candidates
+        )
 
     def winner(self) -> Candidate | None:
         """The best candidate that trained to its end; the earlier of two equal ones."""

@@ -285,6 +285,13 @@ class Spec(_Block):
     search: Search | None = Field(None, description="settings that are searched")
     vote: VoteRequest = Field(VoteRequest(), description="how the members are combined")
     resources: Resources = Field(Resources(), description="what a training process takes")
+    hours: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="of training, all calls together: what would not be done by then is not begun, and what "
+        "is not done then is stopped; null: as many as it takes",
+    )
     tracking: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
         ("tensorboard",), description="what gets the curves besides history.csv; []: nothing"
     )

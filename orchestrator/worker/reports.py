@@ -16,7 +16,6 @@ from orchestrator.spec import member_metrics
 from orchestrator.worker.job import Job
 from orchestrator.worker.line import STOP, Line
 
-
 ENDS = ("done", "failed", "stopped")
 
 

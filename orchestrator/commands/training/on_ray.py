@@ -26,6 +26,7 @@ from orchestrator.photographs.table import in_fold
 from orchestrator.planning.plan import Plan
 from orchestrator.progress.board import Board
 from orchestrator.progress.record import Kept
+from orchestrator.running.budget import Budget
 from orchestrator.runs.store import Store
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec.spec import Member, Spec
@@ -49,6 +50,7 @@ def train_on_ray(
     console: Console,
     outcome: Outcome,
     kept: Kept,
+    budget: Budget,
     *,
     searching: Mapping[str, MemberSearch],
     address: str | None,
@@ -131,6 +133,8 @@ def train_on_ray(
                 watch=Watch(store, spec.resources.hang_minutes),
                 first=first,
                 complete=complete,
+                budget=budget,
+                begun={unit.member.name for unit in plan.units if unit not in todo},
             )
             setup = setup_of(spec, store, gpus, cache_folder())
             tune.run_all(schedule, store, setup, capacity)
@@ -140,7 +144,7 @@ def train_on_ray(
         *todo,
         *(
             unit
-            for name, settings in schedule.winners.items()
+            for name, settings in schedule.searches.winners.items()
             for unit in units.chosen(spec.member(name).with_settings(settings), photographs, store)
         ),
     ]
@@ -148,10 +152,12 @@ def train_on_ray(
         console.print(f"note: {line}")
     outcome.timing |= {"slots": slots, **schedule.seconds}
     outcome.failures = schedule.failures
-    outcome.left_out += schedule.left_out
-    outcome.predicted = sum(u.title not in schedule.failures for u in plan.predicted_again)
+    outcome.late = schedule.late
+    outcome.left_out += schedule.searches.left_out
+    undone = {*schedule.failures, *schedule.late}
+    outcome.predicted = sum(u.title not in undone for u in plan.predicted_again)
     outcome.trained = schedule.trained - outcome.predicted
-    return schedule.winners
+    return schedule.searches.winners
 
 
 def _require_trackers(trackers: Sequence[str], console: Console) -> None:

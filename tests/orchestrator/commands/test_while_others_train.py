@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -131,3 +132,24 @@ def test_a_member_that_is_complete_votes_while_others_are_trained(command, monke
     said = " ".join(voted.stdout.split())
     assert "not trained to their end, so left out: large" in said
     assert {path.name for path in Path("runs/e/tables").iterdir()} == {"large", "middle", "small"}
+
+
+def test_hours_that_are_over_begin_nothing_and_more_of_them_go_on(command):
+    few = ("--set", "hours=1e-6")
+    said = " ".join(command("train-members", "spec.yaml", *few).split())
+    assert "hours: 1e-06 do not suffice for" in said
+    assert "(not begun) and 1 more. Raise `hours` to train that too, and run the same" in said
+    assert not Path("runs/e/tables").exists()
+    assert json.loads(Path("runs/e/progress.json").read_text())["spent"] > 0
+    more = command("train-members", "spec.yaml", "--set", "hours=10")
+    assert "6 units trained, 0 were done before" in " ".join(more.split())
+    # all that is there is as good without any time left
+    assert "Nothing to do: all 6 units are trained" in " ".join(
+        command("train-members", "spec.yaml", *few).split()
+    )
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", ".inf"])
+def test_hours_that_are_none_are_refused(command, hours):
+    said = command("train-members", "spec.yaml", "--set", f"hours={hours}", code=2)
+    assert "hours" in said

@@ -32,6 +32,10 @@ class Silent:
 
     def note(self, text): ...
 
+    def seconds_for(self, units): ...
+
+    def seconds_for_candidate(self, name): ...
+
 
 def schedule_of(folds: int, slots: int = 1) -> Schedule:
     member = Member(name="a", recipe={"model": "a"})

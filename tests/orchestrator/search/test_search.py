@@ -204,6 +204,26 @@ def test_every_candidate_stands_in_the_csv_with_its_whole_curve(make, tmp_path):
                              "accuracy", "state", "reason", "curve", "hash"]  # fmt: skip
 
 
+def test_a_closed_search_ends_with_what_it_has_and_another_call_goes_on(make):
+    first = make(candidates=3)
+    for _ in range(2):
+        first.ask()
+    first.epoch(0, 1, 0.5)
+    again = make(candidates=3)  # both go on
+    begun, _ = again.ask()
+    again.close()
+    assert again.ask() is None
+    assert again.may_begin() == 0
+    assert not again.is_over()
+    again.epoch(begun.number, 2, 0.6)
+    again.ended(begun.number, "done", "")
+    assert again.is_over()
+    assert again.winner().number == begun.number == 0
+    third = make(candidates=3)
+    assert not third.is_over()
+    assert [third.ask()[0].number for _ in range(2)] == [1, 2]
+
+
 def test_a_board_shows_how_far_a_search_is_and_its_winner_as_a_unit(make):
     search = make(candidates=2)
     board = Board(lambda own: 1.0, searches={"m": search}, clock=lambda: 0.0)
