@@ -24,7 +24,7 @@ from orchestrator.cli.options import (
     VoteName,
 )
 from orchestrator.cli.output import file_place, folder_place, spec_file, spec_or_run
-from orchestrator.screens.console import screen, write_json
+from orchestrator.printing import screen, write_json
 
 
 def vote(
