@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput, examples
 from ensembles.files.compare import alike_tables
@@ -48,6 +47,7 @@ from ensembles.voting.stored import of_rule
 from ensembles.weights.fit import best_member
 from ensembles.weights.simplex import certified_gap
 from ensembles.weights.stack import Stack, stack_members
+from ensembles.weights.stacker import one_blas_thread
 
 __all__ = ["MODES", "cast"]
 
@@ -79,8 +79,7 @@ def cast(
     Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
     request = VoteRequest.of(mode, objective, **options)
-    # Products as small as these are slower on several threads, by far where cores are busy.
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread(request.gated):
         return _cast(oof or {}, test or {}, request, groups, digests, progress)
 
 

@@ -99,9 +99,8 @@ def _of_csv(name: str, text: str) -> Sheet:
             rows = list(reader)
             lines = list(range(start, start + len(rows)))
             if blank := {i for i, row in enumerate(rows) if not any(map(str.strip, row))}:
-                rows, lines = (
-                    [own for i, own in enumerate(each) if i not in blank] for each in (rows, lines)
-                )
+                lines = [line for i, line in enumerate(lines) if i not in blank]
+                rows = [row for i, row in enumerate(rows) if i not in blank]
         else:
             for row in reader:
                 if any(map(str.strip, row)):
