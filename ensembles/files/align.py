@@ -29,9 +29,11 @@ def align(
     """
     if not tables:
         raise BadInput("no tables to vote on: give at least one member.")
-    problems, oof = [], {}
+    problems: list[str] = []
+    oof, unique = {}, None
     for name, table in tables.items():
-        problems += table_problems(table, f"member {name}")
+        own = table_problems(table, f"member {name}", unique)
+        problems, unique = problems + own, unique if own else table.ids
         if kind == "oof":
             try:
                 oof[name] = OofTable.of(table, f"member {name}")
@@ -45,19 +47,20 @@ def align(
 def _in_one_order(tables: Mapping[str, T]) -> dict[str, T]:
     problems: list[str] = []
     (first_name, first), *rest = tables.items()
-    row_of = {image_id: row for row, image_id in enumerate(first.ids.tolist())}
+    row_of: dict[str, int] = {}
     aligned = {first_name: first}
     for name, table in rest:
         label = f"member {name}"
         if found := compare_classes(label, table, first_name, first):
             problems += found
             continue
-        if np.array_equal(table.ids, first.ids):
+        if table.ids is first.ids or np.array_equal(table.ids, first.ids):
             aligned[name] = table
         else:
             if found := _compare_ids(label, table, first_name, first):
                 problems += found
                 continue
+            row_of = row_of or {image_id: row for row, image_id in enumerate(first.ids.tolist())}
             target = [row_of[image_id] for image_id in table.ids.tolist()]
             aligned[name] = table.take(np.argsort(target))
         problems += _compare_columns(label, aligned[name], first_name, first)
@@ -155,7 +158,7 @@ def _compare_columns(name: str, table: Table, first_name: str, first: Table) -> 
     problems = []
     for column in ("fold", "label", "group"):
         values, expected = getattr(table, column), getattr(first, column)
-        if values is None or expected is None:
+        if values is None or expected is None or values is expected:
             continue
         if (rows := np.flatnonzero(values != expected)).size:
             shown = ", ".join(f"{values[r]} against {expected[r]}" for r in rows[:3])

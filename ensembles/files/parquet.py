@@ -19,13 +19,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ensembles.arrow import number_column, text_column
 from ensembles.errors import BadInput, reads
 from ensembles.files import places
 from ensembles.files.digests import is_there
 from ensembles.files.places import Place
 from ensembles.files.reading.members import completed, in_one_order
 from ensembles.files.reading.sources import ENDINGS, read_arrow
-from ensembles.files.reading.table import table_of
+from ensembles.files.reading.table import Seen, table_of
 from ensembles.files.table import OofTable, Table, table_problems
 
 Kind = Literal["oof", "test"]
@@ -87,15 +88,15 @@ def writing_table(
 
 
 def _arrow(table: Table, meta: Mapping[str, Any]) -> pa.Table:
-    columns: dict[str, pa.Array] = {"image_id": pa.array(table.ids.tolist(), pa.string())}
+    columns: dict[str, pa.Array] = {"image_id": text_column(table.ids.tolist())}
     if table.fold is not None:
-        columns["fold"] = pa.array(table.fold, pa.int16())
+        columns["fold"] = number_column(table.fold.astype(np.int16))
     if table.label is not None:
-        columns["label"] = pa.array(table.label, pa.int16())
+        columns["label"] = number_column(table.label.astype(np.int16))
     if table.group is not None:
-        columns["group"] = pa.array(table.group.tolist(), pa.string())
+        columns["group"] = text_column(table.group.tolist())
     by_class = np.ascontiguousarray(table.probabilities.T, dtype=np.float32)
-    columns |= {f"p{k}": pa.array(own) for k, own in enumerate(by_class)}
+    columns |= {f"p{k}": number_column(own) for k, own in enumerate(by_class)}
     return pa.table(columns).replace_schema_metadata({"ensemble": json.dumps(meta)})
 
 
@@ -162,6 +163,7 @@ def read_members(
     tables: dict[str, Table] = {}
     by_name: dict[str, bool] = {}
     problems: list[str] = []
+    seen = Seen()
     for member in members:
         if member not in present:
             problems.append(
@@ -171,7 +173,7 @@ def read_members(
             continue
         place = present[member]
         try:
-            table, by_name[member] = table_of(read_arrow(place), place, kind == "oof")
+            table, by_name[member] = table_of(read_arrow(place), place, kind == "oof", seen)
         except BadInput as error:
             problems += [f"member {member}: {problem}" for problem in error.problems]
             continue

@@ -71,9 +71,9 @@ def rescale(values: np.ndarray) -> Rescaled:
     """
     values = np.asarray(values)
     probabilities = np.array(values, np.float32)
-    noise = (probabilities < 0) & (probabilities >= -_NOISE)
-    noise |= (probabilities > 1) & (probabilities <= 1 + _NOISE)
-    if noise.any():
+    if values.size and not (probabilities.min() >= 0 and probabilities.max() <= 1):
+        noise = (probabilities < 0) & (probabilities >= -_NOISE)
+        noise |= (probabilities > 1) & (probabilities <= 1 + _NOISE)
         probabilities[noise] = probabilities[noise].round()
     sums = values.sum(axis=1, dtype=np.float64)
     with np.errstate(invalid="ignore"):

@@ -85,9 +85,10 @@ def submission_of(sheet: Sheet, found: Layout, allowed: Sequence[str] | None = N
     ids, problems = sheet_ids(sheet, found)
     column, texts = _answers(sheet, found)
     # an array of scores, which is long, is named as one
-    longest = max((len(text) for text in texts if not is_array(text)), default=0)
+    different = set(texts)
+    longest = max((len(text) for text in different if not is_array(text)), default=0)
     limits.NAME.require(f"{sheet.name}: an answer", longest)
-    plain = {text: plain_answer(text) for text in set(texts)}
+    plain = {text: plain_answer(text) for text in different}
     answers = [plain[text] for text in texts]
     known = None if allowed is None else {plain_answer(a) for a in allowed}
     problems += answer_problems(sheet, column, answers, known)
@@ -119,11 +120,13 @@ def sheet_ids(sheet: Sheet, found: Layout) -> tuple[np.ndarray, list[str]]:
     ids = [cell.strip() for cell in sheet.cells(found.ids)]
     limits.NAME.require(f"{sheet.name}: an id", max(map(len, ids), default=0))
     problems = []
-    if twice := sorted({i for i, count in Counter(ids).items() if count > 1}):
+    if len(set(ids)) < len(ids):
+        twice = sorted(i for i, count in Counter(ids).items() if count > 1)
         problems.append(
             f"{sheet.name}: ids that stand there twice: {examples(twice)}. Keep one row of each."
         )
-    if empty := [row for row, image_id in enumerate(ids) if not image_id]:
+    if "" in ids:
+        empty = [row for row, image_id in enumerate(ids) if not image_id]
         problems.append(f"{sheet.name}: the id is empty in {sheet.at(empty)}. Fill it.")
     return np.array(ids, object), problems
 
@@ -170,6 +173,9 @@ def aligned(paths: Sequence[Place], found: Sequence[Submission]) -> dict[str, Su
     first, result, problems = found[0], [], []
     row_of = {image_id: row for row, image_id in enumerate(first.ids.tolist())}
     for path, own in zip(paths, found, strict=True):
+        if np.array_equal(own.ids, first.ids):
+            result.append(Submission(first.ids, own.answers, own.notes))
+            continue
         if differing := id_problems(str(path), own.ids, str(paths[0]), first.ids):
             problems += differing
             continue
@@ -229,13 +235,14 @@ def answer_classes(
         return sorted(answers)
     problems = []
     for name, submission in submissions.items():
+        if all(map(is_whole, occurring[name])):
+            continue
         rows = [i for i, answer in enumerate(submission.answers) if not is_whole(answer)]
-        if rows:
-            shown = [f"{submission.ids[i]}: {submission.answers[i]!r}" for i in rows[:3]]
-            problems.append(
-                f"{name}: {len(rows)} answers are not whole numbers, as all of {numbered[0]} are: "
-                f"{', '.join(shown)}. Write class numbers, or names in both."
-            )
+        shown = [f"{submission.ids[i]}: {submission.answers[i]!r}" for i in rows[:3]]
+        problems.append(
+            f"{name}: {len(rows)} answers are not whole numbers, as all of {numbered[0]} are: "
+            f"{', '.join(shown)}. Write class numbers, or names in both."
+        )
     if not problems:
         problems = shifted({name: own.answers for name, own in submissions.items()})
     if problems:

@@ -101,8 +101,12 @@ def class_names(meta: dict[str, Any]) -> list[str]:
     return list(map(str, names))
 
 
-def table_problems(table: Table, name: str) -> list[str]:
-    """Everything about one table that no vote could use, one text each."""
+def table_problems(table: Table, name: str, unique: np.ndarray | None = None) -> list[str]:
+    """Everything about one table that no vote could use, one text each.
+
+    unique: an array of ids that is known to hold each once; where it is the table's own, they are not
+    looked at again.
+    """
     p, n, problems = table.probabilities, len(table.ids), []
     if p.ndim != 2 or p.shape[0] != n or p.shape[1] < 1:
         return [f"{name}: probabilities have shape {p.shape}, but must be ({n}, at least 1)."]
@@ -117,7 +121,7 @@ def table_problems(table: Table, name: str) -> list[str]:
                 f"{name}: metadata `{column}` has {len(given)} names ({len(set(given))} different) "
                 f"for {p.shape[1]} columns. Give one name a column, each once."
             )
-    if len(set(table.ids.tolist())) < n:
+    if table.ids is not unique and len(set(table.ids.tolist())) < n:
         twice = sorted(i for i, count in Counter(table.ids.tolist()).items() if count > 1)
         problems.append(
             f"{name}: ids that stand there twice: {examples(twice)}. Write one row a "

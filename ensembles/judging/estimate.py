@@ -81,14 +81,16 @@ def estimate(
     groups: np.ndarray | None = None,
     views: metrics.Views | None = None,
     shifts: Mapping[str, float] | None = None,
+    decided: np.ndarray | None = None,
 ) -> dict[str, float | dict[str, float]]:
     """`metrics.score_all` and the `standard_error` of each, of pooled held-out predictions.
 
     The error is `Metric.standard_error` over rows, or over `groups` (N,) where rows of one person
     err together: it needs no draws, and unlike the spread over a handful of folds it is not itself
     a guess from five numbers. shifts: `refit_shifts`, added in quadrature where weights were fitted.
+    decided: (N,) int, the most probable classes, where they are known already.
     """
-    decided = probabilities.argmax(axis=1)
+    decided = probabilities.argmax(axis=1) if decided is None else decided
     errors = metrics.standard_errors(labels, probabilities, groups, views, decided)
     return {
         **metrics.score_all(labels, probabilities, views, decided),

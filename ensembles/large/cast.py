@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput
 from ensembles.files import places
@@ -49,6 +48,7 @@ from ensembles.voting.record import VoteRecord
 from ensembles.voting.request import Mode, VoteRequest
 from ensembles.voting.stored import of_rule, write_stackers
 from ensembles.weights.stack import stack_members
+from ensembles.weights.stacker import one_blas_thread
 
 
 def cast_large(
@@ -110,7 +110,7 @@ def cast_large(
     figures: dict[str, Any] = {}
     rule: AnyRule
     held_out = None
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread(request.gated):
         if oof is None:
             rule = fixed_rule(request, source.names)
         else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ensembles.scores import scorers
+from ensembles.scores.groups import numbered
 
 
 def f1_moves(counts: np.ndarray) -> np.ndarray:
@@ -124,7 +125,7 @@ def by_group(moves: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     """(G,) the sums of the groups' rows; (N,) as they are without groups."""
     if groups is None:
         return moves
-    return np.bincount(np.unique(groups, return_inverse=True)[1], moves)
+    return np.bincount(numbered(groups), moves)
 
 
 def error_of_squares(squares: float, n_units: int, n_rows: int, unseen: float = 0.0) -> float:

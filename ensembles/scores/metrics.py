@@ -15,6 +15,7 @@ import numpy as np
 
 from ensembles.scores import influence, scorers, smoothed
 from ensembles.scores.by_part import by_value
+from ensembles.scores.groups import numbered
 
 # Metrics beside REPORTED by name: of one target with the values (K,) int that its classes mean, or
 # None where all classes count.
@@ -135,7 +136,7 @@ class Metric:
         if not self.cell_moves:
             return influence.standard_error(self.influence(labels, probabilities, values), groups)
         truth, guess, n_values = _decisions(labels, probabilities, values, decided)
-        numbers = None if groups is None else np.unique(groups, return_inverse=True)[1]
+        numbers = None if groups is None else numbered(groups)
         counts = scorers.confusion(truth, guess, n_values)
         sizes = smoothed.unit_sizes(truth, numbers, n_values)
         if numbers is not None:

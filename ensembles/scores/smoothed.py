@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ensembles.scores.groups import distinct
+
 HALF = 0.5
 
 
@@ -24,7 +26,7 @@ def unit_sizes(truth: np.ndarray, groups: np.ndarray | None, n_classes: int) -> 
     """
     if groups is None:
         return np.ones(n_classes)
-    pairs = np.unique(groups.astype(np.int64) * n_classes + truth)
+    pairs = distinct(groups.astype(np.int64) * n_classes + truth)
     in_groups = np.bincount(pairs % n_classes, minlength=n_classes)
     return np.bincount(truth, minlength=n_classes) / np.maximum(in_groups, 1)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ensembles.scores import groups as of_groups
+
 # Numbers of a table of probabilities that shares are fitted to; of more, rows at a fixed step.
 MOST = 1_000_000
 
@@ -65,7 +67,7 @@ def step(n_rows: int, n_classes: int) -> int:
 
 def numbered(groups: np.ndarray | None) -> np.ndarray | None:
     """(N,) int from 0 for names of groups."""
-    return None if groups is None else np.unique(groups, return_inverse=True)[1]
+    return None if groups is None else of_groups.numbered(groups)
 
 
 def disagreement(favourites: np.ndarray, decided: np.ndarray) -> np.ndarray | None:

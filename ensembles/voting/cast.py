@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput, examples
 from ensembles.files.compare import alike_tables
@@ -48,6 +47,7 @@ from ensembles.voting.stored import of_rule
 from ensembles.weights.fit import best_member
 from ensembles.weights.simplex import certified_gap
 from ensembles.weights.stack import Stack, stack_members
+from ensembles.weights.stacker import one_blas_thread
 
 __all__ = ["MODES", "cast"]
 
@@ -79,8 +79,7 @@ def cast(
     Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
     request = VoteRequest.of(mode, objective, **options)
-    # Products as small as these are slower on several threads, by far where cores are busy.
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread(request.gated):
         return _cast(oof or {}, test or {}, request, groups, digests, progress)
 
 
@@ -171,9 +170,14 @@ def _scored(
     leaking, more = leaking_kinds(oof, group_of, request)
     notes = _notes(first, oof, data, folds) + more
     figures: dict[str, Any] = {}
+    of_group = numbered(group_of)
 
-    def score(mixed: np.ndarray, shifts: dict[str, float] | None = None) -> dict[str, Any]:
-        return estimate(data.labels, mixed, group_of, per_target, shifts)
+    def score(
+        mixed: np.ndarray,
+        shifts: dict[str, float] | None = None,
+        decided: np.ndarray | None = None,
+    ) -> dict[str, Any]:
+        return estimate(data.labels, mixed, of_group, per_target, shifts, decided)
 
     def inside(mixed: np.ndarray) -> dict[str, float]:
         return metrics.score_all(data.labels, mixed, per_target)
@@ -182,7 +186,7 @@ def _scored(
     rules: Sequence[tuple[np.ndarray, AnyRule]]
     if request.gated and data.n_members > 1:
         choice = gate.choose(
-            data, folds, group_of, progress, request.choice or MEAN, request.metric, leaking
+            data, folds, of_group, progress, request.choice or MEAN, request.metric, leaking
         )
         notes += choice.notes
         rule, rules, held_out = choice.rule, choice.rules, choice.held_out
@@ -201,10 +205,11 @@ def _scored(
         notes += more
         held_out = apply_held_out(data, rules)
         figures |= _certified(request, rule, data)
-    single = [
-        (rows, Rule(np.eye(data.n_members)[best_member(data.take(others), request.metric)]))
-        for rows, others in ((np.flatnonzero(folds == f), folds != f) for f in np.unique(folds))
-    ]
+    single = np.empty(data.probabilities.shape[1:], np.float32)
+    for fold in np.unique(folds):
+        own, others = (np.flatnonzero(part) for part in (folds == fold, folds != fold))
+        best = best_member(data, request.metric, others)
+        single[own] = votes.soft(data.probabilities[best : best + 1, own])
     best = best_member(data, request.metric)
     uniform = votes.soft(data.probabilities)
     removed = removal(data, rules)
@@ -216,7 +221,7 @@ def _scored(
             disagreement(data.favourites, held_out.argmax(axis=1)),
             data.labels,
             folds,
-            numbered(group_of),
+            of_group,
         ),
         "oof_ids": first.ids,
         "oof": inside(rule.apply(data.probabilities)),
@@ -225,12 +230,17 @@ def _scored(
         ),
         "best_single": {
             "member": names[best],
-            **score(apply_held_out(data, single)),
+            **score(single),
             "oof": inside(data.probabilities[best]),
         },
         "uniform": {**score(uniform), "oof": inside(uniform)},
-        "solo": {name: score(own) for name, own in zip(names, data.probabilities, strict=True)},
-        "reasons": member_reasons(data, names, rule.to_sum_1(), removed, request.metric, group_of),
+        "solo": {
+            name: score(own, decided=favourites)
+            for name, own, favourites in zip(
+                names, data.probabilities, data.favourites, strict=True
+            )
+        },
+        "reasons": member_reasons(data, names, rule.to_sum_1(), removed, request.metric, of_group),
     }
     return figures, notes
 
@@ -320,10 +330,10 @@ def _notes(
         notes.append(
             f"{impossible} rows whose true class every member rules out: no weights help them."
         )
-    for name, table in oof.items():
+    for (name, table), favourites in zip(oof.items(), data.favourites, strict=True):
         if len(folds) > 1 and (table.probabilities == table.probabilities[0]).all():
             notes.append(f"{name} says the same of every photograph.")
-        right = float(np.mean(table.probabilities.argmax(axis=1) == table.label))
+        right = float(np.mean(favourites == table.label))
         chance = 1 / table.n_classes
         if right < chance - 3 * np.sqrt(chance * (1 - chance) / len(folds)):
             notes.append(

@@ -64,19 +64,26 @@ def fit_stack(stack: Stack, objective: str, ridge: float = 0.0) -> Fit:
     return Fit(compass_weights(stack, metric, solved.weights), None)
 
 
-def solo_scores(stack: Stack, objective: str) -> np.ndarray:
-    """(M,) each member's own score, higher is better: log-loss with its sign turned."""
+def solo_scores(stack: Stack, objective: str, rows: np.ndarray | None = None) -> np.ndarray:
+    """(M,) each member's own score, higher is better: log-loss with its sign turned. rows: indices of
+    those that count, all without.
+    """
     metric = metrics.named(objective)
+    labels = stack.labels if rows is None else stack.labels[rows]
+
+    def of(values: np.ndarray) -> np.ndarray:
+        return values if rows is None else np.take(values, rows, axis=0)
+
     if metric.convex:
-        return np.log(stack.true).mean(axis=1)
+        return np.array([np.log(of(own)).mean() for own in stack.true])
     if metric.takes == "decisions":
-        truth, guesses = stack.meaning(stack.labels), stack.meaning(stack.favourites)
+        truth, guesses = stack.meaning(labels), (stack.meaning(of(g)) for g in stack.favourites)
         counts = (scorers.confusion(truth, guess, stack.n_values) for guess in guesses)
         return metric.sign * np.array([metric.score_counts(own) for own in counts])
-    own = (metric.score(stack.labels, p, stack.values) for p in stack.probabilities)
-    return metric.sign * np.array(list(own))
+    scores = (metric.score(labels, of(p), stack.values) for p in stack.probabilities)
+    return metric.sign * np.array(list(scores))
 
 
-def best_member(stack: Stack, objective: str) -> int:
-    """The member best in `objective` alone, the first of equals."""
-    return int(solo_scores(stack, objective).argmax())
+def best_member(stack: Stack, objective: str, rows: np.ndarray | None = None) -> int:
+    """The member best in `objective` alone, the first of equals. rows: as of `solo_scores`."""
+    return int(solo_scores(stack, objective, rows).argmax())

@@ -7,12 +7,28 @@ pool instead of towards ignorance, so that few rows leave the pool as it is).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ensembles.rules.pools import softmax_by_row
 
 # The largest entry of the gradient at which a fit is done, and after how many steps it is anyway.
 TOLERANCE, MOST_STEPS = 2e-5, 300
+
+
+@contextmanager
+def one_blas_thread(with_stackers: bool) -> Iterator[None]:
+    """Products as small as a vote's are slower on several threads, by far where cores are busy.
+
+    scipy, which fits stackers, brings a BLAS of its own, and only what is loaded can be limited.
+    """
+    if with_stackers:
+        import scipy.optimize  # noqa: F401
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 def stacker_coefficients(

@@ -11,7 +11,7 @@ import typer
 
 from orchestrator.cli.options import Json, RunDir, Sets, Small, VoteName
 from orchestrator.cli.output import file_place, folder_place, spec_file
-from orchestrator.screens.console import screen, write_json
+from orchestrator.printing import screen, write_json
 
 
 def predict(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ensembles.errors import BadInput, wrong_place
 from orchestrator.errors import WrongRequest
-from orchestrator.screens.console import STDOUT, screen
+from orchestrator.printing import STDOUT, screen
 
 
 def spec_file(given: Path, json: Path | None = None) -> Path:

@@ -10,8 +10,8 @@ import typer
 from orchestrator.cli.options import Json
 from orchestrator.cli.output import folder_place
 from orchestrator.errors import WrongRequest
+from orchestrator.printing import screen
 from orchestrator.program import called
-from orchestrator.screens.console import screen
 
 
 def sample(

@@ -11,9 +11,9 @@ from orchestrator import stopping
 from orchestrator.cli.options import Json, RunDir, Sets, Small, SpecFile
 from orchestrator.cli.output import folder_place, spec_file, spec_or_run
 from orchestrator.errors import THE_DISK, RunFailed, WrongRequest, counted
+from orchestrator.printing import screen as new_screen
+from orchestrator.printing import write_json
 from orchestrator.program import command, same_command, settings
-from orchestrator.screens.console import screen as new_screen
-from orchestrator.screens.console import write_json
 
 KeepUnits = Annotated[
     bool,

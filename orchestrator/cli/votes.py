@@ -24,7 +24,8 @@ from orchestrator.cli.options import (
     VoteName,
 )
 from orchestrator.cli.output import file_place, folder_place, spec_file, spec_or_run
-from orchestrator.screens.console import screen, write_json
+from orchestrator.cli.threads import one_blas_thread
+from orchestrator.printing import screen, write_json
 
 
 def vote(
@@ -166,6 +167,7 @@ def vote(
     spec's takes none of its other options.
     """
     given = {**locals(), "spec": spec and spec_file(spec, json)}
+    one_blas_thread()
     folder_place(out, "--out")
     file_place(picture, "--picture")
     if address is None and os.environ.get("RAY_ADDRESS"):
@@ -193,6 +195,7 @@ def leaderboard(
     json: Json = None,
 ) -> None:
     """Members and votes of a run side by side."""
+    one_blas_thread()
     from orchestrator.commands.leaderboard import standings
     from orchestrator.commands.run import find_run
     from orchestrator.screens.leaderboard import show_leaderboard
@@ -259,6 +262,7 @@ def evaluate(
     json: Json = None,
 ) -> None:
     """Accuracy and macro F1, by class and by target, of predictions whose truth is known."""
+    one_blas_thread()
     import ensembles
     from ensembles.files.submissions.columns import Columns
     from orchestrator.runs import folders
@@ -287,6 +291,7 @@ def compare(
     json: Json = None,
 ) -> None:
     """How far submissions agree; says when two are the same."""
+    one_blas_thread()
     import ensembles
     from ensembles.files.submissions.columns import Columns
     from orchestrator.runs.standing import with_standing

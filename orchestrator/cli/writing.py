@@ -13,7 +13,7 @@ from orchestrator.cli.completing.keys import SCHEMA
 from orchestrator.cli.options import Json
 from orchestrator.cli.output import file_place
 from orchestrator.errors import WrongRequest
-from orchestrator.screens.console import screen, write_json
+from orchestrator.printing import screen, write_json
 
 _MOST_HOURS = 10_000
 

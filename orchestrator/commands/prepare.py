@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from members.errors import BadInput
 from members.pixels.background_copy import FEW, MOST, SHEET, Copied, remove_background
-from orchestrator.screens.console import write_json
+from orchestrator.printing import write_json
 
 _LISTED = 20  # suspicious photos named on the screen; `--json` has them all
 

@@ -16,6 +16,7 @@ from ensembles.files.digests import is_there
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import command, settings
 from orchestrator.runs import folders
+from orchestrator.runs.ballot import Ballot
 from orchestrator.runs.contents import groups_of, recorded_spec
 from orchestrator.runs.damage import PARTIAL
 from orchestrator.runs.partial import FinishedFolds, finished_folds, folder_of
@@ -60,15 +61,6 @@ def find_run(spec_file: Path | None, small: bool, sets: Sequence[str], folder: s
         raise WrongRequest("--small and --set change a spec: give its file too")
     store = Store(folder) if folder else folders.latest()
     return Run(recorded_spec(store), store)
-
-
-@dataclass
-class Ballot:
-    """The tables of the members that vote. groups: image id -> group, where a run has them."""
-
-    oof: Mapping[str, ensembles.Table]
-    test: Mapping[str, ensembles.Table]
-    groups: dict[str, str] | None
 
 
 def members_of(

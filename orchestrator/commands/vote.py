@@ -1,6 +1,7 @@
 """The command `vote`: which tables, cast how, written where, and what of it is shown.
 
-Nothing here imports torch; Ray only where an address was given.
+Nothing here imports torch; Ray only where an address was given. A vote over tables or submissions needs
+neither specs nor pages, which functions here import themselves.
 """
 
 from __future__ import annotations
@@ -8,29 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 import ensembles
-from ensembles.files.compare import same_submissions
 from ensembles.files.parquet import file_digests
 from ensembles.voting.request import VoteRequest
-from ensembles.voting.submissions import submissions_as_tables
-from orchestrator.commands.pages.report import report_beside
-from orchestrator.commands.pages.why import why
-from orchestrator.commands.run import Ballot, Run, ballot_of, find_run, members_of
 from orchestrator.commands.vote_options import Command, checked, requested, require_useful
 from orchestrator.runs import folders
+from orchestrator.runs.ballot import Ballot
 from orchestrator.runs.damage import PARTIAL
-from orchestrator.runs.fronts import write_front
-from orchestrator.runs.partial import is_partial
 from orchestrator.runs.standing import BESIDE, other_tables, remarks
 from orchestrator.runs.votes import vote_name
 from orchestrator.screens.fits import fits_shown
-from orchestrator.screens.vote import show_large, show_vote
-from orchestrator.screens.why import show_pareto
-from orchestrator.units.fold_tables import averaging_gains
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.commands.run import Run
 
 
 @dataclass
@@ -47,6 +42,8 @@ class _Source:
 
     def ballot(self) -> Ballot:
         if self.run:
+            from orchestrator.commands.run import ballot_of
+
             return ballot_of(self.run, self.members or ())
         oof = ensembles.read_members(self.folder, "oof")
         return Ballot(oof, ensembles.read_members(self.folder, "test"), None)
@@ -83,6 +80,8 @@ def cast(command: Command, console: Console) -> dict[str, Any] | list[dict[str, 
         return _in_ranges(command, source, request, console)
     ballot = source.ballot()
     if command.why:
+        from orchestrator.commands.pages.why import why
+
         with fits_shown(console) as progress:
             result = ensembles.cast(
                 ballot.oof, ballot.test, request, groups=ballot.groups, progress=progress
@@ -99,6 +98,8 @@ def cast(command: Command, console: Console) -> dict[str, Any] | list[dict[str, 
         )
     result.notes += source.notes
     if source.run and result.estimate:
+        from orchestrator.units.fold_tables import averaging_gains
+
         gains = averaging_gains(result, ballot.oof, ballot.test, source.run.store)
         result.averaging, notes = gains
         result.notes += notes
@@ -119,6 +120,8 @@ def _write(
     console: Console,
     ballot: Ballot | None = None,
 ) -> None:
+    from orchestrator.screens.vote import show_vote
+
     store = run.store if run else None
     targets = folders.for_vote(command.out, store, vote_folder(request))
     if store:
@@ -127,18 +130,25 @@ def _write(
         paths = result.write(folder, named=command.answers == "names")
     show_vote(result, console, paths)
     if run and not command.out:
+        from orchestrator.commands.pages.report import report_beside
+
         report_beside(lambda: run, run.store, console, vote_name(request), ballot)
 
 
 def _run(command: Command) -> Run | None:
     if command.tables:
         return None
+    from orchestrator.commands.run import find_run
+
     return find_run(command.spec, command.small, command.overrides or (), command.run)
 
 
 def _source(command: Command, run: Run | None, request: VoteRequest) -> _Source:
     if run is None:
         return _Source(str(command.tables), None, [], None)
+    from orchestrator.commands.run import members_of
+    from orchestrator.runs.partial import is_partial
+
     members, notes = members_of(
         run, request.common_rows or request.missing_rows, request.weights or ()
     )
@@ -152,6 +162,9 @@ def _over_submissions(command: Command, console: Console) -> dict[str, Any] | li
     result = ensembles.cast_submissions(files, request=request, columns=command.columns)
     result.notes += remarks(other_tables(files))
     if command.why:
+        from ensembles.voting.submissions import submissions_as_tables
+        from orchestrator.commands.pages.why import why
+
         tables = submissions_as_tables(files, request, command.columns)
         return why(command, result, Ballot({}, tables, None), None, console)
     _write(result, request, command, None, console)
@@ -159,6 +172,8 @@ def _over_submissions(command: Command, console: Console) -> dict[str, Any] | li
 
 
 def _pareto(source: _Source, request: VoteRequest, console: Console) -> dict[str, Any]:
+    from orchestrator.screens.why import show_pareto
+
     ballot = source.ballot()
     # a spec may have options for test rows, which the front has none of
     asked = replace(request, prior=None, sets=None, unknown=None)
@@ -169,6 +184,8 @@ def _pareto(source: _Source, request: VoteRequest, console: Console) -> dict[str
     for note in front["notes"]:
         console.print(f"note: {note}")
     if source.run:
+        from orchestrator.runs.fronts import write_front
+
         name, tables = vote_name(request), source.digests(ballot)
         place = write_front(source.run.store, name, front, tables)
         console.print(f"written: {place}; the next report of the run shows it")
@@ -185,6 +202,8 @@ def _in_ranges(
     command: Command, source: _Source, request: VoteRequest, console: Console
 ) -> dict[str, Any]:
     """The vote over tables too large for memory, here or by the tasks of a Ray cluster."""
+    from orchestrator.screens.vote import show_large
+
     store = source.run.store if source.run else None
     folder = folders.for_vote(command.out, store, vote_folder(request))[0]
     with _runner(command.address) as run:
@@ -199,6 +218,8 @@ def _in_ranges(
         )
     show_large(record, folder, console)
     if (of := source.run) and not command.out:
+        from orchestrator.commands.pages.report import report_beside
+
         report_beside(lambda: of, of.store, console, vote_name(request))
     return record.record()
 
@@ -218,6 +239,8 @@ def _same_as_earlier(vote: ensembles.Vote, folder: str, run: str) -> list[str]:
     """A note for each earlier submission of the run with the same class on every row."""
     if vote.rows != "test" or not run:
         return []
+    from ensembles.files.compare import same_submissions
+
     same = same_submissions(vote.ids, vote.answers, f"{run}votes", folder)
     of_others = {True: ", a vote of other tables", None: ", perhaps of other tables"}
     told = {other: of_others[differ] for other, differ in other_tables(same).items()}

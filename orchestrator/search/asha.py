@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,22 +29,13 @@ class Bracket:
     """Candidates that compete. The clock is the epoch, and a greater score is better.
 
     A stop follows from the scores that a rung holds, in whatever order they came: a new bracket
-    that is given the same scores again decides as the old one would have.
+    that is given the same scores again decides as the old one would have. Ray Tune is imported when
+    the first decision is asked for: of a search that is over there is none.
     """
 
     def __init__(self, asha: Asha, epochs: int):
-        from ray.tune.schedulers import AsyncHyperBandScheduler
-
-        # Any: it reads the id of a trial and nothing of a controller, and there is neither here
-        self._asha: Any = AsyncHyperBandScheduler(
-            time_attr="epoch",
-            metric="score",
-            mode="max",
-            max_t=epochs,
-            grace_period=asha.grace_epochs,
-            reduction_factor=asha.reduction_factor,
-            stop_last_trials=False,
-        )
+        self._settings, self._epochs = asha, epochs
+        self._earlier: list[tuple[str, int, float]] = []
         self._trials: dict[str, SimpleNamespace] = {}
         self._reduction_factor = asha.reduction_factor
         self._rungs: dict[float, dict[str, float]] = {
@@ -51,8 +43,33 @@ class Bracket:
         }
         self.decides_after = tuple(sorted({*map(math.ceil, self._rungs), epochs}))  # epochs
 
+    @cached_property
+    def _asha(self) -> Any:
+        from ray.tune.schedulers import AsyncHyperBandScheduler
+
+        # Any: it reads the id of a trial and nothing of a controller, and there is neither here
+        return AsyncHyperBandScheduler(
+            time_attr="epoch",
+            metric="score",
+            mode="max",
+            max_t=self._epochs,
+            grace_period=self._settings.grace_epochs,
+            reduction_factor=self._settings.reduction_factor,
+            stop_last_trials=False,
+        )
+
+    def recall(self, candidate: str, epoch: int, score: float) -> None:
+        """As `report`, of a score that was decided about by an earlier bracket."""
+        self._earlier.append((candidate, epoch, score))
+
     def report(self, candidate: str, epoch: int, score: float) -> Stop | None:
         """A candidate's best score up to `epoch`; why it stops here, where it does."""
+        earlier, self._earlier = self._earlier, []
+        for told in earlier:
+            self._decide(*told)
+        return self._decide(candidate, epoch, score)
+
+    def _decide(self, candidate: str, epoch: int, score: float) -> Stop | None:
         if candidate not in self._trials:
             self._trials[candidate] = SimpleNamespace(trial_id=candidate)
             self._asha.on_trial_add(None, self._trials[candidate])

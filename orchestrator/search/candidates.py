@@ -312,7 +312,7 @@ class MemberSearch:
         for candidate in self.candidates:
             for epoch in range(1, candidate.epochs + 1):
                 best = max(self._sign * value for value in candidate.curve[:epoch])
-                self._bracket.report(self._name(candidate), epoch, best)
+                self._bracket.recall(self._name(candidate), epoch, best)
 
     def _of_no_unit(self, record: SearchRecord) -> Damage | None:
         """The damage where what is written of a candidate is not of one unit."""

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ensembles.arrow import numbers as numbers_of
 from ensembles.files.cells import is_missing, whole_number
 
 types = pa.types
@@ -26,6 +27,8 @@ def plain(column: pa.ChunkedArray) -> pa.Array:
     elif types.is_run_end_encoded(kind):
         chunks = [pc.run_end_decode(chunk) for chunk in column.chunks]
         column = pa.chunked_array(chunks, kind.value_type)
+    if column.num_chunks == 1:
+        return column.chunk(0)
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
@@ -43,7 +46,9 @@ def texts(values: pa.Array) -> np.ndarray | None:
     """(N,) object, str or None where null; whole numbers without a point. None for other cells:
     lists, bytes, numbers that are not whole.
     """
-    if is_text(values) or types.is_boolean(values.type):
+    if is_text(values):
+        return np.array([*values.to_pylist(), None], object)[:-1]
+    if types.is_boolean(values.type):
         found = values.to_pylist()
     elif types.is_integer(values.type):
         found = values.cast(pa.string()).to_pylist()
@@ -64,7 +69,7 @@ def texts(values: pa.Array) -> np.ndarray | None:
 def real_numbers(values: pa.Array) -> np.ndarray | None:
     """(N,) float64, or float32 of float32; NaN where null. None where some cell is no number."""
     if types.is_float32(values.type):
-        return values.to_numpy(zero_copy_only=False)
+        return numbers_of(values)
     if is_text(values):
         values = pc.utf8_trim_whitespace(values.cast(pa.string()))
     elif types.is_boolean(values.type):
@@ -72,7 +77,7 @@ def real_numbers(values: pa.Array) -> np.ndarray | None:
     elif not is_number(values):
         return None
     try:
-        return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return numbers_of(values.cast(pa.float64()))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
 
@@ -90,20 +95,22 @@ def whole_numbers(values: pa.Array) -> tuple[np.ndarray, np.ndarray] | None:
             return None
         if any(n is not None and abs(n) > 2**62 for n in meant):
             return None
-        at = encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+        at = numbers_of(_filled(encoded.indices, len(words)))
         numbers = np.array([0 if n is None else n for n in meant] + [0], np.int64)
         return numbers[at], np.array([*missing, True])[at]
     if types.is_boolean(values.type):
         values = values.cast(pa.int8())
     if types.is_null(values.type):
         return np.zeros(len(values), np.int64), np.ones(len(values), bool)
-    unknown = values.is_null().to_numpy(zero_copy_only=False)
     try:
         if types.is_integer(values.type):
-            return values.fill_null(0).cast(pa.int64()).to_numpy(zero_copy_only=False), unknown
+            unknown = np.zeros(len(values), bool)
+            if values.null_count:
+                unknown = values.is_null().to_numpy(zero_copy_only=False)
+            return numbers_of(_filled(values, 0).cast(pa.int64())), unknown
         if not is_number(values):
             return None
-        numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers = numbers_of(values.cast(pa.float64()))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
     unknown = np.isnan(numbers)
@@ -112,3 +119,7 @@ def whole_numbers(values: pa.Array) -> tuple[np.ndarray, np.ndarray] | None:
     if not ((known == np.rint(known)) & (abs(known) < 2.0**53)).all():
         return None
     return np.where(unknown, 0, numbers).astype(np.int64), unknown
+
+
+def _filled(values: pa.Array, value: int) -> pa.Array:
+    return values.fill_null(value) if values.null_count else values

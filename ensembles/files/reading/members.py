@@ -20,7 +20,7 @@ def completed(tables: Mapping[str, Table]) -> dict[str, OofTable]:
     found = dict(tables)
     for column in ("label", "group", "fold"):
         source = next((n for n, t in found.items() if getattr(t, column) is not None), None)
-        if source is None:
+        if source is None or all(getattr(t, column) is not None for t in found.values()):
             continue
         known = dict(zip(found[source].ids, getattr(found[source], column), strict=True))
         for name, table in found.items():

@@ -10,18 +10,19 @@ from ensembles.files.table import Table
 DRAWN_FOLDS = 5
 
 
-def averaged(table: Table, name: str) -> tuple[Table, list[str]]:
+def averaged(table: Table, name: str, unique: np.ndarray | None = None) -> tuple[Table, list[str]]:
     """The table with each id once, at its first row: the mean of its predictions (in float64).
 
     Where an id was held out in different folds, the folds are given up: each prediction is of a model
     that never saw the row, so any split by group is as good. Returns the problems of ids whose label
-    or group differs from row to row.
+    or group differs from row to row. unique: as of `table_problems`.
     """
+    ids = table.ids.tolist()
+    if table.ids is unique or len(set(ids)) == len(ids):
+        return table, []
     # by a dict: as an array of equally long texts, ids would take the memory of the longest
     row_of: dict[str, int] = {}
-    at = np.array([row_of.setdefault(i, len(row_of)) for i in table.ids.tolist()])
-    if len(row_of) == len(table.ids):
-        return table, []
+    at = np.array([row_of.setdefault(i, len(row_of)) for i in ids])
     first, count = np.unique(at, return_index=True)[1], np.bincount(at)
     problems = []
     for column in ("label", "group"):

@@ -61,7 +61,7 @@ def find_roles(
         where = "pandas index" if own_id in indexes or _is_index(own_id) else f"column `{own_id}`"
         notes.append(f"its ids are the {where}.")
     no_class = [c for c in columns if c in taken or c == own_id]
-    no_class += [c for c in _no_classes(columns) if c not in {*taken, own_id}]
+    no_class += _no_classes({c: own for c, own in columns.items() if c not in {*taken, own_id}})
     found_classes, more = class_columns(columns, classes, no_class)
     nested = [c for c, own in columns.items() if pa.types.is_nested(own.type)]
     if more and nested:

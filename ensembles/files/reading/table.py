@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,27 @@ _METADATA: dict[str, Any] = {
 }
 
 
-def table_of(found: pa.Table, name: str, is_oof: bool) -> tuple[Table, bool]:
+@dataclass
+class Seen:
+    """What the tables of other members held: of the same rows, texts are the same and made once.
+
+    texts: column -> as it was read, and its (N,) str. unique: ids that hold each once.
+    """
+
+    texts: dict[str, tuple[pa.Array, np.ndarray]] = field(default_factory=dict)
+    unique: np.ndarray | None = None
+
+
+def table_of(
+    found: pa.Table, name: str, is_oof: bool, seen: Seen | None = None
+) -> tuple[Table, bool]:
     """The checked table, and whether it is the names of its columns that name its classes.
 
     is_oof: an id several times is of repeated cross-validation and is averaged, and a label is
-    needed in every row where there are labels. Raises BadInput with every problem, each beginning
-    with `name`.
+    needed in every row where there are labels. seen: of the tables read before, and of this one
+    afterwards. Raises BadInput with every problem, each beginning with `name`.
     """
+    seen = seen or Seen()
     twice = sorted(c for c, count in Counter(found.column_names).items() if count > 1)
     if twice:
         raise BadInput(f"{name}: columns that stand there twice: {', '.join(twice)}.")
@@ -49,11 +64,11 @@ def table_of(found: pa.Table, name: str, is_oof: bool) -> tuple[Table, bool]:
         raise BadInput(problems)
     wrong: list[str] = []
     notes = [*roles.notes]
-    ids = _text(columns, roles.id, name, wrong)
+    ids = _text(columns, roles.id, name, wrong, seen)
     fold = _fold(columns, roles, wrong)
     label, label_classes = _label(columns, roles, is_oof, wrong, notes)
     by = roles.others.get("group")
-    group = _text(columns, by, name, wrong) if by else None
+    group = _text(columns, by, name, wrong, seen) if by else None
     probabilities = _probabilities(columns, roles, wrong)
     if wrong or ids is None or probabilities is None:
         raise BadInput(f"{name}: {text}" for text in wrong)
@@ -66,13 +81,15 @@ def table_of(found: pa.Table, name: str, is_oof: bool) -> tuple[Table, bool]:
     if problems and roles.classes.columns[0] != "p0":
         problems[-1] += f" Taken for classes were {examples(roles.classes.columns)}."
     if is_oof and not problems:
-        table, problems = averaged(table, name)
+        table, problems = averaged(table, name, seen.unique)
     # what is off by more than rounding is named above
-    problems += [p for p in table_problems(table, name) if "do not sum to 1" not in p]
+    more = table_problems(table, name, seen.unique)
+    problems += [p for p in more if "do not sum to 1" not in p]
     if is_oof and not problems:
         problems += _numbered_from_1(table, name)
     if problems:
         raise BadInput(problems)
+    seen.unique = table.ids
     return table, by_name
 
 
@@ -108,9 +125,14 @@ def _indexes(found: pa.Table) -> list[str]:
     return [c for c in known.get("index_columns", ()) if c in found.column_names]
 
 
-def _text(columns: Columns, column: str, name: str, wrong: list[str]) -> np.ndarray | None:
+def _text(
+    columns: Columns, column: str, name: str, wrong: list[str], seen: Seen
+) -> np.ndarray | None:
     """(N,) str, or None with the problem appended. Raises BadInput for a text of megabytes."""
     values = columns[column]
+    before, known = seen.texts.get(column, (None, None))
+    if before is not None and values.equals(before):
+        return known
     found = texts(values)
     if found is None:
         what = "numbers that are not whole" if is_number(values) else f"{values.type}"
@@ -124,6 +146,7 @@ def _text(columns: Columns, column: str, name: str, wrong: list[str]) -> np.ndar
         return None
     else:
         limits.NAME.require(f"{name}: `{column}`: a value", max(map(len, found), default=0))
+        seen.texts[column] = values, found
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,8 +41,9 @@ def _read_bounded(place: Place) -> pa.Table:
     texts = [field.name for field in schema if _is_text(field.type)]
     if not texts or not rows:
         return valid(opened.read())
-    letters, at_once = 0, _FEW_ROWS
-    if not _builds_on_others(opened):
+    letters, at_once, batches = 0, _FEW_ROWS, []
+    once = not _builds_on_others(opened)
+    if once:
         # as a dictionary, which Arrow makes of the other encodings, a text of many rows is there once
         opened = pq.ParquetFile(
             source,
@@ -55,8 +56,21 @@ def _read_bounded(place: Place) -> pa.Table:
         for column, values in zip(batch.schema.names, batch.columns, strict=True):
             letters += _letters(f"{name}: `{column}`: a cell", values)
         limits.require_unpacked(f"{name}, {rows:,} rows", needed + letters, size)
-    found = valid(opened.read())
-    return found.cast(schema.with_metadata(found.schema.metadata))
+        if once:
+            batches.append(batch)
+    nested = any(types.is_nested(field.type) for field in schema)
+    if not once or nested or len(set(schema.names)) < len(schema.names):
+        found = opened.read()
+    else:
+        found = _beside(pa.Table.from_batches(batches), opened, schema.names)
+    return valid(found).cast(schema.with_metadata(found.schema.metadata))
+
+
+def _beside(texts: pa.Table, opened: pq.ParquetFile, names: Sequence[str]) -> pa.Table:
+    """All columns by their names, of which those of text are read already."""
+    others = opened.read([name for name in names if name not in texts.column_names])
+    columns = [texts[n] if n in texts.column_names else others[n] for n in names]
+    return pa.table(columns, names=names, metadata=others.schema.metadata)
 
 
 def valid(found: pa.Table) -> pa.Table:

@@ -43,8 +43,9 @@ def answer_problems(
     name, at = sheet.header[column], f"{sheet.name}: `{sheet.header[column]}`"
     kinds = {own: _kind(own, allowed) for own in set(answers)}
     rows: dict[str, list[int]] = {}
-    for row, answer in enumerate(answers):
-        rows.setdefault(kinds[answer], []).append(row)
+    if set(kinds.values()) != {"class"}:
+        for row, answer in enumerate(answers):
+            rows.setdefault(kinds[answer], []).append(row)
     problems = []
     if empty := rows.get("missing"):
         what = {answers[row] for row in empty} - {""}
@@ -122,14 +123,15 @@ def shifted(answers: Mapping[str, np.ndarray]) -> list[str]:
     highest number K, others K and never 0, none has both, and they do not agree better as they
     are than with the others' numbers one lower.
     """
-    numbers = {name: np.array(list(map(int, own)), object) for name, own in answers.items()}
-    top = max(own.max() for own in numbers.values())
-    from_0 = [name for name, own in numbers.items() if 0 in own and top not in own]
-    from_1 = [name for name, own in numbers.items() if top in own and 0 not in own]
-    both = any(0 in own and top in own for own in numbers.values())
-    below = any(own.min() < 0 for own in numbers.values())
+    occurring = {name: set(map(int, set(own.tolist()))) for name, own in answers.items()}
+    top = max(map(max, occurring.values()))
+    from_0 = [name for name, own in occurring.items() if 0 in own and top not in own]
+    from_1 = [name for name, own in occurring.items() if top in own and 0 not in own]
+    both = any(0 in own and top in own for own in occurring.values())
+    below = any(min(own) < 0 for own in occurring.values())
     if not from_0 or not from_1 or both or below or top < 1:
         return []
+    numbers = {name: np.array(list(map(int, own)), object) for name, own in answers.items()}
     pairs = [(numbers[a], numbers[b]) for a, b in itertools.product(from_0, from_1)]
     as_they_are = sum(int((a == b).sum()) for a, b in pairs)
     one_lower = sum(int((a == b - 1).sum()) for a, b in pairs)

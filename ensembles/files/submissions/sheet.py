@@ -95,11 +95,18 @@ def _of_csv(name: str, text: str) -> Sheet:
         header = [cell.strip() for cell in first]
         _require_header(name, header)
         start = reader.line_num + 1
-        for row in reader:
-            if any(map(str.strip, row)):
-                rows.append(row)
-                lines.append(start)
-            start = reader.line_num + 1
+        if '"' not in text:  # every line is a row
+            rows = list(reader)
+            lines = list(range(start, start + len(rows)))
+            if blank := {i for i, row in enumerate(rows) if not any(map(str.strip, row))}:
+                lines = [line for i, line in enumerate(lines) if i not in blank]
+                rows = [row for i, row in enumerate(rows) if i not in blank]
+        else:
+            for row in reader:
+                if any(map(str.strip, row)):
+                    rows.append(row)
+                    lines.append(start)
+                start = reader.line_num + 1
     except csv.Error as error:
         how = f" {limits.CELL.raised}" if "field limit" in str(error) else ""
         raise BadInput(
@@ -111,15 +118,15 @@ def _of_csv(name: str, text: str) -> Sheet:
             "take it out."
         )
     sheet = Sheet(name, header, rows, lines)
-    for row in rows:  # a separator at the end of each line
-        while len(row) > len(header) and not row[-1].strip():
-            row.pop()
+    if set(map(len, rows)) - {len(header)}:  # perhaps a separator at the end of each line
+        for row in rows:
+            while len(row) > len(header) and not row[-1].strip():
+                row.pop()
     if separator != ",":
         shown = {"\t": "tabs"}.get(separator, repr(separator))
         sheet.notes.append(f"{name}: columns are separated by {shown}.")
         _dots_for_commas(sheet)
-    ragged = [i for i, row in enumerate(rows) if len(row) != len(header)]
-    if ragged:
+    if ragged := [i for i, row in enumerate(rows) if len(row) != len(header)]:
         more = any(len(rows[i]) > len(header) for i in ragged)
         raise BadInput(
             f"{name}: {len(ragged)} rows do not have {len(header)} fields: {sheet.at(ragged)}."

@@ -23,11 +23,12 @@ from orchestrator.audit.contradictions import COPIES, Contradiction, read_contra
 from orchestrator.commands.leaderboard import standings, unit_records
 from orchestrator.commands.pages.maps import add_maps
 from orchestrator.commands.pages.truth import read_test_part
-from orchestrator.commands.run import Ballot, Run, read_tables
+from orchestrator.commands.run import Run, read_tables
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import called
 from orchestrator.report import page
 from orchestrator.report.material import Material
+from orchestrator.runs.ballot import Ballot
 from orchestrator.runs.contents import groups_of, paths_of, recorded_spec
 from orchestrator.runs.damage import read_json
 from orchestrator.runs.fronts import FOLDER as FRONTS

@@ -15,9 +15,10 @@ from ensembles.files import places
 from ensembles.files.ids import like_id
 from ensembles.judging.hardest import hardest
 from orchestrator.activation_maps.picture import KINDS, SIDE, Panel, Row, draw
-from orchestrator.commands.run import Ballot, Run
+from orchestrator.commands.run import Run
 from orchestrator.commands.vote_options import Command
 from orchestrator.errors import WrongRequest
+from orchestrator.runs.ballot import Ballot
 from orchestrator.runs.contents import paths_of
 from orchestrator.screens.reading import reading
 from orchestrator.screens.why import show_why

@@ -11,6 +11,7 @@ import pytest
 from ensembles import BadInput
 from ensembles.files.align import align
 from ensembles.files.parquet import read_members, read_table, write_table
+from ensembles.files.reading.unpacked import read_bounded
 from ensembles.files.table import OofTable, Table, table_problems
 
 
@@ -242,3 +243,18 @@ def test_oof_tables_name_the_columns_that_they_lack(make_tables):
     with pytest.raises(BadInput) as caught:
         align({"a": replace(table, fold=None), "b": replace(table, fold=None, label=None)}, "oof")
     assert len(caught.value.problems) == 3
+
+
+def test_texts_that_are_read_apart_stand_in_their_place(tmp_path):
+    columns = {
+        "a.b": pa.array([1.0, 2.0]),
+        "text": pa.array(["x", None]),
+        "a": pa.array([3, 4]),
+        "kind": pa.array(["k", "k"]).dictionary_encode(),
+        "text.b": pa.array(["y", "z"]),
+    }
+    table = pa.table(columns, metadata={"ensemble": "{}"})
+    pq.write_table(table, tmp_path / "t.parquet")
+    found = read_bounded(tmp_path / "t.parquet")
+    assert found.equals(pq.ParquetFile(tmp_path / "t.parquet").read())
+    assert found.schema.metadata[b"ensemble"] == b"{}"

@@ -21,7 +21,7 @@ def test_one_that_is_not_installed_is_said_to_be_none(monkeypatch):
     def missing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(version.metadata, "version", missing)
+    monkeypatch.setattr("importlib.metadata.version", missing)
     assert "torch is not installed" in version.environment()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -120,3 +122,28 @@ def test_only_public_methods_of_the_scheduler_are_called(monkeypatch):
     bracket = Bracket(Asha(grace_epochs=1, reduction_factor=2), 4)
     assert bracket.report("a", 1, 0.5) is None
     assert bracket.report("b", 1, 0.4) == asha.Stop(rung=1, cutoff=0.5, compared=1)
+
+
+def test_a_bracket_that_recalls_scores_decides_as_the_one_that_was_told_them():
+    told, recalling = (Bracket(Asha(grace_epochs=1, reduction_factor=2), 4) for _ in range(2))
+    scores = np.random.default_rng(0).random((12, 4)).cumsum(axis=1)
+    for name, own in enumerate(scores[:8]):
+        for epoch, score in enumerate(own, start=1):
+            told.report(str(name), epoch, score)
+            recalling.recall(str(name), epoch, score)
+    for name, own in enumerate(scores[8:], start=8):
+        for epoch, score in enumerate(own, start=1):
+            decision = told.report(str(name), epoch, score)
+            assert recalling.report(str(name), epoch, score) == decision
+    assert books_of(recalling)[0] == books_of(told)[0]
+
+
+def test_to_recall_a_search_that_is_over_imports_no_ray():
+    code = (
+        "import sys\n"
+        "from orchestrator.search.asha import Bracket\n"
+        "from orchestrator.spec.search import Asha\n"
+        "Bracket(Asha(grace_epochs=1, reduction_factor=2), 4).recall('a', 1, 0.5)\n"
+        "sys.exit('ray' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from orchestrator.screens.console import screen
+from orchestrator.printing import screen
 
 
 class Terminal(io.StringIO):
