@@ -11,7 +11,7 @@ from members.networks.models import model_names
 from members.pixels.augment import transforms
 from members.recipe.blocks import NAMED_STATISTICS
 from members.recipe.chains import CHAINS
-from members.recipe.recipe import LOSSES, MAX_SIDE, MIN_SIDE, NORMALIZATIONS
+from members.recipe.values import LOSSES, MAX_SIDE, MIN_SIDE, NORMALIZATIONS
 from members.training.optim import optimizer_names
 from orchestrator.spec import member_metrics
 

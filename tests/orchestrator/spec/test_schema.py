@@ -15,7 +15,8 @@ import yaml
 from docs import spec_schema
 from ensembles.scores.metrics import METRICS
 from members.pixels.augment import augmentation_problems
-from members.recipe.recipe import LOSSES, Recipe
+from members.recipe.recipe import Recipe
+from members.recipe.values import LOSSES
 from members.training.optim import optimizer_problem
 from orchestrator.errors import BAD_INPUT
 from orchestrator.spec import load
