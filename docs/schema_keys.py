@@ -9,6 +9,7 @@ from ensembles.scores import metrics
 from ensembles.voting.kinds import CHOICES
 from members.networks.models import model_names
 from members.pixels.augment import transforms
+from members.recipe import policies
 from members.recipe.blocks import NAMED_STATISTICS
 from members.recipe.chains import CHAINS
 from members.recipe.values import LOSSES, MAX_SIDE, MIN_SIDE, NORMALIZATIONS
@@ -94,6 +95,7 @@ def written() -> dict[tuple[str, str], Schema]:
         ("Recipe", "image_size"): SIZE,
         ("Recipe", "sizes"): list_of(SIZE),
         ("Recipe", "augmentation"): _augmentation(),
+        ("Recipe", "auto_augment"): either({"type": "string", "pattern": policies.pattern()}, NULL),
         ("Recipe", "normalize"): either(names(*NORMALIZATIONS), statistics),
         ("Recipe", "test_normalize"): either(names(*NAMED_STATISTICS, "model"), statistics, NULL),
         ("Recipe", "optimizer"): _optimizer(),

@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from members.batches.photos import Photos
-from members.pixels.augment import augmenter
+from members.batches.policies import Mean, policy_of
+from members.pixels.augment import Vary, augmenter
 from members.recipe.blocks import Statistics
 from members.recipe.chains import Chain
 
 # What a random number is for; part of its seed, so that no two purposes share a sequence.
-WEIGHTS, ORDER, VARY, NOISE, NETWORK, MIX = range(6)
+WEIGHTS, ORDER, VARY, NOISE, NETWORK, MIX, POLICY = range(7)
 
 
 def derived_seed(seed: int, *key: int) -> int:
@@ -54,16 +55,20 @@ Places = np.ndarray | slice
 class _Reader(Dataset):
     """Batch -> (pixels (B, h, w, 3) uint8, labels (B,) int64 or empty), varied by the chain."""
 
-    def __init__(self, photos: Photos, chain: Chain | None, seed: int):
-        self.photos, self.chain, self.seed = photos, chain, seed
-        self.vary = augmenter(chain) if chain else None
+    def __init__(self, photos: Photos, chain: Chain | None, seed: int, mean: Mean):
+        self.photos, self.seed = photos, seed
+        self.steps: list[tuple[int, Vary]] = []
+        if chain:
+            size = tuple(photos.pixels.shape[1:3])
+            steps = ((VARY, augmenter(chain)), (POLICY, policy_of(chain, size, mean)))
+            self.steps = [(purpose, vary) for purpose, vary in steps if vary]
 
     def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         epoch, places, rows = batch
         pixels = self.photos.read(rows)
-        if self.vary:
+        for purpose, vary in self.steps:
             for i, (photo, place) in enumerate(zip(pixels, places, strict=True)):
-                pixels[i] = self.vary(photo, derived_seed(self.seed, VARY, epoch, int(place)))
+                pixels[i] = vary(photo, derived_seed(self.seed, purpose, epoch, int(place)))
         labels = self.photos.labels
         own = np.empty(0, np.int64) if labels is None else np.asarray(labels)[rows]
         return torch.from_numpy(pixels), torch.from_numpy(own.astype(np.int64))
@@ -79,13 +84,20 @@ def _quiet_worker(worker: int) -> None:
 class Loader:
     """Batches of `photos`, read and augmented in this process or by `workers` others.
 
-    chain: the augmentation of training photos; None: nothing (validation, prediction).
+    chain: the augmentation of training photos; None: nothing (validation, prediction). mean: of red,
+    green, blue on the scale 0..1, what a policy fills in.
     """
 
     def __init__(
-        self, photos: Photos, chain: Chain | None = None, *, seed: int = 0, workers: int = 0
+        self,
+        photos: Photos,
+        chain: Chain | None = None,
+        *,
+        seed: int = 0,
+        workers: int = 0,
+        mean: Mean = (0.5, 0.5, 0.5),
     ):
-        self._reader = _Reader(photos, chain, seed)
+        self._reader = _Reader(photos, chain, seed, mean)
         self._plan: list[Batch] = []
         self._processes = None
         if workers:

@@ -7,6 +7,7 @@ import inspect
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +22,15 @@ Vary = Callable[[np.ndarray, int], np.ndarray]  # photo (h, w, 3) uint8, seed ->
 
 
 def chain_of(recipe: Recipe) -> Chain:
-    """The chain that training uses: one by name, or the recipe's own list of transforms."""
+    """The chain that training uses: one by name, or the recipe's own list of transforms; with the
+    recipe's policy of timm.
+    """
     if isinstance(recipe.augmentation, str):
-        return CHAINS[recipe.augmentation]
-    return Chain(transforms=tuple(pair for step in recipe.augmentation for pair in step.items()))
+        chain = CHAINS[recipe.augmentation]
+    else:
+        steps = (pair for step in recipe.augmentation for pair in step.items())
+        chain = Chain(transforms=tuple(steps))
+    return replace(chain, policy=recipe.auto_augment) if recipe.auto_augment else chain
 
 
 def crop_of(recipe: Recipe) -> tuple[float, float] | None:
@@ -33,7 +39,8 @@ def crop_of(recipe: Recipe) -> tuple[float, float] | None:
 
 
 def augmenter(chain: Chain) -> Vary | None:
-    """`vary(photo, seed) -> photo`, (h, w, 3) uint8 in and out; None where nothing varies.
+    """The chain's transforms as `vary(photo, seed) -> photo`, (h, w, 3) uint8 in and out; None where
+    there are none.
 
     All randomness comes from `seed`: neither earlier calls nor other generators matter.
     """

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from members.recipe.chains import CHAINS
+
 
 def contradictions(recipe: Any) -> list[str]:
     """A text for each pair of keys that cannot both be meant; empty where there is none.
 
     recipe: a Recipe; not typed as one, since its file imports this one.
     """
-    parts = (_learning_rates, _head_first, _swa, _sizes, _views)
+    parts = (_learning_rates, _augmentation, _head_first, _swa, _sizes, _views)
     return [text for part in parts for text in part(recipe)]
 
 
@@ -21,6 +23,16 @@ def _learning_rates(recipe: Any) -> list[str]:
     if recipe.schedule == "milestones" and not recipe.milestones:
         found.append("schedule: milestones needs them, e.g. `milestones: [10, 20, 25]`")
     return found
+
+
+def _augmentation(recipe: Any) -> list[str]:
+    named = CHAINS.get(recipe.augmentation) if isinstance(recipe.augmentation, str) else None
+    if recipe.auto_augment and named and named.policy:
+        return [
+            f"auto_augment ({recipe.auto_augment}) would take the place of the policy of "
+            f"`augmentation: {recipe.augmentation}` ({named.policy}). Leave one of them out"
+        ]
+    return []
 
 
 def _head_first(recipe: Any) -> list[str]:

@@ -69,6 +69,12 @@ class Recipe(Block):
         + ", ".join(CHAINS)
         + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}]",
     )
+    auto_augment: values.Policy = Field(
+        None,
+        description="a policy of timm after the chain, by timm's string: rand-m9-mstd0.5-inc1 "
+        "(RandAugment), original, originalr, v0, v0r (AutoAugment), augmix-m3-w3 (AugMix), 3a; "
+        "null: none",
+    )
     views: values.Views = Field(
         ("plain",),
         min_length=1,

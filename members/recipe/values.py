@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from members.recipe.blocks import NAMED_STATISTICS, Balance, Statistics, View, known
 from members.recipe.chains import read_chain
+from members.recipe.policies import read_policy
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
 MIN_SIDE, MAX_SIDE = 8, 4096
@@ -115,6 +116,7 @@ Sizes = Annotated[
 ]
 Crop = Annotated[tuple[float, float] | None, AfterValidator(_crop_sides)]
 Augmentation = Annotated[str | tuple[dict[str, dict[str, Any]], ...], BeforeValidator(read_chain)]
+Policy = Annotated[str | None, AfterValidator(read_policy)]
 Views = Annotated[tuple[View, ...], AfterValidator(_each_once)]
 ViewsToChoose = Annotated[tuple[tuple[View, ...], ...], AfterValidator(_different)]
 Loss = Annotated[str | dict[str, float], AfterValidator(_known_loss)]

@@ -58,7 +58,8 @@ class Feed:
         self.chain = chain_of(recipe)
         self.statistics = statistics_of(recipe)
         self.pool = partner_pool(recipe, train.columns)
-        self.reader = Loader(train, self.chain, seed=seed, workers=workers)
+        mean = self.statistics.mean
+        self.reader = Loader(train, self.chain, seed=seed, workers=workers, mean=mean)
 
     def steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Rows of the batches of each optimiser step of `epoch` (from 0), whole."""

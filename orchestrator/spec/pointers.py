@@ -48,8 +48,10 @@ _SAME: dict[str, tuple[str, ...]] = {
         "mixup", "cutmix", "mixup_alpha", "cutmix_alpha", "mixup_prob",
     ),
     "Here it is the key `augmentation`: a chain by name or a list of transforms.": (
-        "aa", "auto_augment", "augment", "augmentations", "transforms", "transform", "reprob",
-        "hflip", "vflip", "color_jitter", "random_erasing", "randaugment",
+        "augment", "augmentations", "transforms", "transform", "hflip", "vflip", "color_jitter",
+    ),
+    "Here it is the key `auto_augment`, by timm's strings: rand-m9-mstd0.5-inc1.": (
+        "aa", "autoaugment", "randaugment", "rand_augment", "augmix",
     ),
     "Here it is the key `crop`: [height, width] as fractions.": ("crop_pct", "center_crop"),
     "Here it is the key `views`: plain, flip, crops.": ("tta", "test_time_augmentation"),

@@ -46,6 +46,14 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
             "test_resnet",
             {"mixing": {"kind": "mixup", "last_epoch": 3}, "loss": {"f1": 1, "focal": 1}},
         ),
+        (
+            "test_resnet",
+            {"augmentation": "3-augment", "drop_path": 0.2},
+        ),
+        (
+            "test_efficientnet",
+            {"auto_augment": "rand-m9-mstd0.5-inc1", "dropout": 0.3, "ema": 0.9},
+        ),
         ("test_resnet", {"ema": 0.9, "schedule": "milestones", "milestones": [1, 3]}),
     ],
 )

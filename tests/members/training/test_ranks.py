@@ -29,6 +29,7 @@ CASES = {
         "class_weights": (1.0, 2.0, 0.5),
     },
     "colours and noise": {"augmentation": "custom"},
+    "timm's policy, and noise": {"auto_augment": "rand-m9-mstd0.5-inc1", "augmentation": "custom"},
     "mixup": {"mixing": {"kind": "mixup", "probability": 0.7}},
     "cutmix and noise": {"mixing": {"kind": "cutmix"}, "augmentation": "custom"},
     "half faces of a pool, and noise": {
