@@ -20,7 +20,7 @@ from members.recipe.blocks import Statistics
 from members.recipe.chains import Chain
 
 # What a random number is for; part of its seed, so that no two purposes share a sequence.
-WEIGHTS, ORDER, VARY, NOISE, NETWORK, MIX, POLICY = range(7)
+WEIGHTS, ORDER, VARY, NOISE, NETWORK, MIX, POLICY, ERASE = range(8)
 
 
 def derived_seed(seed: int, *key: int) -> int:
@@ -50,6 +50,15 @@ def in_steps(order: np.ndarray, batch_size: int, accumulate: int) -> list[list[n
 
 Batch = tuple[int, np.ndarray, np.ndarray]  # epoch, places of its photos in the epoch, rows
 Places = np.ndarray | slice
+
+
+def places_of(pieces: list[np.ndarray], parts: Sequence[Places]) -> list[np.ndarray]:
+    """Of each piece, the places in the epoch of those of its photos that are at `parts` of it."""
+    starts = np.cumsum([0, *map(len, pieces)])
+    return [
+        start + np.arange(len(rows))[part]
+        for start, rows, part in zip(starts, pieces, parts, strict=False)
+    ]
 
 
 class _Reader(Dataset):
@@ -120,12 +129,10 @@ class Loader:
         parts: places in each piece, where only some of it is to be read. A photo is augmented by
         its place in the epoch, whichever process reads it.
         """
-        starts = np.cumsum([0, *map(len, pieces)])
+        parts = parts or [slice(None)] * len(pieces)
         self._plan[:] = [
-            (epoch, start + np.arange(len(rows))[part], rows[part])
-            for start, rows, part in zip(
-                starts, pieces, parts or [slice(None)] * len(pieces), strict=False
-            )
+            (epoch, places, rows[part])
+            for places, rows, part in zip(places_of(pieces, parts), pieces, parts, strict=True)
         ]
         if self._processes is not None:
             return iter(self._processes)

@@ -79,6 +79,20 @@ class Balance(Block):
     balance: str = Field(description="class, a target (mask, gender, age, label), or age_group")
 
 
+class Erasing(Block):
+    """Rectangles of training photos are erased, after normalising: see members/batches/erasing.py."""
+
+    probability: float = Field(gt=0, le=1, description="of each photo, e.g. 0.25")
+    mode: Literal["const", "rand", "pixel"] = Field(
+        "pixel",
+        description="what stands there: const: the mean colour (0). rand: a colour from a normal "
+        "distribution. pixel: each pixel from one",
+    )
+    count: int = Field(
+        1, ge=1, description="rectangles a photo, at most; their areas together are as of one"
+    )
+
+
 class Mixing(Block):
     """Train on pairs of photos made into one: see members/batches/mixing.py."""
 

@@ -13,7 +13,14 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from members.recipe import values
-from members.recipe.blocks import NAMED_STATISTICS, Block, HeadFirst, Mixing, WeightAveraging
+from members.recipe.blocks import (
+    NAMED_STATISTICS,
+    Block,
+    Erasing,
+    HeadFirst,
+    Mixing,
+    WeightAveraging,
+)
 from members.recipe.chains import CHAINS
 from members.recipe.contradictions import contradictions
 
@@ -74,6 +81,11 @@ class Recipe(Block):
         description="a policy of timm after the chain, by timm's string: rand-m9-mstd0.5-inc1 "
         "(RandAugment), original, originalr, v0, v0r (AutoAugment), augmix-m3-w3 (AugMix), 3a; "
         "null: none",
+    )
+    erasing: Erasing | None = Field(
+        None,
+        description="{probability, mode, count}: timm's random erasing, of 2 to 33 % of a photo's "
+        "area, before photos are mixed; null: none",
     )
     views: values.Views = Field(
         ("plain",),

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from members.batches.erasing import erase
 from members.batches.loader import (
+    ERASE,
     MIX,
     NOISE,
     ORDER,
@@ -16,6 +18,7 @@ from members.batches.loader import (
     add_noise,
     derived_seed,
     in_steps,
+    places_of,
     to_input,
 )
 from members.batches.mixing import (
@@ -92,7 +95,9 @@ class Feed:
             part_of(mix, len(rows), part)
             for mix, rows, part in zip(mixes, pieces, mine, strict=True)
         ]
-        read = self.reader.batches(whole, epoch, [places for places, _ in parts])
+        photos = [places for places, _ in parts]
+        of_epoch = places_of(whole, photos)
+        read = self.reader.batches(whole, epoch, photos)
         for number, (pixels, labels) in enumerate(read):
             places, mix = parts[number]
             x = pixels.to(device, non_blocking=True)
@@ -101,6 +106,10 @@ class Feed:
             if self.chain.noise_std:
                 seed = derived_seed(self.seed, NOISE, epoch, number)
                 x = add_noise(x, self.chain.noise_std, seed, len(whole[number]), places)
+            if recipe.erasing:
+                keys = map(int, of_epoch[number])
+                seeds = (derived_seed(self.seed, ERASE, epoch, place) for place in keys)
+                x = erase(x, recipe.erasing, seeds)
             partners, share = None, 1.0
             if mix:
                 x, labels, partners, share = apply_mix(mix, x, labels)

@@ -54,6 +54,10 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
             "test_efficientnet",
             {"auto_augment": "rand-m9-mstd0.5-inc1", "dropout": 0.3, "ema": 0.9},
         ),
+        (
+            "test_convnext",
+            {"erasing": {"probability": 0.5, "mode": "pixel", "count": 2}, "drop_path": 0.3},
+        ),
         ("test_resnet", {"ema": 0.9, "schedule": "milestones", "milestones": [1, 3]}),
     ],
 )

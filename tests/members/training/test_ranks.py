@@ -30,6 +30,10 @@ CASES = {
     },
     "colours and noise": {"augmentation": "custom"},
     "timm's policy, and noise": {"auto_augment": "rand-m9-mstd0.5-inc1", "augmentation": "custom"},
+    "erasing, and mixup from a pool": {
+        "erasing": {"probability": 0.7},
+        "mixing": {"kind": "mixup", "partners": {"shape": "disc"}},
+    },
     "mixup": {"mixing": {"kind": "mixup", "probability": 0.7}},
     "cutmix and noise": {"mixing": {"kind": "cutmix"}, "augmentation": "custom"},
     "half faces of a pool, and noise": {
