@@ -32,7 +32,15 @@ from docs.markdown import code, table
 from ensembles.scores.metrics import METRICS
 from members.data.lists.lookup import REPAIRS
 from members.pixels.augment import CHAINS
-from members.recipe.blocks import Balance, Erasing, HeadFirst, Mixing, Statistics, WeightAveraging
+from members.recipe.blocks import (
+    Balance,
+    Erasing,
+    HeadFirst,
+    Mixing,
+    Statistics,
+    Switch,
+    WeightAveraging,
+)
 from members.recipe.families import families, family
 from members.recipe.policies import POLICIES
 from members.recipe.recipe import Recipe
@@ -70,6 +78,7 @@ BLOCKS: dict[str, type] = {
     "sampling": Balance,
     "erasing": Erasing,
     "mixing": Mixing,
+    "mixing.switch": Switch,
     "normalize and test_normalize as numbers": Statistics,
     "search": Search,
     "search.space.KEY": Distribution,

@@ -22,6 +22,7 @@ from members.batches.loader import (
     to_input,
 )
 from members.batches.mixing import (
+    Share,
     apply_mix,
     draw_mix,
     mixed_rows,
@@ -110,7 +111,8 @@ class Feed:
                 keys = map(int, of_epoch[number])
                 seeds = (derived_seed(self.seed, ERASE, epoch, place) for place in keys)
                 x = erase(x, recipe.erasing, seeds)
-            partners, share = None, 1.0
+            partners: Tensor | None = None
+            share: Share = 1.0
             if mix:
                 x, labels, partners, share = apply_mix(mix, x, labels)
             truth = shares_of(labels, self.n_classes, partners, share)

@@ -58,6 +58,10 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
             "test_convnext",
             {"erasing": {"probability": 0.5, "mode": "pixel", "count": 2}, "drop_path": 0.3},
         ),
+        (
+            "test_resnet",
+            {"mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "elem"}},
+        ),
         ("test_resnet", {"ema": 0.9, "schedule": "milestones", "milestones": [1, 3]}),
     ],
 )

@@ -35,6 +35,12 @@ CASES = {
         "mixing": {"kind": "mixup", "partners": {"shape": "disc"}},
     },
     "mixup": {"mixing": {"kind": "mixup", "probability": 0.7}},
+    "mixup or cutmix, drawn for each photo": {
+        "mixing": {"kind": "mixup", "alpha": 0.8, "switch": {"kind": "cutmix"}, "mode": "elem"}
+    },
+    "mixup or cutmix, in pairs": {
+        "mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "pair"}
+    },
     "cutmix and noise": {"mixing": {"kind": "cutmix"}, "augmentation": "custom"},
     "half faces of a pool, and noise": {
         "mixing": {"kind": "half_face", "partners": {"shape": "disc"}},
