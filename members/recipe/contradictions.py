@@ -27,12 +27,19 @@ def _learning_rates(recipe: Any) -> list[str]:
 
 def _augmentation(recipe: Any) -> list[str]:
     named = CHAINS.get(recipe.augmentation) if isinstance(recipe.augmentation, str) else None
+    found = []
     if recipe.auto_augment and named and named.policy:
-        return [
+        found.append(
             f"auto_augment ({recipe.auto_augment}) would take the place of the policy of "
             f"`augmentation: {recipe.augmentation}` ({named.policy}). Leave one of them out"
-        ]
-    return []
+        )
+    varies = recipe.augmentation not in ("base", ()) or recipe.auto_augment or recipe.erasing
+    if recipe.repeats > 1 and not varies:
+        found.append(
+            f"repeats ({recipe.repeats}): the photos would be the same each time. Give an augmentation, "
+            "auto_augment or erasing, or leave repeats out"
+        )
+    return found
 
 
 def _head_first(recipe: Any) -> list[str]:

@@ -119,6 +119,12 @@ class Recipe(Block):
         description="shuffle: each training photo once an epoch; {balance: COLUMN}: drawn with "
         "replacement, each value of class, a target or age_group equally often",
     )
+    repeats: int = Field(
+        1,
+        ge=1,
+        description="repeated augmentation: each photo that is drawn stands so often in a row, varied "
+        "each time; an epoch has as many photos as without, that part of them different ones",
+    )
     mixing: Mixing | None = Field(
         None, description="{kind: mixup | cutmix | half_face, probability, last_epoch, partners}"
     )

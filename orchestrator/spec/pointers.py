@@ -57,6 +57,7 @@ _SAME: dict[str, tuple[str, ...]] = {
     "Here it is the key `erasing`, e.g. {probability: 0.25, mode: pixel}.": (
         "reprob", "re_prob", "remode", "recount", "random_erasing", "random_erase", "cutout",
     ),
+    "Here it is the key `repeats`, e.g. 3.": ("aug_repeats", "repeated_aug", "num_aug_repeats"),
     "Here it is the key `crop`: [height, width] as fractions.": ("crop_pct", "center_crop"),
     "Here it is the key `views`: plain, flip, crops.": ("tta", "test_time_augmentation"),
     "Here it is the key `ema`, e.g. 0.999.": ("model_ema", "ema_decay", "model_ema_decay"),

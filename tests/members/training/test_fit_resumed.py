@@ -48,7 +48,7 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
         ),
         (
             "test_resnet",
-            {"augmentation": "3-augment", "drop_path": 0.2},
+            {"augmentation": "3-augment", "drop_path": 0.2, "repeats": 3},
         ),
         (
             "test_efficientnet",

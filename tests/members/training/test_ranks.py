@@ -30,6 +30,11 @@ CASES = {
     },
     "colours and noise": {"augmentation": "custom"},
     "timm's policy, and noise": {"auto_augment": "rand-m9-mstd0.5-inc1", "augmentation": "custom"},
+    "each photo twice": {
+        "repeats": 2,
+        "auto_augment": "original",
+        "sampling": {"balance": "class"},
+    },
     "erasing, and mixup from a pool": {
         "erasing": {"probability": 0.7},
         "mixing": {"kind": "mixup", "partners": {"shape": "disc"}},
