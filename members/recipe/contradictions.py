@@ -12,7 +12,7 @@ def contradictions(recipe: Any) -> list[str]:
 
     recipe: a Recipe; not typed as one, since its file imports this one.
     """
-    parts = (_learning_rates, _augmentation, _head_first, _swa, _sizes, _views)
+    parts = (_learning_rates, _loss, _augmentation, _head_first, _swa, _sizes, _views)
     return [text for part in parts for text in part(recipe)]
 
 
@@ -23,6 +23,17 @@ def _learning_rates(recipe: Any) -> list[str]:
     if recipe.schedule == "milestones" and not recipe.milestones:
         found.append("schedule: milestones needs them, e.g. `milestones: [10, 20, 25]`")
     return found
+
+
+def _loss(recipe: Any) -> list[str]:
+    if "bce" in (recipe.loss if isinstance(recipe.loss, dict) else [recipe.loss]):
+        return []
+    given = {"bce_threshold": recipe.bce_threshold is not None, "bce_sum": recipe.bce_sum}
+    return [
+        f"{key} has no effect on this loss, {recipe.loss}. Write `loss: bce`, or leave it out"
+        for key, is_given in given.items()
+        if is_given
+    ]
 
 
 def _augmentation(recipe: Any) -> list[str]:

@@ -186,10 +186,24 @@ class Recipe(Block):
         "cross_entropy",
         description=", ".join(values.LOSSES)
         + ", or a weighted sum of them: {f1: 1, cross_entropy: 1}; "
-        "f1 is one minus the soft macro F1, over as many classes as the data has",
+        "f1 is one minus the soft macro F1, over as many classes as the data has; bce asks for each class "
+        "by itself whether it is there",
     )
     smoothing: float = Field(
-        0.1, ge=0, lt=1, description="label_smoothing only; 0 is the same as cross_entropy"
+        0.1,
+        ge=0,
+        lt=1,
+        description="label_smoothing and bce only; with 0 the former is the same as cross_entropy",
+    )
+    bce_threshold: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="bce only: shares of a label above this count as 1, others as 0, e.g. 0.2, with "
+        "which both of two mixed photos are there; null: as they are",
+    )
+    bce_sum: bool = Field(
+        False, description="bce only: the sum over the classes, instead of their mean"
     )
     focal_gamma: float = Field(2.0, ge=0, description="focal only; 0 is cross_entropy")
     class_weights: values.ClassWeights = Field(

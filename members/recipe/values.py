@@ -10,7 +10,7 @@ from members.recipe.blocks import NAMED_STATISTICS, Balance, Statistics, View, k
 from members.recipe.chains import read_chain
 from members.recipe.policies import read_policy
 
-LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
+LOSSES = ("cross_entropy", "focal", "label_smoothing", "bce", "f1")
 MIN_SIDE, MAX_SIDE = 8, 4096
 NORMALIZATIONS = (*NAMED_STATISTICS, "model", "computed")
 

@@ -44,6 +44,9 @@ _SAME: dict[str, tuple[str, ...]] = {
         "sched", "scheduler", "lr_scheduler", "lr_schedule",
     ),
     "Here it is `loss: label_smoothing` with the key `smoothing`.": ("label_smoothing",),
+    "Here it is `loss: bce`, with the keys `smoothing`, `bce_threshold` and `bce_sum`.": (
+        "bce_loss", "bce_target_thresh",
+    ),
     "Here it is `mixing: {kind: mixup}` or `{kind: cutmix}`, or both: {kind: mixup, alpha: 0.8, switch: "
     "{kind: cutmix}}.": (
         "mixup", "cutmix", "mixup_alpha", "cutmix_alpha", "mixup_prob", "mixup_switch_prob", "mixup_mode",

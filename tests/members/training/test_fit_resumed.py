@@ -60,7 +60,11 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
         ),
         (
             "test_resnet",
-            {"mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "elem"}},
+            {
+                "mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "elem"},
+                "loss": "bce",
+                "bce_threshold": 0.2,
+            },
         ),
         ("test_resnet", {"ema": 0.9, "schedule": "milestones", "milestones": [1, 3]}),
     ],

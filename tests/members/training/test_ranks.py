@@ -41,7 +41,9 @@ CASES = {
     },
     "mixup": {"mixing": {"kind": "mixup", "probability": 0.7}},
     "mixup or cutmix, drawn for each photo": {
-        "mixing": {"kind": "mixup", "alpha": 0.8, "switch": {"kind": "cutmix"}, "mode": "elem"}
+        "mixing": {"kind": "mixup", "alpha": 0.8, "switch": {"kind": "cutmix"}, "mode": "elem"},
+        "loss": "bce",
+        "bce_threshold": 0.2,
     },
     "mixup or cutmix, in pairs": {
         "mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "pair"}
