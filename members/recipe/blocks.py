@@ -73,6 +73,27 @@ class WeightAveraging(Block):
     )
 
 
+class RunningMean(Block):
+    """timm's running mean of the weights: see members/networks/ema.py."""
+
+    decay: float = Field(gt=0, lt=1, description="share of the mean in the next one, e.g. 0.9998")
+    warmup_power: float | None = Field(
+        None,
+        gt=0,
+        description="the decay rises as 1 - (1 + steps / gamma)^-power, timm's default being 0.667; "
+        "null: it is the same from the second step on",
+    )
+    warmup_gamma: float = Field(1.0, gt=0, description="beside warmup_power; larger is slower")
+
+    @model_validator(mode="after")
+    def _keys_together(self) -> RunningMean:
+        if self.warmup_power is None and self.warmup_gamma != 1:
+            raise ValueError(
+                "warmup_gamma has no effect without warmup_power. Give it, or leave gamma out"
+            )
+        return self
+
+
 class Balance(Block):
     """Draw training photos so that each value of a column is seen equally often."""
 

@@ -90,8 +90,9 @@ def _swa(recipe: Any) -> list[str]:
             f"Write `select: last` beside it, got {recipe.select}"
         )
     if recipe.ema is not None:
+        decay = getattr(recipe.ema, "decay", recipe.ema)
         found.append(
-            f"swa and ema ({recipe.ema:g}) are two means of the weights, and one network predicts. "
+            f"swa and ema ({decay:g}) are two means of the weights, and one network predicts. "
             "Leave one of them out"
         )
     if recipe.patience is not None:

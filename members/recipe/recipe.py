@@ -213,12 +213,11 @@ class Recipe(Block):
     )
 
     # which weights are kept, and when to stop
-    ema: float | None = Field(
+    ema: values.Mean = Field(
         None,
-        gt=0,
-        lt=1,
         description="validate and keep a running mean of the weights instead of the last ones, "
-        "e.g. 0.999: about the last 1000 steps; null: the weights themselves",
+        "e.g. 0.999: about the last 1000 steps; or timm's, {decay: 0.9998, warmup_power: 0.667}; "
+        "null: the weights themselves",
     )
     metric: str = Field(
         "macro_f1",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from members.recipe.blocks import NAMED_STATISTICS, Balance, Statistics, View, known
+from members.recipe.blocks import NAMED_STATISTICS, Balance, RunningMean, Statistics, View, known
 from members.recipe.chains import read_chain
 from members.recipe.policies import read_policy
 
@@ -121,6 +121,7 @@ Views = Annotated[tuple[View, ...], AfterValidator(_each_once)]
 ViewsToChoose = Annotated[tuple[tuple[View, ...], ...], AfterValidator(_different)]
 Loss = Annotated[str | dict[str, float], AfterValidator(_known_loss)]
 Sampling = Annotated[Literal["shuffle"] | Balance, BeforeValidator(_known_sampling)]
+Mean = Annotated[float, Field(gt=0, lt=1)] | RunningMean | None
 ClassWeights = Annotated[
     Literal["balanced"] | tuple[float, ...] | None,
     BeforeValidator(_known_weights),

@@ -22,7 +22,7 @@ from members.batches.loader import NETWORK, WEIGHTS, derived_seed
 from members.batches.photos import Photos
 from members.errors import BadInput, first_line
 from members.networks.compiling import compiled_network
-from members.networks.ema import Average
+from members.networks.ema import Average, TimmAverage, running_mean
 from members.networks.freezing import body_of, learn, train_mode
 from members.networks.models import build_model, least_in_batch
 from members.recipe.recipe import Recipe
@@ -128,9 +128,9 @@ class Training:
         dtype = precision(recipe, device)
         kind = torch.device(device).type
         self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
-        self.average: Average | EpochMean | None = None
+        self.average: Average | TimmAverage | EpochMean | None = None
         if recipe.ema is not None:
-            self.average = Average(model, recipe.ema)
+            self.average = running_mean(model, recipe.ema)
 
     def enter(self, epoch: int) -> None:
         """Have learn what learns in `epoch` (from 0), from photos of its size.

@@ -63,7 +63,9 @@ _SAME: dict[str, tuple[str, ...]] = {
     "Here it is the key `repeats`, e.g. 3.": ("aug_repeats", "repeated_aug", "num_aug_repeats"),
     "Here it is the key `crop`: [height, width] as fractions.": ("crop_pct", "center_crop"),
     "Here it is the key `views`: plain, flip, crops.": ("tta", "test_time_augmentation"),
-    "Here it is the key `ema`, e.g. 0.999.": ("model_ema", "ema_decay", "model_ema_decay"),
+    "Here it is the key `ema`, e.g. 0.999, or timm's, {decay: 0.9998, warmup_power: 0.667}.": (
+        "model_ema", "ema_decay", "model_ema_decay", "model_ema_warmup",
+    ),
     "Here it is the key `swa`, e.g. {epochs: 5, lr: 0.0005}.": (
         "swa_start", "swa_epochs", "swa_lr", "stochastic_weight_averaging", "weight_averaging",
     ),

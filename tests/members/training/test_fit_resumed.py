@@ -64,6 +64,7 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
                 "mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "elem"},
                 "loss": "bce",
                 "bce_threshold": 0.2,
+                "ema": {"decay": 0.9, "warmup_power": 0.75},
             },
         ),
         ("test_resnet", {"ema": 0.9, "schedule": "milestones", "milestones": [1, 3]}),
