@@ -141,7 +141,9 @@ class Recipe(Block):
         description="batches per optimiser step. Without batch norm the same update as one large "
         "batch; the f1 part of a loss still counts over each batch of batch_size",
     )
-    optimizer: str = Field("adamw", description="any optimiser of timm, by its name")
+    optimizer: str = Field(
+        "adamw", description="any optimiser of timm, by its name: lamb, lion, muon, ..."
+    )
     optimizer_args: dict[str, Any] = Field(
         {}, description="passed on to it, e.g. {momentum: 0.8} or {betas: [0.9, 0.95]}"
     )

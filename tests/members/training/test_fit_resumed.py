@@ -48,7 +48,7 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
         ),
         (
             "test_resnet",
-            {"augmentation": "3-augment", "drop_path": 0.2, "repeats": 3},
+            {"augmentation": "3-augment", "drop_path": 0.2, "repeats": 3, "optimizer": "muon"},
         ),
         (
             "test_efficientnet",
@@ -56,7 +56,7 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
         ),
         (
             "test_convnext",
-            {"erasing": {"probability": 0.5, "mode": "pixel", "count": 2}, "drop_path": 0.3},
+            {"erasing": {"probability": 0.5, "mode": "pixel", "count": 2}, "optimizer": "lion"},
         ),
         (
             "test_resnet",
