@@ -64,20 +64,25 @@ def places_of(pieces: list[np.ndarray], parts: Sequence[Places]) -> list[np.ndar
 class _Reader(Dataset):
     """Batch -> (pixels (B, h, w, 3) uint8, labels (B,) int64 or empty), varied by the chain."""
 
-    def __init__(self, photos: Photos, chain: Chain | None, seed: int, mean: Mean):
-        self.photos, self.seed = photos, seed
+    def __init__(
+        self, photos: Photos, chain: Chain | None, seed: int, mean: Mean, size: tuple[int, int]
+    ):
+        self.photos, self.seed, self.size = photos, seed, size
         self.steps: list[tuple[int, Vary]] = []
         if chain:
-            size = tuple(photos.pixels.shape[1:3])
-            steps = ((VARY, augmenter(chain)), (POLICY, policy_of(chain, size, mean)))
+            steps = ((VARY, augmenter(chain, size)), (POLICY, policy_of(chain, size, mean)))
             self.steps = [(purpose, vary) for purpose, vary in steps if vary]
 
     def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         epoch, places, rows = batch
-        pixels = self.photos.read(rows)
-        for purpose, vary in self.steps:
-            for i, (photo, place) in enumerate(zip(pixels, places, strict=True)):
-                pixels[i] = vary(photo, derived_seed(self.seed, purpose, epoch, int(place)))
+        read = self.photos.read(rows)
+        same = read.shape[1:3] == self.size
+        pixels = read if same else np.empty((len(rows), *self.size, 3), np.uint8)
+        for i, place in enumerate(places if self.steps else ()):
+            photo = read[i]
+            for purpose, vary in self.steps:
+                photo = vary(photo, derived_seed(self.seed, purpose, epoch, int(place)))
+            pixels[i] = photo
         labels = self.photos.labels
         own = np.empty(0, np.int64) if labels is None else np.asarray(labels)[rows]
         return torch.from_numpy(pixels), torch.from_numpy(own.astype(np.int64))
@@ -94,7 +99,8 @@ class Loader:
     """Batches of `photos`, read and augmented in this process or by `workers` others.
 
     chain: the augmentation of training photos; None: nothing (validation, prediction). mean: of red,
-    green, blue on the scale 0..1, what a policy fills in.
+    green, blue on the scale 0..1, what a policy fills in. size: (h, w) of the batches, where the
+    chain cuts to another than that of `photos`.
     """
 
     def __init__(
@@ -105,8 +111,10 @@ class Loader:
         seed: int = 0,
         workers: int = 0,
         mean: Mean = (0.5, 0.5, 0.5),
+        size: tuple[int, int] | None = None,
     ):
-        self._reader = _Reader(photos, chain, seed, mean)
+        height, width = size or photos.pixels.shape[1:3]
+        self._reader = _Reader(photos, chain, seed, mean, (height, width))
         self._plan: list[Batch] = []
         self._processes = None
         if workers:

@@ -46,6 +46,17 @@ CHAINS: dict[str, Chain] = {
     "base": Chain(),
     # left and right swapped for every second photo
     "flip": Chain(transforms=(_FLIP,)),
+    # a part of 8 to 100 % of the area, stretched by up to a third: timm's training has it so. With
+    # `margin` nothing of it is enlarged beyond its copy
+    "resized_crop": Chain(
+        transforms=(
+            (
+                "RandomResizedCrop",
+                {"scale": (0.08, 1.0), "ratio": (3 / 4, 4 / 3), "area_for_downscale": "image"},
+            ),
+            _FLIP,
+        )
+    ),
     # small changes of pose and light that leave most labels as they are
     "light": Chain(
         transforms=(
@@ -130,6 +141,10 @@ CHAINS: dict[str, Chain] = {
         ),
     ),
 }
+
+
+# transforms of albumentations that cut a photo to a size
+CROPS = ("RandomResizedCrop", "RandomCrop", "RandomSizedCrop", "CenterCrop", "Resize")
 
 
 def read_chain(chain: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from members.recipe.chains import CHAINS
+from members.recipe.chains import CHAINS, CROPS, Chain
 
 
 def contradictions(recipe: Any) -> list[str]:
@@ -45,11 +45,31 @@ def _augmentation(recipe: Any) -> list[str]:
             f"`augmentation: {recipe.augmentation}` ({named.policy}). Leave one of them out"
         )
     varies = recipe.augmentation not in ("base", ()) or recipe.auto_augment or recipe.erasing
+    if recipe.margin:
+        found += _margin(recipe, named)
     if recipe.repeats > 1 and not varies:
         found.append(
             f"repeats ({recipe.repeats}): the photos would be the same each time. Give an augmentation, "
             "auto_augment or erasing, or leave repeats out"
         )
+    return found
+
+
+def _margin(recipe: Any, named: Chain | None) -> list[str]:
+    found = []
+    steps = (
+        [name for name, _ in named.transforms]
+        if named
+        else [n for s in recipe.augmentation for n in s]
+    )
+    if not {*steps} & {*CROPS}:
+        found.append(
+            f"margin ({recipe.margin:g}): nothing in this augmentation cuts photos from their larger "
+            "copies. Write `augmentation: resized_crop`, or a list with RandomResizedCrop or RandomCrop"
+        )
+    sizes = recipe.sizes or (recipe.image_size,)
+    if any(round(side * recipe.margin) == side for size in sizes for side in size):
+        found.append(f"margin ({recipe.margin:g}) adds no pixel to a side. More, or leave it out")
     return found
 
 

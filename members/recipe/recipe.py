@@ -65,6 +65,14 @@ class Recipe(Block):
         "of the epochs: [[64, 48], [96, 72]] is half of them each; a size that stands twice has two "
         "shares. Validation and predictions are at image_size; []: training too",
     )
+    margin: float | None = Field(
+        None,
+        gt=1,
+        le=4,
+        description="the decoded copies for training are so many times as high and as wide as the "
+        "network's input, e.g. 1.5, and the augmentation cuts each photo from its copy, by "
+        "RandomResizedCrop or RandomCrop; validation and predictions are as without; null: no larger",
+    )
     crop: values.Crop = Field(
         None,
         description="centre crop [height, width] before the resize: fractions of the photo where "
@@ -74,7 +82,8 @@ class Recipe(Block):
         "base",
         description="what training does to photos. A chain by name: "
         + ", ".join(CHAINS)
-        + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}]",
+        + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}], of which "
+        "crops without a size of their own go to the network's",
     )
     auto_augment: values.Policy = Field(
         None,

@@ -39,7 +39,8 @@ from members.training.ranks import Ranks
 
 
 class Feed:
-    """Batches of the training part `train`: of each the rows of this rank, at least `least` or none.
+    """Batches of the training part `train`, cut to `size` (h, w): of each the rows of this rank, at
+    least `least` or none.
 
     A photo is drawn, varied and mixed by its place in the epoch, whichever rank reads it.
     """
@@ -50,6 +51,7 @@ class Feed:
         train: Photos,
         n_classes: int,
         *,
+        size: tuple[int, int],
         seed: int,
         device: str,
         workers: int,
@@ -63,7 +65,7 @@ class Feed:
         self.statistics = statistics_of(recipe)
         self.pool = partner_pool(recipe, train.columns)
         mean = self.statistics.mean
-        self.reader = Loader(train, self.chain, seed=seed, workers=workers, mean=mean)
+        self.reader = Loader(train, self.chain, seed=seed, workers=workers, mean=mean, size=size)
 
     def steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Rows of the batches of each optimiser step of `epoch` (from 0), whole."""

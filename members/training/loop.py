@@ -26,7 +26,7 @@ from members.networks.ema import Average, TimmAverage, running_mean
 from members.networks.freezing import body_of, learn, train_mode
 from members.networks.models import build_model, least_in_batch
 from members.recipe.recipe import Recipe
-from members.recipe.stages import Stage, first_patient_epoch, is_averaged, stage_of
+from members.recipe.stages import Stage, copy_size, first_patient_epoch, is_averaged, stage_of
 from members.training.epoch import Epoch, State, identity
 from members.training.feed import Feed
 from members.training.losses import taught_loss
@@ -149,8 +149,9 @@ class Training:
         if before is None or stage.size != before.size:
             self.feed = Feed(
                 self.recipe,
-                self.train.in_size(stage.size),
+                self.train.in_size(copy_size(self.recipe, stage.size)),
                 self.n_classes,
+                size=stage.size,
                 seed=self.seed,
                 device=self.device,
                 workers=self.workers,

@@ -61,6 +61,9 @@ _SAME: dict[str, tuple[str, ...]] = {
         "reprob", "re_prob", "remode", "recount", "random_erasing", "random_erase", "cutout",
     ),
     "Here it is the key `repeats`, e.g. 3.": ("aug_repeats", "repeated_aug", "num_aug_repeats"),
+    "Here crops are in `augmentation`: resized_crop, or a list with RandomResizedCrop.": (
+        "scale", "ratio", "train_crop_mode", "rrc", "random_resized_crop",
+    ),
     "Here it is the key `crop`: [height, width] as fractions.": ("crop_pct", "center_crop"),
     "Here it is the key `views`: plain, flip, crops.": ("tta", "test_time_augmentation"),
     "Here it is the key `ema`, e.g. 0.999, or timm's, {decay: 0.9998, warmup_power: 0.667}.": (
