@@ -100,6 +100,9 @@ def written() -> dict[tuple[str, str], Schema]:
         ("Recipe", "test_normalize"): either(names(*NAMED_STATISTICS, "model"), statistics, NULL),
         ("Recipe", "optimizer"): _optimizer(),
         ("Recipe", "loss"): _losses(),
+        ("Recipe", "ema"): either(
+            {**number, "exclusiveMinimum": 0, "exclusiveMaximum": 1}, ref("RunningMean"), NULL
+        ),
         ("Recipe", "metric"): metric,
         ("Recipe", "class_weights"): either(
             names("balanced"), list_of({**number, "minimum": 0}, minItems=1), NULL
