@@ -1,7 +1,7 @@
 """The reference pages, written from the code when the docs are built.
 
-    python -m docs.generate spec       # prints one as Markdown; or recipes, chains, kinds, metrics,
-                                        # repairs, commands, folders, house, faults, limits_of_files
+    python -m docs.generate spec       # prints one as Markdown; or recipes, chains, policies, kinds,
+                                        # metrics, repairs, commands, folders, house, faults, limits_of_files
     python -m docs.generate schemas    # writes the JSON Schemas that come with the package
 
 A page of docs/ takes one in between `<!-- generated: NAME -->` and `<!-- end -->`; what stands there
@@ -32,8 +32,18 @@ from docs.markdown import code, table
 from ensembles.scores.metrics import METRICS
 from members.data.lists.lookup import REPAIRS
 from members.pixels.augment import CHAINS
-from members.recipe.blocks import Balance, HeadFirst, Mixing, Statistics, WeightAveraging
+from members.recipe.blocks import (
+    Balance,
+    Erasing,
+    HeadFirst,
+    Mixing,
+    RunningMean,
+    Statistics,
+    Switch,
+    WeightAveraging,
+)
 from members.recipe.families import families, family
+from members.recipe.policies import POLICIES
 from members.recipe.recipe import Recipe
 from orchestrator.spec.search import Asha, Distribution, Search
 from orchestrator.spec.spec import (
@@ -66,8 +76,11 @@ BLOCKS: dict[str, type] = {
     "members: stack": SecondLevel,
     "head_first": HeadFirst,
     "swa": WeightAveraging,
+    "ema as timm's": RunningMean,
     "sampling": Balance,
+    "erasing": Erasing,
     "mixing": Mixing,
+    "mixing.switch": Switch,
     "normalize and test_normalize as numbers": Statistics,
     "search": Search,
     "search.space.KEY": Distribution,
@@ -231,8 +244,19 @@ def chains() -> str:
         crop = "" if chain.crop is None else " by ".join(f"{side:.3g}" for side in chain.crop)
         noise = f"{chain.noise_std:g}" if chain.noise_std else ""
         steps = ", ".join(code(step) for step, _ in chain.transforms)
+        if chain.policy:
+            steps += f", timm's {code(chain.policy)}, colours by up to {chain.color_jitter:g}"
         rows.append((code(name), crop, steps, noise))
     return table(("augmentation", "centre crop (part of the photo)", "transforms", "noise"), rows)
+
+
+def policies() -> str:
+    """timm's policies with the sections that their strings may have."""
+    rows = []
+    for name, sections in POLICIES.items():
+        shown = (f"{code(key)} {text}" for key, (_, text) in sections.items())
+        rows.append((code(name), "; ".join(shown)))
+    return table(("policy", "sections, and what is without"), rows)
 
 
 def repairs() -> str:
@@ -271,7 +295,7 @@ def house() -> str:
 PARTS = {
     part.__name__: part
     for part in (
-        *(spec, recipes, chains, kinds, metrics, repairs, commands, folders, house),
+        *(spec, recipes, chains, policies, kinds, metrics, repairs, commands, folders, house),
         *(faults, limits_of_files),
     )
 }

@@ -9,9 +9,10 @@ from ensembles.scores import metrics
 from ensembles.voting.kinds import CHOICES
 from members.networks.models import model_names
 from members.pixels.augment import transforms
+from members.recipe import policies
 from members.recipe.blocks import NAMED_STATISTICS
 from members.recipe.chains import CHAINS
-from members.recipe.recipe import LOSSES, MAX_SIDE, MIN_SIDE, NORMALIZATIONS
+from members.recipe.values import LOSSES, MAX_SIDE, MIN_SIDE, NORMALIZATIONS
 from members.training.optim import optimizer_names
 from orchestrator.spec import member_metrics
 
@@ -94,10 +95,14 @@ def written() -> dict[tuple[str, str], Schema]:
         ("Recipe", "image_size"): SIZE,
         ("Recipe", "sizes"): list_of(SIZE),
         ("Recipe", "augmentation"): _augmentation(),
+        ("Recipe", "auto_augment"): either({"type": "string", "pattern": policies.pattern()}, NULL),
         ("Recipe", "normalize"): either(names(*NORMALIZATIONS), statistics),
         ("Recipe", "test_normalize"): either(names(*NAMED_STATISTICS, "model"), statistics, NULL),
         ("Recipe", "optimizer"): _optimizer(),
         ("Recipe", "loss"): _losses(),
+        ("Recipe", "ema"): either(
+            {**number, "exclusiveMinimum": 0, "exclusiveMaximum": 1}, ref("RunningMean"), NULL
+        ),
         ("Recipe", "metric"): metric,
         ("Recipe", "class_weights"): either(
             names("balanced"), list_of({**number, "minimum": 0}, minItems=1), NULL

@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from members.batches.photos import Photos
-from members.pixels.augment import augmenter
+from members.batches.policies import Mean, policy_of
+from members.pixels.augment import Vary, augmenter
 from members.recipe.blocks import Statistics
 from members.recipe.chains import Chain
 
 # What a random number is for; part of its seed, so that no two purposes share a sequence.
-WEIGHTS, ORDER, VARY, NOISE, NETWORK, MIX = range(6)
+WEIGHTS, ORDER, VARY, NOISE, NETWORK, MIX, POLICY, ERASE = range(8)
 
 
 def derived_seed(seed: int, *key: int) -> int:
@@ -51,19 +52,37 @@ Batch = tuple[int, np.ndarray, np.ndarray]  # epoch, places of its photos in the
 Places = np.ndarray | slice
 
 
+def places_of(pieces: list[np.ndarray], parts: Sequence[Places]) -> list[np.ndarray]:
+    """Of each piece, the places in the epoch of those of its photos that are at `parts` of it."""
+    starts = np.cumsum([0, *map(len, pieces)])
+    return [
+        start + np.arange(len(rows))[part]
+        for start, rows, part in zip(starts, pieces, parts, strict=False)
+    ]
+
+
 class _Reader(Dataset):
     """Batch -> (pixels (B, h, w, 3) uint8, labels (B,) int64 or empty), varied by the chain."""
 
-    def __init__(self, photos: Photos, chain: Chain | None, seed: int):
-        self.photos, self.chain, self.seed = photos, chain, seed
-        self.vary = augmenter(chain) if chain else None
+    def __init__(
+        self, photos: Photos, chain: Chain | None, seed: int, mean: Mean, size: tuple[int, int]
+    ):
+        self.photos, self.seed, self.size = photos, seed, size
+        self.steps: list[tuple[int, Vary]] = []
+        if chain:
+            steps = ((VARY, augmenter(chain, size)), (POLICY, policy_of(chain, size, mean)))
+            self.steps = [(purpose, vary) for purpose, vary in steps if vary]
 
     def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         epoch, places, rows = batch
-        pixels = self.photos.read(rows)
-        if self.vary:
-            for i, (photo, place) in enumerate(zip(pixels, places, strict=True)):
-                pixels[i] = self.vary(photo, derived_seed(self.seed, VARY, epoch, int(place)))
+        read = self.photos.read(rows)
+        same = read.shape[1:3] == self.size
+        pixels = read if same else np.empty((len(rows), *self.size, 3), np.uint8)
+        for i, place in enumerate(places if self.steps else ()):
+            photo = read[i]
+            for purpose, vary in self.steps:
+                photo = vary(photo, derived_seed(self.seed, purpose, epoch, int(place)))
+            pixels[i] = photo
         labels = self.photos.labels
         own = np.empty(0, np.int64) if labels is None else np.asarray(labels)[rows]
         return torch.from_numpy(pixels), torch.from_numpy(own.astype(np.int64))
@@ -79,13 +98,23 @@ def _quiet_worker(worker: int) -> None:
 class Loader:
     """Batches of `photos`, read and augmented in this process or by `workers` others.
 
-    chain: the augmentation of training photos; None: nothing (validation, prediction).
+    chain: the augmentation of training photos; None: nothing (validation, prediction). mean: of red,
+    green, blue on the scale 0..1, what a policy fills in. size: (h, w) of the batches, where the
+    chain cuts to another than that of `photos`.
     """
 
     def __init__(
-        self, photos: Photos, chain: Chain | None = None, *, seed: int = 0, workers: int = 0
+        self,
+        photos: Photos,
+        chain: Chain | None = None,
+        *,
+        seed: int = 0,
+        workers: int = 0,
+        mean: Mean = (0.5, 0.5, 0.5),
+        size: tuple[int, int] | None = None,
     ):
-        self._reader = _Reader(photos, chain, seed)
+        height, width = size or photos.pixels.shape[1:3]
+        self._reader = _Reader(photos, chain, seed, mean, (height, width))
         self._plan: list[Batch] = []
         self._processes = None
         if workers:
@@ -108,12 +137,10 @@ class Loader:
         parts: places in each piece, where only some of it is to be read. A photo is augmented by
         its place in the epoch, whichever process reads it.
         """
-        starts = np.cumsum([0, *map(len, pieces)])
+        parts = parts or [slice(None)] * len(pieces)
         self._plan[:] = [
-            (epoch, start + np.arange(len(rows))[part], rows[part])
-            for start, rows, part in zip(
-                starts, pieces, parts or [slice(None)] * len(pieces), strict=False
-            )
+            (epoch, places, rows[part])
+            for places, rows, part in zip(places_of(pieces, parts), pieces, parts, strict=True)
         ]
         if self._processes is not None:
             return iter(self._processes)

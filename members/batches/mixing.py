@@ -9,26 +9,40 @@ half_face   left half of the photo, right half of the partner: after a centre cr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from members.recipe.blocks import Mixing
 
 
-@dataclass(frozen=True, eq=False)
-class Mix:
-    """How one batch of B photos is mixed.
+class Way(NamedTuple):
+    """How a photo and its partner become one.
 
     share: of the photo itself, before a rectangle is cut to whole pixels within the picture.
     centre: of that rectangle, (y, x) as parts of the picture.
-    partners: (B,) int; rows of the training part where `from_pool`, else places in the batch.
     """
 
     kind: str
     share: float
     centre: tuple[float, float]
+
+
+PLAIN = Way("mixup", 1.0, (0.5, 0.5))  # all of the photo's own
+
+
+@dataclass(frozen=True, eq=False)
+class Mix:
+    """How one batch of B photos is mixed.
+
+    ways: one for all of them, or one a photo.
+    partners: (B,) int; rows of the training part where `from_pool`, else places in the batch.
+    """
+
+    ways: tuple[Way, ...]
     partners: np.ndarray
     from_pool: bool
 
@@ -38,18 +52,36 @@ def draw_mix(
 ) -> Mix | None:
     """How a batch of n photos of `epoch` (from 0) is mixed, or None: not at all.
 
-    The share is drawn from Beta(alpha, alpha); half_face has one half. `pool`: rows to draw
-    partners from; None: the batch itself, in random order.
+    A share is drawn from Beta(alpha, alpha); half_face has one half. `pool`: rows to draw
+    partners from; None: the batch itself, in random order, or where pairs are mixed from its end.
     """
     if mixing is None or (mixing.last_epoch is not None and epoch >= mixing.last_epoch):
         return None
     rng = np.random.default_rng(seed)
+    if mixing.mode == "batch":
+        way = _draw_way(mixing, rng)
+        if way is None:
+            return None
+        partners = rng.permutation(n) if pool is None else rng.choice(pool, n)
+        return Mix((way,), partners, pool is not None)
+    drawn = [_draw_way(mixing, rng) or PLAIN for _ in range(n if mixing.mode == "elem" else n // 2)]
+    if mixing.mode == "pair":
+        # the photo in the middle of an odd number has itself for partner
+        ways = [*drawn, *([PLAIN] if n % 2 else []), *reversed(drawn)]
+        return Mix(tuple(ways), np.arange(n - 1, -1, -1), False)
+    partners = rng.permutation(n) if pool is None else rng.choice(pool, n)
+    return Mix(tuple(drawn), partners, pool is not None)
+
+
+def _draw_way(mixing: Mixing, rng: np.random.Generator) -> Way | None:
+    """None: not mixed."""
     if rng.random() >= mixing.probability:
         return None
-    share = 0.5 if mixing.kind == "half_face" else float(rng.beta(mixing.alpha, mixing.alpha))
-    centre = (float(rng.random()), float(rng.random()))
-    partners = rng.permutation(n) if pool is None else rng.choice(pool, n)
-    return Mix(mixing.kind, share, centre, partners, pool is not None)
+    kind, alpha = mixing.kind, mixing.alpha
+    if mixing.switch and rng.random() < mixing.switch.probability:
+        kind, alpha = mixing.switch.kind, mixing.switch.alpha
+    share = 0.5 if kind == "half_face" else float(rng.beta(alpha, alpha))
+    return Way(kind, share, (float(rng.random()), float(rng.random())))
 
 
 def rows_to_read(rows: np.ndarray, mix: Mix | None) -> np.ndarray:
@@ -68,10 +100,14 @@ def part_of(mix: Mix | None, n: int, part: slice) -> tuple[np.ndarray | slice, M
         return part, None
     partners = np.arange(n, 2 * n) if mix.from_pool else mix.partners
     places = np.concatenate([np.arange(n)[part], partners[part]])
-    return places, replace(mix, partners=partners[part], from_pool=True)
+    ways = mix.ways if len(mix.ways) == 1 else mix.ways[part]
+    return places, replace(mix, ways=ways, partners=partners[part], from_pool=True)
 
 
-def apply_mix(mix: Mix, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+Share = float | Tensor  # of all photos, or (B, 1) float32 of each
+
+
+def apply_mix(mix: Mix, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Share]:
     """(photos, labels, partners' labels, share of the photos' own labels).
 
     x: (B, 3, h, w) float, labels: (B,) int64; both 2B long where the partners come from a pool.
@@ -82,19 +118,29 @@ def apply_mix(mix: Mix, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tens
         labels, partners = labels.chunk(2)
     else:
         other, partners = x[mix.partners], labels[mix.partners]
+    if len(mix.ways) == 1:
+        x, share = _mixed(mix.ways[0], x, other)
+        return x, labels, partners, share
+    shares = torch.empty(len(x), 1)
+    for i, way in enumerate(mix.ways):
+        x[i : i + 1], shares[i] = _mixed(way, x[i : i + 1], other[i : i + 1])
+    return x, labels, partners, shares.to(x.device)
+
+
+def _mixed(way: Way, x: Tensor, other: Tensor) -> tuple[Tensor, float]:
+    """The photos (B, 3, h, w), perhaps changed in place, and the share of them that is their own."""
     height, width = x.shape[-2:]
-    if mix.kind == "mixup":
-        return x.mul(mix.share).add(other, alpha=1 - mix.share), labels, partners, mix.share
-    if mix.kind == "half_face":
+    if way.kind == "mixup":
+        return x.mul(way.share).add(other, alpha=1 - way.share), way.share
+    if way.kind == "half_face":
         top, bottom, left, right = 0, height, width // 2, width
     else:
-        top, bottom, left, right = rectangle(mix.share, mix.centre, height, width)
+        top, bottom, left, right = rectangle(way.share, way.centre, height, width)
     x[..., top:bottom, left:right] = other[..., top:bottom, left:right]
-    share = 1 - (bottom - top) * (right - left) / (height * width)
-    return x, labels, partners, share
+    return x, 1 - (bottom - top) * (right - left) / (height * width)
 
 
-def mixed_rows(mix: Mix, values: Tensor, share: float) -> Tensor:
+def mixed_rows(mix: Mix, values: Tensor, share: Share) -> Tensor:
     """(B, C): `share` of each photo's values, the rest its partner's.
 
     values: (B, C) float, 2B long where the partners come from a pool. share: what `apply_mix` returned.
@@ -117,11 +163,11 @@ def rectangle(
 
 
 def shares_of(
-    labels: Tensor, n_classes: int, partners: Tensor | None = None, share: float = 1.0
+    labels: Tensor, n_classes: int, partners: Tensor | None = None, share: Share = 1.0
 ) -> Tensor:
     """(B, K) float32: `share` of each photo is of its label, the rest of its partner's.
 
-    labels, partners: (B,) int64 in 0..K-1; share in 0..1. Without partners all is the label's.
+    labels, partners: (B,) int64 in 0..K-1; share in 0..1, or (B, 1). Without partners all is the label's.
     """
     own = functional.one_hot(labels, n_classes).float()
     if partners is None:

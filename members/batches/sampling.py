@@ -75,9 +75,15 @@ def epoch_order(recipe: Recipe, photos: Photos, seed: int) -> np.ndarray:
     """Rows (N,) int64 in the order of one epoch; `seed` is that of the epoch.
 
     `shuffle`: each once. `balance`: drawn with replacement, each value of the column as likely as
-    any other, so photos of rare ones repeat and some of frequent ones are left out.
+    any other, so photos of rare ones repeat and some of frequent ones are left out. With `repeats` r
+    the first N / r of these, each r times (Hoffer et al. 2020, arXiv:1901.09335; timm's
+    RepeatAugSampler).
     """
-    rng = np.random.default_rng(seed)
+    order = _drawn(recipe, photos, np.random.default_rng(seed))
+    return order if recipe.repeats == 1 else order.repeat(recipe.repeats)[: len(order)]
+
+
+def _drawn(recipe: Recipe, photos: Photos, rng: np.random.Generator) -> np.ndarray:
     if recipe.sampling == "shuffle":
         return rng.permutation(len(photos))
     by = recipe.sampling.balance

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from members.networks.timm_import import timm
+from members.recipe.blocks import RunningMean
+
 
 class Average:
     """Exponential moving average of every weight and buffer of a network.
@@ -41,3 +44,42 @@ class Average:
         """Go on from what `state_dict` returned; its tensors are copied."""
         self.network.load_state_dict(state["weights"])
         self.updates = state["updates"]
+
+
+class TimmAverage:
+    """timm's moving average of every weight and buffer of a network, ModelEmaV3.
+
+    mean <- d mean + (1 - d) weight; d is 0 at the first update, so that nothing of the random start
+    is in it, then `decay`, or min(decay, 1 - (1 + t / gamma)^-power) after t updates.
+    """
+
+    def __init__(self, model: nn.Module, settings: RunningMean):
+        power = settings.warmup_power
+        self._of_timm = timm.utils.ModelEmaV3(  # type: ignore[attr-defined]  # which its types lack
+            model,
+            decay=settings.decay,
+            use_warmup=power is not None,
+            warmup_power=power or 1.0,
+            warmup_gamma=settings.warmup_gamma,
+        )
+        self.network: nn.Module = self._of_timm.module.requires_grad_(False)
+        self.updates = 0
+
+    def update(self, model: nn.Module) -> None:
+        """Take in `model`'s weights, after each optimiser step."""
+        self.updates += 1
+        self._of_timm.update(model, step=self.updates)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The mean weights (not copied) and the number of updates."""
+        return {"weights": self.network.state_dict(), "updates": self.updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned; its tensors are copied."""
+        self.network.load_state_dict(state["weights"])
+        self.updates = state["updates"]
+
+
+def running_mean(model: nn.Module, ema: float | RunningMean) -> Average | TimmAverage:
+    """The mean that the recipe's `ema` asks for."""
+    return Average(model, ema) if isinstance(ema, float) else TimmAverage(model, ema)

@@ -68,6 +68,9 @@ LIBRARY = declare()  # the declarations last as long as this object
 
 with not_found("wandb"):
     import timm
+    import timm.data
+    import timm.loss
     import timm.optim
+    import timm.utils
 
 __all__ = ["LIBRARY", "declare", "not_found", "timm"]

@@ -6,13 +6,15 @@ import functools
 import inspect
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from members.errors import message_of, nearest
-from members.recipe.chains import CHAINS, Chain, Transform
+from members.recipe.chains import CHAINS, CROPS, Chain, Transform
+from members.recipe.stages import copy_size, training_sizes
 
 if TYPE_CHECKING:
     from members.recipe.recipe import Recipe
@@ -21,10 +23,15 @@ Vary = Callable[[np.ndarray, int], np.ndarray]  # photo (h, w, 3) uint8, seed ->
 
 
 def chain_of(recipe: Recipe) -> Chain:
-    """The chain that training uses: one by name, or the recipe's own list of transforms."""
+    """The chain that training uses: one by name, or the recipe's own list of transforms; with the
+    recipe's policy of timm.
+    """
     if isinstance(recipe.augmentation, str):
-        return CHAINS[recipe.augmentation]
-    return Chain(transforms=tuple(pair for step in recipe.augmentation for pair in step.items()))
+        chain = CHAINS[recipe.augmentation]
+    else:
+        steps = (pair for step in recipe.augmentation for pair in step.items())
+        chain = Chain(transforms=tuple(steps))
+    return replace(chain, policy=recipe.auto_augment) if recipe.auto_augment else chain
 
 
 def crop_of(recipe: Recipe) -> tuple[float, float] | None:
@@ -32,12 +39,28 @@ def crop_of(recipe: Recipe) -> tuple[float, float] | None:
     return recipe.crop if recipe.crop is not None else chain_of(recipe).crop
 
 
-def augmenter(chain: Chain) -> Vary | None:
-    """`vary(photo, seed) -> photo`, (h, w, 3) uint8 in and out; None where nothing varies.
+def augmenter(chain: Chain, size: tuple[int, int] | None = None) -> Vary | None:
+    """The chain's transforms as `vary(photo, seed) -> photo`, uint8; None where there are none.
 
+    size: (h, w) of what comes out, (h, w, 3): crops that have no size of their own cut to it, and what
+    goes in may be larger. None: there are no such crops, and what goes in has the size.
     All randomness comes from `seed`: neither earlier calls nor other generators matter.
     """
-    return _composed(chain.transforms) if chain.transforms else None
+    if not chain.transforms:
+        return None
+    if size is None:
+        return _composed(chain.transforms)
+    return _composed(tuple((name, _sized(name, own, size)) for name, own in chain.transforms))
+
+
+def _sized(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """The arguments, with `size` where the transform takes one and they have none."""
+    taken = transforms().get(name, ())
+    if "size" in taken:
+        return {"size": size, **arguments}
+    if name in CROPS and "height" in taken:
+        return {"height": size[0], "width": size[1], **arguments}
+    return arguments
 
 
 def _composed(transforms: tuple[Transform, ...]) -> Vary:
@@ -62,10 +85,32 @@ def augmentation_problems(recipe: Recipe) -> list[str]:
     """
     if isinstance(recipe.augmentation, str):
         return []
-    sizes = dict.fromkeys(recipe.sizes or (recipe.image_size,))
-    found = [_problem(*pair, size) for pair in chain_of(recipe).transforms for size in sizes]
-    found = [*dict.fromkeys(found)]
-    return [f"augmentation: {text}" for text in found if text]
+    found = [text for size in training_sizes(recipe) for text in _chain_problems(recipe, size)]
+    return [f"augmentation: {text}" for text in dict.fromkeys(found)]
+
+
+def _chain_problems(recipe: Recipe, size: tuple[int, int]) -> Iterator[str]:
+    """Of its transforms, one after the other, on a photo that is to be of `size` after them."""
+    copy = shape = copy_size(recipe, size)
+    for name, arguments in chain_of(recipe).transforms:
+        after = _shape_after(name, arguments, shape, size)
+        if isinstance(after, str):
+            yield after
+            continue
+        if after != shape and not recipe.margin:
+            yield (
+                f"{name} with {arguments} makes uint8 {[*after, 3]} of uint8 {[*shape, 3]}; sizes are "
+                "for image_size and crop, numbers for normalize"
+            )
+            continue
+        if after != shape and arguments.get("p", 1) < 1:
+            yield f"{name} with p: {arguments['p']} would leave the other photos {list(shape)}; leave p out"
+        shape = after
+    if recipe.margin and shape != size:
+        yield (
+            f"with margin: {recipe.margin:g} photos of {list(copy)} leave it as {list(shape)}, and the "
+            f"network takes {list(size)}; RandomResizedCrop or RandomCrop without a size cut to that"
+        )
 
 
 @functools.cache
@@ -80,7 +125,10 @@ def transforms() -> dict[str, list[str]]:
     }
 
 
-def _problem(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> str | None:
+def _shape_after(
+    name: str, arguments: dict[str, Any], shape: tuple[int, int], size: tuple[int, int]
+) -> tuple[int, int] | str:
+    """(h, w) that a transform makes of a photo of `shape`, or what is wrong with it."""
     known = transforms()
     if name not in known:
         return f"{name!r} is no transform of albumentations.{nearest(name, known)}"
@@ -91,21 +139,21 @@ def _problem(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> str
                 f"{name} has no argument {argument!r}.{nearest(argument, allowed)} "
                 f"It takes {', '.join(allowed)}"
             )
-    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    photo = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     certain = {**arguments, "p": 1.0} if "p" in allowed else arguments
     try:
-        varied = _composed(((name, certain),))(photo, 0)
+        varied = _composed(((name, _sized(name, certain, size)),))(photo, 0)
     except (
         Exception
     ) as error:  # whatever a transform raises, its arguments or the size are the cause
         text = "; ".join(message_of(error).splitlines()[:3])
-        return f"{name} with {arguments} does not work on a photo of {list(size)}: {text}"
-    if varied.shape != photo.shape or varied.dtype != np.uint8:
+        return f"{name} with {arguments} does not work on a photo of {list(shape)}: {text}"
+    if varied.dtype != np.uint8 or varied.shape[2:] != (3,):
         return (
             f"{name} with {arguments} makes {varied.dtype} {list(varied.shape)} of uint8 "
             f"{list(photo.shape)}; sizes are for image_size and crop, numbers for normalize"
         )
-    return None
+    return varied.shape[0], varied.shape[1]
 
 
 def _library():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from members.errors import nearest
 
@@ -73,23 +73,82 @@ class WeightAveraging(Block):
     )
 
 
+class RunningMean(Block):
+    """timm's running mean of the weights: see members/networks/ema.py."""
+
+    decay: float = Field(gt=0, lt=1, description="share of the mean in the next one, e.g. 0.9998")
+    warmup_power: float | None = Field(
+        None,
+        gt=0,
+        description="the decay rises as 1 - (1 + steps / gamma)^-power, timm's default being 0.667; "
+        "null: it is the same from the second step on",
+    )
+    warmup_gamma: float = Field(1.0, gt=0, description="beside warmup_power; larger is slower")
+
+    @model_validator(mode="after")
+    def _keys_together(self) -> RunningMean:
+        if self.warmup_power is None and self.warmup_gamma != 1:
+            raise ValueError(
+                "warmup_gamma has no effect without warmup_power. Give it, or leave gamma out"
+            )
+        return self
+
+
 class Balance(Block):
     """Draw training photos so that each value of a column is seen equally often."""
 
     balance: str = Field(description="class, a target (mask, gender, age, label), or age_group")
 
 
+class Erasing(Block):
+    """Rectangles of training photos are erased, after normalising: see members/batches/erasing.py."""
+
+    probability: float = Field(gt=0, le=1, description="of each photo, e.g. 0.25")
+    mode: Literal["const", "rand", "pixel"] = Field(
+        "pixel",
+        description="what stands there: const: the mean colour (0). rand: a colour from a normal "
+        "distribution. pixel: each pixel from one",
+    )
+    count: int = Field(
+        1, ge=1, description="rectangles a photo, at most; their areas together are as of one"
+    )
+
+
+Mixed = Literal["mixup", "cutmix", "half_face"]
+
+
+class Switch(Block):
+    """Another kind of mixing, which takes the first one's place now and then."""
+
+    kind: Mixed = Field(description="other than that of `mixing`")
+    probability: float = Field(0.5, gt=0, lt=1, description="of what is mixed, mixed so")
+    alpha: float = Field(1.0, gt=0, description="as that of `mixing`")
+
+
 class Mixing(Block):
     """Train on pairs of photos made into one: see members/batches/mixing.py."""
 
-    kind: Literal["mixup", "cutmix", "half_face"] = Field(
+    kind: Mixed = Field(
         description="mixup: a weighted mean. cutmix: a rectangle of the other. half_face: the left "
         "half of one, the right half of the other"
     )
-    probability: float = Field(1.0, gt=0, le=1, description="of each batch to be mixed")
+    probability: float = Field(
+        1.0, gt=0, le=1, description="of each batch to be mixed; of each photo or pair by mode"
+    )
     last_epoch: int | None = Field(None, ge=1, description="later epochs are plain; null: none is")
     alpha: float = Field(
         1.0, gt=0, description="shares are drawn from Beta(alpha, alpha); half_face has one half"
+    )
+    switch: Switch | None = Field(
+        None,
+        description="{kind: cutmix, probability: 0.5, alpha}: mixed so instead, with that "
+        "probability; null: always as `kind` says",
+    )
+    mode: Literal["batch", "elem", "pair"] = Field(
+        "batch",
+        description="as timm names them. batch: all photos of a batch in one way. elem: drawn for "
+        "each photo, whether and how. pair: for each pair of the batch, first and last, second and "
+        "last but one",
     )
     partners: Literal["random"] | dict[str, tuple[str, ...]] = Field(
         "random",
@@ -109,3 +168,20 @@ class Mixing(Block):
         if not names:
             raise ValueError(f"partners.{column}: an empty pool; name at least one value")
         return {column: [str(name) for name in names]}
+
+    @model_validator(mode="after")
+    def _keys_together(self) -> Mixing:
+        found = []
+        if self.switch and self.switch.kind == self.kind:
+            found.append(
+                f"switch to {self.kind} has no effect, {self.kind} being the kind already. Another, "
+                "or leave switch out"
+            )
+        if self.mode == "pair" and self.partners != "random":
+            found.append(
+                "mode: pair mixes photos of the batch with each other, and partners are a pool. "
+                "Write `mode: elem`, or leave partners out"
+            )
+        if found:
+            raise ValueError(". ".join(found))
+        return self

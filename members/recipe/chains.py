@@ -1,8 +1,8 @@
 """Named augmentation chains, as data: a name is checked without importing albumentations.
 
 A chain's crop belongs to training and test alike and happens once, when photographs are decoded.
-Its transforms run on each training photo of each epoch; its noise is added on the device after
-normalising. At test time neither is applied.
+Its transforms run on each training photo of each epoch, then its policy; its noise is added on the
+device after normalising. At test time none of them is applied.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ class Chain:
 
     crop: centre crop (height, width), fractions of the photo where <= 1, else pixels; None: all.
     transforms: on uint8 pixels, in order.
+    policy, color_jitter: of timm, after them (members/batches/policies.py): a string as
+        `auto_augment` takes it, and how far brightness, contrast and saturation change; None, 0: none.
     noise_std: standard deviation of Gaussian noise on the normalised input; 0: none.
     """
 
     crop: tuple[float, float] | None = None
     transforms: tuple[Transform, ...] = ()
+    policy: str | None = None
+    color_jitter: float = 0.0
     noise_std: float = 0.0
 
 
@@ -42,6 +46,17 @@ CHAINS: dict[str, Chain] = {
     "base": Chain(),
     # left and right swapped for every second photo
     "flip": Chain(transforms=(_FLIP,)),
+    # a part of 8 to 100 % of the area, stretched by up to a third: timm's training has it so. With
+    # `margin` nothing of it is enlarged beyond its copy
+    "resized_crop": Chain(
+        transforms=(
+            (
+                "RandomResizedCrop",
+                {"scale": (0.08, 1.0), "ratio": (3 / 4, 4 / 3), "area_for_downscale": "image"},
+            ),
+            _FLIP,
+        )
+    ),
     # small changes of pose and light that leave most labels as they are
     "light": Chain(
         transforms=(
@@ -91,6 +106,8 @@ CHAINS: dict[str, Chain] = {
             ),
         )
     ),
+    # DeiT III (Touvron et al. 2022, arXiv:2204.07118): grey, solarized or blurred, then other colours
+    "3-augment": Chain(transforms=(_FLIP,), policy="3a", color_jitter=0.3),
     # Gaussian noise of a tenth of the pixels' standard deviation
     "gaussian": Chain(noise_std=0.1),
     # 448 x 336 out of 512 x 384, then a little of everything: the chain of three EfficientNet-b4
@@ -124,6 +141,10 @@ CHAINS: dict[str, Chain] = {
         ),
     ),
 }
+
+
+# transforms of albumentations that cut a photo to a size
+CROPS = ("RandomResizedCrop", "RandomCrop", "RandomSizedCrop", "CenterCrop", "Resize")
 
 
 def read_chain(chain: Any) -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from members.recipe.chains import CHAINS, CROPS, Chain
+
 
 def contradictions(recipe: Any) -> list[str]:
     """A text for each pair of keys that cannot both be meant; empty where there is none.
 
     recipe: a Recipe; not typed as one, since its file imports this one.
     """
-    parts = (_learning_rates, _head_first, _swa, _sizes, _views)
+    parts = (_learning_rates, _loss, _augmentation, _head_first, _swa, _sizes, _views)
     return [text for part in parts for text in part(recipe)]
 
 
@@ -20,6 +22,54 @@ def _learning_rates(recipe: Any) -> list[str]:
         found.append(f"min_lr must be at most lr ({recipe.lr:g}), got {recipe.min_lr:g}")
     if recipe.schedule == "milestones" and not recipe.milestones:
         found.append("schedule: milestones needs them, e.g. `milestones: [10, 20, 25]`")
+    return found
+
+
+def _loss(recipe: Any) -> list[str]:
+    if "bce" in (recipe.loss if isinstance(recipe.loss, dict) else [recipe.loss]):
+        return []
+    given = {"bce_threshold": recipe.bce_threshold is not None, "bce_sum": recipe.bce_sum}
+    return [
+        f"{key} has no effect on this loss, {recipe.loss}. Write `loss: bce`, or leave it out"
+        for key, is_given in given.items()
+        if is_given
+    ]
+
+
+def _augmentation(recipe: Any) -> list[str]:
+    named = CHAINS.get(recipe.augmentation) if isinstance(recipe.augmentation, str) else None
+    found = []
+    if recipe.auto_augment and named and named.policy:
+        found.append(
+            f"auto_augment ({recipe.auto_augment}) would take the place of the policy of "
+            f"`augmentation: {recipe.augmentation}` ({named.policy}). Leave one of them out"
+        )
+    varies = recipe.augmentation not in ("base", ()) or recipe.auto_augment or recipe.erasing
+    if recipe.margin:
+        found += _margin(recipe, named)
+    if recipe.repeats > 1 and not varies:
+        found.append(
+            f"repeats ({recipe.repeats}): the photos would be the same each time. Give an augmentation, "
+            "auto_augment or erasing, or leave repeats out"
+        )
+    return found
+
+
+def _margin(recipe: Any, named: Chain | None) -> list[str]:
+    found = []
+    steps = (
+        [name for name, _ in named.transforms]
+        if named
+        else [n for s in recipe.augmentation for n in s]
+    )
+    if not {*steps} & {*CROPS}:
+        found.append(
+            f"margin ({recipe.margin:g}): nothing in this augmentation cuts photos from their larger "
+            "copies. Write `augmentation: resized_crop`, or a list with RandomResizedCrop or RandomCrop"
+        )
+    sizes = recipe.sizes or (recipe.image_size,)
+    if any(round(side * recipe.margin) == side for size in sizes for side in size):
+        found.append(f"margin ({recipe.margin:g}) adds no pixel to a side. More, or leave it out")
     return found
 
 
@@ -60,8 +110,9 @@ def _swa(recipe: Any) -> list[str]:
             f"Write `select: last` beside it, got {recipe.select}"
         )
     if recipe.ema is not None:
+        decay = getattr(recipe.ema, "decay", recipe.ema)
         found.append(
-            f"swa and ema ({recipe.ema:g}) are two means of the weights, and one network predicts. "
+            f"swa and ema ({decay:g}) are two means of the weights, and one network predicts. "
             "Leave one of them out"
         )
     if recipe.patience is not None:

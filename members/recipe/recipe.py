@@ -10,25 +10,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from members.recipe import values
 from members.recipe.blocks import (
     NAMED_STATISTICS,
-    Balance,
     Block,
+    Erasing,
     HeadFirst,
     Mixing,
-    Statistics,
-    View,
     WeightAveraging,
-    known,
 )
-from members.recipe.chains import CHAINS, read_chain
+from members.recipe.chains import CHAINS
 from members.recipe.contradictions import contradictions
-
-LOSSES = ("cross_entropy", "focal", "label_smoothing", "f1")
-MIN_SIDE, MAX_SIDE = 8, 4096
-NORMALIZATIONS = (*NAMED_STATISTICS, "model", "computed")
 
 
 class Recipe(Block):
@@ -39,7 +33,7 @@ class Recipe(Block):
         description="a timm model, e.g. efficientnet_b3; with a tag (swin_large_patch4_window12_384"
         ".ms_in22k) the tag says which published weights `pretrained: true` loads"
     )
-    pretrained: bool | str = Field(
+    pretrained: values.Source = Field(
         False,
         description="false: random start. true: timm's published weights (needs the internet or a "
         "filled cache). A path to .safetensors/.pth. package:NAME: the file that a package carries",
@@ -62,33 +56,53 @@ class Recipe(Block):
     )
 
     # the photographs
-    image_size: tuple[int, int] = Field(
+    image_size: values.Size = Field(
         (224, 224), description="[height, width] that the network sees; a number is a square"
     )
-    sizes: tuple[tuple[int, int], ...] = Field(
+    sizes: values.Sizes = Field(
         (),
         description="[height, width] of the training photos, one after the other, each for its share "
         "of the epochs: [[64, 48], [96, 72]] is half of them each; a size that stands twice has two "
         "shares. Validation and predictions are at image_size; []: training too",
     )
-    crop: tuple[float, float] | None = Field(
+    margin: float | None = Field(
+        None,
+        gt=1,
+        le=4,
+        description="the decoded copies for training are so many times as high and as wide as the "
+        "network's input, e.g. 1.5, and the augmentation cuts each photo from its copy, by "
+        "RandomResizedCrop or RandomCrop; validation and predictions are as without; null: no larger",
+    )
+    crop: values.Crop = Field(
         None,
         description="centre crop [height, width] before the resize: fractions of the photo where "
         "<= 1, else pixels; null: that of the augmentation chain",
     )
-    augmentation: str | tuple[dict[str, dict[str, Any]], ...] = Field(
+    augmentation: values.Augmentation = Field(
         "base",
         description="what training does to photos. A chain by name: "
         + ", ".join(CHAINS)
-        + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}]",
+        + "; or a list of albumentations' transforms: [HorizontalFlip, {GaussNoise: {p: 0.3}}], of which "
+        "crops without a size of their own go to the network's",
     )
-    views: tuple[View, ...] = Field(
+    auto_augment: values.Policy = Field(
+        None,
+        description="a policy of timm after the chain, by timm's string: rand-m9-mstd0.5-inc1 "
+        "(RandAugment), original, originalr, v0, v0r (AutoAugment), augmix-m3-w3 (AugMix), 3a; "
+        "null: none",
+    )
+    erasing: Erasing | None = Field(
+        None,
+        description="{probability, mode, count}: timm's random erasing, of 2 to 33 % of a photo's "
+        "area, before photos are mixed; null: none",
+    )
+    views: values.Views = Field(
         ("plain",),
         min_length=1,
         description="what predictions are the mean of: plain, flip (left and right swapped), crops "
         "(the four corners and the middle, nine tenths of each side, at full size again)",
     )
-    choose_views: tuple[tuple[View, ...], ...] = Field(
+    choose_views: values.ViewsToChoose = Field(
         (),
         description="instead of `views` some to choose from, [[plain], [plain, flip]]: those with "
         "the least log-loss of the member's whole OOF table predict, one choice for all folds, seeds "
@@ -99,20 +113,26 @@ class Recipe(Block):
         description="each epoch is validated by the mean over `views`, too, and so chosen and "
         "stopped; takes as many passes as there are pictures; false: as the photos are",
     )
-    normalize: str | Statistics = Field(
+    normalize: values.Normalization = Field(
         "imagenet",
         description=", ".join(NAMED_STATISTICS)
         + "; model (what timm states for it); computed (from the training part of each fold); or "
         "{mean, std}",
     )
-    test_normalize: str | Statistics | None = Field(
+    test_normalize: values.TestNormalization = Field(
         None, description="for the photos to predict, where they look different; null: the same"
     )
 
-    sampling: Literal["shuffle"] | Balance = Field(
+    sampling: values.Sampling = Field(
         "shuffle",
         description="shuffle: each training photo once an epoch; {balance: COLUMN}: drawn with "
         "replacement, each value of class, a target or age_group equally often",
+    )
+    repeats: int = Field(
+        1,
+        ge=1,
+        description="repeated augmentation: each photo that is drawn stands so often in a row, varied "
+        "each time; an epoch has as many photos as without, that part of them different ones",
     )
     mixing: Mixing | None = Field(
         None, description="{kind: mixup | cutmix | half_face, probability, last_epoch, partners}"
@@ -130,7 +150,9 @@ class Recipe(Block):
         description="batches per optimiser step. Without batch norm the same update as one large "
         "batch; the f1 part of a loss still counts over each batch of batch_size",
     )
-    optimizer: str = Field("adamw", description="any optimiser of timm, by its name")
+    optimizer: str = Field(
+        "adamw", description="any optimiser of timm, by its name: lamb, lion, muon, ..."
+    )
     optimizer_args: dict[str, Any] = Field(
         {}, description="passed on to it, e.g. {momentum: 0.8} or {betas: [0.9, 0.95]}"
     )
@@ -149,7 +171,7 @@ class Recipe(Block):
         0, ge=0, description="linear rise to lr, in epochs or parts of one"
     )
     step_epochs: int = Field(4, ge=1, description="schedule: step only")
-    milestones: tuple[int, ...] = Field(
+    milestones: values.Epochs = Field(
         (), description="e.g. [10, 20, 25]; with gamma: 0.1 the rate is divided by 10 after each"
     )
     plateau_epochs: int = Field(2, ge=1, description="schedule: plateau only")
@@ -171,28 +193,42 @@ class Recipe(Block):
     min_lr: float = Field(0.0, ge=0, description="no schedule goes below it after the warm-up")
 
     # the loss
-    loss: str | dict[str, float] = Field(
+    loss: values.Loss = Field(
         "cross_entropy",
-        description=", ".join(LOSSES) + ", or a weighted sum of them: {f1: 1, cross_entropy: 1}; "
-        "f1 is one minus the soft macro F1, over as many classes as the data has",
+        description=", ".join(values.LOSSES)
+        + ", or a weighted sum of them: {f1: 1, cross_entropy: 1}; "
+        "f1 is one minus the soft macro F1, over as many classes as the data has; bce asks for each class "
+        "by itself whether it is there",
     )
     smoothing: float = Field(
-        0.1, ge=0, lt=1, description="label_smoothing only; 0 is the same as cross_entropy"
+        0.1,
+        ge=0,
+        lt=1,
+        description="label_smoothing and bce only; with 0 the former is the same as cross_entropy",
+    )
+    bce_threshold: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="bce only: shares of a label above this count as 1, others as 0, e.g. 0.2, with "
+        "which both of two mixed photos are there; null: as they are",
+    )
+    bce_sum: bool = Field(
+        False, description="bce only: the sum over the classes, instead of their mean"
     )
     focal_gamma: float = Field(2.0, ge=0, description="focal only; 0 is cross_entropy")
-    class_weights: Literal["balanced"] | tuple[float, ...] | None = Field(
+    class_weights: values.ClassWeights = Field(
         None,
         description="how much each class counts in the loss: one number a class, or balanced "
         "(inverse to its photos in the training part); null: all alike",
     )
 
     # which weights are kept, and when to stop
-    ema: float | None = Field(
+    ema: values.Mean = Field(
         None,
-        gt=0,
-        lt=1,
         description="validate and keep a running mean of the weights instead of the last ones, "
-        "e.g. 0.999: about the last 1000 steps; null: the weights themselves",
+        "e.g. 0.999: about the last 1000 steps; or timm's, {decay: 0.9998, warmup_power: 0.667}; "
+        "null: the weights themselves",
     )
     metric: str = Field(
         "macro_f1",
@@ -227,120 +263,6 @@ class Recipe(Block):
         False,
         description="torch.compile for training: slow to start, then faster; needs a C++ compiler",
     )
-
-    @field_validator("image_size", mode="before")
-    @classmethod
-    def _square(cls, size: Any) -> Any:
-        return (size, size) if isinstance(size, int) and not isinstance(size, bool) else size
-
-    @field_validator("sizes", mode="before")
-    @classmethod
-    def _squares(cls, sizes: Any) -> Any:
-        return [cls._square(size) for size in sizes] if isinstance(sizes, list | tuple) else sizes
-
-    @field_validator("image_size", "sizes")
-    @classmethod
-    def _sides(cls, given: Any, info: ValidationInfo) -> Any:
-        for size in given if info.field_name == "sizes" else [given]:
-            if not all(MIN_SIDE <= side <= MAX_SIDE for side in size):
-                raise ValueError(
-                    f"[height, width] in pixels, each {MIN_SIDE} to {MAX_SIDE}; got {list(size)}"
-                )
-        return given
-
-    @field_validator("crop")
-    @classmethod
-    def _crop_sides(cls, crop: tuple[float, float] | None) -> tuple[float, float] | None:
-        if crop and not all(0 < side <= 1 or (side > 1 and side == int(side)) for side in crop):
-            raise ValueError(
-                "[height, width], each a fraction of the photo (above 0, at most 1) or a whole "
-                f"number of pixels; got {list(crop)}"
-            )
-        return crop
-
-    @field_validator("augmentation", mode="before")
-    @classmethod
-    def _known_chain(cls, chain: Any) -> Any:
-        return read_chain(chain)
-
-    @field_validator("views")
-    @classmethod
-    def _each_once(cls, views: tuple[str, ...]) -> tuple[str, ...]:
-        if len({*views}) < len(views):
-            raise ValueError(f"each view once, got {list(views)}")
-        return views
-
-    @field_validator("choose_views")
-    @classmethod
-    def _different(cls, candidates: tuple[tuple[str, ...], ...]) -> Any:
-        for views in candidates:
-            if not views or len({*views}) < len(views):
-                raise ValueError(f"each at least one view, and each view once; got {list(views)}")
-        if (
-            len({frozenset(views) for views in candidates}) < len(candidates)
-            or len(candidates) == 1
-        ):
-            every = [list(views) for views in candidates]
-            raise ValueError(f"at least two different ones to choose from; got {every}")
-        return candidates
-
-    @field_validator("loss")
-    @classmethod
-    def _known_loss(cls, loss: str | dict[str, float]) -> str | dict[str, float]:
-        for name in [loss] if isinstance(loss, str) else loss:
-            known("loss", name, LOSSES, also="or a weighted sum: {f1: 1, cross_entropy: 1}")
-        if not isinstance(loss, str) and not (loss and min(loss.values()) > 0):
-            raise ValueError(f"a weighted sum needs factors above 0, got {loss}")
-        return loss
-
-    @field_validator("sampling", mode="before")
-    @classmethod
-    def _known_sampling(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            known("sampling", value, ("shuffle",), also="or {balance: class | age_group | TARGET}")
-        return value
-
-    @field_validator("class_weights", mode="before")
-    @classmethod
-    def _known_weights(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            known("choice of class weights", value, ("balanced",), also="or one number a class")
-        return value
-
-    @field_validator("class_weights")
-    @classmethod
-    def _useful_weights(cls, weights: Any) -> Any:
-        if isinstance(weights, tuple) and (not weights or min(weights) < 0 or max(weights) == 0):
-            raise ValueError(f"numbers of 0 or more, not all 0; got {list(weights)}")
-        return weights
-
-    @field_validator("normalize")
-    @classmethod
-    def _known_normalization(cls, value: str | Statistics) -> str | Statistics:
-        if isinstance(value, str):
-            known("normalisation", value, NORMALIZATIONS, also="or {mean: [3], std: [3]}")
-        return value
-
-    @field_validator("test_normalize")
-    @classmethod
-    def _known_beforehand(cls, value: str | Statistics | None) -> str | Statistics | None:
-        if isinstance(value, str):
-            known("normalisation", value, (*NAMED_STATISTICS, "model"), also="or {mean, std}")
-        return value
-
-    @field_validator("pretrained")
-    @classmethod
-    def _a_source(cls, value: bool | str) -> bool | str:
-        if isinstance(value, str) and value.removeprefix("package:").strip() == "":
-            raise ValueError(f"true, false, a weights file, or package:NAME; got {value!r}")
-        return value
-
-    @field_validator("milestones")
-    @classmethod
-    def _rising(cls, epochs: tuple[int, ...]) -> tuple[int, ...]:
-        if list(epochs) != sorted({*epochs}) or min(epochs, default=1) < 1:
-            raise ValueError(f"rising numbers of epochs, the first at least 1; got {list(epochs)}")
-        return epochs
 
     @model_validator(mode="after")
     def _keys_together(self) -> Recipe:

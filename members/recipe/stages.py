@@ -38,6 +38,18 @@ def training_sizes(recipe: Recipe) -> list[tuple[int, int]]:
     return [*dict.fromkeys(recipe.sizes or (recipe.image_size,))]
 
 
+def copy_size(recipe: Recipe, size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the decoded copies that training photos of `size` are cut from: `margin`
+    times each side, rounded."""
+    margin = recipe.margin or 1
+    return round(margin * size[0]), round(margin * size[1])
+
+
+def training_copies(recipe: Recipe) -> list[tuple[int, int]]:
+    """Each (height, width) in which training photos are there before they are augmented, once."""
+    return [*dict.fromkeys(copy_size(recipe, size) for size in training_sizes(recipe))]
+
+
 def head_epochs(recipe: Recipe) -> int:
     """How many of the first epochs train the head alone."""
     return recipe.head_first.epochs if recipe.head_first else 0

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from members.batches.erasing import erase
 from members.batches.loader import (
+    ERASE,
     MIX,
     NOISE,
     ORDER,
@@ -16,9 +18,11 @@ from members.batches.loader import (
     add_noise,
     derived_seed,
     in_steps,
+    places_of,
     to_input,
 )
 from members.batches.mixing import (
+    Share,
     apply_mix,
     draw_mix,
     mixed_rows,
@@ -35,7 +39,8 @@ from members.training.ranks import Ranks
 
 
 class Feed:
-    """Batches of the training part `train`: of each the rows of this rank, at least `least` or none.
+    """Batches of the training part `train`, cut to `size` (h, w): of each the rows of this rank, at
+    least `least` or none.
 
     A photo is drawn, varied and mixed by its place in the epoch, whichever rank reads it.
     """
@@ -46,6 +51,7 @@ class Feed:
         train: Photos,
         n_classes: int,
         *,
+        size: tuple[int, int],
         seed: int,
         device: str,
         workers: int,
@@ -58,7 +64,8 @@ class Feed:
         self.chain = chain_of(recipe)
         self.statistics = statistics_of(recipe)
         self.pool = partner_pool(recipe, train.columns)
-        self.reader = Loader(train, self.chain, seed=seed, workers=workers)
+        mean = self.statistics.mean
+        self.reader = Loader(train, self.chain, seed=seed, workers=workers, mean=mean, size=size)
 
     def steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Rows of the batches of each optimiser step of `epoch` (from 0), whole."""
@@ -91,7 +98,9 @@ class Feed:
             part_of(mix, len(rows), part)
             for mix, rows, part in zip(mixes, pieces, mine, strict=True)
         ]
-        read = self.reader.batches(whole, epoch, [places for places, _ in parts])
+        photos = [places for places, _ in parts]
+        of_epoch = places_of(whole, photos)
+        read = self.reader.batches(whole, epoch, photos)
         for number, (pixels, labels) in enumerate(read):
             places, mix = parts[number]
             x = pixels.to(device, non_blocking=True)
@@ -100,7 +109,12 @@ class Feed:
             if self.chain.noise_std:
                 seed = derived_seed(self.seed, NOISE, epoch, number)
                 x = add_noise(x, self.chain.noise_std, seed, len(whole[number]), places)
-            partners, share = None, 1.0
+            if recipe.erasing:
+                keys = map(int, of_epoch[number])
+                seeds = (derived_seed(self.seed, ERASE, epoch, place) for place in keys)
+                x = erase(x, recipe.erasing, seeds)
+            partners: Tensor | None = None
+            share: Share = 1.0
             if mix:
                 x, labels, partners, share = apply_mix(mix, x, labels)
             truth = shares_of(labels, self.n_classes, partners, share)

@@ -22,7 +22,7 @@ from members.batches.sampling import require_columns
 from members.errors import BadInput, nearest
 from members.networks.models import statistics_of
 from members.recipe.recipe import Recipe
-from members.recipe.stages import training_sizes
+from members.recipe.stages import training_copies
 from members.training.epoch import Epoch, State, identity
 from members.training.loop import Diverged, Training
 from members.training.losses import class_weights
@@ -60,7 +60,7 @@ def fit(
 ) -> Iterator[Epoch]:
     """Yield an `Epoch` after each epoch of training, the first new one after `state`.
 
-    train: where the recipe has other `sizes` than its image_size, its photos are there in each.
+    train: its photos are there in image_size, and in each of `training_copies(recipe)`.
     With `valid`, the best epoch and the early stop follow `recipe.metric`; without, the last epoch
     is the best. `metrics`: what each epoch is scored by beside its loss, the recipe's own among
     them unless that is `loss`; without, macro F1 and accuracy. `on_step(done, steps)` is called
@@ -70,7 +70,7 @@ def fit(
     how many there were. Raises BadInput at once for photos, labels, a metric or a state that do not
     fit, and Diverged from the epoch in which the loss is no number.
     """
-    labels = _require_photos(recipe, train, "training part", n_classes, training_sizes(recipe))
+    labels = _require_photos(recipe, train, "training part", n_classes, training_copies(recipe))
     if valid is not None:
         _require_photos(recipe, valid, "validation part", n_classes)
     elif recipe.schedule == "plateau":
@@ -155,8 +155,8 @@ def _require_size(photos: Photos, size: tuple[int, int], what: str) -> None:
         pixels = photos.in_size(size).pixels
     except KeyError:
         raise BadInput(
-            f"{what}: sizes has [{height}, {width}], and the photographs are not there in it. Give "
-            "them as Photos(sizes={(h, w): pixels})"
+            f"{what}: training takes copies of [{height}, {width}] (`sizes`, `margin`), and the "
+            "photographs are not there in it. Give them as Photos(sizes={(h, w): pixels})"
         ) from None
     shape = (len(photos.pixels), height, width, 3)
     if pixels.dtype != np.uint8 or tuple(pixels.shape) != shape:

@@ -22,11 +22,11 @@ from members.batches.loader import NETWORK, WEIGHTS, derived_seed
 from members.batches.photos import Photos
 from members.errors import BadInput, first_line
 from members.networks.compiling import compiled_network
-from members.networks.ema import Average
+from members.networks.ema import Average, TimmAverage, running_mean
 from members.networks.freezing import body_of, learn, train_mode
 from members.networks.models import build_model, least_in_batch
 from members.recipe.recipe import Recipe
-from members.recipe.stages import Stage, first_patient_epoch, is_averaged, stage_of
+from members.recipe.stages import Stage, copy_size, first_patient_epoch, is_averaged, stage_of
 from members.training.epoch import Epoch, State, identity
 from members.training.feed import Feed
 from members.training.losses import taught_loss
@@ -128,9 +128,9 @@ class Training:
         dtype = precision(recipe, device)
         kind = torch.device(device).type
         self.scaler = torch.amp.GradScaler(kind, enabled=dtype is torch.float16)
-        self.average: Average | EpochMean | None = None
+        self.average: Average | TimmAverage | EpochMean | None = None
         if recipe.ema is not None:
-            self.average = Average(model, recipe.ema)
+            self.average = running_mean(model, recipe.ema)
 
     def enter(self, epoch: int) -> None:
         """Have learn what learns in `epoch` (from 0), from photos of its size.
@@ -149,8 +149,9 @@ class Training:
         if before is None or stage.size != before.size:
             self.feed = Feed(
                 self.recipe,
-                self.train.in_size(stage.size),
+                self.train.in_size(copy_size(self.recipe, stage.size)),
                 self.n_classes,
+                size=stage.size,
                 seed=self.seed,
                 device=self.device,
                 workers=self.workers,

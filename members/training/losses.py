@@ -4,7 +4,7 @@ logits: (B, K) float; truth: (B, K) float, rows sum to 1, what share of a photo 
 (`shares_of`: a single 1 for a plain label, two shares for two mixed photos); weights: (K,) float,
 how much a class counts, or None for all alike.
 
-cross_entropy, focal and label_smoothing are means over the photos, so the loss of a large batch is
+cross_entropy, focal, label_smoothing and bce are means over the photos, so the loss of a large batch is
 the mean of its parts'. f1 is not: it counts over the batch.
 """
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from members.errors import BadInput
+from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
 
 Loss = Callable[[Tensor, Tensor, Recipe, Tensor | None], Tensor]
@@ -33,8 +34,27 @@ def label_smoothing(logits: Tensor, truth: Tensor, recipe: Recipe, weights=None)
 
     Szegedy et al. 2016, arXiv:1512.00567. With smoothing 0 it is cross_entropy.
     """
-    smoothed = (1 - recipe.smoothing) * truth + recipe.smoothing / logits.shape[1]
-    return cross_entropy(logits, smoothed, recipe, weights)
+    return cross_entropy(logits, _smoothed(truth, recipe), recipe, weights)
+
+
+def _smoothed(truth: Tensor, recipe: Recipe) -> Tensor:
+    return (1 - recipe.smoothing) * truth + recipe.smoothing / truth.shape[1]
+
+
+def bce(logits: Tensor, truth: Tensor, recipe: Recipe, weights=None) -> Tensor:
+    """timm's binary cross-entropy: of each class whether it is there, by the sigmoid of its logit.
+
+    Wightman et al. 2021, arXiv:2110.00476. The mean over photos and classes, or over photos with
+    bce_sum; the truth is that of label_smoothing, and with bce_threshold 0 or 1.
+    """
+    # a module that is imported with timm, which its types lack
+    of_timm = timm.loss.BinaryCrossEntropy(  # type: ignore[attr-defined]
+        smoothing=0,
+        target_threshold=recipe.bce_threshold,
+        weight=weights,
+        sum_classes=recipe.bce_sum,
+    )
+    return of_timm(logits, _smoothed(truth, recipe))
 
 
 def focal(logits: Tensor, truth: Tensor, recipe: Recipe, weights=None) -> Tensor:
@@ -77,6 +97,7 @@ LOSSES: dict[str, Loss] = {
     "cross_entropy": cross_entropy,
     "focal": focal,
     "label_smoothing": label_smoothing,
+    "bce": bce,
     "f1": f1,
 }
 

@@ -66,12 +66,17 @@ def memory_of(recipe: Recipe, n_classes: int, ranks: int = 1, loader_workers: in
     recipe = recipe.model_copy(update={"image_size": largest})
     relevant = recipe.model_dump_json(include=_KEYS)  # members often share a network
     averages = recipe.ema is not None or recipe.swa is not None
-    return _memory_of(relevant, averages, n_classes, ranks, loader_workers)
+    return _memory_of(relevant, averages, recipe.margin, n_classes, ranks, loader_workers)
 
 
 @functools.lru_cache(maxsize=256)
 def _memory_of(
-    relevant: str, averages: bool, n_classes: int, ranks: int, loader_workers: int
+    relevant: str,
+    averages: bool,
+    margin: float | None,
+    n_classes: int,
+    ranks: int,
+    loader_workers: int,
 ) -> Memory:
     recipe = Recipe.model_validate_json(relevant)
     model = build_model(recipe, n_classes, device="meta", pretrained=False)
@@ -83,7 +88,8 @@ def _memory_of(
     batch = -(-recipe.batch_size // ranks)
     pixels = 3 * recipe.image_size[0] * recipe.image_size[1]
     read = batch * pixels * (2 if recipe.mixing else 1)
-    step = _peak(model, recipe, batch, learns=True) + 5 * read  # as bytes, and as floats
+    copies = round(read * margin**2) if margin else 0  # what photos are cut from
+    step = _peak(model, recipe, batch, learns=True) + 5 * read + copies  # as bytes, and as floats
     validated = recipe.validation_batch_size or 2 * recipe.batch_size
     look = 0
     # without gradients a layer's outputs live only until the next: twice the batch takes less
@@ -95,7 +101,7 @@ def _memory_of(
         weights=2 * own + learning + optimizer + mean,  # network, best weights, gradients
         step=round(_HELD * max(step, look)),
         saving=own + optimizer + mean + saved,  # copies, and the file in memory
-        loading=loader_workers * (LOADER + _PREFETCHED * read),
+        loading=loader_workers * (LOADER + _PREFETCHED * read + copies),
     )
 
 

@@ -12,6 +12,7 @@ from members.data.listing import some
 from members.pixels.augment import crop_of
 from members.pixels.cache import Wanted, damage, verify
 from members.pixels.scan import forget_changed
+from members.recipe.stages import training_copies
 from orchestrator.errors import counted
 from orchestrator.photographs import copies
 from orchestrator.photographs.table import column
@@ -61,7 +62,7 @@ def damaged_caches(
         (member.photos, size, crop_of(recipe)): None
         for member in spec.members
         for recipe in spec.recipes_of(member)
-        for size in (recipe.image_size, *recipe.sizes)
+        for size in (recipe.image_size, *training_copies(recipe))
     }
     for part in [part for part in parts if part is not None]:
         for copy, size, crop in sizes:

@@ -131,7 +131,10 @@ _MADE: dict[type, tuple[str, ...]] = {Spec: ("stacks",), Member: ("teachers",)}
 
 
 def _has_keys(annotation: Any) -> bool:
-    return is_dataclass(annotation) or hasattr(annotation, "model_fields")
+    # an Annotated has the attributes of its class and is none
+    return isinstance(annotation, type) and (
+        is_dataclass(annotation) or hasattr(annotation, "model_fields")
+    )
 
 
 def _arguments(annotation: Any) -> list[Any]:

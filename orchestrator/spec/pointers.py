@@ -44,16 +44,31 @@ _SAME: dict[str, tuple[str, ...]] = {
         "sched", "scheduler", "lr_scheduler", "lr_schedule",
     ),
     "Here it is `loss: label_smoothing` with the key `smoothing`.": ("label_smoothing",),
-    "Here it is `mixing: {kind: mixup}` or `{kind: cutmix}`.": (
-        "mixup", "cutmix", "mixup_alpha", "cutmix_alpha", "mixup_prob",
+    "Here it is `loss: bce`, with the keys `smoothing`, `bce_threshold` and `bce_sum`.": (
+        "bce_loss", "bce_target_thresh",
+    ),
+    "Here it is `mixing: {kind: mixup}` or `{kind: cutmix}`, or both: {kind: mixup, alpha: 0.8, switch: "
+    "{kind: cutmix}}.": (
+        "mixup", "cutmix", "mixup_alpha", "cutmix_alpha", "mixup_prob", "mixup_switch_prob", "mixup_mode",
     ),
     "Here it is the key `augmentation`: a chain by name or a list of transforms.": (
-        "aa", "auto_augment", "augment", "augmentations", "transforms", "transform", "reprob",
-        "hflip", "vflip", "color_jitter", "random_erasing", "randaugment",
+        "augment", "augmentations", "transforms", "transform", "hflip", "vflip", "color_jitter",
+    ),
+    "Here it is the key `auto_augment`, by timm's strings: rand-m9-mstd0.5-inc1.": (
+        "aa", "autoaugment", "randaugment", "rand_augment", "augmix",
+    ),
+    "Here it is the key `erasing`, e.g. {probability: 0.25, mode: pixel}.": (
+        "reprob", "re_prob", "remode", "recount", "random_erasing", "random_erase", "cutout",
+    ),
+    "Here it is the key `repeats`, e.g. 3.": ("aug_repeats", "repeated_aug", "num_aug_repeats"),
+    "Here crops are in `augmentation`: resized_crop, or a list with RandomResizedCrop.": (
+        "scale", "ratio", "train_crop_mode", "rrc", "random_resized_crop",
     ),
     "Here it is the key `crop`: [height, width] as fractions.": ("crop_pct", "center_crop"),
     "Here it is the key `views`: plain, flip, crops.": ("tta", "test_time_augmentation"),
-    "Here it is the key `ema`, e.g. 0.999.": ("model_ema", "ema_decay", "model_ema_decay"),
+    "Here it is the key `ema`, e.g. 0.999, or timm's, {decay: 0.9998, warmup_power: 0.667}.": (
+        "model_ema", "ema_decay", "model_ema_decay", "model_ema_warmup",
+    ),
     "Here it is the key `swa`, e.g. {epochs: 5, lr: 0.0005}.": (
         "swa_start", "swa_epochs", "swa_lr", "stochastic_weight_averaging", "weight_averaging",
     ),

@@ -88,11 +88,11 @@ class Inputs:
     ) -> Photos:
         from members.batches.photos import Photos
         from members.data.columns import columns_of
-        from members.recipe.stages import training_sizes
+        from members.recipe.stages import training_copies
 
         recipe, columns = unit.member.recipe, columns_of(frame, self.photographs.codec)
         pixels = self._decoded(unit, part, recipe.image_size)
-        others = [size for size in training_sizes(recipe) if size != recipe.image_size]
+        others = [size for size in training_copies(recipe) if size != recipe.image_size]
         sizes = {size: self._decoded(unit, part, size) for size in others}
         return Photos(pixels, labels, rows, columns, sizes)
 

@@ -51,7 +51,7 @@ def test_batches_cover_each_photo_once_and_leave_none_alone(n, batch_size, sizes
 
 
 def test_seeds_of_different_purposes_never_meet():
-    keys = [(s, p, e, i) for s in range(3) for p in range(6) for e in range(4) for i in range(50)]
+    keys = [(s, p, e, i) for s in range(3) for p in range(8) for e in range(4) for i in range(50)]
     assert len({derived_seed(*key) for key in keys}) == len(keys)
 
 

@@ -1,8 +1,20 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
 
-from members.batches.mixing import Mix, apply_mix, draw_mix, rectangle, rows_to_read
+from members.batches.mixing import (
+    Mix,
+    Way,
+    apply_mix,
+    draw_mix,
+    mixed_rows,
+    part_of,
+    rectangle,
+    rows_to_read,
+    shares_of,
+)
+from members.networks.timm_import import timm
 from members.recipe.blocks import Mixing
 
 X = torch.arange(2 * 3 * 4 * 5, dtype=torch.float32).reshape(2, 3, 4, 5)
@@ -11,7 +23,7 @@ SWAPPED = np.array([1, 0])
 
 
 def mixed(kind, share=0.5, centre=(0.5, 0.5), partners=SWAPPED, from_pool=False, x=X):
-    mix = Mix(kind, share, centre, partners, from_pool)
+    mix = Mix((Way(kind, share, centre),), partners, from_pool)
     return apply_mix(mix, x.clone(), LABELS if len(x) == 2 else torch.tensor([7, 8, 1, 2]))
 
 
@@ -88,12 +100,127 @@ def test_probability_and_last_epoch_are_kept():
 
 
 def test_shares_follow_the_beta_distribution():
-    shares = np.array([mix.share for mix in draws(2000, alpha=0.4)])
+    shares = np.array([mix.ways[0].share for mix in draws(2000, alpha=0.4)])
     assert shares.mean() == pytest.approx(0.5, abs=0.04)
     assert shares.var() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), rel=0.1)
 
 
 def test_the_seed_decides():
     first, again, other = (draw_mix(Mixing(kind="cutmix"), 0, 6, None, seed) for seed in (3, 3, 4))
-    assert (first.share, first.centre) == (again.share, again.centre) != (other.share, other.centre)
+    assert first.ways == again.ways != other.ways
     assert (first.partners == again.partners).all()
+
+
+# -- beside timm's Mixup ---------------------------------------------------------------------------
+
+SWITCHED = {"kind": "mixup", "alpha": 0.8, "switch": {"kind": "cutmix", "probability": 0.3}}
+
+
+def of_timm(**settings):
+    return timm.data.mixup.Mixup(
+        **{"mixup_alpha": 0.8, "cutmix_alpha": 1.0, "switch_prob": 0.3, "label_smoothing": 0,
+           "num_classes": 9, **settings}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["elem", "pair"])
+def test_photos_mixed_each_in_a_way_of_its_own_are_timm_s(mode, monkeypatch):
+    n = 6
+    x = torch.randn(n, 3, 12, 10, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(n)
+    mix = draw_mix(Mixing(**SWITCHED, mode=mode, probability=0.8), 0, n, None, seed=5)
+    mix = Mix(mix.ways, np.arange(n)[::-1].copy(), False)  # timm's partners
+    assert len({way.kind for way in mix.ways}) == 2
+    assert len(mix.ways) == n
+
+    drawn = mix.ways[: n if mode == "elem" else n // 2]
+    rectangles = iter([way for way in drawn if way.kind == "cutmix" and way.share != 1])
+
+    def same_rectangle(shape, lam, **_):
+        way = next(rectangles)
+        top, bottom, left, right = rectangle(way.share, way.centre, *shape[-2:])
+        share = 1 - (bottom - top) * (right - left) / (shape[-2] * shape[-1])
+        return (top, bottom, left, right), share
+
+    monkeypatch.setattr(timm.data.mixup, "cutmix_bbox_and_lam", same_rectangle)
+    theirs = of_timm(mode=mode)
+    shares = np.array([way.share for way in drawn], np.float32)
+    cut = np.array([way.kind == "cutmix" for way in drawn])
+    monkeypatch.setattr(theirs, "_params_per_elem", lambda size: (shares.copy(), cut))
+    expected, truth = theirs(x.clone(), labels)
+    got, own, partners, share = apply_mix(mix, x.clone(), labels)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(shares_of(own, 9, partners, share), truth)
+
+
+@pytest.mark.parametrize("mode", ["batch", "elem"])
+def test_kinds_and_shares_are_drawn_as_timm_draws_them(mode):
+    np.random.seed(0)
+    theirs, n = of_timm(mode=mode, prob=0.6), 3000
+    if mode == "batch":
+        shares, cut = map(
+            np.array, zip(*(theirs._params_per_batch() for _ in range(n)), strict=True)
+        )
+    else:
+        shares, cut = theirs._params_per_elem(n)
+    settings = Mixing(**SWITCHED, mode=mode, probability=0.6)
+    if mode == "batch":
+        mixes = [draw_mix(settings, 0, 6, None, seed) for seed in range(n)]
+        ways = [mix.ways[0] for mix in mixes if mix]
+    else:
+        ways = [way for way in draw_mix(settings, 0, n, None, 1).ways if way.share != 1]
+    assert len(ways) == pytest.approx((shares != 1).sum(), abs=120)
+    for kind, theirs_are in (("cutmix", cut), ("mixup", ~cut)):
+        ours = np.array([way.share for way in ways if way.kind == kind])
+        expected = shares[theirs_are & (shares != 1)]
+        assert len(ours) == pytest.approx(len(expected), rel=0.15)
+        assert ks_2samp(ours, expected).pvalue > 0.001
+
+
+def test_the_area_that_is_cut_is_distributed_as_timm_s():
+    np.random.seed(0)
+    theirs, ours = [], []
+    for seed in range(2000):
+        theirs.append(timm.data.mixup.cutmix_bbox_and_lam((3, 64, 48), np.random.beta(1, 1))[1])
+        (way,) = draw_mix(Mixing(kind="cutmix"), 0, 4, None, seed).ways
+        top, bottom, left, right = rectangle(way.share, way.centre, 64, 48)
+        ours.append(1 - (bottom - top) * (right - left) / (64 * 48))
+    assert ks_2samp(ours, theirs).pvalue > 0.001
+
+
+def test_what_a_teacher_says_is_mixed_by_each_photo_s_share():
+    mix = Mix((Way("mixup", 0.25, (0, 0)), Way("mixup", 0.5, (0, 0))), SWAPPED, False)
+    *_, share = apply_mix(mix, X.clone(), LABELS)
+    values = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert torch.allclose(mixed_rows(mix, values, share), torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
+
+
+@pytest.mark.parametrize("mode", ["elem", "pair"])
+@pytest.mark.parametrize("n", [4, 5])
+def test_a_part_of_a_batch_is_mixed_as_in_the_whole(mode, n):
+    x = torch.randn(n, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(n)
+    mix = draw_mix(Mixing(**SWITCHED, mode=mode), 0, n, None, seed=3)
+    whole, own, partners, share = apply_mix(mix, x.clone(), labels)
+    for part in (slice(0, 2), slice(2, n)):
+        places, of_part = part_of(mix, n, part)
+        got = apply_mix(of_part, x[places].clone(), labels[places])
+        assert torch.equal(got[0], whole[part])
+        assert torch.equal(
+            shares_of(*got[1:2], 9, *got[2:]), shares_of(own, 9, partners, share)[part]
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "mixup", "switch": {"kind": "mixup"}}, "switch to mixup has no effect"),
+        ({"kind": "mixup", "switch": {"kind": "cutmix", "probability": 1}}, "less than 1"),
+        ({"kind": "mixup", "mode": "pair", "partners": {"age": "x"}}, "Write `mode: elem`"),
+        ({"kind": "mixup", "mode": "half"}, "'batch', 'elem' or 'pair'"),
+    ],
+)
+def test_what_has_no_effect_is_refused(settings, message):
+    with pytest.raises(ValueError, match="validation error") as caught:
+        Mixing(**settings)
+    assert message in str(caught.value)

@@ -1,12 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from members.batches.photos import Photos
 from members.batches.sampling import epoch_order, partner_pool, require_columns, sampling_problems
 from members.data.codec import PROFILES, Codec
 from members.data.columns import AGE_GROUPS, age_groups, columns_of
 from members.errors import BadInput
+from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
 
 FRAME = pd.DataFrame(
@@ -112,3 +114,55 @@ def test_what_they_can_serve_is_not():
     assert sampling_problems(settings, COLUMNS) == []
     assert sampling_problems(recipe(), {}) == []
     assert sampling_problems(recipe(sampling={"balance": "class"}), {}) == []
+
+
+# -- repeated augmentation -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [255, 256, 700])
+@pytest.mark.parametrize("repeats", [2, 3])
+def test_repeats_are_timm_s_of_one_process(n, repeats, monkeypatch):
+    """timm cuts its epoch to a multiple of 256 photos where there are as many; ours has them all."""
+    photos, recipe = (
+        Photos(np.zeros((n, 2, 2, 3), np.uint8), np.zeros(n, np.int64)),
+        Recipe(model="x", augmentation="flip", repeats=repeats),
+    )
+    ours = epoch_order(recipe, photos, 7)
+    plain = epoch_order(recipe.model_copy(update={"repeats": 1}), photos, 7)
+    monkeypatch.setattr(torch, "randperm", lambda *_, **__: torch.from_numpy(plain))
+    of_timm = timm.data.distributed_sampler.RepeatAugSampler
+    theirs = list(of_timm(range(n), num_replicas=1, rank=0, num_repeats=repeats))
+    assert len(ours) == n
+    assert ours[: len(theirs)].tolist() == theirs
+    assert n - len(theirs) < 256
+
+
+def test_several_processes_of_timm_see_together_what_a_batch_here_holds(monkeypatch):
+    order = np.random.default_rng(0).permutation(96)
+    monkeypatch.setattr(torch, "randperm", lambda *_, **__: torch.from_numpy(order))
+    of_timm = timm.data.distributed_sampler.RepeatAugSampler
+    of_ranks = [list(of_timm(range(96), num_replicas=2, rank=r, num_repeats=3)) for r in (0, 1)]
+    together = [
+        sorted(a + b) for a, b in zip(*(in_parts(rows, 8) for rows in of_ranks), strict=True)
+    ]
+    assert together == [sorted(rows) for rows in in_parts(order.repeat(3)[:96].tolist(), 16)]
+
+
+def in_parts(rows, size):
+    return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+def test_balanced_drawing_repeats_too():
+    labels = np.array([0] * 90 + [1] * 10)
+    photos = Photos(np.zeros((100, 2, 2, 3), np.uint8), labels)
+    recipe = Recipe(model="x", augmentation="flip", repeats=3, sampling={"balance": "class"})
+    order = epoch_order(recipe, photos, 1)
+    assert (order[:99].reshape(-1, 3) == order[:99:3, None]).all()
+    assert 15 < (labels[order] == 1).sum() < 85
+
+
+def test_repeats_of_photos_that_do_not_vary_are_refused():
+    with pytest.raises(ValueError, match="the same each time"):
+        Recipe(model="x", repeats=3)
+    Recipe(model="x", repeats=3, erasing={"probability": 0.5})
+    Recipe(model="x", repeats=3, auto_augment="v0")

@@ -2,7 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from members.networks.ema import Average
+from members.networks.ema import Average, TimmAverage, running_mean
+from members.networks.timm_import import timm
+from members.recipe.blocks import RunningMean
+from members.recipe.recipe import Recipe
 
 
 def test_it_is_the_recurrence_that_its_docstring_states():
@@ -50,3 +53,62 @@ def test_it_goes_on_from_its_state():
         resumed.load_state_dict(state)
         assert resumed.updates == step + 1
     assert torch.equal(straight.network.weight, resumed.network.weight)
+
+
+# -- timm's ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("power", [None, 2 / 3])
+def test_timm_s_mean_is_its_formula_worked_by_hand(power):
+    model = nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(1.0)
+    average = running_mean(
+        model, RunningMean(decay=0.4, warmup_power=power, warmup_gamma=2 if power else 1)
+    )
+    decays = [0, 0.4, 0.4, 0.4] if power is None else [0, 1 - 1.5**-power, 1 - 2**-power, 0.4]
+    mean = 1.0
+    for weight, decay in zip((2.0, -1.0, 0.5, 4.0), decays, strict=True):
+        model.weight.data.fill_(weight)
+        average.update(model)
+        mean = decay * mean + (1 - decay) * weight
+        assert float(average.network.weight) == pytest.approx(mean, abs=1e-6)
+
+
+def test_it_is_what_timm_s_training_keeps_with_batch_norm_s_statistics():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    ours = running_mean(model, RunningMean(decay=0.9, warmup_power=0.75))
+    theirs = timm.utils.ModelEmaV3(model, decay=0.9, use_warmup=True, warmup_power=0.75)
+    for step in range(1, 9):
+        model(torch.randn(5, 3))
+        model[0].weight.data.mul_(1.1)
+        ours.update(model)
+        theirs.update(model, step=step)
+    for name, value in theirs.module.state_dict().items():
+        assert torch.equal(ours.network.state_dict()[name], value), name
+    assert not ours.network[0].weight.requires_grad
+
+
+def test_timm_s_goes_on_from_its_state():
+    model = nn.Linear(2, 2)
+    settings = RunningMean(decay=0.9, warmup_power=0.5)
+    straight, resumed = TimmAverage(model, settings), TimmAverage(model, settings)
+    for step in range(5):
+        model.weight.data.mul_(1.5)
+        straight.update(model)
+        resumed.update(model)
+        state = resumed.state_dict()
+        resumed = TimmAverage(model, settings)
+        resumed.load_state_dict(state)
+        assert resumed.updates == step + 1
+    assert torch.equal(straight.network.weight, resumed.network.weight)
+
+
+def test_which_mean_it_is_and_what_is_refused():
+    assert isinstance(running_mean(nn.Linear(1, 1), Recipe(model="x", ema=0.9).ema), Average)
+    assert isinstance(
+        running_mean(nn.Linear(1, 1), Recipe(model="x", ema={"decay": 0.9}).ema), TimmAverage
+    )
+    with pytest.raises(ValueError, match="warmup_gamma has no effect without warmup_power"):
+        Recipe(model="x", ema={"decay": 0.9, "warmup_gamma": 2})
+    with pytest.raises(ValueError, match="are two means of the weights"):
+        Recipe(model="x", ema={"decay": 0.9}, swa={"epochs": 2, "lr": 1}, select="last")

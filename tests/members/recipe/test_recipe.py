@@ -9,7 +9,8 @@ from members.networks.cost import multiply_accumulates
 from members.recipe.blocks import Statistics
 from members.recipe.chains import CHAINS
 from members.recipe.families import families, family
-from members.recipe.recipe import LOSSES, Recipe
+from members.recipe.recipe import Recipe
+from members.recipe.values import LOSSES
 from members.training import losses, predict
 from members.training.check import recipe_problems
 

@@ -9,7 +9,7 @@ from torch import nn
 from members.batches.photos import Photos
 from members.errors import BadInput
 from members.networks.models import build_model
-from members.recipe.recipe import LOSSES
+from members.recipe.values import LOSSES
 from members.training.fit import Diverged, best_weights, fit
 from members.training.metric import DEFAULT, Metric
 from members.training.predict import predict

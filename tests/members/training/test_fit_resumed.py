@@ -1,5 +1,7 @@
 """A training that is stopped and goes on from its state ends as if it had never stopped."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from members.networks import saving
 from members.networks.models import build_model
 from members.training import loop
 from members.training.fit import best_weights, fit
-from tests.members.drawn import SHAPES
+from tests.members.drawn import SHAPES, shapes
 from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, through_a_file
 
 
@@ -46,6 +48,27 @@ from tests.members.trained import TRAIN, VALID, recipe, same_weights, states, th
             "test_resnet",
             {"mixing": {"kind": "mixup", "last_epoch": 3}, "loss": {"f1": 1, "focal": 1}},
         ),
+        (
+            "test_resnet",
+            {"augmentation": "3-augment", "drop_path": 0.2, "repeats": 3, "optimizer": "muon"},
+        ),
+        (
+            "test_efficientnet",
+            {"auto_augment": "rand-m9-mstd0.5-inc1", "dropout": 0.3, "ema": 0.9},
+        ),
+        (
+            "test_convnext",
+            {"erasing": {"probability": 0.5, "mode": "pixel", "count": 2}, "optimizer": "lion"},
+        ),
+        (
+            "test_resnet",
+            {
+                "mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "elem"},
+                "loss": "bce",
+                "bce_threshold": 0.2,
+                "ema": {"decay": 0.9, "warmup_power": 0.75},
+            },
+        ),
         ("test_resnet", {"ema": 0.9, "schedule": "milestones", "milestones": [1, 3]}),
     ],
 )
@@ -63,6 +86,20 @@ def test_stopped_after_any_epoch_and_resumed_it_ends_with_the_same_bits(model, s
             assert {k: v for k, v in ours.items() if k not in timed} == {
                 k: v for k, v in theirs.items() if k not in timed
             }
+
+
+def test_a_training_from_larger_copies_goes_on_with_the_same_bits():
+    copies = {(48, 48): shapes(18, (48, 48), seed=1).pixels, (36, 36): shapes(18, (36, 36)).pixels}
+    train = replace(TRAIN, sizes=copies)
+    cut = {"margin": 1.5, "sizes": [24, 32], "augmentation": "resized_crop"}
+    settings = recipe("test_resnet", auto_augment="v0", repeats=2, **cut)
+    epochs, after = states(settings, train=train)
+    assert len(epochs) == 4
+    for stop in (1, 3):
+        _, then = states(settings, train=train, state=through_a_file(after[stop - 1]))
+        assert same_weights(then[-1]["model"], after[-1]["model"])
+    with pytest.raises(BadInput, match=r"training takes copies of \[36, 36\]"):
+        fit(settings, TRAIN, VALID, SHAPES, seed=0)
 
 
 def test_stopped_again_and_again_it_ends_with_the_same_bits():

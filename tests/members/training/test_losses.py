@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from members.batches.mixing import shares_of
 from members.errors import BadInput
+from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
 from members.training.losses import LOSSES, class_weights, loss_of
 from tests.members.drawn import SHAPES
@@ -33,6 +34,9 @@ def loss(name, logits=None, labels=LABELS, mixed=None, weights=None, **settings)
         ("label_smoothing", {"smoothing": 0.1}, 0.9 * 0.7803239 + 0.1 / 3 * 8.2860814 / 2),
         # (0.3^2 * 0.3566749 + 0.7^2 * 1.2039728) / 2
         ("focal", {"focal_gamma": 2}, (0.0321007 + 0.5899467) / 2),
+        # -ln of sigmoid(ln p) = p / (1 + p) where it is, of 1 / (1 + p) where not:
+        # .8873032 + .1823216 + .0953102, and .0953102 + .4700036 + 1.4663371
+        ("bce", {"smoothing": 0}, 3.1965859 / 6),
         # class 0: 2*0.7 / (0.8 + 1); class 2: 2*0.3 / (0.4 + 1); class 1 has no photo
         ("f1", {}, 1 - (1.4 / 1.8 + 0.6 / 1.4) / 2),
         # a sum by factors
@@ -99,7 +103,7 @@ def test_a_share_of_one_is_the_plain_label(name):
     assert float(loss(name, mixed=(torch.tensor([1, 1]), 1.0))) == pytest.approx(float(loss(name)))
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "focal", "label_smoothing"])
+@pytest.mark.parametrize("name", ["cross_entropy", "focal", "label_smoothing", "bce"])
 def test_a_large_batch_is_the_mean_of_its_parts(name):
     logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 1, 2, 0, 2])
@@ -163,6 +167,34 @@ def test_following_the_gradient_finds_the_labels(name):
         loss(name, logits, labels).backward()
         optimizer.step()
     assert (logits.argmax(1) == labels).all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("threshold", [None, 0.2])
+@pytest.mark.parametrize("total", [False, True])
+@pytest.mark.parametrize("weights", [None, [3.0, 1.0, 0.5]])
+def test_bce_is_timm_s_with_plain_and_with_mixed_labels(smoothing, threshold, total, weights):
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 2, 1, 2])
+    theirs = timm.loss.BinaryCrossEntropy(
+        smoothing,
+        threshold,
+        weight=None if weights is None else torch.tensor(weights),
+        sum_classes=total,
+    )
+    given = {"smoothing": smoothing, "bce_threshold": threshold, "bce_sum": total}
+    got = loss("bce", logits, labels, weights=weights, **given)
+    torch.testing.assert_close(got, theirs(logits, labels))
+    truth = timm.data.mixup.mixup_target(labels, 3, 0.7, smoothing)
+    got = loss("bce", logits, labels, (labels.flip(0), 0.7), weights, **given)
+    torch.testing.assert_close(got, theirs(logits, truth))
+
+
+@pytest.mark.parametrize("key", [{"bce_threshold": 0.2}, {"bce_sum": True}])
+def test_keys_of_bce_are_refused_beside_other_losses(key):
+    with pytest.raises(ValueError, match="has no effect on this loss, focal"):
+        Recipe(model="x", loss="focal", **key)
+    Recipe(model="x", loss={"f1": 1, "bce": 1}, **key)
 
 
 # -- class weights ---------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
+import io
 import itertools
 
 import numpy as np
@@ -7,6 +8,7 @@ from torch import nn
 
 from members.errors import BadInput
 from members.networks.models import build_model
+from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
 from members.training.metric import Metric
 from members.training.optim import (
@@ -16,6 +18,7 @@ from members.training.optim import (
     plateau_drops,
     set_learning_rate,
 )
+from tests.members.trained import same_weights
 
 
 def rates(recipe, steps=5):
@@ -182,3 +185,60 @@ def test_what_cannot_be_made_is_refused_with_its_name():
     recipe = Recipe(model="x", optimizer="sgd", optimizer_args={"nestrov": True})
     with pytest.raises(BadInput, match=r"sgd with .*nestrov.* cannot be made"):
         create_optimizer(nn.Linear(1, 1), recipe)
+
+
+# -- timm's, by name -------------------------------------------------------------------------------
+
+
+def tiny():
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 8, 3)
+    return nn.Sequential(conv, nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+
+
+def three_steps(model, optimizer, seed):
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(3):
+        set_learning_rate(optimizer, 0.01)
+        optimizer.zero_grad(set_to_none=True)
+        model(torch.randn(4, 3, 8, 8, generator=generator)).pow(2).sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    "name", ["lamb", "lion", "muon", "nadamuon", "adan", "clion", "lookahead_lamb", "LaProp"]
+)
+def test_an_optimiser_by_name_is_timm_s_and_goes_on_from_its_state(name):
+    recipe = Recipe(model="x", optimizer=name, lr=0.01, weight_decay=0.1)
+    ours, theirs, resumed = tiny(), tiny(), tiny()
+    optimizer = create_optimizer(ours, recipe)
+    of_timm = timm.optim.create_optimizer_v2(theirs, opt=name.lower(), lr=0.01, weight_decay=0.1)
+    three_steps(ours, optimizer, 1)
+    three_steps(theirs, of_timm, 1)
+    content = io.BytesIO()
+    torch.save([ours.state_dict(), optimizer.state_dict()], content)
+    content.seek(0)
+    weights, state = torch.load(content, weights_only=True)
+    assert same_weights(weights, theirs.state_dict())
+    again = create_optimizer(resumed, recipe)
+    resumed.load_state_dict(weights)
+    again.load_state_dict(state)
+    for model, own in ((ours, optimizer), (resumed, again)):
+        three_steps(model, own, 2)
+    assert same_weights(ours.state_dict(), resumed.state_dict())
+    assert not same_weights(ours.state_dict(), weights)
+
+
+def test_layer_decay_is_timm_s_own():
+    recipe = Recipe(model="test_vit", image_size=32, lr=0.1, layer_decay=0.65, weight_decay=0.2)
+    model = build_model(recipe, 3)
+    optimizer = create_optimizer(model, recipe)
+    set_learning_rate(optimizer, 0.1)
+    decay, skip = timm.optim.param_groups_layer_decay, model.no_weight_decay()
+    theirs = decay(model, 0.2, no_weight_decay_list=skip, layer_decay=0.65)
+    expected = {
+        id(p): (0.1 * g["lr_scale"], g["weight_decay"]) for g in theirs for p in g["params"]
+    }
+    got = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    assert got == expected
+    assert len({*got.values()}) > 4

@@ -29,7 +29,25 @@ CASES = {
         "class_weights": (1.0, 2.0, 0.5),
     },
     "colours and noise": {"augmentation": "custom"},
+    "timm's policy, and noise": {"auto_augment": "rand-m9-mstd0.5-inc1", "augmentation": "custom"},
+    "each photo twice": {
+        "repeats": 2,
+        "auto_augment": "original",
+        "sampling": {"balance": "class"},
+    },
+    "erasing, and mixup from a pool": {
+        "erasing": {"probability": 0.7},
+        "mixing": {"kind": "mixup", "partners": {"shape": "disc"}},
+    },
     "mixup": {"mixing": {"kind": "mixup", "probability": 0.7}},
+    "mixup or cutmix, drawn for each photo": {
+        "mixing": {"kind": "mixup", "alpha": 0.8, "switch": {"kind": "cutmix"}, "mode": "elem"},
+        "loss": "bce",
+        "bce_threshold": 0.2,
+    },
+    "mixup or cutmix, in pairs": {
+        "mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "pair"}
+    },
     "cutmix and noise": {"mixing": {"kind": "cutmix"}, "augmentation": "custom"},
     "half faces of a pool, and noise": {
         "mixing": {"kind": "half_face", "partners": {"shape": "disc"}},

@@ -158,7 +158,7 @@ def test_a_transform_that_does_not_work_at_a_smaller_size_is_found():
 
 
 def test_photos_that_are_not_there_in_a_size_are_refused_before_the_first_epoch():
-    with pytest.raises(BadInput, match=r"training part: sizes has \[16, 16\]"):
+    with pytest.raises(BadInput, match=r"training part: training takes copies of \[16, 16\]"):
         fit(recipe(sizes=[16, 32]), TRAIN, VALID, SHAPES, seed=0)
     wrong = replace(TRAIN, sizes={SMALL: GROWING.sizes[MIDDLE]})
     with pytest.raises(BadInput, match=r"must be uint8 of shape \(18, 16, 16, 3\)"):

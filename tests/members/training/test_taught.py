@@ -118,7 +118,7 @@ def test_what_the_teacher_says_is_mixed_as_the_labels_are(kind, partners, ranks)
     given = recipe(mixing=mixing)
     photos = certain(replace(TRAIN, columns={"class": np.array(["a"] * len(TRAIN.labels))}))
     feed = Feed(
-        given, photos, SHAPES, seed=0, device="cpu", workers=0, ranks=ranks, least=1
+        given, photos, SHAPES, size=(32, 32), seed=0, device="cpu", workers=0, ranks=ranks, least=1
     )  # fmt: skip
     pieces = [rows for step in feed.steps(0) for rows in step]
     mixed = 0

@@ -15,7 +15,8 @@ import yaml
 from docs import spec_schema
 from ensembles.scores.metrics import METRICS
 from members.pixels.augment import augmentation_problems
-from members.recipe.recipe import LOSSES, Recipe
+from members.recipe.recipe import Recipe
+from members.recipe.values import LOSSES
 from members.training.optim import optimizer_problem
 from orchestrator.errors import BAD_INPUT
 from orchestrator.spec import load
@@ -164,6 +165,14 @@ members:
   - {name: plain, model: test_vit, select: last, optimizer: lookahead_AdamW, metric: f1_macro}
   - {name: mixed, model: test_resnet, seeds: [1, 2], mixing: {kind: cutmix, partners: {age: ">=60"}}}
   - {name: second, stack: {of: [effnet, plain], kind: logistic}}
+  - name: timm
+    model: test_resnet
+    augmentation: [{RandomResizedCrop: {scale: [0.35, 1]}}]
+    auto_augment: rand-m9-mstd0.5-inc1
+    margin: 1.5
+    erasing: {probability: 0.25, mode: rand}
+    mixing: {kind: mixup, switch: {kind: cutmix}, mode: elem}
+    ema: {decay: 0.99, warmup_power: 0.667}
 search:
   members: [effnet]
   names: {criterion: loss}
@@ -224,6 +233,12 @@ def test_what_a_space_may_hold_is_valid(space, tmp_path):
         ("GaussNoise: {p: 0.3}", "GaussNoise: {q: 0.3}", "members.1.augmentation"),
         ("{kind: cutmix", "{kind: cutmux", "members.4.mixing.kind"),
         ("lr: 1e-3", "schedule: cosin", "defaults.schedule"),
+        ("auto_augment: rand-m9", "auto_augment: rnd-m9", "members.6.auto_augment"),
+        ("rand-m9-mstd0.5-inc1", "rand-m9-x3", "members.6.auto_augment"),
+        ("mode: rand", "mode: random", "members.6.erasing.mode"),
+        ("switch: {kind", "switch: {knd", "members.6.mixing.switch.knd"),
+        ("mode: elem", "mode: half", "members.6.mixing.mode"),
+        ("margin: 1.5", "margin: 0.5", "members.6.margin"),
         ("lr: 1e-3", "normalize: imagnet", "defaults.normalize"),
         ("recipe: resnet34", "recipe: resnet43", "defaults.recipe"),
         ("kind: logistic", "kind: logistik", "members.5.stack.kind"),
