@@ -7,35 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from members import files
 from members.duplicates import fingerprint
 from members.files import Progress
 from members.photo_kind import require_file
 from members.pixels import samples
 from members.pixels.decode import FIX, decode_bytes, reason
+from members.pixels.memo import COLUMNS as COLUMNS
+from members.pixels.memo import Kept, recall, remember, table_of
 from members.pixels.memory import BUDGET
 from members.pixels.open import memory_needed
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-COLUMNS = {
-    "path": "str",
-    "size": "int64",
-    "mtime_ns": "int64",
-    "ctime_ns": "int64",
-    "digest": "str",
-    "height": "int32",
-    "width": "int32",
-    "used_bits": "int16",
-    "read_bits": "int16",
-    "warning": "str",
-    "problem": "str",
-    **fingerprint.COLUMNS,
-}
 _STAMP = ("size", "mtime_ns", "ctime_ns")
-_CHECKSUM = "checksum"
+_NO_STAMP = (-1, -1, -1)
+_PART = 2000  # photos that are read before the memo is added to
 
 
 def scan(
@@ -54,28 +44,28 @@ def scan(
     import pandas as pd
 
     names = [str(path) for path in paths]
-    known = _recall(memo)
-    rows: dict[str, dict] = {}
-    fresh = []
-    for name in dict.fromkeys(names):
-        stamp = _stamp(name)
-        found = known.get(name)
-        if found and stamp and tuple(found[column] for column in _STAMP) == stamp:
-            rows[name] = found
-        else:
-            fresh.append(name)
-    done = 0
-    for start in range(0, len(fresh), 2000):  # an interrupted scan loses one part, not the whole
-        part = fresh[start : start + 2000]
-        for row in files.in_threads(_inspect, part):
-            rows[row["path"]] = row
-            done += 1
-            if progress:
-                progress(done, len(fresh))
-        if memo is not None:
-            known |= {name: rows[name] for name in part}
-            _remember(memo, known)
-    return pd.DataFrame([rows[name] for name in names], columns=list(COLUMNS)).astype(COLUMNS)
+    each = list(dict.fromkeys(names))
+    known = recall(memo)
+    at = pd.Index(known["path"]).get_indexer(each)
+    stamps = np.array([_stamp(name) or _NO_STAMP for name in each], np.int64).reshape(-1, 3)
+    same = at >= 0
+    same[same] = (known[[*_STAMP]].to_numpy()[at[same]] == stamps[same]).all(axis=1)
+    fresh = [name for name, kept in zip(each, same, strict=True) if not kept]
+    rows: list[dict] = []
+    kept = Kept(memo, known[~known["path"].isin(fresh)]) if memo is not None else None
+    try:
+        for start in range(0, len(fresh), _PART):
+            for row in files.in_threads(_inspect, fresh[start : start + _PART]):
+                rows.append(row)
+                if progress:
+                    progress(len(rows), len(fresh))
+            if kept and kept.is_due():
+                kept.write(rows)
+    finally:  # interrupted, too
+        if kept and rows:
+            kept.write(rows)
+    table = pd.concat([known.iloc[at[same]], table_of(rows)], ignore_index=True)
+    return table.iloc[pd.Index(table["path"]).get_indexer(names)].reset_index(drop=True)
 
 
 def forget_changed(
@@ -85,22 +75,23 @@ def forget_changed(
 
     They are forgotten, so that the next scan reads them. `progress(done, total)` counts photos.
     """
-    known = _recall(memo)
-    names = [name for name in dict.fromkeys(map(str, paths)) if name in known]
+    known = recall(memo).set_index("path", drop=False)
+    names = [name for name in dict.fromkeys(map(str, paths)) if name in known.index]
+    digests = known["digest"].loc[names].tolist()
     other = []
     for done, digest in enumerate(files.in_threads(_digest, names), start=1):
-        if digest != known[names[done - 1]]["digest"]:
+        if digest != digests[done - 1]:
             other.append(names[done - 1])
         if progress:
             progress(done, len(names))
     changed = []
     for name in other:
-        row, stamp = known.pop(name), _stamp(name)
+        stamp = _stamp(name)
         # one of another time is found by every scan
-        if stamp and stamp[:2] == (row["size"], row["mtime_ns"]):
+        if stamp and stamp[:2] == tuple(known.loc[name, ["size", "mtime_ns"]]):
             changed.append(name)
     if other:
-        _remember(memo, known)
+        remember(memo, known.drop(other))
     return changed
 
 
@@ -160,37 +151,3 @@ def _stamp(path: str) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _recall(memo: Path | None) -> dict[str, dict]:
-    import pandas as pd
-    import pyarrow as pa
-
-    if memo is None or not Path(memo).is_file():
-        return {}
-    try:
-        # of a file of Python's, Arrow's threads may let go when the interpreter is gone: exit code 134
-        with pa.OSFile(str(memo)) as content:
-            found = pd.read_parquet(content)
-        table = found[list(COLUMNS)].astype(COLUMNS)
-        table = table[found[_CHECKSUM] == _checksums(table)]
-    except Exception:  # Arrow and pandas raise what they like on damage, and a memo is only a memo
-        return {}
-    # what makes one unreadable may be mended outside the file: a package, a permission
-    return {row["path"]: row for row in table.to_dict("records") if not row["problem"]}
-
-
-def _remember(memo: Path, known: dict[str, dict]) -> None:
-    import pandas as pd
-
-    table = pd.DataFrame(list(known.values()), columns=list(COLUMNS)).astype(COLUMNS)
-    table[_CHECKSUM] = _checksums(table)
-    with files.in_cache(Path(memo).parent), files.replacing(memo) as work:
-        table.to_parquet(work, index=False)
-
-
-def _checksums(table: pd.DataFrame) -> np.ndarray:
-    """(N,) uint64 of the rows: a bit that flips on the disk must not become another digest."""
-    import pandas as pd
-
-    return pd.util.hash_pandas_object(table, index=False).to_numpy()
