@@ -1,7 +1,7 @@
 """What lies in a folder and below it: photos, and all that is left out, counted and named.
 
 A file with the ending of a readable photo is meant as one and is not opened here: where it is
-damaged, members/pixels/scan.py says so. Any other file is looked into: its first bytes decide.
+damaged, members/reading/scan.py says so. Any other file is looked into: its first bytes decide.
 Hidden is what begins with a dot, and a folder that begins with two underscores.
 """
 

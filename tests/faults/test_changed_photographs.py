@@ -11,7 +11,7 @@ import pytest
 
 from members.errors import BadInput
 from members.pixels.decode import decode
-from members.pixels.memo import recall, remember
+from members.reading.memo import recall, remember
 from orchestrator.photographs.files import write_photographs as write_table
 from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.store import Store

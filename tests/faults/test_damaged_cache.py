@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from members.errors import BadInput
-from members.pixels import cache, scan
+from members.pixels import cache
 from members.pixels.decode import decode
-from members.pixels.memo import recall, remember
+from members.reading import scan
+from members.reading.memo import recall, remember
 from orchestrator.running import tune
 from orchestrator.runs.store import Store
 from orchestrator.worker.inputs import Inputs

@@ -106,7 +106,7 @@ def _spread(
             if shares is None:
                 shares = known[key] = _with_more(column, more * alone, totals_[number], in_turn)
             of_class[number][:] = shares
-        summed(deviation, 1, None, sums)
+        summed(deviation, axis=1, out=sums)
         found = [own_sum / n_classes for own_sum in sums.tolist()]
         best, least = 0, found[0]
         for other in others:

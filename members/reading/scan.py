@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from members import files
-from members.duplicates import fingerprint
 from members.files import Progress
 from members.photo_kind import require_file
 from members.pixels import samples
-from members.pixels.decode import FIX, decode_bytes, reason
-from members.pixels.memo import COLUMNS as COLUMNS
-from members.pixels.memo import Kept, recall, remember, table_of
-from members.pixels.memory import BUDGET
-from members.pixels.open import memory_needed
+from members.pixels.decode import FIX
+from members.reading.memo import COLUMNS as COLUMNS
+from members.reading.memo import Kept, recall, remember, table_of
+from members.reading.photo import STAMP, stamp
+from members.reading.readers import readers, rows_in_threads
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_STAMP = ("size", "mtime_ns", "ctime_ns")
 _NO_STAMP = (-1, -1, -1)
 _PART = 2000  # photos that are read before the memo is added to
 
@@ -47,20 +46,23 @@ def scan(
     each = list(dict.fromkeys(names))
     known = recall(memo)
     at = pd.Index(known["path"]).get_indexer(each)
-    stamps = np.array([_stamp(name) or _NO_STAMP for name in each], np.int64).reshape(-1, 3)
+    stamps = np.array([stamp(name) or _NO_STAMP for name in each], np.int64).reshape(-1, 3)
     same = at >= 0
-    same[same] = (known[[*_STAMP]].to_numpy()[at[same]] == stamps[same]).all(axis=1)
+    same[same] = (known[[*STAMP]].to_numpy()[at[same]] == stamps[same]).all(axis=1)
     fresh = [name for name, kept in zip(each, same, strict=True) if not kept]
     rows: list[dict] = []
     kept = Kept(memo, known[~known["path"].isin(fresh)]) if memo is not None else None
     try:
-        for start in range(0, len(fresh), _PART):
-            for row in files.in_threads(_inspect, fresh[start : start + _PART]):
-                rows.append(row)
-                if progress:
-                    progress(len(rows), len(fresh))
-            if kept and kept.is_due():
-                kept.write(rows)
+        with readers(len(fresh)) as started:
+            rows_of = started.rows if started else rows_in_threads
+            for start in range(0, len(fresh), _PART):
+                with closing(rows_of(fresh[start : start + _PART])) as found:
+                    for row in found:
+                        rows.append(row)
+                        if progress:
+                            progress(len(rows), len(fresh))
+                if kept and kept.is_due():
+                    kept.write(rows)
     finally:  # interrupted, too
         if kept and rows:
             kept.write(rows)
@@ -86,9 +88,9 @@ def forget_changed(
             progress(done, len(names))
     changed = []
     for name in other:
-        stamp = _stamp(name)
+        now = stamp(name)
         # one of another time is found by every scan
-        if stamp and stamp[:2] == tuple(known.loc[name, ["size", "mtime_ns"]]):
+        if now and now[:2] == tuple(known.loc[name, ["size", "mtime_ns"]]):
             changed.append(name)
     if other:
         remember(memo, known.drop(other))
@@ -115,39 +117,9 @@ def _examples(scanned: pd.DataFrame, column: str, what: str) -> list[str]:
     return [f"{len(found)} of {len(scanned)} photos {what}: {examples}{rest}."]
 
 
-def _inspect(path: str) -> dict:
-    # before the content is read: what is changed meanwhile is read again next time
-    row = {"path": path, **dict(zip(_STAMP, _stamp(path) or (0, 0, 0), strict=True))}
-    row |= {"digest": "", "problem": ""}
-    row |= {"height": 0, "width": 0, "used_bits": 0, "read_bits": 0, "warning": ""}
-    row |= fingerprint.UNREADABLE
-    try:
-        with BUDGET.taken(memory_needed(path)):
-            require_file(path)
-            data = Path(path).read_bytes()
-            row["digest"] = samples.content_digest(data)
-            found = decode_bytes(data)
-            row["height"], row["width"] = found.pixels.shape[:2]
-            row |= {name: getattr(found, name) for name in ("used_bits", "read_bits", "warning")}
-            if 0 < found.used_bits < samples.FULL:  # else they are too dark to be told apart
-                found = decode_bytes(data, found.used_bits)
-            row |= fingerprint.fingerprint(found.pixels)
-    except Exception as error:  # whatever a broken file makes a decoder raise
-        row["problem"] = reason(error)
-    return row
-
-
 def _digest(path: str) -> str | None:
     try:
         require_file(path)
         return samples.content_digest(Path(path).read_bytes())
     except (OSError, ValueError):
         return None
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - a Path for each of 100,000 photos is slow
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -4,7 +4,8 @@ import os
 import pandas as pd
 import pytest
 
-from members.pixels.scan import COLUMNS, _inspect, scan, unreadable_problems
+from members.reading.photo import read_photo
+from members.reading.scan import COLUMNS, scan, unreadable_problems
 from tests.members.data_fixtures import broken_files, write_photo
 
 
@@ -44,7 +45,7 @@ def test_a_memo_spares_the_second_scan_and_notices_changes(tmp_path, monkeypatch
 
     read = []
     monkeypatch.setattr(
-        "members.pixels.scan._inspect", lambda path: read.append(path) or _inspect(path)
+        "members.reading.readers.read_photo", lambda path: read.append(path) or read_photo(path)
     )
     pd.testing.assert_frame_equal(scan(paths, memo), first)
     assert read == []
