@@ -21,7 +21,7 @@ import torch
 
 from members.batches.photos import Photos
 from members.pixels.cache import pixels
-from members.pixels.scan import scan
+from members.reading.scan import scan
 from members.recipe.recipe import Recipe
 from members.samples.people import draw_people
 from members.training.fit import fit

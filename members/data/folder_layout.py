@@ -43,7 +43,7 @@ def read_train(root: Path) -> TrainData:
         raise BadInput(problems) if ids else NoPlace(problems)
     groups, notes = _groups(root, ids)
     codec = Codec({"label": labels.names})
-    frame = photo_table(codec, ids, [root / i for i in ids], groups, {"label": labels.numbers})
+    frame = photo_table(codec, ids, [f"{root}/{i}" for i in ids], groups, {"label": labels.numbers})
     return TrainData(frame, codec, found.notes() + _loose_notes(found) + notes + labels.notes)
 
 
@@ -77,7 +77,7 @@ def read_folder(root: Path, codec: Codec) -> TestData:
         problems.append(" ".join([f"{root}: no photos. {FORMATS}", *notes]))
     if problems:
         raise BadInput(problems)
-    frame = photo_table(codec, ids, [root / i for i in ids], ids, codec.decode(labels.numbers))
+    frame = photo_table(codec, ids, [f"{root}/{i}" for i in ids], ids, codec.decode(labels.numbers))
     return TestData(frame, notes)
 
 

@@ -39,7 +39,7 @@ def read_train(
     """Read the labelled photographs. `root`: what a table's paths are relative to; `options`: how
     it is read.
 
-    Checks names and that files exist, never their pixels (members/pixels/scan.py does).
+    Checks names and that files exist, never their pixels (members/reading/scan.py does).
     Raises BadInput with every problem found.
     """
     _require_layout(layout)

@@ -90,7 +90,7 @@ class Fingerprints:
 
     @classmethod
     def of(cls, scanned: pd.DataFrame) -> Fingerprints:
-        """Of the rows of a scan (members/pixels/scan.py), all readable."""
+        """Of the rows of a scan (members/reading/scan.py), all readable."""
         thumbnails = np.frombuffer(b"".join(scanned["thumbnail"]), np.int8)
         return cls(
             scanned["pixels"].to_numpy(object),

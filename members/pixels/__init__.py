@@ -1,1 +1,1 @@
-"""From image files to arrays: decoding, scanning, cropping, caching, augmenting."""
+"""From image files to arrays: decoding, cropping, caching, augmenting."""

@@ -97,9 +97,14 @@ def decode_alone(path: str | os.PathLike) -> np.ndarray:
 
 def decode_bytes(data: bytes, bits: int | None = None) -> Decoded:
     """As `decode`, of a file's content. Raises what PIL raises, or ValueError."""
+    return decode_opened(open_photo(data), data, bits)
+
+
+def decode_opened(opened: Image.Image, data: bytes, bits: int | None = None) -> Decoded:
+    """As `decode_bytes`, of what `open_photo` made of it, which is closed then."""
     from PIL import Image
 
-    with open_photo(data) as photo:
+    with opened as photo:
         depth = samples.depth(photo, data)
         planes = photo.format == "TIFF" and _read_planes(photo, depth)
         stored = _orientation(photo) if photo.format == "TIFF" else None  # PIL turns it upright
@@ -248,6 +253,9 @@ def _rgb(photo: Image.Image) -> np.ndarray:
 def _strips(photo: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
     """Rows of the photo, as it is stored, a few at a time: a second whole one would take memory."""
     step = max(1, _STRIP // photo.width)
+    if step >= photo.height:
+        yield slice(0, photo.height), photo
+        return
     for top in range(0, photo.height, step):
         bottom = min(top + step, photo.height)
         yield slice(top, bottom), photo.crop((0, top, photo.width, bottom))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _PAD = b"\xff\x00" * 16  # for a decoder that reads ahead; few codes are made of its ones
-_AFTER_SCAN = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
+_AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # from a fixed byte on: 20 times as fast
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _RUN = 16  # zero bytes in a row: where zeros stand for coefficients, some 40 equal ones
@@ -102,7 +102,7 @@ def _layout(data: bytes) -> _Layout | None:
     """None where its segments cannot be followed, or the frame is none of the usual."""
     at, frame, blocks, interval = 2, 0, 0, 0
     components: list[int] = []
-    left: dict[tuple[int, int], int] = {}  # lowest bit coded, by component and coefficient
+    whole: dict[int, int] = {}  # by component: a bit for each coefficient that is coded to the end
     tables: dict[int, int] = {}  # the symbol that zero bits stand for
     scans: list[tuple[int, int]] = []
     coded: list[bool] = []
@@ -128,19 +128,23 @@ def _layout(data: bytes) -> _Layout | None:
         elif marker == 0xDA and body:
             named = [body[1 + 2 * i] for i in range(body[0])]
             first, last, bits = body[-3:]
-            for coefficient in range(first, last + 1):
-                left |= {(c, coefficient): bits & 15 for c in named}
+            band = (2 << last) - (1 << first) if first <= last else 0
+            for component in named:
+                so_far = whole.get(component, 0)
+                whole[component] = so_far & ~band if bits & 15 else so_far | band
             # of luminance, the first component; refinements are bits without codes
             symbol = tables.get(0x10 | (body[2] & 15), 0) if last and not bits >> 4 else 0
             coded.append(symbol & 15 != 0)
             found = _AFTER_SCAN.search(data, at)
             end = found.start() if found else len(data)
+            while found and end > at and data[end - 1] == 0xFF:  # a marker may be filled up
+                end -= 1
             scans.append((at, end))
             at = end
     if frame not in (0xC0, 0xC1, 0xC2) or not scans:
         return None
-    wanted = ((c, k) for c in components for k in range(64))
-    missing = any(left.get(pair, 1) for pair in wanted)
+    every = (1 << 64) - 1
+    missing = any(whole.get(component, 0) & every != every for component in components)
     return _Layout(frame, blocks, interval, scans, missing, coded)
 
 

@@ -99,7 +99,7 @@ def contradicting_copies(audit: Audit, progress: Progress) -> list[Contradiction
     """
     from members.duplicates.fingerprint import Fingerprints
     from members.duplicates.search import equal_pixels, look_alike
-    from members.pixels.scan import scan
+    from members.reading.scan import scan
     from orchestrator.photographs.cache import scan_memo
 
     rows = audit.compared = readable(audit)

@@ -18,7 +18,7 @@ from members.data.lists.lookup import Lookup
 from members.data.name_groups import examples, groups_by_name
 from members.data.table_layout import ListOptions
 from members.errors import BadInput
-from members.pixels.scan import scan
+from members.reading.scan import scan
 from orchestrator.errors import counted
 from orchestrator.first_spec.groups import NameGroups, guess
 from orchestrator.first_spec.layout import Layout

@@ -11,7 +11,7 @@ import pandas as pd
 from members.data.listing import some
 from members.pixels.augment import crop_of
 from members.pixels.cache import Wanted, damage, verify
-from members.pixels.scan import forget_changed
+from members.reading.scan import forget_changed
 from members.recipe.stages import training_copies
 from orchestrator.errors import counted
 from orchestrator.photographs import copies

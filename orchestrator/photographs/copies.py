@@ -29,6 +29,8 @@ def add_paths(frame: pd.DataFrame, spec: Spec, part: str) -> list[str]:
 
     part: "train" or "test", whose photographs `frame` lists.
     """
+    if not seen(spec):
+        return []
     base = _base(spec.data, part)
     relative = [os.path.relpath(path, base) for path in frame["path"]]
     outside = [path for path in relative if path.startswith("..")]

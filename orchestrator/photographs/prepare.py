@@ -25,7 +25,7 @@ from members.data.table_layout import ListOptions
 from members.errors import BadInput, NoPlace
 from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
-from members.pixels.scan import damage_notes, scan, unreadable_problems
+from members.reading.scan import damage_notes, scan, unreadable_problems
 from orchestrator.photographs import copies
 from orchestrator.photographs.cache import (
     Reading,

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from members.errors import BadInput
-from members.pixels import scan
 from members.pixels.decode import decode
+from members.reading.memo import recall, remember
 from orchestrator.photographs.files import write_photographs as write_table
 from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.store import Store
@@ -127,10 +127,11 @@ def change_below(folder: Path, photo: str) -> None:
     """Change a photo, and have the scan's memo take the new times for those that it saw."""
     replace_unnoticed(folder / photo)
     memo = folder / "cache/scan.parquet"
-    known = scan._recall(memo)
-    row = known[str(folder / photo)]
-    row["ctime_ns"] = (folder / photo).stat().st_ctime_ns
-    scan._remember(memo, known)
+    known = recall(memo)
+    known.loc[known["path"] == str(folder / photo), "ctime_ns"] = (
+        (folder / photo).stat().st_ctime_ns
+    )
+    remember(memo, known)
 
 
 # -- wherever pixels come from --------------------------------------------------------------------

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 from members.errors import BadInput
-from members.pixels import cache, scan
+from members.pixels import cache
 from members.pixels.decode import decode
+from members.reading import scan
+from members.reading.memo import recall, remember
 from orchestrator.running import tune
 from orchestrator.runs.store import Store
 from orchestrator.worker.inputs import Inputs
@@ -43,10 +45,11 @@ def trained(tmp_path_factory) -> Path:
 def folder(trained, tmp_path) -> Path:
     """The photographs and their cache, without the run."""
     shutil.copytree(trained, tmp_path / "work", ignore=shutil.ignore_patterns("runs"))
-    for name, row in (known := scan._recall(tmp_path / "work/cache/scan.parquet")).items():
-        row["path"] = name.replace(str(trained), str(tmp_path / "work"))
-        row["ctime_ns"] = Path(row["path"]).stat().st_ctime_ns
-    scan._remember(tmp_path / "work/cache/scan.parquet", {r["path"]: r for r in known.values()})
+    known = recall(memo := tmp_path / "work/cache/scan.parquet")
+    paths = [path.replace(str(trained), str(tmp_path / "work")) for path in known["path"]]
+    known["path"] = pd.Series(paths, dtype="str")
+    known["ctime_ns"] = [Path(path).stat().st_ctime_ns for path in paths]
+    remember(memo, known)
     return tmp_path / "work"
 
 
@@ -228,10 +231,9 @@ def test_no_bit_of_the_scan_s_memo_is_believed_when_it_flipped(tmp_path):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         memo.write_bytes(flipped)
-        known = scan._recall(memo)
-        assert {name: known[name] for name in known} == {
-            row["path"]: row for row in right.to_dict("records") if row["path"] in known
-        }
+        known = recall(memo)
+        expected = right[right["path"].isin(known["path"])]
+        pd.testing.assert_frame_equal(known, expected.reset_index(drop=True))
     pd.testing.assert_frame_equal(scan.scan(paths, memo), right)
 
 

@@ -52,9 +52,9 @@ def _unevenness(
     sizes = np.diff(starts)
     alone = np.flatnonzero(sizes == 1)
     at = starts[alone]
-    kinds, kind = np.unique(np.stack([own[at], counts[at]]), axis=1, return_inverse=True)
-    kind = kind.reshape(-1)
-    found[alone] = _deviations(np.arange(kinds.shape[1] + 1), kinds[0], kinds[1], n_classes)[kind]
+    pairs, kind = np.unique(counts[at] * n_classes + own[at], return_inverse=True)
+    each = np.arange(len(pairs) + 1)
+    found[alone] = _deviations(each, pairs % n_classes, pairs // n_classes, n_classes)[kind]
     several = np.flatnonzero(sizes > 1)
     within = np.repeat(sizes > 1, sizes)
     edges = np.concatenate([[0], np.cumsum(sizes[several])])
@@ -87,13 +87,15 @@ def _spread(
 ) -> np.ndarray:
     """Fold (G,) int16 of each group, taken in `order`. totals: (C,) rows of each class."""
     n_classes = len(totals)
-    fold = np.empty(len(order), np.int16)
+    fold = [0] * len(order)
     deviation = np.zeros((k, n_classes))  # of each class, once the group is in the fold of the row
+    of_class = list(deviation.T)  # views
     columns = [[0] * k for _ in range(n_classes)]  # rows of each class by fold
-    rows, folds = [0] * k, range(k)
+    rows, others = [0] * k, range(1, k)
     known: dict[tuple[int, ...], np.ndarray] = {}  # columns that occurred before
     alone, in_turn = np.eye(k, dtype=int), n_classes > 1
     starts_, own_, counts_, totals_ = (a.tolist() for a in (starts, own, counts, totals))
+    summed, sums = np.add.reduce, np.empty(k)
     for group in order.tolist():
         places = range(starts_[group], starts_[group + 1])
         for place in places:
@@ -103,22 +105,23 @@ def _spread(
             shares = known.get(key)
             if shares is None:
                 shares = known[key] = _with_more(column, more * alone, totals_[number], in_turn)
-            deviation[:, number] = shares
-        found = (np.add.reduce(deviation, axis=1) / n_classes).tolist()
-        best = 0
-        for other in folds:
-            if found[other] < found[best] or (
-                rows[other] < rows[best]
-                and abs(found[other] - found[best]) <= 1e-8 + 1e-5 * found[best]
+            of_class[number][:] = shares
+        summed(deviation, axis=1, out=sums)
+        found = [own_sum / n_classes for own_sum in sums.tolist()]
+        best, least = 0, found[0]
+        for other in others:
+            if found[other] < least or (
+                rows[other] < rows[best] and abs(found[other] - least) <= 1e-8 + 1e-5 * least
             ):
-                best = other
+                best, least = other, found[other]
         fold[group] = best
         for place in places:
             number, more = own_[place], counts_[place]
             columns[number][best] += more
             rows[best] += more
-            deviation[:, number] = deviation[best, number]
-    return fold
+            view = of_class[number]
+            view.fill(view[best])
+    return np.array(fold, np.int16)
 
 
 def _with_more(column: list[int], more: np.ndarray, total: int, in_turn: bool) -> np.ndarray:

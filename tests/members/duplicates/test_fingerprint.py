@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from members.duplicates.fingerprint import CELLS, COLUMNS, Fingerprints, fingerprint
-from members.pixels.scan import scan
+from members.reading.scan import scan
 
 
 def photo(seed: int, height: int = 90, width: int = 120) -> Image.Image:

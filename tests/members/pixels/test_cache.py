@@ -8,7 +8,7 @@ from members.errors import BadInput
 from members.pixels import cache
 from members.pixels.crop import crop_problems
 from members.pixels.decode import decode
-from members.pixels.scan import scan
+from members.reading.scan import scan
 from tests.members.data_fixtures import RED, close, picture, write_photo
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from members.pixels.decode import decode_bytes
-from members.pixels.scan import damage_notes, scan
+from members.reading.scan import damage_notes, scan
 from tests.members.pixels.photo_files import png, saved
 
 

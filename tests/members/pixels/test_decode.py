@@ -6,7 +6,7 @@ from PIL import Image
 
 from members.errors import BadInput
 from members.pixels.decode import decode
-from members.pixels.scan import scan
+from members.reading.scan import scan
 from tests.members.data_fixtures import BLUE, RED, broken_files, close, halves, picture, write_photo
 
 

@@ -14,7 +14,7 @@ from members.errors import BadInput
 from members.pixels.decode import decode, decode_bytes
 from members.pixels.memory import BUDGET, GIB, Budget
 from members.pixels.open import bytes_needed, memory_needed, open_photo
-from members.pixels.scan import scan
+from members.reading.scan import scan
 from tests.members.data_fixtures import halves, picture, write_photo
 from tests.members.pixels.photo_files import saved
 
@@ -111,7 +111,9 @@ def test_no_raw_warning_reaches_the_screen(tmp_path):
     exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0" + b"\x12\x01\x03\0\xff\xff\0\0\0\0\0\0" * 2
     halves().save(tmp_path / "exif.jpg", exif=exif)
     Image.new("L", (10000, 9000)).save(tmp_path / "large.png", compress_level=1)
-    code = "import sys; from members.pixels.scan import scan; print(*scan(sys.argv[1:])['problem'])"
+    code = (
+        "import sys; from members.reading.scan import scan; print(*scan(sys.argv[1:])['problem'])"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "default", "-c", code, *map(str, tmp_path.iterdir())],
         capture_output=True, text=True, check=True,

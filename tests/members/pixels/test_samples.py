@@ -10,7 +10,7 @@ from PIL import Image
 from members.pixels.cache import pixels
 from members.pixels.decode import decode_bytes
 from members.pixels.samples import bits_of, reading_digest
-from members.pixels.scan import scan
+from members.reading.scan import scan
 from tests.members.pixels.photo_files import gradients, png, samples_of, saved, tiff
 
 RGB = gradients()

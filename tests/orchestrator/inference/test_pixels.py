@@ -12,7 +12,7 @@ from PIL import Image
 
 from members.errors import BadInput
 from members.pixels.cache import pixels as cached
-from members.pixels.scan import scan
+from members.reading.scan import scan
 from orchestrator.inference.parts import Seen
 from orchestrator.inference.pixels import see, see_all
 

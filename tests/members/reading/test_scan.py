@@ -2,8 +2,10 @@ import hashlib
 import os
 
 import pandas as pd
+import pytest
 
-from members.pixels.scan import COLUMNS, _inspect, scan, unreadable_problems
+from members.reading.photo import read_photo
+from members.reading.scan import COLUMNS, scan, unreadable_problems
 from tests.members.data_fixtures import broken_files, write_photo
 
 
@@ -43,7 +45,7 @@ def test_a_memo_spares_the_second_scan_and_notices_changes(tmp_path, monkeypatch
 
     read = []
     monkeypatch.setattr(
-        "members.pixels.scan._inspect", lambda path: read.append(path) or _inspect(path)
+        "members.reading.readers.read_photo", lambda path: read.append(path) or read_photo(path)
     )
     pd.testing.assert_frame_equal(scan(paths, memo), first)
     assert read == []
@@ -57,6 +59,32 @@ def test_a_memo_spares_the_second_scan_and_notices_changes(tmp_path, monkeypatch
     paths[3].unlink()
     assert "no such file" in scan(paths, memo)["problem"][3]
     assert [file.name for file in memo.parent.iterdir()] == ["scan.parquet"]
+
+
+def test_what_was_read_before_an_interruption_is_not_read_again(tmp_path, monkeypatch):
+    paths = [write_photo(tmp_path / f"{i}.jpg", i) for i in range(6)]
+    memo = tmp_path / "scan.parquet"
+
+    def interrupt(done: int, _: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan(paths, memo, interrupt)
+    counted = []
+    again = scan(paths, memo, lambda done, total: counted.append((done, total)))
+    assert counted == [(1, 2), (2, 2)]
+    pd.testing.assert_frame_equal(again, scan(paths))
+
+
+def test_a_memo_keeps_what_other_scans_found(tmp_path):
+    paths = [write_photo(tmp_path / f"{i}.jpg", i) for i in range(6)]
+    memo = tmp_path / "scan.parquet"
+    scan(paths[:3], memo)
+    scan(paths[3:], memo)
+    counted = []
+    scan(paths, memo, lambda *done: counted.append(done))
+    assert counted == []
 
 
 def test_a_memo_that_cannot_be_read_is_made_anew(tmp_path):

@@ -1,0 +1,72 @@
+import contextlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from members.pixels.memory import Budget
+from members.reading import readers
+from members.reading.memo import table_of
+from members.reading.readers import Readers, rows_in_threads
+from members.reading.scan import scan
+from tests.members.data_fixtures import broken_files, write_photo
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory) -> list[str]:
+    """More photos than are asked for at once, broken ones among them."""
+    folder = tmp_path_factory.mktemp("photos")
+    written = [write_photo(folder / f"{i}.jpg", i, height=20 + i, width=30) for i in range(40)]
+    return [*map(str, written), *(str(folder / name) for name in broken_files(folder))]
+
+
+def by_path(rows) -> pd.DataFrame:
+    return table_of(list(rows)).sort_values("path", ignore_index=True)
+
+
+def test_processes_find_what_threads_find(paths):
+    with Readers(2) as started:
+        found = by_path(started.rows(paths))
+    pd.testing.assert_frame_equal(found, by_path(rows_in_threads(paths)))
+
+
+def test_a_scan_of_many_photos_is_that_of_each(paths, monkeypatch, tmp_path):
+    expected = scan(paths)
+    counted = []
+    monkeypatch.setattr(readers, "FEWEST", 10)
+    monkeypatch.setattr(
+        readers, "rows_in_threads", lambda paths: iter([pytest.fail(path) for path in paths])
+    )
+    monkeypatch.setattr(readers.os, "sched_getaffinity", lambda _: {0, 1})
+    found = scan(paths, tmp_path / "memo.parquet", lambda *done: counted.append(done))
+    pd.testing.assert_frame_equal(found, expected)
+    assert counted == [(i + 1, len(paths)) for i in range(len(paths))]
+
+
+def test_what_takes_more_than_a_process_s_share_is_read_here(tmp_path, monkeypatch):
+    small, large = (str(tmp_path / f"{name}.png") for name in ("small", "large"))
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(small)
+    Image.fromarray(np.zeros((400, 400, 3), np.uint8)).save(large)
+    here = []
+    monkeypatch.setattr(readers, "BUDGET", Budget(4 * 100_000))
+    monkeypatch.setattr(
+        readers, "rows_in_threads", lambda paths: here.extend(paths) or rows_in_threads(paths)
+    )
+    with Readers(2) as started:
+        found = by_path(started.rows([small, large]))
+    assert here == [large]
+    pd.testing.assert_frame_equal(found, by_path(rows_in_threads([small, large])))
+
+
+def test_the_photos_of_a_process_that_dies_are_read_all_the_same(paths):
+    with Readers(2) as started:
+        started._running[0].kill()
+        assert len(list(started.rows(paths))) == len(paths)
+
+
+def test_no_process_is_left_when_the_caller_stops(paths):
+    with contextlib.suppress(KeyboardInterrupt), Readers(2) as started:
+        for _ in started.rows(paths):
+            raise KeyboardInterrupt
+    assert all(process.returncode is not None for process in started._running)
