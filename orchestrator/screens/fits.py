@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import Progress
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # seconds after which a line says how many fits there are
 LONG = 5.0
@@ -17,6 +18,8 @@ LONG = 5.0
 def fits_shown(console: Console) -> Iterator[Callable[[int, int], None]]:
     """What to call with the fits done and all there are."""
     if console.is_terminal:
+        from rich.progress import Progress
+
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("fitting", total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
