@@ -25,10 +25,11 @@ from orchestrator.cluster.preflight import (
 )
 from orchestrator.cluster.private import show_token
 from orchestrator.commands.damage import every_damage
-from orchestrator.commands.outcome import Outcome
+from orchestrator.commands.outcome import Clock, Outcome
 from orchestrator.commands.tables import make_tables
 from orchestrator.errors import BAD_INPUT, RunFailed, WrongRequest, counted, unknown
 from orchestrator.photographs.cache import cache_folder
+from orchestrator.photographs.decoded import Decoding
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
@@ -40,7 +41,7 @@ from orchestrator.progress.record import Kept, keeping
 from orchestrator.runs import folders
 from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
-from orchestrator.screens.reading import reading
+from orchestrator.screens.reading import both, reading
 from orchestrator.search.candidates import with_winners
 from orchestrator.spec.spec import Spec
 from orchestrator.tracking.follow import (
@@ -83,13 +84,19 @@ def train(
     chosen = _chosen(spec, only)
     of_all_runs = Store(folders.runs())  # where this is now: a disk may be away in between
     store.require_writable()
-    with store.lock(), _refusals_end_it(), keeping(store, spec.name) as kept:
+    here = address in (None, "local")  # another machine has a cache of its own
+    with (
+        store.lock(),
+        _refusals_end_it(),
+        keeping(store, spec.name) as kept,
+        Decoding(spec, chosen if here else ()) as decoding,
+    ):
         store.delete("ray")  # signs of life of an earlier call's processes
         damaged = every_damage(store)
         for line in set_aside(damaged, store):
             console.print(f"note: {line}")
         with reading(console) as shown:
-            prepared = prepare_photographs(spec, _both(shown, kept.reading))
+            prepared = prepare_photographs(spec, both(shown, kept.reading), decoding=decoding)
         for text in report_lines(prepared):
             console.print(text)
         if problems := stack_problems(spec, prepared.photographs):
@@ -124,7 +131,16 @@ def train(
         if todo or searching:
             try:
                 winners = _train(
-                    resolved, plan, store, console, searching, address, outcome, kept, whole=refit
+                    resolved,
+                    plan,
+                    store,
+                    console,
+                    searching,
+                    address,
+                    outcome,
+                    kept,
+                    decoding,
+                    refit,
                 )
             except BaseException as error:
                 # after a signal, which Ray may have made another error of: what is finished can vote
@@ -161,14 +177,6 @@ def _refusals_end_it() -> Iterator[None]:
         raise
 
 
-def _both(*shown: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
-    def each(what: str, done: int, of: int) -> None:
-        for own in shown:
-            own(what, done, of)
-
-    return each
-
-
 def _standing(plan: Plan, store: Store, beside: Sequence[Unit] = (), **how: Any) -> Board:
     """The units as they stand before anything is trained. beside: those of an earlier plan, all of
     them done; how: of `Board`."""
@@ -203,20 +211,21 @@ def _refit(
     if plan.todo:
         console.print(f"on all rows, {epochs_line(plan.units)}")
         folds = [u for n in names for u in units.chosen(spec.member(n), photographs, store)]
-        _train(spec, plan, store, console, {}, address, outcome, kept, whole=True, beside=folds)
+        _train(spec, plan, store, console, {}, address, outcome, kept, None, True, folds)
     outcome.failures |= failures
     return outcome
 
 
 def _train(
     spec, plan: Plan, store, console, searching, address, outcome: Outcome, kept: Kept,
-    whole=False, beside=(),
+    decoding: Decoding | None, whole=False, beside=(),
 ):  # fmt: skip
     """Run units and searches on Ray; the winners' settings. Fills `outcome`.
 
-    whole: units on all rows are among those of `plan`, or follow them. beside: as of `_standing`.
+    decoding: copies of photographs that are made before. whole: units on all rows are among those of
+    `plan`, or follow them. beside: as of `_standing`.
     """
-    clock = _Clock(outcome.timing)
+    clock = Clock(outcome.timing)
     photographs, todo = plan.now.photographs, plan.todo
     problems = training_problems(spec) or batch_problems(spec, photographs, whole)
     problems += tracking_problems(spec.tracking, store)
@@ -232,6 +241,10 @@ def _train(
     from orchestrator.worker.job import job_of
 
     cost = cost_of(photographs)
+    if decoding:
+        with reading(console) as shown:
+            needed = {unit.member.name for unit in todo} | {*searching}
+            decoding.finish(photographs, needed, both(shown, kept.reading))
     clock.lap("check")
     with (
         connect(address) as cluster,
@@ -316,17 +329,6 @@ def _require_trackers(trackers: Sequence[str], console: Console) -> None:
     found = on_each_node(problems_of_node, list(trackers), secrets)
     if problems := joined_problems(trackers, found):
         raise WrongRequest(problems)
-
-
-class _Clock:
-    """Seconds since the last lap, by name; `timing.json` keeps them for the benchmark."""
-
-    def __init__(self, laps: dict[str, float]):
-        self._laps, self._last = laps, time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self._laps[name], self._last = now - self._last, now
 
 
 def _chosen(spec: Spec, only: Sequence[str]) -> list[str]:
