@@ -18,11 +18,12 @@ from pathlib import Path
 
 from members import files
 from members.pixels.memory import BUDGET
-from members.reading.photo import Asked, Copy, copy_photo, read_photo
+from members.reading.photo import Asked, Copy, copy_photo, read_photo, stamp
 
 MOST = 8  # processes, of some 100 MiB each
 FEWEST = 1000  # photos that are worth starting them: half a second of CPU time each
-_AT_ONCE = 16  # photos that are asked for
+# photos, or bytes, that are asked for: with few a process mostly waits to be asked, on a busy machine
+_AT_ONCE, _BYTES = 128, 2**20
 WORK = {"read": read_photo, "copy": copy_photo}
 Rows = Callable[..., Generator[tuple[Asked, dict], None, None]]
 _CHILD = "from members.reading.readers import answer; answer()"
@@ -66,15 +67,20 @@ class Readers:
         self, work: str, asked: Sequence[Asked], into: Sequence[Copy] = ()
     ) -> Generator[tuple[Asked, dict], None, None]:
         """Each photo and what the function of WORK makes of it, in any order."""
-        parts = [asked[start : start + _AT_ONCE] for start in range(0, len(asked), _AT_ONCE)]
+        parts = _parts(asked)
         ask = partial(self._ask, work, into)
         left = []
-        for part, rows in zip(parts, files.in_threads(ask, parts, self._jobs), strict=True):
-            for photo, row in zip(part, rows, strict=True):
-                if row is None:
-                    left.append(photo)
-                else:
-                    yield photo, row
+        try:
+            for part, rows in zip(parts, files.in_threads(ask, parts, self._jobs), strict=True):
+                for photo, row in zip(part, rows, strict=True):
+                    if row is None:
+                        left.append(photo)
+                    else:
+                        yield photo, row
+        except BaseException:  # the caller stops: nobody waits for what is begun
+            for process in self._running:
+                process.kill()
+            raise
         yield from rows_in_threads(work, left, into)
 
     def _ask(self, work: str, into: Sequence[Copy], part: Sequence[Asked]) -> Sequence[dict | None]:
@@ -87,6 +93,19 @@ class Readers:
             return [None] * len(part)
         finally:
             self._free.put(process)
+
+
+def _parts(asked: Sequence[Asked]) -> list[list[Asked]]:
+    """What a process is asked for at once."""
+    parts: list[list[Asked]] = []
+    left = 0
+    for photo in asked:
+        if not parts or len(parts[-1]) == _AT_ONCE or left <= 0:
+            parts.append([])
+            left = _BYTES
+        parts[-1].append(photo)
+        left -= (stamp(photo.path) or (0,))[0]
+    return parts
 
 
 def rows_in_threads(

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NO_STAMP = (-1, -1, -1)
-_PART = 2000  # photos that are read before the memo is added to
+_PART = 8192  # photos that are asked for at a time
+_LOOK = 500  # photos that are read until the memo may be written
 
 
 def scan(
@@ -72,8 +73,8 @@ def scan(
                             copies.filled(asked, row["copied"])
                         if progress:
                             progress(len(rows), len(fresh))
-                if kept and kept.is_due():
-                    kept.write(rows)
+                        if kept and len(rows) % _LOOK == 0 and kept.is_due():
+                            kept.write(rows)
     finally:  # interrupted, too
         if kept and rows:
             kept.write(rows)

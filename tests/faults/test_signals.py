@@ -71,7 +71,7 @@ def test_a_check_that_is_stopped_is_gone_on_with(tmp_path):
         assert GOES_ON in command.printed
     assert all_gone(processes)
     known = len(recall(memo))
-    assert 2000 <= known < 4500
+    assert 500 <= known < 4500
     counted: list[tuple[int, int]] = []
     scan([tmp_path / f"{i}.png" for i in range(4500)], memo, lambda *done: counted.append(done))
     assert counted[-1] == (4500 - known, 4500 - known)

@@ -74,6 +74,17 @@ def test_the_photos_of_a_process_that_dies_are_read_all_the_same(paths):
         assert len(list(started.rows("read", asked(paths)))) == len(paths)
 
 
+def test_a_process_is_asked_for_few_large_photos_or_many_small_ones(tmp_path, monkeypatch):
+    for name, size in (("small", 10), ("large", 700)):
+        (tmp_path / name).write_bytes(bytes(size))
+    small, large = (Asked(str(tmp_path / name)) for name in ("small", "large"))
+    monkeypatch.setattr(readers, "_BYTES", 1000)
+    monkeypatch.setattr(readers, "_AT_ONCE", 3)
+    parts = readers._parts([*[small] * 5, *[large] * 3])
+    assert list(map(len, parts)) == [3, 3, 2]
+    assert [photo for part in parts for photo in part] == [*[small] * 5, *[large] * 3]
+
+
 def test_no_process_is_left_when_the_caller_stops(paths):
     with contextlib.suppress(KeyboardInterrupt), Readers(2) as started:
         for _ in started.rows("read", asked(paths)):
