@@ -26,7 +26,10 @@ from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 import pandas, PIL.Image
 import members.files
-from members.reading.scan import scan
+try:
+    from members.reading.scan import scan
+except ImportError:  # a checkout of before
+    from members.pixels.scan import scan
 jobs, small, *paths = sys.argv[1:]
 threads = members.files.in_threads
 members.files.in_threads = lambda work, items: threads(work, items, int(jobs))

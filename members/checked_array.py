@@ -80,19 +80,35 @@ class CheckedArray:
 
 
 class Rows:
-    """The rows of a `CheckedArray` that is being written; threads may fill several at once."""
+    """The rows of a `CheckedArray` that is being written; threads may fill several at once.
 
-    def __init__(self, opened: int, layout: _Layout):
-        self._opened, self._layout = opened, layout
+    made_from: see `writing`; it may be set as long as rows are filled.
+    """
+
+    def __init__(self, opened: int, layout: _Layout, made_from: str):
+        self._opened, self._layout, self.made_from = opened, layout, made_from
         self.checksums = np.zeros(layout.shape[0], "<u4")
 
     def write(self, row: int, values: np.ndarray) -> None:
         """values: uint8, of a row's shape."""
-        if values.shape != self._layout.shape[1:] or values.dtype != np.uint8:
-            raise ValueError(f"a row of {values.dtype} {values.shape} for {self._layout.shape}")
-        content = np.ascontiguousarray(values).reshape(-1)
-        _write_all(self._opened, content.data, self._layout.row(row))
-        self.checksums[row] = zlib.crc32(content.data)
+        self.checksums[row] = _write_row(self._opened, self._layout, row, values)
+
+
+def write_row(file: Path, shape: Sequence[int], row: int, values: np.ndarray) -> int:
+    """Fill a row of a file that somebody else is `writing`; its checksum, which that one is to set."""
+    opened = os.open(file, os.O_WRONLY)
+    try:
+        return _write_row(opened, _Layout(shape), row, values)
+    finally:
+        os.close(opened)
+
+
+def _write_row(opened: int, layout: _Layout, row: int, values: np.ndarray) -> int:
+    if values.shape != layout.shape[1:] or values.dtype != np.uint8:
+        raise ValueError(f"a row of {values.dtype} {values.shape} for {layout.shape}")
+    content = np.ascontiguousarray(values).reshape(-1)
+    _write_all(opened, content.data, layout.row(row))
+    return zlib.crc32(content.data)
 
 
 @contextmanager
@@ -111,9 +127,9 @@ def writing(file: Path, shape: Sequence[int], made_from: str) -> Iterator[Rows]:
             if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                 raise
         _write_all(opened, layout.header, 0)
-        rows = Rows(opened, layout)
+        rows = Rows(opened, layout, made_from)
         yield rows
-        end = rows.checksums.tobytes() + _seal(made_from, rows.checksums)
+        end = rows.checksums.tobytes() + _seal(rows.made_from, rows.checksums)
         _write_all(opened, end, layout.checksums)
     finally:
         os.close(opened)

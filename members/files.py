@@ -72,9 +72,14 @@ def replacing(file: str | os.PathLike) -> Iterator[Path]:
     make_folder(file.parent)
     with unfinished.aside(file) as aside:
         yield aside
-        _sync(aside)
-        aside.replace(file)
-        _sync(file.parent)
+        put_in_place(aside, file)
+
+
+def put_in_place(aside: Path, file: Path) -> None:
+    """Make `aside`, all written and in the same folder, `file`: as `replacing` does at its end."""
+    _sync(aside)
+    aside.replace(file)
+    _sync(file.parent)
 
 
 def write_bytes(file: str | os.PathLike, content: bytes) -> None:

@@ -29,7 +29,7 @@ COLUMNS = {
     **fingerprint.COLUMNS,
 }
 _CHECKSUM = "checksum"
-_SHARE = 10  # times as long as the last writing took until the next
+_SHARE = 20  # times as long as the last writing took until the next
 
 
 def table_of(rows: Sequence[Mapping]) -> pd.DataFrame:
@@ -77,7 +77,7 @@ class Kept:
         self._memo, self._table, self._written, self._due = memo, known, 0, 0.0
 
     def is_due(self) -> bool:
-        """At first, then whenever ten times as long went by as the last writing took."""
+        """At first, then whenever twenty times as long went by as the last writing took."""
         return time.monotonic() >= self._due
 
     def write(self, rows: Sequence[Mapping]) -> None:

@@ -1,6 +1,6 @@
 """Processes that read photographs for a scan: in threads, Python runs on one CPU however many there are.
 
-Each takes lists of paths on its input and gives their rows on its output. It ends with its input, so
+Each takes lists of photos on its input and gives their rows on its output. It ends with its input, so
 with the process that started it, however that one ends; and keys that interrupt that one do not reach it.
 """
 
@@ -12,16 +12,20 @@ import pickle
 import queue
 import subprocess
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from members import files
 from members.pixels.memory import BUDGET
-from members.reading.photo import read_photo
+from members.reading.photo import Asked, Copy, copy_photo, read_photo, stamp
 
 MOST = 8  # processes, of some 100 MiB each
 FEWEST = 1000  # photos that are worth starting them: half a second of CPU time each
-_AT_ONCE = 16  # photos that are asked for
+# photos, or bytes, that are asked for: with few a process mostly waits to be asked, on a busy machine
+_AT_ONCE, _BYTES = 128, 2**20
+WORK = {"read": read_photo, "copy": copy_photo}
+Rows = Callable[..., Generator[tuple[Asked, dict], None, None]]
 _CHILD = "from members.reading.readers import answer; answer()"
 
 
@@ -59,22 +63,30 @@ class Readers:
             process.stdout.close()  # type: ignore[union-attr]
             process.wait()
 
-    def rows(self, paths: Sequence[str]) -> Generator[dict, None, None]:
-        """The rows of a scan, in any order."""
-        parts = [paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE)]
+    def rows(
+        self, work: str, asked: Sequence[Asked], into: Sequence[Copy] = ()
+    ) -> Generator[tuple[Asked, dict], None, None]:
+        """Each photo and what the function of WORK makes of it, in any order."""
+        parts = _parts(asked)
+        ask = partial(self._ask, work, into)
         left = []
-        for part, rows in zip(parts, files.in_threads(self._ask, parts, self._jobs), strict=True):
-            for path, row in zip(part, rows, strict=True):
-                if row is None:
-                    left.append(path)
-                else:
-                    yield row
-        yield from rows_in_threads(left)
+        try:
+            for part, rows in zip(parts, files.in_threads(ask, parts, self._jobs), strict=True):
+                for photo, row in zip(part, rows, strict=True):
+                    if row is None:
+                        left.append(photo)
+                    else:
+                        yield photo, row
+        except BaseException:  # the caller stops: nobody waits for what is begun
+            for process in self._running:
+                process.kill()
+            raise
+        yield from rows_in_threads(work, left, into)
 
-    def _ask(self, part: Sequence[str]) -> list[dict | None]:
+    def _ask(self, work: str, into: Sequence[Copy], part: Sequence[Asked]) -> Sequence[dict | None]:
         process = self._free.get()
         try:
-            pickle.dump((part, self._share), process.stdin)  # type: ignore[arg-type]
+            pickle.dump((work, part, self._share, into), process.stdin)  # type: ignore[arg-type]
             process.stdin.flush()  # type: ignore[union-attr]
             return pickle.load(process.stdout)  # type: ignore[arg-type]
         except (OSError, EOFError, pickle.UnpicklingError):  # it died, of a decoder or of memory
@@ -83,26 +95,42 @@ class Readers:
             self._free.put(process)
 
 
-def rows_in_threads(paths: Sequence[str]) -> Generator[dict, None, None]:
+def _parts(asked: Sequence[Asked]) -> list[list[Asked]]:
+    """What a process is asked for at once."""
+    parts: list[list[Asked]] = []
+    left = 0
+    for photo in asked:
+        if not parts or len(parts[-1]) == _AT_ONCE or left <= 0:
+            parts.append([])
+            left = _BYTES
+        parts[-1].append(photo)
+        left -= (stamp(photo.path) or (0,))[0]
+    return parts
+
+
+def rows_in_threads(
+    work: str, asked: Sequence[Asked], into: Sequence[Copy] = ()
+) -> Generator[tuple[Asked, dict], None, None]:
     """As `Readers.rows`, in this process."""
-    for row in files.in_threads(read_photo, paths):
+    function = partial(WORK[work], into=into)
+    for photo, row in zip(asked, files.in_threads(function, asked), strict=True):
         assert row is not None  # it may take all that there is
-        yield row
+        yield photo, row
 
 
 @contextlib.contextmanager
-def readers(photos: int) -> Iterator[Readers | None]:
-    """As many as there are CPUs for; None where so few photos are not worth it."""
+def readers(photos: int) -> Iterator[Rows]:
+    """`Readers.rows` of as many as there are CPUs for, or of none where so few photos are not worth it."""
     jobs = min(MOST, len(os.sched_getaffinity(0)), photos // FEWEST)
     if jobs < 2:
-        yield None
+        yield rows_in_threads
         return
     with Readers(jobs) as started:
-        yield started
+        yield started.rows
 
 
 def answer() -> None:
-    """What such a process does: rows for lists of paths, until its input ends."""
+    """What such a process does: rows for lists of photos, until its input ends."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -110,11 +138,11 @@ def answer() -> None:
     os.dup2(2, 1)  # what a decoder prints is no answer
     while True:
         try:
-            part, share = pickle.load(asked)
+            work, part, share, into = pickle.load(asked)
         except EOFError:
             return
         try:
-            pickle.dump([read_photo(path, share) for path in part], given)
+            pickle.dump([WORK[work](photo, share, into) for photo in part], given)
             given.flush()
         except BrokenPipeError:
             return

@@ -15,20 +15,25 @@ from members.files import Progress
 from members.photo_kind import require_file
 from members.pixels import samples
 from members.pixels.decode import FIX
+from members.reading.copies import Copies
 from members.reading.memo import COLUMNS as COLUMNS
 from members.reading.memo import Kept, recall, remember, table_of
-from members.reading.photo import STAMP, stamp
-from members.reading.readers import readers, rows_in_threads
+from members.reading.photo import STAMP, Asked, stamp
+from members.reading.readers import readers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NO_STAMP = (-1, -1, -1)
-_PART = 2000  # photos that are read before the memo is added to
+_PART = 8192  # photos that are asked for at a time
+_LOOK = 500  # photos that are read until the memo may be written
 
 
 def scan(
-    paths: Sequence[str | os.PathLike], memo: Path | None = None, progress: Progress | None = None
+    paths: Sequence[str | os.PathLike],
+    memo: Path | None = None,
+    progress: Progress | None = None,
+    copies: Copies | None = None,
 ) -> pd.DataFrame:
     """One row a path, in order, with the columns `COLUMNS`.
 
@@ -38,7 +43,8 @@ def scan(
     columns of `fingerprint` copies are found. With `memo` (a Parquet file) a readable path of the
     same size and times (of its content and of its entry: the second is the system's own) is not
     read again. `progress(done, total)` counts the photos that had to be read. However many threads
-    there are, photos are decoded within 1 GiB.
+    and processes there are, photos are decoded within 1 GiB. copies: of these paths; they are begun where
+    half of the photos or more are read, with the pixels of those.
     """
     import pandas as pd
 
@@ -53,16 +59,22 @@ def scan(
     rows: list[dict] = []
     kept = Kept(memo, known[~known["path"].isin(fresh)]) if memo is not None else None
     try:
-        with readers(len(fresh)) as started:
-            rows_of = started.rows if started else rows_in_threads
+        into = copies.begin() if copies and 2 * len(fresh) >= len(each) > 0 else []
+        with readers(len(fresh)) as rows_of:
             for start in range(0, len(fresh), _PART):
-                with closing(rows_of(fresh[start : start + _PART])) as found:
-                    for row in found:
+                part = [
+                    Asked(name, copies.rows_of(name) if copies else ())
+                    for name in fresh[start : start + _PART]
+                ]
+                with closing(rows_of("read", part, into)) as found:
+                    for asked, row in found:
                         rows.append(row)
+                        if into and copies:
+                            copies.filled(asked, row["copied"])
                         if progress:
                             progress(len(rows), len(fresh))
-                if kept and kept.is_due():
-                    kept.write(rows)
+                        if kept and len(rows) % _LOOK == 0 and kept.is_due():
+                            kept.write(rows)
     finally:  # interrupted, too
         if kept and rows:
             kept.write(rows)

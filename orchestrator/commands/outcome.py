@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 
@@ -38,3 +39,14 @@ class Outcome:
         self.already += own.already
         self.failures |= own.failures
         self.late |= own.late
+
+
+class Clock:
+    """Seconds since the last lap, by name; `timing.json` keeps them for the benchmark."""
+
+    def __init__(self, laps: dict[str, float]):
+        self._laps, self._last = laps, time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self._laps[name], self._last = now - self._last, now

@@ -18,6 +18,7 @@ from orchestrator.commands.tables import make_tables
 from orchestrator.commands.training.early_tables import EarlyTables
 from orchestrator.commands.training.on_ray import standing, train_on_ray
 from orchestrator.errors import BAD_INPUT, RunFailed, WrongRequest, unknown
+from orchestrator.photographs.decoded import Decoding
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
@@ -29,7 +30,7 @@ from orchestrator.running.budget import NOT_BEGUN, Budget
 from orchestrator.runs import folders
 from orchestrator.runs.damage import set_aside, write_recorded
 from orchestrator.runs.store import Store
-from orchestrator.screens.reading import reading
+from orchestrator.screens.reading import both, reading
 from orchestrator.search.candidates import with_winners
 from orchestrator.spec.spec import Spec
 from orchestrator.units import unit as units
@@ -64,14 +65,20 @@ def train(
     chosen = _chosen(spec, only, first)
     of_all_runs = Store(folders.runs())  # where this is now: a disk may be away in between
     store.require_writable()
-    with store.lock(), _refusals_end_it(), keeping(store, spec.name) as kept:
+    here = address in (None, "local")  # another machine has a cache of its own
+    with (
+        store.lock(),
+        _refusals_end_it(),
+        keeping(store, spec.name) as kept,
+        Decoding(spec, chosen if here else ()) as decoding,
+    ):
         budget = Budget(spec.hours, kept.spent_before)
         store.delete("ray")  # signs of life of an earlier call's processes
         damaged = every_damage(store)
         for line in set_aside(damaged, store):
             console.print(f"note: {line}")
         with reading(console) as shown:
-            prepared = prepare_photographs(spec, _both(shown, kept.reading))
+            prepared = prepare_photographs(spec, both(shown, kept.reading), decoding=decoding)
         for text in report_lines(prepared):
             console.print(text)
         if problems := stack_problems(spec, prepared.photographs):
@@ -111,7 +118,7 @@ def train(
                     winners = train_on_ray(
                         resolved, plan, store, console, outcome, kept, budget,
                         searching=searching, address=address, first=first, whole=refit,
-                        complete=early.make,
+                        complete=early.make, decoding=decoding,
                     )  # fmt: skip
             except BaseException as error:
                 # after a signal, which Ray may have made another error of: what is finished can vote
@@ -148,14 +155,6 @@ def _refusals_end_it() -> Iterator[None]:
         if problem := store_problem(error):
             raise RunFailed(f"{problem}. {stopping.how_to_go_on()}") from None
         raise
-
-
-def _both(*shown: Callable[[str, int, int], None]) -> Callable[[str, int, int], None]:
-    def each(what: str, done: int, of: int) -> None:
-        for own in shown:
-            own(what, done, of)
-
-    return each
 
 
 def _refit(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from members.data.table_layout import ListOptions
 from members.errors import BadInput, NoPlace
 from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
+from members.reading.copies import Copies
 from members.reading.scan import damage_notes, scan, unreadable_problems
 from orchestrator.photographs import copies
 from orchestrator.photographs.cache import (
@@ -34,6 +36,7 @@ from orchestrator.photographs.cache import (
     forget_changed_photos,
     scan_memo,
 )
+from orchestrator.photographs.decoded import Decoding
 from orchestrator.photographs.leaks import (
     Leaks,
     contradicting,
@@ -59,13 +62,18 @@ class Prepared:
 
 
 def prepare_photographs(
-    spec: Spec, progress: Reading = lambda *_: None, deep: bool = False
+    spec: Spec,
+    progress: Reading = lambda *_: None,
+    deep: bool = False,
+    decoding: Decoding | None = None,
 ) -> Prepared:
     """Read the spec's photographs, decode each once to prove it, and put them into folds.
 
     `progress` is called while photos are read and compared. deep: believe no size and time, and
-    read what the cache has of them to the end. Raises `BadInput` with every mistake of the data.
+    read what the cache has of them to the end. decoding: copies for members, which photos that are read
+    fill on the way. Raises `BadInput` with every mistake of the data.
     """
+    decoding = decoding or Decoding(spec)
     data = spec.data
     problems: list[str] = []
     options = _list_options(spec)
@@ -102,7 +110,8 @@ def prepare_photographs(
             problems += copies.add_paths(part, spec, given)
             if deep:
                 notes += forget_changed_photos(part, spec, progress)
-            found, unfit = _add_digests(part, spec, samples, notes, progress)
+            making = partial(decoding.of, part, given)
+            found, unfit = _add_digests(part, spec, samples, notes, progress, making)
             scanned.append(found)
             problems += unfit
     problems += samples.unused_problems()
@@ -140,7 +149,12 @@ def _key_named(key: str) -> Iterator[None]:
 
 
 def _add_digests(
-    part: pd.DataFrame, spec: Spec, samples: SampleRange, notes: list[str], progress: Reading
+    part: pd.DataFrame,
+    spec: Spec,
+    samples: SampleRange,
+    notes: list[str],
+    progress: Reading,
+    making: Callable[[str | None], Copies | None],
 ) -> tuple[pd.DataFrame, list[str]]:
     """Decode every picture that a member sees, originals and copies, and add their digests.
 
@@ -156,6 +170,7 @@ def _add_digests(
             paths,
             scan_memo(),
             lambda *done: progress("reading photographs", *done),
+            making(copy),
         )
         problems += unreadable_problems(scanned)
         seeing = [member for member in spec.members if member.photos == copy]

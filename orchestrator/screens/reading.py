@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 _LINE_EVERY = 10.0  # seconds
+# called with what is done, how many are done, and of how many
+Shown = Callable[[str, int, int], None]
 
 
 @contextmanager
-def reading(
-    console: Console, now: Callable[[], float] = time.monotonic
-) -> Iterator[Callable[[str, int, int], None]]:
+def reading(console: Console, now: Callable[[], float] = time.monotonic) -> Iterator[Shown]:
     """Gives a function that is called with what is done, how many are done, and of how many."""
     if not console.is_terminal:
         printed = now()
@@ -39,3 +39,13 @@ def reading(
             bar.update(tasks[what], completed=done, total=total)
 
         yield show
+
+
+def both(*shown: Shown) -> Shown:
+    """Shown in several places."""
+
+    def each(what: str, done: int, of: int) -> None:
+        for own in shown:
+            own(what, done, of)
+
+    return each

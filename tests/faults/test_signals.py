@@ -12,6 +12,8 @@ import termios
 import psutil
 import pytest
 
+from members.reading.memo import recall
+from members.reading.scan import scan
 from tests.faults.started_command import all_gone, photographs, started
 
 SIGNALS = [(signal.SIGINT, 130, "Stopped."), (signal.SIGTERM, 143, "Stopped by SIGTERM."),
@@ -51,6 +53,28 @@ def test_a_command_that_reads_ends_in_order(which, code, sentence, tmp_path, mea
         assert again == f"python -m orchestrator vote --mode hard {' '.join(files)}"
     os.close(source)
     os.close(target)
+
+
+@pytest.mark.fault(
+    "a signal while `check` reads photographs in several processes",
+    "exit 130, no process is left, and the next call reads the rest alone",
+)
+def test_a_check_that_is_stopped_is_gone_on_with(tmp_path):
+    photographs(tmp_path, number=4500)
+    memo = tmp_path / "cache/scan.parquet"
+    with started(tmp_path, "-m", "orchestrator", "check", "spec.yaml") as command:
+        command.wait_for(memo.is_file)
+        processes = command.family()
+        command.driver.send_signal(signal.SIGINT)
+        assert command.end() == 130
+        assert "Traceback" not in command.printed
+        assert GOES_ON in command.printed
+    assert all_gone(processes)
+    known = len(recall(memo))
+    assert 500 <= known < 4500
+    counted: list[tuple[int, int]] = []
+    scan([tmp_path / f"{i}.png" for i in range(4500)], memo, lambda *done: counted.append(done))
+    assert counted[-1] == (4500 - known, 4500 - known)
 
 
 @pytest.mark.fault("a second signal while the first is carried out", "the process ends at once")

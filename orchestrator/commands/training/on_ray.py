@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,15 +18,17 @@ from orchestrator.cluster.preflight import (
     room_on,
     training_problems,
 )
-from orchestrator.commands.outcome import Outcome
+from orchestrator.commands.outcome import Clock, Outcome
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.photographs.cache import cache_folder
+from orchestrator.photographs.decoded import Decoding
 from orchestrator.photographs.table import in_fold
 from orchestrator.planning.plan import Plan
 from orchestrator.progress.board import Board
 from orchestrator.progress.record import Kept
 from orchestrator.running.budget import Budget
 from orchestrator.runs.store import Store
+from orchestrator.screens.reading import both, reading
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.tracking.follow import (
@@ -56,16 +57,17 @@ def train_on_ray(
     address: str | None,
     first: Collection[str] = (),
     complete: Callable[[Member], None] = lambda member: None,
+    decoding: Decoding | None = None,
     whole: bool = False,
     beside: Sequence[Unit] = (),
 ) -> dict[str, dict[str, Any]]:
     """Run units and searches; the winners' settings, by member. Fills `outcome`.
 
     first: members that come before all others. complete: is told of each member whose last unit is done,
-    with the settings that it has by then. whole: units on all rows are among those of `plan`, or
-    follow them. beside: as of `standing`.
+    with the settings that it has by then. decoding: copies of photographs that are made before. whole:
+    units on all rows are among those of `plan`, or follow them. beside: as of `standing`.
     """
-    clock = _Clock(outcome.timing)
+    clock = Clock(outcome.timing)
     photographs, todo = plan.now.photographs, plan.todo
     problems = training_problems(spec) or batch_problems(spec, photographs, whole)
     problems += tracking_problems(spec.tracking, store)
@@ -81,6 +83,10 @@ def train_on_ray(
     from orchestrator.worker.job import setup_of
 
     cost = cost_of(photographs)
+    if decoding:
+        with reading(console) as shown:
+            needed = {unit.member.name for unit in todo} | {*searching}
+            decoding.finish(photographs, needed, both(shown, kept.reading))
     clock.lap("check")
     with (
         connect(address) as cluster,
@@ -171,17 +177,6 @@ def _require_trackers(trackers: Sequence[str], console: Console) -> None:
     found = on_each_node(problems_of_node, list(trackers), secrets)
     if problems := joined_problems(trackers, found):
         raise WrongRequest(problems)
-
-
-class _Clock:
-    """Seconds since the last lap, by name; `timing.json` keeps them for the benchmark."""
-
-    def __init__(self, laps: dict[str, float]):
-        self._laps, self._last = laps, time.monotonic()
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self._laps[name], self._last = now - self._last, now
 
 
 def standing(plan: Plan, store: Store, beside: Sequence[Unit] = (), **how: Any) -> Board:

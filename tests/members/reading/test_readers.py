@@ -8,6 +8,7 @@ from PIL import Image
 from members.pixels.memory import Budget
 from members.reading import readers
 from members.reading.memo import table_of
+from members.reading.photo import Asked
 from members.reading.readers import Readers, rows_in_threads
 from members.reading.scan import scan
 from tests.members.data_fixtures import broken_files, write_photo
@@ -21,14 +22,22 @@ def paths(tmp_path_factory) -> list[str]:
     return [*map(str, written), *(str(folder / name) for name in broken_files(folder))]
 
 
+def asked(paths) -> list[Asked]:
+    return [Asked(path) for path in paths]
+
+
+def read_here(paths):
+    return rows_in_threads("read", asked(paths))
+
+
 def by_path(rows) -> pd.DataFrame:
-    return table_of(list(rows)).sort_values("path", ignore_index=True)
+    return table_of([row for _, row in rows]).sort_values("path", ignore_index=True)
 
 
 def test_processes_find_what_threads_find(paths):
     with Readers(2) as started:
-        found = by_path(started.rows(paths))
-    pd.testing.assert_frame_equal(found, by_path(rows_in_threads(paths)))
+        found = by_path(started.rows("read", asked(paths)))
+    pd.testing.assert_frame_equal(found, by_path(read_here(paths)))
 
 
 def test_a_scan_of_many_photos_is_that_of_each(paths, monkeypatch, tmp_path):
@@ -36,7 +45,7 @@ def test_a_scan_of_many_photos_is_that_of_each(paths, monkeypatch, tmp_path):
     counted = []
     monkeypatch.setattr(readers, "FEWEST", 10)
     monkeypatch.setattr(
-        readers, "rows_in_threads", lambda paths: iter([pytest.fail(path) for path in paths])
+        readers, "rows_in_threads", lambda work, left, into: iter(map(pytest.fail, left))
     )
     monkeypatch.setattr(readers.os, "sched_getaffinity", lambda _: {0, 1})
     found = scan(paths, tmp_path / "memo.parquet", lambda *done: counted.append(done))
@@ -51,22 +60,33 @@ def test_what_takes_more_than_a_process_s_share_is_read_here(tmp_path, monkeypat
     here = []
     monkeypatch.setattr(readers, "BUDGET", Budget(4 * 100_000))
     monkeypatch.setattr(
-        readers, "rows_in_threads", lambda paths: here.extend(paths) or rows_in_threads(paths)
+        readers, "rows_in_threads", lambda *how: here.extend(how[1]) or rows_in_threads(*how)
     )
     with Readers(2) as started:
-        found = by_path(started.rows([small, large]))
-    assert here == [large]
-    pd.testing.assert_frame_equal(found, by_path(rows_in_threads([small, large])))
+        found = by_path(started.rows("read", asked([small, large])))
+    assert here == [Asked(large)]
+    pd.testing.assert_frame_equal(found, by_path(read_here([small, large])))
 
 
 def test_the_photos_of_a_process_that_dies_are_read_all_the_same(paths):
     with Readers(2) as started:
         started._running[0].kill()
-        assert len(list(started.rows(paths))) == len(paths)
+        assert len(list(started.rows("read", asked(paths)))) == len(paths)
+
+
+def test_a_process_is_asked_for_few_large_photos_or_many_small_ones(tmp_path, monkeypatch):
+    for name, size in (("small", 10), ("large", 700)):
+        (tmp_path / name).write_bytes(bytes(size))
+    small, large = (Asked(str(tmp_path / name)) for name in ("small", "large"))
+    monkeypatch.setattr(readers, "_BYTES", 1000)
+    monkeypatch.setattr(readers, "_AT_ONCE", 3)
+    parts = readers._parts([*[small] * 5, *[large] * 3])
+    assert list(map(len, parts)) == [3, 3, 2]
+    assert [photo for part in parts for photo in part] == [*[small] * 5, *[large] * 3]
 
 
 def test_no_process_is_left_when_the_caller_stops(paths):
     with contextlib.suppress(KeyboardInterrupt), Readers(2) as started:
-        for _ in started.rows(paths):
+        for _ in started.rows("read", asked(paths)):
             raise KeyboardInterrupt
     assert all(process.returncode is not None for process in started._running)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from members.reading.photo import read_photo
+from members.reading.readers import WORK
 from members.reading.scan import COLUMNS, scan, unreadable_problems
 from tests.members.data_fixtures import broken_files, write_photo
 
@@ -44,8 +45,8 @@ def test_a_memo_spares_the_second_scan_and_notices_changes(tmp_path, monkeypatch
     assert seen == [(i, 5) for i in range(1, 6)]
 
     read = []
-    monkeypatch.setattr(
-        "members.reading.readers.read_photo", lambda path: read.append(path) or read_photo(path)
+    monkeypatch.setitem(
+        WORK, "read", lambda asked, into: read.append(asked.path) or read_photo(asked)
     )
     pd.testing.assert_frame_equal(scan(paths, memo), first)
     assert read == []
