@@ -10,6 +10,7 @@ import pandas as pd
 
 from members.pixels.augment import crop_of
 from members.reading.copies import Copies, Size
+from members.recipe.stages import training_copies
 from orchestrator.photographs.cache import Reading, cache_folder
 from orchestrator.photographs.table import Photographs, column
 from orchestrator.spec.spec import Spec
@@ -28,7 +29,7 @@ def sizes_of(
             for member in spec.members
             if member.photos == copy and (names is None or member.name in names)
             for recipe in spec.recipes_of(member)
-            for size in (recipe.image_size, *(recipe.sizes if part == "train" else ()))
+            for size in (recipe.image_size, *(training_copies(recipe) if part == "train" else ()))
         )
     )
 
