@@ -7,14 +7,15 @@ with the process that started it, however that one ends; and keys that interrupt
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import pickle
 import queue
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from members import files
 from members.pixels.memory import BUDGET
@@ -86,10 +87,12 @@ class Readers:
     def _ask(self, work: str, into: Sequence[Copy], part: Sequence[Asked]) -> Sequence[dict | None]:
         process = self._free.get()
         try:
-            pickle.dump((work, part, self._share, into), process.stdin)  # type: ignore[arg-type]
+            asked = [work, part, self._share, [(str(own.file), *own[1:]) for own in into]]
+            process.stdin.write(_line(asked))  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
-            return pickle.load(process.stdout)  # type: ignore[arg-type]
-        except (OSError, EOFError, pickle.UnpicklingError):  # it died, of a decoder or of memory
+            answer = process.stdout.readline()  # type: ignore[union-attr]
+            return [own if own is None else _row(own) for own in json.loads(answer)]
+        except (OSError, ValueError):  # it died, of a decoder or of memory
             return [None] * len(part)
         finally:
             self._free.put(process)
@@ -134,15 +137,26 @@ def answer() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    asked, given = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    given = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a decoder prints is no answer
-    while True:
+    for line in sys.stdin.buffer:
+        work, part, share, into = json.loads(line)
+        copies = [
+            Copy(Path(file), tuple(shape), crop and tuple(crop)) for file, shape, crop in into
+        ]
+        photos = [Asked(path, tuple(rows), digest) for path, rows, digest in part]
         try:
-            work, part, share, into = pickle.load(asked)
-        except EOFError:
-            return
-        try:
-            pickle.dump([WORK[work](photo, share, into) for photo in part], given)
+            given.write(_line([WORK[work](photo, share, copies) for photo in photos]))
             given.flush()
         except BrokenPipeError:
             return
+
+
+def _line(value: Any) -> bytes:
+    """As JSON, which runs nothing when it is read; names of files that are no Unicode included."""
+    return json.dumps(value, default=bytes.hex).encode() + b"\n"
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """As it was before `_line`: of its values one is bytes."""
+    return row | {name: bytes.fromhex(row[name]) for name in ("thumbnail",) if name in row}

@@ -77,7 +77,7 @@ class Workspace:
         self._patch.setenv("ENSEMBLE_CACHE", str(folder / "cache"))
         # the same for every command line, and slow to make
         self._patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
-        self._patch.setattr(train_members, "_train", _planned)
+        self._patch.setattr(train_members, "train_on_ray", _planned)
 
     def close(self) -> None:
         self._patch.undo()
