@@ -30,3 +30,8 @@ class Budget:
     def left(self) -> float:
         """Seconds in which units may be trained; none or less: it is over."""
         return self._end - self._clock()
+
+    def holds(self, seconds: float | None) -> bool:
+        """Whether what ends in so many seconds ends in time; where that is not known, there is some."""
+        left = self.left()
+        return left > 0 and (seconds is None or seconds <= left)

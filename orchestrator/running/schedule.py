@@ -150,10 +150,18 @@ class Schedule:
         return Job(run.unit, *self.searches.job_of(run))
 
     def _next_run(self) -> WorkerRun | None:
-        if self._again:
-            return self._again.pop(0)
-        run = self._next_candidate(self._first) or self._next_unit(only_first=True)
-        return run or self._next_candidate(self.searches.open) or self._next_unit()
+        while self._again:
+            run = self._again.pop(0)
+            if (
+                run.candidate and run.candidate[0] in self.searches.open
+            ):  # else no time is left for it
+                return run
+        return (
+            self._next_candidate(self._first)
+            or self._next_unit(only_first=True)
+            or self._next_candidate(self.searches.open)
+            or self._next_unit()
+        )
 
     def _next_candidate(self, among: Collection[str]) -> WorkerRun | None:
         run = self.searches.next(among, self._has_time_for_candidate)
@@ -175,7 +183,7 @@ class Schedule:
                 return unit
             # of a member that is not begun, all units or none: a part of them cannot vote as it is
             own = [] if unit.member.name in self._begun else self.queue.of_member(unit.member.name)
-            if self._is_in_time(self._progress.seconds_for([unit, *own])):
+            if self._budget.holds(self._progress.seconds_for([unit, *own])):
                 return unit
             for dropped in (unit, *own):
                 for lost in self.queue.drop(dropped):
@@ -185,12 +193,7 @@ class Schedule:
     def _has_time_for_candidate(self, name: str) -> bool:
         if self._budget.hours is None:
             return True
-        return self._is_in_time(self._progress.seconds_for_candidate(name))
-
-    def _is_in_time(self, seconds: float | None) -> bool:
-        """Whether what ends in so many seconds, where that is known, ends before the budget does."""
-        left = self._budget.left()
-        return left > 0 and (seconds is None or seconds <= left)
+        return self._budget.holds(self._progress.seconds_for_candidate(name))
 
     def _end_late(self, unit: Unit) -> None:
         epoch = self._restarts.epoch_of(unit.path)
@@ -272,7 +275,8 @@ class Schedule:
     def _end_run(self, process: str) -> None:
         run = self.runs.pop(process)
         self._watch.end(process)
-        self._clock(run)
+        for part, seconds in run.seconds().items():
+            self.seconds[part] += seconds
         stopped = self.searches.is_stopped(run)
         if run.cause == causes.NO_TIME and not run.outcome and not stopped:
             self._end_in_time(run)
@@ -330,13 +334,6 @@ class Schedule:
         on = f"goes on after epoch {epoch}" if epoch else "is started again"
         self._progress.note(f"{run.title}: its training process died ({cause}); it {on}")
         return True
-
-    def _clock(self, run: WorkerRun) -> None:
-        now = time.monotonic()
-        first, last = run.first_report or now, run.last_report or now
-        self.seconds["starting"] += first - run.given
-        self.seconds["working"] += last - first
-        self.seconds["ending"] += now - last
 
     def _add_units(self, member: Member) -> None:
         """What is left of a member whose settings a search has found."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ class Searches:
         winner: Callable[[Member], None],
     ):
         self.open = dict(searches)
+        self._out: Counter[str] = Counter()  # candidates that were given out and have not ended
         self.winners: dict[str, dict[str, Any]] = {}
         self.left_out: list[str] = []
         self.failures: dict[str, str] = {}
@@ -56,6 +58,7 @@ class Searches:
             if proposed:
                 candidate, unit = proposed
                 self._progress.expect([unit])
+                self._out[name] += 1
                 return WorkerRun(unit, (name, candidate.number))
             self._close(name)  # its space or its hours may be used up
         return None
@@ -68,6 +71,8 @@ class Searches:
     def epoch(self, run: WorkerRun, epoch: int, value: float) -> str:
         """One epoch of a candidate: why it stops here, or an empty text."""
         name, number = _candidate(run)
+        if name not in self.open:  # there is no time left for it
+            return ""
         reason = self.open[name].epoch(number, epoch, value)
         if reason:
             self._progress.note(f"{name}: candidate {number} stopped by {reason}")
@@ -83,7 +88,11 @@ class Searches:
     def end(self, run: WorkerRun, outcome: str) -> None:
         """A candidate's training is over. outcome: `done`, `stopped` or why it failed."""
         name, number = _candidate(run)
-        search = self.open[name]
+        search = self.open.get(name)
+        if search is None:  # there is no time left for it; the next call finds what it is
+            self._progress.ended(run.unit.path, "stopped")
+            return
+        self._out[name] -= 1
         if outcome == "done":
             search.ended(number, "done", "")
         else:  # of one that ASHA stopped nothing changes
@@ -103,9 +112,10 @@ class Searches:
         self.open = {}
 
     def _close(self, name: str) -> None:
-        """Where all candidates of a search have ended, its winner has."""
+        """Where all candidates of a search have ended, those that were stopped and are on their last
+        words included: its winner is told."""
         search = self.open[name]
-        if not search.is_over():
+        if self._out[name] or not search.is_over():
             return
         del self.open[name]
         search.save()

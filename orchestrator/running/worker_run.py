@@ -30,3 +30,9 @@ class WorkerRun:
         if self.candidate:
             return f"{self.unit.member.name} candidate {self.candidate[1]}"
         return self.unit.title
+
+    def seconds(self) -> dict[str, float]:
+        """Slot-seconds: until its first report, from there to the last, and since."""
+        now = time.monotonic()
+        first, last = self.first_report or now, self.last_report or now
+        return {"starting": first - self.given, "working": last - first, "ending": now - last}

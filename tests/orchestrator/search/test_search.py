@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from orchestrator.progress.board import Board
+from orchestrator.running.schedule import Schedule
+from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
 from orchestrator.search.candidates import MemberSearch
 from orchestrator.spec.search import Search
+from orchestrator.units.unit import of_member
 from tests.orchestrator.search.played import EPOCHS, SEARCH, member, run
 
 
@@ -202,6 +205,41 @@ def test_every_candidate_stands_in_the_csv_with_its_whole_curve(make, tmp_path):
     assert [json.loads(row["image_size"]) for row in rows] == [[64, 48]] * 2
     assert list(rows[0]) == ["candidate", "loss", "recipe.epochs", "image_size", "epochs",
                              "accuracy", "state", "reason", "curve", "hash"]  # fmt: skip
+
+
+class Told(Board):
+    """A board as what a schedule tells its progress to."""
+
+    def tick(self, slots: int) -> None: ...
+
+
+def test_a_stopped_candidate_that_says_so_after_the_last_one_has_ended_is_no_dead_one(make):
+    search = make(candidates=2)
+    board = Told(lambda own: 1.0, searches={"m": search})
+    watch = Watch(Store("nowhere"), hang_minutes=5)
+    rest = [own for own in of_member(search.member, search._photographs) if own.fold != 0]
+    schedule = Schedule([], {"m": search}, lambda own: rest, lambda own: 1.0, 2, board, watch)
+    runs = {name: schedule.start(name).unit.path for name in ("good", "bad")}
+    said = {"score": 0.5, "message": "", "seconds": 1.0}
+
+    def report(name: str, event: str, epoch: int = 0, value: float = 0.5) -> bool:
+        told = {"event": event, "unit": runs[name], "epoch": epoch, "value": value}
+        return schedule.report(name, said | told)
+
+    for epoch in range(1, EPOCHS + 1):
+        assert not report("good", "epoch", epoch)
+    stopped = [report("bad", "epoch", epoch, 0.1) for epoch in (1, 2)]
+    assert stopped == [False, True]
+    report("good", "done")
+    schedule.idle("good")  # nothing of the member begins yet
+    assert schedule.answers() == []
+    report("bad", "stopped")
+    schedule.idle("bad")
+    (first, job), *_ = schedule.answers()
+    assert (first, job.unit) == ("good", rest[0])
+    assert [candidate.state for candidate in search.candidates] == ["done", "stopped"]
+    assert schedule.searches.winners.keys() == {"m"}
+    assert schedule.failures == {}
 
 
 def test_a_closed_search_ends_with_what_it_has_and_another_call_goes_on(make):
