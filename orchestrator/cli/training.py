@@ -163,7 +163,10 @@ def train_members(
             f"{len(outcome.failures)} failed:\n{listing}\n"
             f"The rest is done and kept. {fix} and {again}{can_vote}"
         )
-    screen.print(f"Next: {next_one}")
+    if outcome.tables or not outcome.late:
+        screen.print(f"Next: {next_one}")
+    elif outcome.partial:
+        screen.print(f"Next: {next_one}{rows}")
 
 
 def status(

@@ -196,6 +196,8 @@ class Board:
         search = self._searches[name]
         if self._pace.usual("epoch", name, self._cost(search.member)) is None:
             return None
+        if search.is_over():  # its last candidates are on their last words
+            return 0.0
         one, others = self._to_come(name, search)
         groups = [Group(1, one.seconds), others]
         return ready_in(self._at_hand(), groups, self.slots, self._start())

@@ -140,6 +140,7 @@ def test_hours_that_are_over_begin_nothing_and_more_of_them_go_on(command):
     assert "hours: 1e-06 do not suffice for" in said
     assert "(not begun) and 1 more. Raise `hours` to train that too, and run the same" in said
     assert not Path("runs/e/tables").exists()
+    assert "orchestrator vote" not in said, "there is nothing to vote on"
     assert json.loads(Path("runs/e/progress.json").read_text())["spent"] > 0
     more = command("train-members", "spec.yaml", "--set", "hours=10")
     assert "6 units trained, 0 were done before" in " ".join(more.split())

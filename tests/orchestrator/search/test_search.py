@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from orchestrator.progress.board import Board
+from orchestrator.running.budget import Budget
 from orchestrator.running.schedule import Schedule
 from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
@@ -213,12 +214,16 @@ class Told(Board):
     def tick(self, slots: int) -> None: ...
 
 
-def test_a_stopped_candidate_that_says_so_after_the_last_one_has_ended_is_no_dead_one(make):
+@pytest.mark.parametrize("hours", [None, 10])
+def test_a_stopped_candidate_that_says_so_after_the_last_one_has_ended_is_no_dead_one(make, hours):
     search = make(candidates=2)
-    board = Told(lambda own: 1.0, searches={"m": search})
+    clock = itertools.count().__next__
+    board = Told(lambda own: 1.0, searches={"m": search}, clock=clock)
     watch = Watch(Store("nowhere"), hang_minutes=5)
     rest = [own for own in of_member(search.member, search._photographs) if own.fold != 0]
-    schedule = Schedule([], {"m": search}, lambda own: rest, lambda own: 1.0, 2, board, watch)
+    schedule = Schedule(
+        [], {"m": search}, lambda own: rest, lambda own: 1.0, 2, board, watch, budget=Budget(hours)
+    )
     runs = {name: schedule.start(name).unit.path for name in ("good", "bad")}
     said = {"score": 0.5, "message": "", "seconds": 1.0}
 
