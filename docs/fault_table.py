@@ -34,7 +34,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "faults/test_restarts.py",
         "faults/test_workers_that_stop.py",
         "faults/test_trial_actor_dies.py",
-        "orchestrator/running/test_schedule.py",
+        "orchestrator/running/test_deaths.py",
         "faults/test_soak.py",
         "orchestrator/cluster/test_machine.py",
         "faults/test_gcs_dies.py",
