@@ -12,7 +12,7 @@ AUDIT_PACKAGE := pip-audit==2.10.1
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test audit faults fuzz study elpv docs lint package clean
+.PHONY: demo test audit faults fuzz bench study elpv docs lint package clean
 
 # the stamp is as new as the installation: a changed requirements.txt installs again
 .venv/installed: requirements.txt pyproject.toml
@@ -50,6 +50,10 @@ faults: .venv/tested
 fuzz: export FUZZ_MINUTES ?= 60
 fuzz: .venv/tested
 	$(PY) -m tests.fuzz
+
+# every benchmark of speed that fits this machine, into benchmarks/RESULTS.md: an hour or two, on an idle machine
+bench: .venv/installed
+	PYTHONPATH=. $(PY) benchmarks/run_all.py
 
 # folds by photo against folds by person, on the sample people
 study: .venv/installed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from members import files
 from members.duplicates import fingerprint
+from members.reading.photo import stamp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,7 @@ COLUMNS = {
     **fingerprint.COLUMNS,
 }
 _CHECKSUM = "checksum"
+_LOOK = 500  # photos that are read until the memo may be written
 _SHARE = 20  # times as long as the last writing took until the next
 
 
@@ -68,31 +70,59 @@ def remember(memo: Path, table: pd.DataFrame) -> None:
 
 
 class Kept:
-    """A memo that grows while photos are read. It is written whole, so not after each of them.
+    """What a scan has found so far. The memo grows with it; it is written whole, so not after each photo.
 
-    known: what it has of other photos.
+    known: what the memo had. Without a memo nothing is written.
     """
 
-    def __init__(self, memo: Path, known: pd.DataFrame):
-        self._memo, self._table, self._written, self._due = memo, known, 0, 0.0
+    def __init__(self, memo: Path | None):
+        self._memo, self._stamp, self._due = memo, stamp(str(memo)), 0.0
+        self.known = recall(memo)
+        self._rows: list[Mapping] = []  # few: a row takes more room than in a table
+        self._tables: list[pd.DataFrame] = []
+        self._written = self.photos = 0
 
-    def is_due(self) -> bool:
-        """At first, then whenever twenty times as long went by as the last writing took."""
-        return time.monotonic() >= self._due
+    def add(self, row: Mapping) -> None:
+        """At first, then whenever twenty times as long went by as the last writing took, it is written."""
+        self._rows.append(row)
+        self.photos += 1
+        if len(self._rows) == _LOOK:
+            self._pack()
+            if time.monotonic() >= self._due:
+                self.write()
 
-    def write(self, rows: Sequence[Mapping]) -> None:
-        """rows: all that were read so far; those of the last call come first."""
+    def found(self) -> pd.DataFrame:
+        """The rows that were added."""
         import pandas as pd
 
-        if self._written == len(rows):
+        self._pack()
+        if len(self._tables) > 1:
+            self._tables = [pd.concat(self._tables, ignore_index=True)]
+        return self._tables[0] if self._tables else table_of([])
+
+    def write(self) -> None:
+        """What another scan has written meanwhile stays, as far as it is of other photos."""
+        import pandas as pd
+
+        if self._memo is None or self._written == self.photos:
             return
-        begun = time.monotonic()
-        new = table_of(rows[self._written :])
-        self._table = pd.concat([self._table, new], ignore_index=True)
-        remember(self._memo, self._table)
-        self._written = len(rows)
-        now = time.monotonic()
-        self._due = now + _SHARE * (now - begun)
+        begun, found = time.monotonic(), self.found()
+        folder, known = self._memo.parent, self.known
+        with files.in_cache(folder):
+            files.make_folder(folder)
+            with files.locked(self._memo.with_suffix(".lock")):
+                if stamp(str(self._memo)) != self._stamp:
+                    known = recall(self._memo)
+                others = known[~known["path"].isin(found["path"])]
+                remember(self._memo, pd.concat([others, found], ignore_index=True))
+                self._stamp, self.known = stamp(str(self._memo)), others
+        self._written = self.photos
+        self._due = time.monotonic() + _SHARE * (time.monotonic() - begun)
+
+    def _pack(self) -> None:
+        if self._rows:
+            self._tables.append(table_of(self._rows))
+            self._rows = []
 
 
 def _checksums(table: pd.DataFrame) -> np.ndarray:

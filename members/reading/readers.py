@@ -27,6 +27,7 @@ FEWEST = 1000  # photos that are worth starting them: half a second of CPU time 
 _AT_ONCE, _BYTES = 128, 2**20
 WORK = {"read": read_photo, "copy": copy_photo}
 Rows = Callable[..., Generator[tuple[Asked, dict], None, None]]
+ReadBy = Callable[[int], contextlib.AbstractContextManager[Rows]]  # of so many photos
 _CHILD = "from members.reading.readers import answer; answer()"
 
 
@@ -68,7 +69,7 @@ class Readers:
         self, work: str, asked: Sequence[Asked], into: Sequence[Copy] = ()
     ) -> Generator[tuple[Asked, dict], None, None]:
         """Each photo and what the function of WORK makes of it, in any order."""
-        parts = _parts(asked)
+        parts = parts_of(asked)
         ask = partial(self._ask, work, into)
         left = []
         try:
@@ -98,7 +99,7 @@ class Readers:
             self._free.put(process)
 
 
-def _parts(asked: Sequence[Asked]) -> list[list[Asked]]:
+def parts_of(asked: Sequence[Asked]) -> list[list[Asked]]:
     """What a process is asked for at once."""
     parts: list[list[Asked]] = []
     left = 0

@@ -17,16 +17,15 @@ from members.pixels import samples
 from members.pixels.decode import FIX
 from members.reading.copies import Copies
 from members.reading.memo import COLUMNS as COLUMNS
-from members.reading.memo import Kept, recall, remember, table_of
+from members.reading.memo import Kept, recall, remember
 from members.reading.photo import STAMP, Asked, stamp
-from members.reading.readers import readers
+from members.reading.readers import ReadBy, readers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NO_STAMP = (-1, -1, -1)
 _PART = 8192  # photos that are asked for at a time
-_LOOK = 500  # photos that are read until the memo may be written
 
 
 def scan(
@@ -34,6 +33,7 @@ def scan(
     memo: Path | None = None,
     progress: Progress | None = None,
     copies: Copies | None = None,
+    read_by: ReadBy = readers,
 ) -> pd.DataFrame:
     """One row a path, in order, with the columns `COLUMNS`.
 
@@ -44,23 +44,22 @@ def scan(
     same size and times (of its content and of its entry: the second is the system's own) is not
     read again. `progress(done, total)` counts the photos that had to be read. However many threads
     and processes there are, photos are decoded within 1 GiB. copies: of these paths; they are begun where
-    half of the photos or more are read, with the pixels of those.
+    half of the photos or more are read, with the pixels of those. read_by: who reads them.
     """
     import pandas as pd
 
     names = [str(path) for path in paths]
     each = list(dict.fromkeys(names))
-    known = recall(memo)
+    kept = Kept(memo)
+    known = kept.known
     at = pd.Index(known["path"]).get_indexer(each)
     stamps = np.array([stamp(name) or _NO_STAMP for name in each], np.int64).reshape(-1, 3)
     same = at >= 0
     same[same] = (known[[*STAMP]].to_numpy()[at[same]] == stamps[same]).all(axis=1)
-    fresh = [name for name, kept in zip(each, same, strict=True) if not kept]
-    rows: list[dict] = []
-    kept = Kept(memo, known[~known["path"].isin(fresh)]) if memo is not None else None
+    fresh = [name for name, unchanged in zip(each, same, strict=True) if not unchanged]
     try:
         into = copies.begin() if copies and 2 * len(fresh) >= len(each) > 0 else []
-        with readers(len(fresh)) as rows_of:
+        with read_by(len(fresh)) as rows_of:
             for start in range(0, len(fresh), _PART):
                 part = [
                     Asked(name, copies.rows_of(name) if copies else ())
@@ -68,17 +67,14 @@ def scan(
                 ]
                 with closing(rows_of("read", part, into)) as found:
                     for asked, row in found:
-                        rows.append(row)
+                        kept.add(row)
                         if into and copies:
                             copies.filled(asked, row["copied"])
                         if progress:
-                            progress(len(rows), len(fresh))
-                        if kept and len(rows) % _LOOK == 0 and kept.is_due():
-                            kept.write(rows)
+                            progress(kept.photos, len(fresh))
     finally:  # interrupted, too
-        if kept and rows:
-            kept.write(rows)
-    table = pd.concat([known.iloc[at[same]], table_of(rows)], ignore_index=True)
+        kept.write()
+    table = pd.concat([known.iloc[at[same]], kept.found()], ignore_index=True)
     return table.iloc[pd.Index(table["path"]).get_indexer(names)].reset_index(drop=True)
 
 

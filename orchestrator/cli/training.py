@@ -36,6 +36,13 @@ def check(
             help="read every photo, and all decoded photos of the cache, whatever was read before",
         ),
     ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="have the machines of this Ray read the photos, where they are many",
+        ),
+    ] = None,
     run: RunDir = None,
     json: Json = None,
     keep_units: KeepUnits = False,
@@ -49,7 +56,14 @@ def check(
     loaded = load(spec_file(spec, json), small=small, sets=sets or ())
     store = folders.to_train(loaded.name, run)
     with located(loaded, spec, small=small, sets=sets or ()):
-        plan = show_plan(loaded, store, new_screen(json), deep=deep, keep_units=keep_units)
+        plan = show_plan(
+            loaded,
+            store,
+            new_screen(json),
+            deep=deep,
+            keep_units=keep_units,
+            address=address,
+        )
     write_json(json, plan)
 
 

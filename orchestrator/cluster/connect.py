@@ -106,12 +106,23 @@ def connect(address: str | None = None) -> Iterator[Cluster]:
 
 
 @contextmanager
-def mapped(address: str | None) -> Iterator[Callable[[Callable, Sequence], Iterator]]:
-    """A `map` whose calls are tasks of the Ray at `address`; results come in order, few wait."""
+def mapped(
+    address: str | None, *, spread: bool = False
+) -> Iterator[Callable[[Callable, Sequence], Iterator]]:
+    """A `map` whose calls are tasks of the Ray at `address`; results come in order, few wait.
+
+    spread: over all machines, and None is the result of a call whose process dies whenever it is tried
+    (three times), or that ran on a machine that is gone.
+    """
     with connect(address) as cluster:
         import ray
+        from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
-        @ray.remote(num_cpus=1)
+        lost = (NodeDiedError, OutOfMemoryError, WorkerCrashedError) if spread else ()
+
+        @ray.remote(
+            num_cpus=1, scheduling_strategy="SPREAD" if spread else "DEFAULT", max_retries=2
+        )
         def call(function, part):
             return function(part)
 
@@ -121,7 +132,11 @@ def mapped(address: str | None) -> Iterator[Callable[[Callable, Sequence], Itera
             for part in itertools.islice(left, max(2, 2 * int(cluster.cpus))):
                 waiting.append(call.remote(shared, part))
             while waiting:
-                yield ray.get(waiting.popleft())
+                try:
+                    found = ray.get(waiting.popleft())
+                except lost:
+                    found = None
+                yield found
                 for part in itertools.islice(left, 1):
                     waiting.append(call.remote(shared, part))
 

@@ -20,6 +20,7 @@ from orchestrator.cluster.preflight import (
 )
 from orchestrator.commands.damage import every_damage
 from orchestrator.errors import counted
+from orchestrator.photographs.on_cluster import reading_at
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.runs.store import Store
@@ -33,19 +34,26 @@ from orchestrator.units.stacks import stack_problems
 
 
 def show_plan(
-    spec: Spec, store: Store, console: Console, *, deep: bool = False, keep_units: bool = False
+    spec: Spec,
+    store: Store,
+    console: Console,
+    *,
+    deep: bool = False,
+    keep_units: bool = False,
+    address: str | None = None,
 ) -> dict[str, Any]:
     """Print the data by fold, the units and their share of the work; train nothing.
 
     deep: read every photo and all that is kept of them, see `prepare_photographs`. keep_units: as
-    `train-members` with that option would do it.
+    `train-members` with that option would do it. address: of a Ray whose machines read the photographs,
+    where they are many.
 
     Raises `BadInput` with every mistake of the data and of the recipes.
     """
     problems: list[str] = []
     try:
         with reading(console) as progress:
-            prepared = prepare_photographs(spec, progress, deep)
+            prepared = prepare_photographs(spec, progress, deep, read_by=reading_at(address))
     except BadInput as error:
         prepared, problems = None, list(error.problems)
     of_recipes = training_problems(spec)

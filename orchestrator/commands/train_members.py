@@ -21,6 +21,7 @@ from orchestrator.errors import BAD_INPUT, RunFailed, WrongRequest, unknown
 from orchestrator.photographs.decoded import Decoding
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
+from orchestrator.photographs.on_cluster import reading_at
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
 from orchestrator.planning.plan import make_plan
@@ -78,7 +79,9 @@ def train(
         for line in set_aside(damaged, store):
             console.print(f"note: {line}")
         with reading(console) as shown:
-            prepared = prepare_photographs(spec, both(shown, kept.reading), decoding=decoding)
+            prepared = prepare_photographs(
+                spec, both(shown, kept.reading), decoding=decoding, read_by=reading_at(address)
+            )
         for text in report_lines(prepared):
             console.print(text)
         if problems := stack_problems(spec, prepared.photographs):

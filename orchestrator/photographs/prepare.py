@@ -27,6 +27,7 @@ from members.errors import BadInput, NoPlace
 from members.pixels.augment import crop_of
 from members.pixels.crop import crop_problems
 from members.reading.copies import Copies
+from members.reading.readers import ReadBy, readers
 from members.reading.scan import damage_notes, scan, unreadable_problems
 from orchestrator.photographs import copies
 from orchestrator.photographs.cache import (
@@ -66,12 +67,13 @@ def prepare_photographs(
     progress: Reading = lambda *_: None,
     deep: bool = False,
     decoding: Decoding | None = None,
+    read_by: ReadBy = readers,
 ) -> Prepared:
     """Read the spec's photographs, decode each once to prove it, and put them into folds.
 
     `progress` is called while photos are read and compared. deep: believe no size and time, and
     read what the cache has of them to the end. decoding: copies for members, which photos that are read
-    fill on the way. Raises `BadInput` with every mistake of the data.
+    fill on the way. read_by: who reads the photos. Raises `BadInput` with every mistake of the data.
     """
     decoding = decoding or Decoding(spec)
     data = spec.data
@@ -111,7 +113,7 @@ def prepare_photographs(
             if deep:
                 notes += forget_changed_photos(part, spec, progress)
             making = partial(decoding.of, part, given)
-            found, unfit = _add_digests(part, spec, samples, notes, progress, making)
+            found, unfit = _add_digests(part, spec, samples, notes, progress, making, read_by)
             scanned.append(found)
             problems += unfit
     problems += samples.unused_problems()
@@ -155,6 +157,7 @@ def _add_digests(
     notes: list[str],
     progress: Reading,
     making: Callable[[str | None], Copies | None],
+    read_by: ReadBy,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Decode every picture that a member sees, originals and copies, and add their digests.
 
@@ -171,6 +174,7 @@ def _add_digests(
             scan_memo(),
             lambda *done: progress("reading photographs", *done),
             making(copy),
+            read_by,
         )
         problems += unreadable_problems(scanned)
         seeing = [member for member in spec.members if member.photos == copy]

@@ -17,6 +17,7 @@ import pandas as pd
 import psutil
 
 from orchestrator.cluster.connect import _free_port
+from orchestrator.cluster.private import token_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,16 +108,28 @@ def kill_everything(driver: subprocess.Popen) -> None:
 
 
 @contextlib.contextmanager
-def another_ray():
-    """A Ray of one CPU, started as people start one by hand; its address. Killed at the end."""
+def another_ray(nodes: int = 1):
+    """The address of a Ray of so many nodes of one CPU, started as people start one. Killed at the end."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path must be short
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0",
-               "--num-cpus=1", "--temp-dir", folder, "--disable-usage-stats",
-               f"--dashboard-port={_free_port()}"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    start = [
+        sys.executable,
+        "-m",
+        "ray.scripts.scripts",
+        "start",
+        "--num-cpus=1",
+        "--disable-usage-stats",
+    ]
+    head = ["--head", "--port=0", "--temp-dir", folder, f"--dashboard-port={_free_port()}"]
+    done = subprocess.run([*start, *head], capture_output=True, text=True, check=False)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
-        yield re.search(r"--address='([^']+)'", done.stdout)[1]
+        address = re.search(r"--address='([^']+)'", done.stdout)[1]
+        for _ in range(nodes - 1):
+            more = [*start, f"--address={address}"]
+            token = {"RAY_AUTH_MODE": "token"} if token_file().exists() else {}
+            environment = {**os.environ, **token}
+            subprocess.run(more, capture_output=True, text=True, check=True, env=environment)
+        yield address
     finally:
         started = [
             process

@@ -80,7 +80,7 @@ def test_a_process_is_asked_for_few_large_photos_or_many_small_ones(tmp_path, mo
     small, large = (Asked(str(tmp_path / name)) for name in ("small", "large"))
     monkeypatch.setattr(readers, "_BYTES", 1000)
     monkeypatch.setattr(readers, "_AT_ONCE", 3)
-    parts = readers._parts([*[small] * 5, *[large] * 3])
+    parts = readers.parts_of([*[small] * 5, *[large] * 3])
     assert list(map(len, parts)) == [3, 3, 2]
     assert [photo for part in parts for photo in part] == [*[small] * 5, *[large] * 3]
 

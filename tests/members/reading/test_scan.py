@@ -4,6 +4,7 @@ import os
 import pandas as pd
 import pytest
 
+from members.reading.memo import recall
 from members.reading.photo import read_photo
 from members.reading.readers import WORK
 from members.reading.scan import COLUMNS, scan, unreadable_problems
@@ -59,7 +60,27 @@ def test_a_memo_spares_the_second_scan_and_notices_changes(tmp_path, monkeypatch
 
     paths[3].unlink()
     assert "no such file" in scan(paths, memo)["problem"][3]
-    assert [file.name for file in memo.parent.iterdir()] == ["scan.parquet"]
+    assert sorted(file.name for file in memo.parent.iterdir()) == ["scan.lock", "scan.parquet"]
+
+
+def test_a_memo_keeps_what_two_scans_at_once_have_found(tmp_path):
+    mine = [write_photo(tmp_path / f"{i}.jpg", i) for i in range(4)]
+    others = [write_photo(tmp_path / f"other{i}.jpg", 10 + i) for i in range(3)]
+    memo = tmp_path / "scan.parquet"
+    seen = []
+
+    def meanwhile(done: int, total: int) -> None:
+        seen.append(done)
+        if done == 2:
+            scan([*others, mine[0]], memo)
+
+    scan(mine, memo, meanwhile)
+    assert seen == [1, 2, 3, 4]
+    kept = recall(memo)
+    assert sorted(kept["path"]) == sorted(map(str, [*mine, *others]))
+    pd.testing.assert_frame_equal(
+        kept.set_index("path").sort_index(), scan([*mine, *others]).set_index("path").sort_index()
+    )
 
 
 def test_what_was_read_before_an_interruption_is_not_read_again(tmp_path, monkeypatch):
