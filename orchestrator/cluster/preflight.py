@@ -4,44 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
+from members.recipe.recipe import Recipe
+from orchestrator.cluster.known_recipes import known_recipes
 from orchestrator.photographs.table import Photographs, codec_of, in_fold
 from orchestrator.spec.spec import Member, Spec
 
 
 def training_problems(spec: Spec) -> list[str]:
-    """Every recipe that could not be trained, those a search may draw included. Imports torch."""
-    from members.training.check import recipe_problems
+    """Every recipe that could not be trained, those a search may draw included."""
+
+    def find(recipe: Recipe) -> list[str]:
+        from members.training.check import recipe_problems
+
+        return recipe_problems(recipe)
 
     problems: dict[str, None] = {}
     if spec.resources.gpus == 0:
         problems |= dict.fromkeys(device_problems(spec, spec.members))
-    for member in spec.members:
-        for recipe in spec.recipes_of(member):
-            problems |= dict.fromkeys(f"{member.name}: {text}" for text in recipe_problems(recipe))
+    with known_recipes() as known:
+        for member in spec.members:
+            for recipe in spec.recipes_of(member):
+                found = known.of("problems", recipe, find=partial(find, recipe))
+                problems |= dict.fromkeys(f"{member.name}: {text}" for text in found)
     return list(problems)
 
 
 def batch_problems(spec: Spec, photographs: Photographs, whole: bool = False) -> list[str]:
-    """Recipes that fail at the smallest batch which training on some fold has. Imports torch.
+    """Recipes that fail at the smallest batch which training on some fold has.
 
     whole: or training on all rows. They must be without `training_problems`.
     """
-    from members.training.check import batch_problem
+
+    def find(*given: Any) -> str | None:
+        from members.training.check import batch_problem
+
+        return batch_problem(*given)
 
     parts = {len(in_fold(photographs.train, fold)[0]) for fold in range(photographs.n_folds)}
     parts |= {len(photographs.train)} if whole else set()
     problems: dict[str, None] = {}
-    for member in spec.members:
-        n_classes = len(codec_of(member, photographs.codec).classes)
-        others = most_photos(member, photographs) - len(photographs.train)
-        for recipe in spec.recipes_of(member):
-            # how many test photos teachers will be sure of is not known: any remainder may occur
-            most = min(others, recipe.batch_size * recipe.accumulate)
-            more = range(most + 1) if member.pseudo else [others]
-            sizes = {part + n for part in parts for n in more}
-            if problem := batch_problem(recipe, n_classes, sizes, spec.resources.workers):
-                problems[f"{member.name}: {problem}"] = None
+    with known_recipes() as known:
+        for member in spec.members:
+            n_classes = len(codec_of(member, photographs.codec).classes)
+            others = most_photos(member, photographs) - len(photographs.train)
+            for recipe in spec.recipes_of(member):
+                # how many test photos teachers will be sure of is not known: any remainder may occur
+                most = min(others, recipe.batch_size * recipe.accumulate)
+                more = range(most + 1) if member.pseudo else [others]
+                sizes = {part + n for part in parts for n in more}
+                asked = (n_classes, sorted(sizes), spec.resources.workers)
+                problem = known.of("batch", recipe, *asked, find=partial(find, recipe, *asked))
+                if problem:
+                    problems[f"{member.name}: {problem}"] = None
     return list(problems)
 
 
@@ -63,11 +80,10 @@ def most_photos(member: Member, photographs: Photographs) -> int:
 
 
 def cost_of(photographs: Photographs) -> Callable[[Member], float]:
-    """Multiply-accumulates of training one unit: what the order of units is by. Imports torch."""
-    from members.networks.cost import multiply_accumulates
+    """Multiply-accumulates of training one unit: what the order of units is by."""
     from members.recipe.stages import size_of
 
-    known: dict[tuple, float] = {}
+    passes: dict[tuple, float] = {}
 
     def cost(member: Member) -> float:
         recipe = member.recipe
@@ -76,30 +92,44 @@ def cost_of(photographs: Photographs) -> Callable[[Member], float]:
         for epoch in range(recipe.epochs):
             size = size_of(recipe, epoch)
             key = (recipe.model, size)
-            if key not in known:
-                at_size = recipe.model_copy(update={"image_size": size})
-                known[key] = multiply_accumulates(at_size, n_classes)
-            total += known[key]
+            if key not in passes:
+                passes[key] = _of_a_pass(recipe.model, size, n_classes)
+            total += passes[key]
         return 3 * total * most_photos(member, photographs)
 
     return cost
 
 
+def _of_a_pass(model: str, size: tuple[int, int], n_classes: int) -> float:
+    recipe = Recipe(model=model, image_size=size)
+
+    def find() -> float:
+        from members.networks.cost import multiply_accumulates
+
+        return multiply_accumulates(recipe, n_classes)
+
+    with known_recipes() as known:
+        return known.of("multiply-accumulates", recipe, n_classes, find=find)
+
+
 def memory_of_unit(spec: Spec, member: Member, photographs: Photographs) -> int:
     """Bytes that the training of one unit takes, of all its processes, on CPUs: an estimate.
 
-    Of a searched member the most that a candidate may take. Imports torch.
+    Of a searched member the most that a candidate may take.
     """
-    from members.training.memory import memory_of
+
+    def find(*given: Any) -> int:
+        from members.training.memory import memory_of
+
+        return memory_of(*given).total
 
     resources = spec.resources
     n_classes = len(codec_of(member, photographs.codec).classes)
     batch = _largest_batch(spec, member)
     recipes = [r.model_copy(update={"batch_size": batch}) for r in spec.recipes_of(member)]
-    most = max(
-        memory_of(recipe, n_classes, resources.workers, resources.loader_workers).total
-        for recipe in recipes
-    )
+    asked = (n_classes, resources.workers, resources.loader_workers)
+    with known_recipes() as known:
+        most = max(known.of("memory", r, *asked, find=partial(find, r, *asked)) for r in recipes)
     return resources.workers * most
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from members.data.folds.assign import photos_by_class
 from members.errors import BadInput
 from orchestrator.cluster import machine
+from orchestrator.cluster.known_recipes import known_recipes
 from orchestrator.cluster.preflight import (
     Room,
     batch_problems,
@@ -33,6 +34,7 @@ from orchestrator.units import unit
 from orchestrator.units.stacks import stack_problems
 
 
+@known_recipes()
 def show_plan(
     spec: Spec,
     store: Store,

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from members.errors import BadInput
 from orchestrator.cluster import machine
+from orchestrator.cluster.known_recipes import known_recipes
 from orchestrator.cluster.preflight import (
     batch_problems,
     cost_of,
@@ -101,7 +102,8 @@ def train_on_ray(
         if problems and not gpus:
             raise WrongRequest(problems)
         if cluster.started_here and not gpus:
-            sizes = {m: memory_of_unit(spec, spec.member(m), photographs) for m in to_train}
+            with known_recipes():
+                sizes = {m: memory_of_unit(spec, spec.member(m), photographs) for m in to_train}
             room = room_on(machine.memory(), slots, sizes)
             if problem := room.refusal():
                 raise WrongRequest(problem)

