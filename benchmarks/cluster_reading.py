@@ -49,7 +49,7 @@ def draw(folder: Path, photos: int) -> None:
 def read(folder: Path, photos: int, address: str | None) -> None:
     """One scan; prints what it took as JSON."""
     from members.reading.scan import scan
-    from orchestrator.photographs.on_cluster import reading_at
+    from orchestrator.cluster.reading import reading_at
 
     paths = sorted(map(str, folder.glob("*/*.jpg")))[:photos]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

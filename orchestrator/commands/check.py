@@ -19,9 +19,9 @@ from orchestrator.cluster.preflight import (
     room_on,
     training_problems,
 )
+from orchestrator.cluster.reading import reading_at
 from orchestrator.commands.damage import every_damage
 from orchestrator.errors import counted
-from orchestrator.photographs.on_cluster import reading_at
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.runs.store import Store

@@ -12,6 +12,7 @@ from orchestrator.errors import BAD_INPUT
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.damage import PARTIAL
 from orchestrator.runs.partial import discard
+from orchestrator.runs.snapshot import Snapshot
 from orchestrator.runs.store import Store
 from orchestrator.screens.fits import fits_shown
 from orchestrator.spec.spec import Spec
@@ -46,7 +47,7 @@ def make_tables(
     left_out: members that lost in the search; they may have been trained before they had to compete.
     console: None where there is no time to fit stacks: those that must be are removed only.
     """
-    made = Made()
+    made, store = Made(), Snapshot(store)
     for member in spec.members:
         name = member.name
         if name in left_out:

@@ -12,6 +12,7 @@ from ensembles.store_errors import store_problem
 from orchestrator import stopping
 from orchestrator.cluster.joining import reach
 from orchestrator.cluster.private import show_token
+from orchestrator.cluster.reading import reading_at
 from orchestrator.commands.damage import every_damage
 from orchestrator.commands.outcome import Outcome
 from orchestrator.commands.tables import make_tables
@@ -21,7 +22,6 @@ from orchestrator.errors import BAD_INPUT, RunFailed, WrongRequest, unknown
 from orchestrator.photographs.decoded import Decoding
 from orchestrator.photographs.earlier import keep_earlier
 from orchestrator.photographs.files import write_photographs
-from orchestrator.photographs.on_cluster import reading_at
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
 from orchestrator.photographs.table import Photographs
 from orchestrator.planning.plan import make_plan

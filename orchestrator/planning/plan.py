@@ -15,6 +15,7 @@ from orchestrator.planning.again import Again, again_lines, trained_again
 from orchestrator.planning.kept import Resolved, kept_units, resolved, with_kept
 from orchestrator.planning.students import Waiting, no_kept_units, require_teachers, waiting
 from orchestrator.runs.damage import Damage
+from orchestrator.runs.snapshot import Snapshot
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units import unit as units
@@ -121,6 +122,7 @@ def make_plan(
     """
     if keep_units and (why := no_kept_units(spec.members, names)):
         raise WrongRequest(why)
+    store = Snapshot(store)
     earlier = earlier_photographs(store)
     now = resolved(spec, prepared.photographs, store)
     keepable: dict[str, int] = {}

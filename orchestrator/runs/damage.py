@@ -127,7 +127,7 @@ def _listed(
     if not store.exists(own):
         return []
     try:
-        digests = read_sums(store.uri(folder))
+        digests = read_sums(store.source(folder))
     except BadInput as error:
         return [Damage(own, _reason(error), _AGAIN, along)]
     lacking = [n for n in expected if along and n not in digests and store.exists(prefix + n)]
@@ -140,7 +140,7 @@ def _listed(
             found.append(Damage(path, f"there is no such file, though {own} names it", _AGAIN))
             continue
         try:
-            if places.file_digest(store.uri(path)) != digest:
+            if places.file_digest(store.source(path)) != digest:
                 found.append(Damage(path, f"damaged: its sha256 is not the one in {own}", _AGAIN))
         except BadInput as error:
             found.append(Damage(path, _reason(error), _AGAIN))
@@ -154,7 +154,7 @@ def _reason(error: BadInput) -> str:
 
 def _sums(store: Store, folder: str) -> dict[str, str]:
     try:
-        return read_sums(store.uri(folder))
+        return read_sums(store.source(folder))
     except BadInput:
         return {}
 
@@ -163,7 +163,7 @@ def _unreadable(path: str, store: Store) -> str:
     """Why a file without a digest is no Parquet or JSON, by its name; empty where it is."""
     try:
         if path.endswith(".parquet"):
-            places.open_parquet(store.uri(path))
+            places.open_parquet(store.source(path))
         elif path.endswith(".json"):
             json.loads(store.read(path))
         elif not store.read(path).decode().strip():

@@ -50,6 +50,15 @@ class Store:
         self.await_folder()
         return f"{self.root}/{path}" if path else self.root
 
+    def source(self, path: str) -> str:
+        """As `uri`, for what only reads there."""
+        return self.uri(path)
+
+    @property
+    def live(self) -> Store:
+        """The folder as it is at any time, of one that may be a `Snapshot`."""
+        return self
+
     def _at(self, path: str) -> str:
         self.await_folder()
         return f"{self._base}/{path}" if path else self._base

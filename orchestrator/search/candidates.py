@@ -98,7 +98,7 @@ class MemberSearch:
         bracket: Bracket | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self.member, self.search, self.store = member, search, store
+        self.member, self.search, self.store = member, search, store.live
         self._photographs = photographs
         self._sign = member_metrics.sign(search.metric)
         self._key = _key(member, search, photographs)

@@ -100,7 +100,7 @@ def write_tables(
         if kind == "oof":
             table: Table = _oof(units, photographs, store)
         else:
-            table = _mean([read_table(store.uri(f"{unit.path}/test.parquet")) for unit in units])
+            table = _mean([read_table(store.source(f"{unit.path}/test.parquet")) for unit in units])
         _write(store.uri(f"{folder}/{kind}.parquet"), _with_meta(table, photographs, kept), cost)
 
 
@@ -137,7 +137,7 @@ def is_made(folder: str, stamp: str, expected: Sequence[str], store: Store) -> b
         store.delete(f"{folder}/{SUMS}")  # the first to go: what is half deleted is not damaged
         store.delete(folder)
         return False
-    names = {*read_sums(store.uri(folder)), *(f"{kind}.parquet" for kind in expected)}
+    names = {*read_sums(store.source(folder)), *(f"{kind}.parquet" for kind in expected)}
     if all(store.exists(f"{folder}/{name}") for name in names):
         return True
     store.delete(f"{folder}/{SUMS}")
@@ -240,7 +240,7 @@ def _oof(
     by_fold = []
     for fold in sorted({unit.fold for unit in units}):
         seeds = [unit for unit in units if unit.fold == fold]
-        parts = [read_oof_table(store.uri(path(unit))) for unit in seeds]
+        parts = [read_oof_table(store.source(path(unit))) for unit in seeds]
         if photographs.earlier:
             parts = [_of_now(part, position) for part in parts]
         by_fold.append(_mean(parts))

@@ -39,7 +39,7 @@ def unit_damage(folder: str, store: Store) -> list[Damage]:
     for name, digest in record.digests.items():
         path = f"{folder}/{name}"
         checked = path not in known and not name.endswith(WEIGHTS)
-        if checked and places.file_digest(store.uri(path)) != digest:
+        if checked and places.file_digest(store.source(path)) != digest:
             why = f"damaged: its sha256 is not the one in {own}"
             found.append(Damage(path, why, _predicted(folder)))
     return found + _damaged_copies(folder, record, store)
@@ -68,7 +68,7 @@ def _damaged_copies(folder: str, record: UnitRecord, store: Store) -> list[Damag
 def _digest(path: str, store: Store) -> str | None:
     """None for what is no file."""
     try:
-        return places.file_digest(store.uri(path))
+        return places.file_digest(store.source(path))
     except BadInput:
         return None
 
@@ -118,7 +118,7 @@ def _unreadable(folder: str, record: UnitRecord, store: Store) -> list[Damage]:
         path = f"{folder}/{kind}.parquet"
         if store.exists(path):
             try:
-                places.open_parquet(store.uri(path))
+                places.open_parquet(store.source(path))
             except (ArrowException, OSError) as error:
                 found.append(Damage(path, f"no Parquet ({error})".splitlines()[0], _PREDICTED))
         elif has_rows and record.member.get("recipe", {}).get("select") != "common_epoch":

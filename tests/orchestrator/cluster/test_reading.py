@@ -11,8 +11,8 @@ import pytest
 from members.reading import readers
 from members.reading.photo import Asked, read_photo
 from members.reading.scan import scan
+from orchestrator.cluster import reading
 from orchestrator.cluster.connect import mapped
-from orchestrator.photographs import on_cluster
 from tests.members.data_fixtures import broken_files, write_photo
 from tests.orchestrator.command_line import another_ray
 
@@ -25,10 +25,10 @@ def paths(tmp_path_factory) -> list[str]:
 
 
 def test_without_a_cluster_and_of_few_photos_this_machine_reads(paths, monkeypatch):
-    assert on_cluster.reading_at(None) is readers.readers
-    assert on_cluster.reading_at("local") is readers.readers
+    assert reading.reading_at(None) is readers.readers
+    assert reading.reading_at("local") is readers.readers
     monkeypatch.setattr("orchestrator.cluster.connect.mapped", pytest.fail)
-    found = scan(paths, read_by=on_cluster.reading_at("10.0.0.1:6379"))
+    found = scan(paths, read_by=reading.reading_at("10.0.0.1:6379"))
     pd.testing.assert_frame_equal(found, scan(paths))
 
 
@@ -50,9 +50,9 @@ def machine(function):
     ],
 )
 def test_what_a_machine_cannot_read_is_read_here(paths, monkeypatch, answer):
-    monkeypatch.setattr(on_cluster, "FEWEST", 1)
+    monkeypatch.setattr(reading, "FEWEST", 1)
     monkeypatch.setattr("orchestrator.cluster.connect.mapped", lambda *_, **__: machine(answer))
-    found = scan(paths, read_by=on_cluster.reading_at("10.0.0.1:6379"))
+    found = scan(paths, read_by=reading.reading_at("10.0.0.1:6379"))
     pd.testing.assert_frame_equal(found, scan(paths))
 
 
@@ -71,7 +71,7 @@ def slowly(part: list[Path]) -> str:
 
 @pytest.mark.ray
 def test_the_machines_of_a_ray_find_what_this_one_finds(paths, monkeypatch, tmp_path):
-    monkeypatch.setattr(on_cluster, "FEWEST", 1)
+    monkeypatch.setattr(reading, "FEWEST", 1)
     monkeypatch.setattr(readers, "_AT_ONCE", 4)
     counted = []
     with another_ray(nodes=2) as address:
@@ -79,7 +79,7 @@ def test_the_machines_of_a_ray_find_what_this_one_finds(paths, monkeypatch, tmp_
             paths,
             tmp_path / "memo.parquet",
             lambda *done: counted.append(done),
-            read_by=on_cluster.reading_at(address),
+            read_by=reading.reading_at(address),
         )
         (tmp_path / "deadly").touch()
         with mapped(address, spread=True) as calls:
