@@ -9,6 +9,7 @@ from rich.console import Console
 from members.data.folds.assign import photos_by_class
 from members.errors import BadInput
 from orchestrator.cluster import machine
+from orchestrator.cluster.joining import reach
 from orchestrator.cluster.known_recipes import known_recipes
 from orchestrator.cluster.preflight import (
     Room,
@@ -19,6 +20,7 @@ from orchestrator.cluster.preflight import (
     room_on,
     training_problems,
 )
+from orchestrator.cluster.private import show_token
 from orchestrator.cluster.reading import reading_at
 from orchestrator.commands.damage import every_damage
 from orchestrator.errors import counted
@@ -52,6 +54,9 @@ def show_plan(
 
     Raises `BadInput` with every mistake of the data and of the recipes.
     """
+    if address not in (None, "local"):
+        show_token()
+        reach(address)
     problems: list[str] = []
     try:
         with reading(console) as progress:

@@ -12,6 +12,7 @@ import pytest
 
 from members.samples.people import draw_people
 from members.training import check
+from orchestrator.cluster import known_recipes
 from orchestrator.worker import loop
 from tests.orchestrator import one_slot
 
@@ -194,6 +195,7 @@ def test_any_remainder_of_a_batch_may_occur_and_is_looked_at(fresh, monkeypatch)
         seen[recipe.augmentation] = sorted(parts)
 
     monkeypatch.setattr(check, "batch_problem", watch)
+    monkeypatch.setattr(known_recipes, "_code", lambda: ["nothing is known of"])
     sets = ("--set", "members.student.augmentation=flip", "--set", "members.student.batch_size=5")
     fresh("check", "spec.yaml", *sets)
     plain = seen.pop("base")
