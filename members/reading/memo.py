@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ COLUMNS = {
     **fingerprint.COLUMNS,
 }
 _CHECKSUM = "checksum"
+_AT_ONCE = 10_000  # rows that are written
 _LOOK = 500  # photos that are read until the memo may be written
 _SHARE = 20  # times as long as the last writing took until the next
 
@@ -62,11 +64,28 @@ def recall(memo: Path | None) -> pd.DataFrame:
     return table.drop_duplicates("path", keep="last", ignore_index=True)
 
 
-def remember(memo: Path, table: pd.DataFrame) -> None:
-    """Write what `recall` reads."""
-    table = table.assign(**{_CHECKSUM: _checksums(table)})
+def remember(memo: Path, tables: Sequence[pd.DataFrame]) -> None:
+    """Write what `recall` reads: the rows of all tables, one after the other, so that no second copy of
+    them all is ever held."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     with files.in_cache(Path(memo).parent), files.replacing(memo) as work:
-        table.to_parquet(work, index=False)
+        parts = [
+            table.iloc[start : start + _AT_ONCE]
+            for table in tables
+            for start in range(0, max(len(table), 1), _AT_ONCE)
+        ]
+        schema = None
+        with ExitStack() as stack:
+            for part in parts:
+                own = part.assign(**{_CHECKSUM: _checksums(part)})
+                if schema is None:
+                    schema = pa.Schema.from_pandas(own, preserve_index=False)
+                    bytes_at = schema.get_field_index("thumbnail")  # of no rows, it has no type
+                    schema = schema.set(bytes_at, pa.field("thumbnail", pa.binary()))
+                    writer = stack.enter_context(pq.ParquetWriter(work, schema))
+                writer.write_table(pa.Table.from_pandas(own, schema, preserve_index=False))
 
 
 class Kept:
@@ -91,30 +110,27 @@ class Kept:
             if time.monotonic() >= self._due:
                 self.write()
 
-    def found(self) -> pd.DataFrame:
-        """The rows that were added."""
-        import pandas as pd
-
+    def take(self) -> list[pd.DataFrame]:
+        """The rows that were added, which are then the caller's alone."""
         self._pack()
-        if len(self._tables) > 1:
-            self._tables = [pd.concat(self._tables, ignore_index=True)]
-        return self._tables[0] if self._tables else table_of([])
+        tables, self._tables = self._tables, []
+        return tables
 
     def write(self) -> None:
         """What another scan has written meanwhile stays, as far as it is of other photos."""
-        import pandas as pd
-
         if self._memo is None or self._written == self.photos:
             return
-        begun, found = time.monotonic(), self.found()
+        begun = time.monotonic()
+        self._pack()
         folder, known = self._memo.parent, self.known
         with files.in_cache(folder):
             files.make_folder(folder)
             with files.locked(self._memo.with_suffix(".lock")):
                 if stamp(str(self._memo)) != self._stamp:
                     known = recall(self._memo)
-                others = known[~known["path"].isin(found["path"])]
-                remember(self._memo, pd.concat([others, found], ignore_index=True))
+                new = set().union(*(table["path"] for table in self._tables))
+                others = known[~known["path"].isin(new)]
+                remember(self._memo, [others, *self._tables])
                 self._stamp, self.known = stamp(str(self._memo)), others
         self._written = self.photos
         self._due = time.monotonic() + _SHARE * (time.monotonic() - begun)

@@ -74,7 +74,9 @@ def scan(
                             progress(kept.photos, len(fresh))
     finally:  # interrupted, too
         kept.write()
-    table = pd.concat([known.iloc[at[same]], kept.found()], ignore_index=True)
+    read = kept.take()
+    table = pd.concat([known.iloc[at[same]], *read], ignore_index=True)
+    del read, known, kept  # of many photos, the table and its copy in order are enough
     return table.iloc[pd.Index(table["path"]).get_indexer(names)].reset_index(drop=True)
 
 
@@ -101,7 +103,7 @@ def forget_changed(
         if now and now[:2] == tuple(known.loc[name, ["size", "mtime_ns"]]):
             changed.append(name)
     if other:
-        remember(memo, known.drop(other))
+        remember(memo, [known.drop(other)])
     return changed
 
 

@@ -158,7 +158,7 @@ def change_below(folder: Path, photo: str) -> None:
     known.loc[known["path"] == str(folder / photo), "ctime_ns"] = (
         (folder / photo).stat().st_ctime_ns
     )
-    remember(memo, known)
+    remember(memo, [known])
 
 
 # -- wherever pixels come from --------------------------------------------------------------------

@@ -49,7 +49,7 @@ def folder(trained, tmp_path) -> Path:
     paths = [path.replace(str(trained), str(tmp_path / "work")) for path in known["path"]]
     known["path"] = pd.Series(paths, dtype="str")
     known["ctime_ns"] = [Path(path).stat().st_ctime_ns for path in paths]
-    remember(memo, known)
+    remember(memo, [known])
     return tmp_path / "work"
 
 
