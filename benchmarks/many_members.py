@@ -138,6 +138,7 @@ def main(members: int = 1000, slots: int = 2000) -> None:
                 m.name: float(np.exp(rng.uniform(np.log(60), np.log(3600)))) for m in spec.members
             }
             seconds = {unit.path: costs[unit.member.name] for unit in units}
+            least = START + max(max(seconds.values()), sum(seconds.values()) / slots)
             ended: list[Unit] = []
             died: set[str] = set()
 
@@ -154,7 +155,6 @@ def main(members: int = 1000, slots: int = 2000) -> None:
 
             with step(f"schedule of {len(units)} units on {slots} slots", asked):
                 wall, schedule = play(units, costs, seconds, slots, outcome)
-            least = START + max(max(seconds.values()), sum(seconds.values()) / slots)
             print(
                 f"    makespan {wall:.0f} s, {wall / least:.3f} of the least there is; {len(died)} processes "
                 f"died, {len(schedule.failures)} units failed"
