@@ -135,6 +135,11 @@ def writing(file: Path, shape: Sequence[int], made_from: str) -> Iterator[Rows]:
         os.close(opened)
 
 
+def size_of(shape: Sequence[int]) -> int:
+    """Bytes of the file of such an array."""
+    return _Layout(shape).size
+
+
 class _Layout:
     """Where what stands. checksums: where they begin. size: of the file."""
 

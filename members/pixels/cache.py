@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,18 @@ from members.pixels.samples import bits_of
 VERSION = 1
 DAMAGE = "damaged.txt"  # in the cache: a line for each file that was damaged
 _READ_AT_ONCE = 256  # photos
+
+
+class NoRoom(BadInput):
+    """The disk has too little room for decoded photographs; `StreamedPixels` does without."""
+
+
+class TooSmall(BadInput):
+    """A photo is smaller than the crop. photo: its path, height and width."""
+
+    def __init__(self, photo: tuple[str, int, int], crop: Pair):
+        super().__init__(too_small_problems([photo], crop))
+        self.photo = photo
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,16 @@ class Wanted:
         name = hashlib.blake2b(self.key.encode(), digest_size=16).hexdigest()
         return folder / f"{self.shape[1]}x{self.shape[2]}-{name}.npy"
 
+    def photo(self, row: int) -> np.ndarray:
+        """One of them, (h, w, 3) uint8, decoded from its file. Raises BadInput where it is unreadable
+        or another by now, and TooSmall."""
+        path, digest = self.paths[row], self.digests[row]
+        photo = decode(path, bits_of(digest), digest.partition("-")[0])
+        height, width = photo.shape[:2]
+        if self.crop is not None and not fits((height, width), self.crop):
+            raise TooSmall((str(path), height, width), self.crop)
+        return crop_and_resize(photo, self.shape[1:3], self.crop)
+
 
 def pixels(
     paths: Sequence[str | os.PathLike],
@@ -73,7 +96,7 @@ def pixels(
     other only opens it. Processes that call at once wait for one of them, and are told progress of
     none meanwhile.
     Raises BadInput for photos that are unreadable or have changed since their digests were taken, a
-    crop larger than a photo, a folder that cannot be written to, or too little disk.
+    crop larger than a photo, a folder that cannot be written to, and NoRoom for too little disk.
     """
     _require_request(paths, digests, size, crop)
     wanted = Wanted(list(paths), list(digests), size, crop)
@@ -203,7 +226,12 @@ def _open_or_make(
                 pass
             except Damaged as error:
                 why = None if error.earlier else str(error)
-            _decode_all(file, wanted, known, progress)
+            try:
+                _decode_all(file, wanted, known, progress)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise _no_room(file, wanted) from None
             if why:
                 _note(file, f"{why}; made again")
             return CheckedArray(file, wanted.shape, wanted.key)
@@ -213,9 +241,24 @@ def _of_photos(damaged: int, total: int) -> str:
     return f"{damaged} of {total} photos in it {'is' if damaged == 1 else 'are'} damaged"
 
 
+def few(problems: Iterable[str]) -> list[str]:
+    """The first ten, in order, and how many more there are."""
+    found = sorted(problems)
+    return found[:10] + ([f"... and {len(found) - 10} more photos."] if len(found) > 10 else [])
+
+
 def _note(file: Path, text: str) -> None:
     with files.locked(file.with_name(DAMAGE)) as lines:
         lines.write(f"{file}: {text}\n")
+
+
+def _no_room(file: Path, wanted: Wanted) -> NoRoom:
+    shape, free = wanted.shape, shutil.disk_usage(file.parent).free
+    return NoRoom(
+        f"{file.parent}: {checked_array.size_of(shape) / 2**30:.1f} GiB are needed for {shape[0]} "
+        f"photos of {shape[1]}x{shape[2]}, but {free / 2**30:.1f} GiB are free. "
+        "Make room there."
+    )
 
 
 def _decode_all(
@@ -223,14 +266,8 @@ def _decode_all(
 ) -> None:
     """Write the pixels to `file`; those that `known` has whole are copied."""
     shape, crop = wanted.shape, wanted.crop
-    needed = int(np.prod(shape)) + 4096
-    free = shutil.disk_usage(file.parent).free
-    if needed > free:
-        raise BadInput(
-            f"{file.parent}: {needed / 2**30:.1f} GiB are needed for {shape[0]} photos of "
-            f"{shape[1]}x{shape[2]}, but {free / 2**30:.1f} GiB are free. "
-            "Make room or choose a smaller image_size."
-        )
+    if checked_array.size_of(shape) > shutil.disk_usage(file.parent).free:
+        raise _no_room(file, wanted)
     problems: list[str] = []
     small: list[tuple[str, int, int]] = []
     with files.replacing(file) as work, checked_array.writing(work, shape, wanted.key) as out:
@@ -241,22 +278,17 @@ def _decode_all(
                 if not damaged:
                     out.write(row, kept[0])
                     return
-            path, digest = wanted.paths[row], wanted.digests[row]
-            with BUDGET.taken(memory_needed(path)):
+            with BUDGET.taken(memory_needed(wanted.paths[row])):
                 try:
-                    photo = decode(path, bits_of(digest), digest.partition("-")[0])
+                    out.write(row, wanted.photo(row))
+                except TooSmall as error:
+                    small.append(error.photo)
                 except BadInput as error:
                     problems.extend(error.problems)
-                    return
-                if crop is not None and not fits(photo.shape[:2], crop):
-                    small.append((str(path), *photo.shape[:2]))
-                    return
-                out.write(row, crop_and_resize(photo, shape[1:3], crop))
 
         for done, _ in enumerate(files.in_threads(fill, range(shape[0])), start=1):
             if progress:
                 progress(done, shape[0])
         if problems or small:
-            more = [f"... and {len(problems) - 10} more photos."] if len(problems) > 10 else []
             cropped = [] if crop is None else too_small_problems(sorted(small), crop)
-            raise BadInput(sorted(problems)[:10] + more + cropped)
+            raise BadInput(few(problems) + cropped)

@@ -43,6 +43,11 @@ class Copies:
         while self._made:
             self._made.pop().drop()
 
+    @property
+    def held(self) -> int:
+        """Bytes of the files that are begun and not finished."""
+        return sum(checked_array.size_of(own.copy.shape) for own in self._made)
+
     def rows_of(self, path: str) -> tuple[int, ...]:
         return tuple(self._rows[path])
 

@@ -46,6 +46,7 @@ from orchestrator.photographs.leaks import (
 from orchestrator.photographs.problems import epoch_choice_problems, member_problems
 from orchestrator.photographs.reading import ReadAs
 from orchestrator.photographs.sample_range import SampleRange
+from orchestrator.photographs.streaming import Part
 from orchestrator.photographs.table import Photographs, column
 from orchestrator.spec.checks import one_folder_elsewhere
 from orchestrator.spec.shipped import shipped
@@ -59,6 +60,7 @@ class Prepared:
     photographs: Photographs
     leaks: Leaks
     notes: list[str] = field(default_factory=list)
+    largest: int = 0  # pixels of the largest photograph that a member sees
 
 
 def prepare_photographs(
@@ -104,15 +106,19 @@ def prepare_photographs(
         problems += options.lookup.without_effect()
     notes += options.lookup.notes + one_folder_elsewhere(spec)
     samples = SampleRange(data.bits)
+    decoding.plan({"train": len(frame), "test": 0 if test is None else len(test)})
+    largest = 0
     scanned = []  # of the originals
-    for part, given in ((frame, "train"), (test, "test")):
+    parts: list[tuple[pd.DataFrame | None, Part]] = [(frame, "train"), (test, "test")]
+    for part, given in parts:
         if part is not None:
             problems += copies.add_paths(part, spec, given)
             if deep:
                 notes += forget_changed_photos(part, spec, progress)
             making = partial(decoding.of, part, given)
-            found, unfit = _add_digests(part, spec, samples, notes, progress, making)
+            found, unfit, most = _add_digests(part, spec, samples, notes, progress, making)
             scanned.append(found)
+            largest = max(largest, most)
             problems += unfit
     problems += samples.unused_problems()
     notes += samples.notes()
@@ -136,7 +142,7 @@ def prepare_photographs(
     if deep:
         notes += damaged_caches(spec, (frame, test), progress)
     reading = ReadAs(samples.bits, copies.cut_out(spec))
-    return Prepared(Photographs(frame, test, codec, reading=reading), leaks, notes)
+    return Prepared(Photographs(frame, test, codec, reading=reading), leaks, notes, largest)
 
 
 @contextmanager
@@ -155,10 +161,10 @@ def _add_digests(
     notes: list[str],
     progress: Reading,
     making: Callable[[str | None], Copies | None],
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[pd.DataFrame, list[str], int]:
     """Decode every picture that a member sees, originals and copies, and add their digests.
 
-    Returns the scan of the originals, and problems.
+    Returns the scan of the originals, problems, and the pixels of the largest picture.
     """
     problems = []
     scans = {}
@@ -182,7 +188,8 @@ def _add_digests(
     problems += samples.settle(list(scans.values()))
     for copy, scanned in scans.items():
         part[column("digest", copy)] = samples.digests(scanned)
-    return scans[None], problems
+    largest = [int((own["height"] * own["width"]).max()) for own in scans.values() if len(own)]
+    return scans[None], problems, max(largest, default=0)
 
 
 def _list_options(spec: Spec) -> ListOptions:

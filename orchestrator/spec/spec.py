@@ -11,6 +11,7 @@ from ensembles.voting.request import VoteRequest
 from members.data.lists.read import READERS
 from members.data.name_groups import NameRule
 from members.recipe.recipe import Recipe
+from orchestrator.sizes import Size
 from orchestrator.spec.search import Search, samples
 from orchestrator.spec.students.blocks import Pseudo, Teacher
 
@@ -230,6 +231,15 @@ class Resources(_Block):
         return self
 
 
+class Cache(_Block):
+    """Decoded copies of photographs. Results are the same with and without them."""
+
+    limit: Size = Field(
+        description="bytes that the decoded copies of all members may take together: 50 GB, 500 MB, 0 for "
+        "none; photographs whose copies have no room in it, or on the disk, are decoded batch by batch"
+    )
+
+
 class Join(_Block):
     """Members that predict different targets, multiplied into one that predicts all."""
 
@@ -285,6 +295,9 @@ class Spec(_Block):
     search: Search | None = Field(None, description="settings that are searched")
     vote: VoteRequest = Field(VoteRequest(), description="how the members are combined")
     resources: Resources = Field(Resources(), description="what a training process takes")
+    cache: Cache | None = Field(
+        None, description="decoded copies of photographs; null: as much as the disk has room for"
+    )
     hours: float | None = Field(
         None,
         gt=0,

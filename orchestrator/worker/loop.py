@@ -45,7 +45,8 @@ def open_process(setup: Setup, ranks: Ranks = ALONE) -> Process:
     store = Store(setup.run, setup.session)
     signs = pulse_of(setup.process) if ranks.first and setup.process else ""
     pulse = Pulse(store, signs)
-    return Process(setup, store, Inputs(store, setup.cache, pulse), ranks, pulse)
+    inputs = Inputs(store, setup.cache, pulse, setup.streamed)
+    return Process(setup, store, inputs, ranks, pulse)
 
 
 def run_job(job: Job, process: Process, line: Line) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def run_job(job: Job, process: Process, line: Line) -> dict[str, Any]:
             write_failure(unit, store, attempt, describe(error))
             raise
         end = report.end("failed", describe(error))
-    for note in ranks.from_first(process.inputs.damage):
+    for note in ranks.from_first(process.inputs.notes):
         report.note(note)
     return end
 
