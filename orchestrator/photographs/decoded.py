@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from members.reading.copies import Copies
-from orchestrator.photographs.cache import Reading, cache_folder
+from members.room import kept
+from orchestrator.photographs.cache import Reading, copies_folder, own_disk
 from orchestrator.photographs.streaming import (
     Copying,
     File,
@@ -31,6 +32,7 @@ class Decoding:
 
     def __init__(self, spec: Spec, names: Collection[str] = ()):
         self._spec, self._names = spec, names
+        self._folder, self._disk = Path(copies_folder(spec)), own_disk(spec)
         self._stack = ExitStack()
         self._copied: tuple[File, ...] = ()
         self._copies: dict[tuple[Part, str | None], Copies] = {}
@@ -46,7 +48,8 @@ class Decoding:
         if self._names:
             limit = self._spec.cache.limit if self._spec.cache else None
             files = files_of(self._spec, photos)
-            self._copied = choose(files, limit, room_in(Path(cache_folder()))).copied
+            others = kept(self._folder) if self._disk else 0  # which make room
+            self._copied = choose(files, limit, room_in(self._folder, others)).copied
 
     def of(self, frame: pd.DataFrame, part: Part, copy: str | None) -> Copies | None:
         """Those of a part that is about to be read; None where there are none to make."""
@@ -55,7 +58,7 @@ class Decoding:
             return None
         sizes = [(own.way.size, own.way.crop) for own in self._copied if own.way in seen]
         paths = frame[column("path", copy)].tolist()
-        made = self._stack.enter_context(Copies(paths, sizes, Path(cache_folder())))
+        made = self._stack.enter_context(Copies(paths, sizes, self._folder, self._disk))
         self._copies[part, copy] = made
         return made
 

@@ -23,13 +23,13 @@ from members.pixels.crop import Pair
 from members.recipe.recipe import Recipe
 from members.recipe.stages import copy_size, training_copies
 from members.recipe.stages import size_of as size_in_epoch
-from orchestrator.photographs.cache import cache_folder
+from members.room import SHARE_OF_DISK, kept
+from orchestrator.photographs.cache import copies_folder, own_disk
 from orchestrator.photographs.table import Photographs, column
 from orchestrator.sizes import shown
 from orchestrator.spec.spec import Member, Spec
 
 Part = Literal["train", "test"]
-SHARE_OF_DISK = 0.9  # of the room that is free
 _TIMED, _SECONDS = 16, 0.5  # photographs that are timed, and for how long at most
 _OF_A_PIXEL = (
     13  # bytes while a photograph is decoded: its coefficients, as Pillow's picture, as RGB
@@ -82,6 +82,7 @@ class Copying:
     streamed: tuple[File, ...]
     limit: int | None
     room: int | None
+    folder: str = ""
     processes: int = 1
     largest: int = 0
     milliseconds: float | None = None
@@ -107,7 +108,7 @@ class Copying:
         elif self.limit is not None and (self.room is None or self.limit <= self.room + kept):
             allowed = f"{shown(self.limit)} are allowed (cache.limit)"
         else:
-            allowed = f"{shown(self.room or 0)} more have room in {cache_folder()}"
+            allowed = f"{shown(self.room or 0)} more have room in {self.folder}"
         streamed = ", ".join(str(own.way) for own in self.streamed)
         rest = f"; copied: {', '.join(str(own.way) for own in self.copied)}" if self.copied else ""
         cost = ""
@@ -188,16 +189,18 @@ def copying_of(
     """
     parts: dict[Part, Any] = {"train": photographs.train, "test": photographs.test}
     files = files_of(spec, {part: len(frame) for part, frame in parts.items() if frame is not None})
-    folder = Path(cache_folder())
+    folder = Path(copies_folder(spec))
     limit = spec.cache.limit if spec.cache else None
     there = [
         own.way
         for own in files
         if here and _wanted(own.way, parts[own.way.part]).file_in(folder).exists()
     ]
+    if own_disk(spec):  # others make room
+        held += kept(folder) - sum(own.bytes for own in files if own.way in there)
     resources = spec.resources
     found = choose(
-        files, limit, room_in(folder, held) if here else None, there,
+        files, limit, room_in(folder, held) if here else None, there, folder=str(folder),
         processes=resources.workers * max(1, resources.loader_workers), largest=largest,
     )  # fmt: skip
     if not found.streamed:

@@ -10,6 +10,7 @@ import numpy as np
 
 from members.errors import first_line
 from members.files import Progress
+from members.room import OwnDisk
 from orchestrator.photographs.files import read_photographs
 from orchestrator.photographs.streaming import Part, Way
 from orchestrator.photographs.table import Photographs, codec_of, column, in_fold, labels_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 class Inputs:
     """cache: folder of decoded photographs, which outlives the process. progress: of decoding. streamed:
-    photographs that have no copies there."""
+    photographs that have no copies there. disk: as of `members/pixels/cache.py`."""
 
     def __init__(
         self,
@@ -34,8 +35,9 @@ class Inputs:
         cache: str,
         progress: Progress | None = None,
         streamed: Collection[Way] = (),
+        disk: OwnDisk | None = None,
     ):
-        self._store, self._cache, self._progress = store, cache, progress
+        self._store, self._cache, self._progress, self._disk = store, cache, progress, disk
         self._pixels: dict[Way, Decoded] = {}
         self._streamed: set[Way] = {*streamed}
         self._without_room: list[str] = []
@@ -138,6 +140,7 @@ class Inputs:
                     crop=way.crop,
                     folder=self._cache,
                     progress=self._progress,
+                    disk=self._disk,
                 )
             except NoRoom as error:
                 self._streamed.add(way)

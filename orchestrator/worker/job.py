@@ -6,6 +6,7 @@ import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from orchestrator.photographs.cache import copies_folder, own_disk
 from orchestrator.photographs.streaming import Way
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Spec
@@ -25,6 +26,7 @@ class Setup:
     session: of the command that trains into the run folder (runs/presence.py).
     process: its name, for its signs of life and for what it asks; empty: nobody looks for either.
     streamed: photographs that are decoded batch by batch; of all others there are copies in `cache`.
+    own_disk, limit: whether copies there make room for others, and bytes of all together.
     """
 
     run: str
@@ -39,6 +41,8 @@ class Setup:
     session: str = ""
     process: str = ""
     streamed: tuple[Way, ...] = ()
+    own_disk: bool = False
+    limit: int | None = None
 
     def to_config(self) -> dict[str, Any]:
         """Plain values for Ray: what `from_config` turns back."""
@@ -51,16 +55,14 @@ class Setup:
         return cls(**{**config, "tracking": tuple(config["tracking"]), "streamed": ways})
 
 
-def setup_of(
-    spec: Spec, store: Store, gpus: float, cache: str, streamed: tuple[Way, ...] = ()
-) -> Setup:
+def setup_of(spec: Spec, store: Store, gpus: float, streamed: tuple[Way, ...] = ()) -> Setup:
     """What all processes of a run have in common. gpus: of each training process."""
     resources = spec.resources
     return Setup(
         run=store.root,
         project=spec.name,
         tracking=tuple(spec.tracking),
-        cache=cache,
+        cache=copies_folder(spec),
         cpus=resources.cpus,
         gpus=gpus,
         workers=resources.workers,
@@ -68,6 +70,8 @@ def setup_of(
         attempt=uuid.uuid4().hex,
         session=store.session,
         streamed=streamed,
+        own_disk=own_disk(spec) is not None,
+        limit=spec.cache.limit if spec.cache else None,
     )
 
 

@@ -20,7 +20,6 @@ from orchestrator.cluster.preflight import (
 )
 from orchestrator.commands.outcome import Clock, Outcome
 from orchestrator.errors import WrongRequest, counted
-from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.decoded import Decoding
 from orchestrator.photographs.streaming import copying_of
 from orchestrator.photographs.table import in_fold
@@ -154,7 +153,7 @@ def train_on_ray(
                 budget=budget,
                 begun={unit.member.name for unit in plan.units if unit not in todo},
             )
-            setup = setup_of(spec, store, gpus, cache_folder(), copying.ways)
+            setup = setup_of(spec, store, gpus, copying.ways)
             tune.run_all(schedule, store, setup, capacity)
         clock.lap("runs")
     clock.lap("ray_stop")
