@@ -20,7 +20,7 @@ from pathlib import Path
 
 from orchestrator.cluster.preflight import memory_of_unit
 from orchestrator.photographs.files import write_photographs
-from orchestrator.photographs.prepare import cache_folder, prepare_photographs
+from orchestrator.photographs.prepare import prepare_photographs
 from orchestrator.runs.store import Store
 from orchestrator.spec import load
 from orchestrator.units import unit as units
@@ -41,7 +41,7 @@ def main(specs: list[str]) -> None:
                 store = Store(folder)
                 write_photographs(photographs, store)
                 unit = units.of_member(member, photographs)[0]
-                setup = replace(setup_of(spec, store, 0.0, cache_folder()), tracking=())
+                setup = replace(setup_of(spec, store, 0.0), tracking=())
                 measured = peak({"setup": setup.to_config(), "job": Job(unit).to_config()})
             estimate = memory_of_unit(spec, member, photographs)
             print(

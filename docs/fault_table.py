@@ -24,6 +24,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Photographs and their cache": (
         "faults/test_changed_photographs.py",
         "faults/test_damaged_cache.py",
+        "orchestrator/photographs/test_streaming.py",
+        "members/test_room.py",
         "members/test_checked_array.py",
     ),
     "Finished units that do not fit any more": ("orchestrator/planning/test_trained_again.py",),

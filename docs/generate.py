@@ -47,6 +47,7 @@ from members.recipe.policies import POLICIES
 from members.recipe.recipe import Recipe
 from orchestrator.spec.search import Asha, Distribution, Search
 from orchestrator.spec.spec import (
+    Cache,
     Columns,
     Data,
     Folds,
@@ -88,6 +89,7 @@ BLOCKS: dict[str, type] = {
     "join": Join,
     "vote": Spec.model_fields["vote"].annotation,
     "resources": Resources,
+    "cache": Cache,
 }
 # keys that are gone before a model is built, and some that a model has and no spec
 ADDED = {

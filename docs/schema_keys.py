@@ -14,6 +14,7 @@ from members.recipe.blocks import NAMED_STATISTICS
 from members.recipe.chains import CHAINS
 from members.recipe.values import LOSSES, MAX_SIDE, MIN_SIDE, NORMALIZATIONS
 from members.training.optim import optimizer_names
+from orchestrator.sizes import PATTERN
 from orchestrator.spec import member_metrics
 
 Schema = dict[str, Any]
@@ -116,6 +117,7 @@ def written() -> dict[tuple[str, str], Schema]:
                 "additionalProperties": either(plain, list_of(plain, minItems=1)),
             },
         ),
+        ("Cache", "limit"): either({"const": 0}, {"type": "string", "pattern": PATTERN}),
         ("Search", "metric"): metric,
         ("Search", "candidates"): either({"type": "integer", "minimum": 1}, NULL),
         ("Search", "space"): either({"type": "string"}, {"type": "object", "minProperties": 1}),

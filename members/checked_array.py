@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from members.room import hold
+
 _SEAL = 16  # bytes
 
 
@@ -52,6 +54,10 @@ class CheckedArray:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def hold(self) -> None:
+        """Keep the file from being removed while it is open, see members/room.py."""
+        hold(self._file.fileno())
 
     def is_at(self, file: Path) -> bool:
         """Whether this very file still has that name."""
@@ -133,6 +139,11 @@ def writing(file: Path, shape: Sequence[int], made_from: str) -> Iterator[Rows]:
         _write_all(opened, end, layout.checksums)
     finally:
         os.close(opened)
+
+
+def size_of(shape: Sequence[int]) -> int:
+    """Bytes of the file of such an array."""
+    return _Layout(shape).size
 
 
 class _Layout:

@@ -150,7 +150,7 @@ def in_cache(folder: Path) -> Iterator[None]:
             raise
         raise BadInput(
             f"{error.filename}: cannot be kept or read ({error.strerror}). It belongs to the cache: "
-            "set ENSEMBLE_CACHE to a folder that can be written to."
+            "set ENSEMBLE_CACHE to a folder that can be written to, or cache.folder where the spec has it."
         ) from None
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from members.errors import BadInput
-from members.pixels.cache import CachedPixels
+from members.pixels.streamed import Decoded
 
-Pixels = np.ndarray | CachedPixels
+Pixels = np.ndarray | Decoded
 
 
 class JoinedPixels:

@@ -7,6 +7,7 @@ whatever ran before it in this process and however many loader workers prepare i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from members.batches.photos import Photos
 from members.batches.policies import Mean, policy_of
+from members.errors import BadInput
 from members.pixels.augment import Vary, augmenter
 from members.recipe.blocks import Statistics
 from members.recipe.chains import Chain
@@ -88,6 +90,26 @@ class _Reader(Dataset):
         return torch.from_numpy(pixels), torch.from_numpy(own.astype(np.int64))
 
 
+class _Told(Dataset):
+    """In a loader's process: what is wrong with a batch goes to the one that trains as texts. torch would
+    raise it there as a traceback of which the first line names no photo."""
+
+    def __init__(self, reader: _Reader):
+        self._reader = reader
+
+    def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor] | list[str]:
+        try:
+            return self._reader[batch]
+        except BadInput as error:
+            return error.problems
+
+
+def _read_or_raise(item: Any) -> tuple[Tensor, Tensor]:
+    if item and isinstance(item[0], str):
+        raise BadInput(item)
+    return item[0], item[1]
+
+
 def _quiet_worker(worker: int) -> None:
     """One process, one thread: OpenCV's pool does not survive a fork, and would compete."""
     import cv2
@@ -119,7 +141,7 @@ class Loader:
         self._processes = None
         if workers:
             self._processes = DataLoader(
-                self._reader,
+                _Told(self._reader),
                 batch_size=None,  # an item is a whole batch
                 sampler=self._plan,
                 num_workers=workers,
@@ -143,7 +165,7 @@ class Loader:
             for places, rows, part in zip(places_of(pieces, parts), pieces, parts, strict=True)
         ]
         if self._processes is not None:
-            return iter(self._processes)
+            return map(_read_or_raise, iter(self._processes))
         return map(self._reader.__getitem__, self._plan)
 
 

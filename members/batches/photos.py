@@ -7,17 +7,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from members.batches.joined_pixels import JoinedPixels
+from members.batches.joined_pixels import JoinedPixels, Pixels
 from members.batches.soft import Soft, joined_soft
 from members.errors import BadInput
-from members.pixels.cache import CachedPixels
 
 
 @dataclass(frozen=True, eq=False)
 class Photos:
     """Photographs of one size, with labels where they are known.
 
-    pixels: (M, h, w, 3) uint8; an array, or a file of which only the rows asked for are read.
+    pixels: (M, h, w, 3) uint8; an array, or files of which only the rows asked for are read.
     labels: (N,) int64, or None.
     rows: (N,) int64, which of the M pictures these are; None: all, N = M.
     columns: name -> (N,) str, attributes for sampling and mixing (members/data/columns.py).
@@ -25,13 +24,11 @@ class Photos:
     soft: what a teacher says of the N photographs, which are to be trained on; None: there is none.
     """
 
-    pixels: np.ndarray | CachedPixels | JoinedPixels
+    pixels: Pixels | JoinedPixels
     labels: np.ndarray | None = None
     rows: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-    sizes: Mapping[tuple[int, int], np.ndarray | CachedPixels | JoinedPixels] = field(
-        default_factory=dict
-    )
+    sizes: Mapping[tuple[int, int], Pixels | JoinedPixels] = field(default_factory=dict)
     soft: Soft | None = None
 
     def __len__(self) -> int:
@@ -89,8 +86,8 @@ def joined(first: Photos, second: Photos) -> Photos:
 
 
 def _joined_pixels(
-    first: np.ndarray | CachedPixels | JoinedPixels,
-    second: np.ndarray | CachedPixels | JoinedPixels,
+    first: Pixels | JoinedPixels,
+    second: Pixels | JoinedPixels,
 ) -> JoinedPixels:
     if isinstance(first, JoinedPixels) or isinstance(second, JoinedPixels):
         raise BadInput("photographs that are joined already are not joined again")

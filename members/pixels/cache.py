@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from members import checked_array, files
-from members.checked_array import CheckedArray, Damaged
+from members.checked_array import CheckedArray, Damaged, Rows
 from members.errors import BadInput
 from members.files import Progress
 from members.pixels.crop import Pair, crop_and_resize, crop_value_problems, fits, too_small_problems
@@ -23,12 +25,25 @@ from members.pixels.decode import decode
 from members.pixels.memory import BUDGET
 from members.pixels.open import memory_needed
 from members.pixels.samples import bits_of
+from members.room import OwnDisk, making_room
 
 # raise it whenever decode.py or crop.py give other pixels of the same photo: it names the cache.
 # Where few photos change, decode.py names a range for those (read_bits): their digests say it
 VERSION = 1
 DAMAGE = "damaged.txt"  # in the cache: a line for each file that was damaged
 _READ_AT_ONCE = 256  # photos
+
+
+class NoRoom(BadInput):
+    """The disk has too little room for decoded photographs; `StreamedPixels` does without."""
+
+
+class TooSmall(BadInput):
+    """A photo is smaller than the crop. photo: its path, height and width."""
+
+    def __init__(self, photo: tuple[str, int, int], crop: Pair):
+        super().__init__(too_small_problems([photo], crop))
+        self.photo = photo
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,16 @@ class Wanted:
         name = hashlib.blake2b(self.key.encode(), digest_size=16).hexdigest()
         return folder / f"{self.shape[1]}x{self.shape[2]}-{name}.npy"
 
+    def photo(self, row: int) -> np.ndarray:
+        """One of them, (h, w, 3) uint8, decoded from its file. Raises BadInput where it is unreadable
+        or another by now, and TooSmall."""
+        path, digest = self.paths[row], self.digests[row]
+        photo = decode(path, bits_of(digest), digest.partition("-")[0])
+        height, width = photo.shape[:2]
+        if self.crop is not None and not fits((height, width), self.crop):
+            raise TooSmall((str(path), height, width), self.crop)
+        return crop_and_resize(photo, self.shape[1:3], self.crop)
+
 
 def pixels(
     paths: Sequence[str | os.PathLike],
@@ -63,6 +88,7 @@ def pixels(
     crop: Pair | None,
     folder: str | os.PathLike,
     progress: Progress | None = None,
+    disk: OwnDisk | None = None,
 ) -> CachedPixels:
     """All photos, cropped at the centre and resized: (N, h, w, 3) uint8 RGB, read-only, on disk.
 
@@ -71,13 +97,13 @@ def pixels(
     digests: of the files' bytes, with the range of 16-bit samples where `reading_digest` adds it.
     The file in `folder` is named after the digests, size and crop: the first call decodes, every
     other only opens it. Processes that call at once wait for one of them, and are told progress of
-    none meanwhile.
+    none meanwhile. disk: files in `folder` that nobody has open make room for this one.
     Raises BadInput for photos that are unreadable or have changed since their digests were taken, a
-    crop larger than a photo, a folder that cannot be written to, or too little disk.
+    crop larger than a photo, a folder that cannot be written to, and NoRoom for too little disk.
     """
     _require_request(paths, digests, size, crop)
     wanted = Wanted(list(paths), list(digests), size, crop)
-    return CachedPixels(wanted, Path(folder), progress)
+    return CachedPixels(wanted, Path(folder), progress, disk)
 
 
 class CachedPixels:
@@ -90,9 +116,15 @@ class CachedPixels:
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, wanted: Wanted, folder: Path, progress: Progress | None = None):
-        self._wanted, self._folder, self._progress = wanted, folder, progress
-        self._file = _open_or_make(wanted, folder, progress=progress)
+    def __init__(
+        self,
+        wanted: Wanted,
+        folder: Path,
+        progress: Progress | None = None,
+        disk: OwnDisk | None = None,
+    ):
+        self._wanted, self._folder, self._progress, self._disk = wanted, folder, progress, disk
+        self._file = _open_or_make(wanted, folder, progress=progress, disk=disk)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -114,7 +146,12 @@ class CachedPixels:
         found, damaged = self._file.read(rows)
         if damaged:
             again = (self._wanted, self._folder, self._file, len(damaged), self._progress)
-            self._file = _open_or_make(*again)
+            try:
+                self._file = _open_or_make(*again, self._disk)
+            except NoRoom:  # for a whole file beside the one that is damaged
+                for at in np.flatnonzero(np.isin(rows, damaged)):
+                    found[at] = self._wanted.photo(int(rows[at]))
+                return found
             found, damaged = self._file.read(rows)
         if damaged:
             raise BadInput(
@@ -181,12 +218,13 @@ def _open_or_make(
     known: CheckedArray | None = None,
     damaged: int = 0,
     progress: Progress | None = None,
+    disk: OwnDisk | None = None,
 ) -> CheckedArray:
     """The file of these photos. known: it, opened earlier, of which so many photos are damaged."""
     file = wanted.file_in(folder)
     try:
         if known is None:
-            return CheckedArray(file, wanted.shape, wanted.key)
+            return _opened(file, wanted)
     except (Damaged, OSError):
         pass  # looked at again by one process alone
     with files.in_cache(folder):
@@ -195,7 +233,7 @@ def _open_or_make(
         with files.locked(file.with_suffix(".lock"), waiting=waiting):
             why = None
             try:
-                found = CheckedArray(file, wanted.shape, wanted.key)
+                found = _opened(file, wanted)
                 if known is None or not known.is_at(file):  # another process made it meanwhile
                     return found
                 why = _of_photos(damaged, len(known))
@@ -203,14 +241,37 @@ def _open_or_make(
                 pass
             except Damaged as error:
                 why = None if error.earlier else str(error)
-            _decode_all(file, wanted, known, progress)
+            try:
+                _decode_all(file, wanted, known, progress, disk)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise _no_room(file, wanted) from None
             if why:
                 _note(file, f"{why}; made again")
-            return CheckedArray(file, wanted.shape, wanted.key)
+            try:
+                return _opened(file, wanted)
+            except FileNotFoundError:  # removed for another at once
+                raise _no_room(file, wanted) from None
+
+
+def _opened(file: Path, wanted: Wanted) -> CheckedArray:
+    """The file, kept from being removed while it is open."""
+    found = CheckedArray(file, wanted.shape, wanted.key)
+    found.hold()
+    if not found.is_at(file):  # removed just before
+        raise FileNotFoundError(file)
+    return found
 
 
 def _of_photos(damaged: int, total: int) -> str:
     return f"{damaged} of {total} photos in it {'is' if damaged == 1 else 'are'} damaged"
+
+
+def few(problems: Iterable[str]) -> list[str]:
+    """The first ten, in order, and how many more there are."""
+    found = sorted(problems)
+    return found[:10] + ([f"... and {len(found) - 10} more photos."] if len(found) > 10 else [])
 
 
 def _note(file: Path, text: str) -> None:
@@ -218,22 +279,42 @@ def _note(file: Path, text: str) -> None:
         lines.write(f"{file}: {text}\n")
 
 
+def _no_room(file: Path, wanted: Wanted) -> NoRoom:
+    shape, free = wanted.shape, shutil.disk_usage(file.parent).free
+    return NoRoom(
+        f"{file.parent}: {checked_array.size_of(shape) / 2**30:.1f} GiB are needed for {shape[0]} "
+        f"photos of {shape[1]}x{shape[2]}, but {free / 2**30:.1f} GiB are free. "
+        "Make room there."
+    )
+
+
+@contextmanager
+def _begun(file: Path, wanted: Wanted, disk: OwnDisk | None) -> Iterator[Rows]:
+    """What is to be filled, and is `file` then. Its room on the disk is taken."""
+    needed, free = checked_array.size_of(wanted.shape), shutil.disk_usage(file.parent).free
+    with ExitStack() as stack:
+        room = making_room(file.parent, needed, disk) if disk else nullcontext(needed <= free)
+        with room as has_room:
+            if not has_room:
+                raise _no_room(file, wanted)
+            work = stack.enter_context(files.replacing(file))
+            writing = checked_array.writing(work, wanted.shape, wanted.key)
+            out = stack.enter_context(writing)
+        yield out
+
+
 def _decode_all(
-    file: Path, wanted: Wanted, known: CheckedArray | None, progress: Progress | None
+    file: Path,
+    wanted: Wanted,
+    known: CheckedArray | None,
+    progress: Progress | None,
+    disk: OwnDisk | None,
 ) -> None:
     """Write the pixels to `file`; those that `known` has whole are copied."""
     shape, crop = wanted.shape, wanted.crop
-    needed = int(np.prod(shape)) + 4096
-    free = shutil.disk_usage(file.parent).free
-    if needed > free:
-        raise BadInput(
-            f"{file.parent}: {needed / 2**30:.1f} GiB are needed for {shape[0]} photos of "
-            f"{shape[1]}x{shape[2]}, but {free / 2**30:.1f} GiB are free. "
-            "Make room or choose a smaller image_size."
-        )
     problems: list[str] = []
     small: list[tuple[str, int, int]] = []
-    with files.replacing(file) as work, checked_array.writing(work, shape, wanted.key) as out:
+    with _begun(file, wanted, disk) as out:
 
         def fill(row: int) -> None:
             if known is not None:
@@ -241,22 +322,17 @@ def _decode_all(
                 if not damaged:
                     out.write(row, kept[0])
                     return
-            path, digest = wanted.paths[row], wanted.digests[row]
-            with BUDGET.taken(memory_needed(path)):
+            with BUDGET.taken(memory_needed(wanted.paths[row])):
                 try:
-                    photo = decode(path, bits_of(digest), digest.partition("-")[0])
+                    out.write(row, wanted.photo(row))
+                except TooSmall as error:
+                    small.append(error.photo)
                 except BadInput as error:
                     problems.extend(error.problems)
-                    return
-                if crop is not None and not fits(photo.shape[:2], crop):
-                    small.append((str(path), *photo.shape[:2]))
-                    return
-                out.write(row, crop_and_resize(photo, shape[1:3], crop))
 
         for done, _ in enumerate(files.in_threads(fill, range(shape[0])), start=1):
             if progress:
                 progress(done, shape[0])
         if problems or small:
-            more = [f"... and {len(problems) - 10} more photos."] if len(problems) > 10 else []
             cropped = [] if crop is None else too_small_problems(sorted(small), crop)
-            raise BadInput(sorted(problems)[:10] + more + cropped)
+            raise BadInput(few(problems) + cropped)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from members.pixels.cache import Wanted
 from members.pixels.crop import Pair
 from members.reading.photo import Asked, Copy
 from members.reading.readers import readers
+from members.room import OwnDisk, hold, making_room
 
 Size = tuple[tuple[int, int], Pair | None]
 _SHARE_OF_DISK = 0.9  # of the room that is free
@@ -29,8 +30,15 @@ class Copies:
     refuses a photo or a disk: what cannot be made is made, or refused, where it is needed.
     """
 
-    def __init__(self, paths: Sequence[str], sizes: Sequence[Size], folder: Path):
-        self.paths, self._sizes, self._folder = list(paths), list(sizes), folder
+    def __init__(
+        self,
+        paths: Sequence[str],
+        sizes: Sequence[Size],
+        folder: Path,
+        disk: OwnDisk | None = None,
+    ):
+        self.paths, self._sizes = list(paths), list(sizes)
+        self._folder, self._disk, self._needed = folder, disk, ExitStack()
         self._rows: dict[str, list[int]] = defaultdict(list)
         for row, path in enumerate(self.paths):
             self._rows[path].append(row)
@@ -43,6 +51,11 @@ class Copies:
         while self._made:
             self._made.pop().drop()
 
+    @property
+    def held(self) -> int:
+        """Bytes of the files that are begun and not finished."""
+        return sum(checked_array.size_of(own.copy.shape) for own in self._made)
+
     def rows_of(self, path: str) -> tuple[int, ...]:
         return tuple(self._rows[path])
 
@@ -51,13 +64,19 @@ class Copies:
         try:
             files.make_folder(self._folder)
             for size in self._sizes if sizes is None else sizes:
-                free = shutil.disk_usage(self._folder).free
                 shape = Wanted(self.paths, (), *size).shape
-                if int(np.prod(shape)) <= _SHARE_OF_DISK * free:
-                    self._made.append(_Making(self._folder, size, shape))
+                with self._room(shape) as has_room:
+                    if has_room:
+                        self._made.append(_Making(self._folder, size, shape))
         except OSError:  # the folder, or the disk
             self.__exit__()
         return [own.copy for own in self._made]
+
+    def _room(self, shape: tuple[int, int, int, int]) -> AbstractContextManager[bool]:
+        if self._disk:
+            return making_room(self._folder, checked_array.size_of(shape), self._disk)
+        free = shutil.disk_usage(self._folder).free
+        return nullcontext(int(np.prod(shape)) <= _SHARE_OF_DISK * free)
 
     def filled(self, asked: Asked, checksums: Sequence[int | None]) -> None:
         """A photo's rows stand in the files. checksums: one a file, None where it does not."""
@@ -74,7 +93,9 @@ class Copies:
         digests: as in `members/pixels/cache.py`. `progress(done, total)` counts photos.
         """
         wanted = {size: Wanted(self.paths, digests, *size) for size in sizes}
-        missing = [size for size, own in wanted.items() if not own.file_in(self._folder).exists()]
+        missing = [
+            size for size, own in wanted.items() if not self._keep(own.file_in(self._folder))
+        ]
         for own in [own for own in self._made if own.size not in missing]:
             own.drop()
             self._made.remove(own)
@@ -97,6 +118,15 @@ class Copies:
         while self._made:
             own = self._made.pop()
             own.put(wanted[own.size], self._folder)
+
+    def _keep(self, file: Path) -> bool:
+        """Whether it is there; it is not removed for others of these then."""
+        try:
+            opened = self._needed.enter_context(file.open("rb"))
+        except OSError:
+            return False
+        hold(opened.fileno())
+        return file.exists()
 
 
 class _Making:

@@ -25,6 +25,7 @@ from orchestrator.cluster.reading import reading_at
 from orchestrator.commands.damage import every_damage
 from orchestrator.errors import counted
 from orchestrator.photographs.prepare import prepare_photographs, report_lines
+from orchestrator.photographs.streaming import Copying, copying_of
 from orchestrator.planning.plan import Plan, make_plan
 from orchestrator.runs.store import Store
 from orchestrator.screens.plan import fold_table, plan_table, search_line, stack_line
@@ -101,7 +102,8 @@ def show_plan(
     resolved = resolved.model_copy(
         update={"members": tuple(m for m in resolved.members if m.name not in left_out)}
     )
-    plan = _plan(resolved, to_do, store)
+    copying = copying_of(resolved, photographs, largest=prepared.largest)
+    plan = _plan(resolved, to_do, store, copying)
     console.print(plan_table(plan))
     for stacked in spec.stacks:
         console.print(stack_line(stacked))
@@ -111,7 +113,7 @@ def show_plan(
     console.print(room.line())
     if problem := room.refusal():
         console.print(f"note: this machine cannot train it: {problem}")
-    for text in to_do.lines():
+    for text in [*copying.lines(), *to_do.lines()]:
         console.print(f"note: {text}")
     left = sum(row["units"] - row["done"] for row in plan)
     n_again = len(to_do.predicted_again)
@@ -137,6 +139,7 @@ def show_plan(
             "slots": room.slots,
             "enough": room.refusal() is None,
         },
+        "decoded": copying.record(),
         "damage": [{"path": found.path, "why": found.why} for found in damaged.values()],
         **to_do.record(),
     }
@@ -149,7 +152,7 @@ def _room(spec: Spec, plan: list[dict[str, Any]]) -> Room:
     return room_on(machine.memory(), wanted, {row["member"]: row["memory"] for row in plan})
 
 
-def _plan(spec: Spec, plan: Plan, store: Store) -> list[dict[str, Any]]:
+def _plan(spec: Spec, plan: Plan, store: Store, copying: Copying) -> list[dict[str, Any]]:
     photographs = plan.now.photographs
     cost = cost_of(photographs)
     rows: list[dict[str, Any]] = []
@@ -167,7 +170,7 @@ def _plan(spec: Spec, plan: Plan, store: Store) -> list[dict[str, Any]]:
                 "candidates": spec.search.candidates if spec.search and searched else 0,
                 "units": len(of_member),
                 "done": 0 if searched else len(of_member) - len(left),
-                "memory": memory_of_unit(spec, member, photographs),
+                "memory": memory_of_unit(spec, member, photographs) + copying.memory_of(member),
                 "gmacs_per_photo": cost(member)
                 / (3e9 * member.recipe.epochs * most_photos(member, photographs)),
                 "cost": cost(member) * len(of_member),

@@ -121,7 +121,7 @@ def train(
                     winners = train_on_ray(
                         resolved, plan, store, console, outcome, kept, budget,
                         searching=searching, address=address, first=first, whole=refit,
-                        complete=early.make, decoding=decoding,
+                        complete=early.make, decoding=decoding, largest=prepared.largest,
                     )  # fmt: skip
             except BaseException as error:
                 # after a signal, which Ray may have made another error of: what is finished can vote
@@ -138,7 +138,18 @@ def train(
         if refit:
             names = [name for name in chosen if name in made.tables]
             outcome.add_refits(
-                _refit(resolved, names, photographs, store, console, address, first, kept, budget)
+                _refit(
+                    resolved,
+                    names,
+                    photographs,
+                    store,
+                    console,
+                    address,
+                    first,
+                    kept,
+                    budget,
+                    prepared.largest,
+                )
             )
         kept.put(failures=outcome.failures)
         folders.remember(store, of_all_runs)
@@ -170,6 +181,7 @@ def _refit(
     first: Sequence[str],
     kept: Kept,
     budget: Budget,
+    largest: int,
 ) -> Outcome:
     """Train the members `names`, whose tables are made, on all rows."""
     for line in set_aside(damaged_refits(names, store), store):
@@ -184,6 +196,7 @@ def _refit(
         train_on_ray(
             spec, plan, store, console, outcome, kept, budget,
             searching={}, address=address, first=first, whole=True, beside=folds,
+            largest=largest,
         )  # fmt: skip
     outcome.failures |= failures
     return outcome

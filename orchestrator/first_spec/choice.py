@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from members.errors import BadInput
@@ -27,6 +28,8 @@ from orchestrator.first_spec.networks import (
 )
 from orchestrator.first_spec.photos import Seen
 from orchestrator.first_spec.weights import Weights
+from orchestrator.photographs.cache import cache_folder
+from orchestrator.photographs.streaming import room_in
 
 # multiply-accumulates a second that no core, and no GPU, reaches: what would take too long even so is
 # not timed
@@ -77,7 +80,15 @@ class Chooser:
     ):
         self.seen, self.machine, self.weights = seen, machine, weights
         self.watch, self.seconds = watch, seconds
-        self.load = Load(seen.n_train, seen.n_test, seen.sizes.seconds, watch.start)
+        self.load = Load(
+            seen.n_train,
+            seen.n_test,
+            seen.sizes.seconds,
+            watch.start,
+            machine.cpus,
+            machine.loaders,
+            room_in(Path(cache_folder())),
+        )
         self.left_out: dict[str, str] = {}
         self.kfold: Sequence[Folds] = _KFOLD
 

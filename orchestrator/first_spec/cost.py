@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.first_spec.steps import Steps
+from orchestrator.photographs.streaming import File, Part, Way, choose
 from orchestrator.progress.pace import Group, makespan
 
 # In starts of a process, that is, of importing torch and the rest, which is timed: what the command
@@ -31,16 +33,29 @@ class Measured:
     def batch(self) -> int:
         return int(self.recipe["batch_size"])
 
+    def way(self, part: Part) -> Way:
+        height, width = self.recipe["image_size"]
+        return Way(part, None, (height, width), None)
+
 
 @dataclass(frozen=True)
 class Load:
     """Photographs to train on and to predict; seconds to read one, with all cores; and of a process to
-    start."""
+    start. cpus: of the machine. loaders: processes that load photographs, for each that trains. room: bytes
+    for decoded copies."""
 
     n_train: int
     n_test: int
     read: float
     start: float
+    cpus: int = 1
+    loaders: int = 0
+    room: int | None = None
+
+    @property
+    def decode(self) -> float:
+        """Seconds of a training process to decode a photograph that has no copy."""
+        return self.read * self.cpus / max(1, self.loaders)
 
     @property
     def reading(self) -> float:
@@ -70,33 +85,53 @@ class Folds:
 @dataclass(frozen=True)
 class Cost:
     """Seconds. members: of each, all its folds, one after the other. total: of `train-members`, the
-    reading of the photographs included."""
+    reading of the photographs included. streamed: whether copies of some have no room."""
 
     members: dict[str, float]
     reading: float
     total: float
+    streamed: bool = False
 
 
-def unit_seconds(member: Measured, load: Load, folds: Folds, epochs: int) -> float:
-    """Of one fold of a member, from the network's making to its record."""
+def unit_seconds(
+    member: Measured, load: Load, folds: Folds, epochs: int, streamed: Collection[Way] = ()
+) -> float:
+    """Of one fold of a member, from the network's making to its record. streamed: what has no copies."""
     held_out = round(load.n_train * folds.held_out)
     steps, own = math.ceil((load.n_train - held_out) / member.batch), member.steps
     epoch = steps * own.step + held_out * own.predict + own.save + _OF_AN_EPOCH * load.start
     after = (held_out + load.n_test) * own.predict + own.save
+    if member.way("train") in streamed:
+        epoch += load.n_train * load.decode
+        after += held_out * load.decode
+    if member.way("test") in streamed:
+        after += load.n_test * load.decode
     return own.build + epochs * epoch + after + _OF_A_UNIT * load.start
 
 
 def cost(members: Sequence[Measured], load: Load, folds: Folds, epochs: int, slots: int) -> Cost:
     """Of an ensemble of these members, as many units at once as there are slots."""
-    each = {own.name: unit_seconds(own, load, folds, epochs) for own in members}
+    copying = choose(_files(members, load, epochs), None, load.room)
+    streamed = {*copying.ways}
+    each = {own.name: unit_seconds(own, load, folds, epochs, streamed) for own in members}
     groups = [Group(folds.k, seconds) for seconds in each.values()]
-    sizes = {tuple(own.recipe["image_size"]) for own in members}
     # each size is decoded by one process while the others wait
-    decoding = load.reading * len(sizes)
+    decoding = load.read * sum(own.photos for own in copying.copied)
     fixed = (_BEFORE + _AFTER) * load.start
     units = makespan([], groups, slots, _OF_A_RUN * load.start)
     return Cost(
         {name: folds.k * seconds for name, seconds in each.items()},
         load.reading,
         fixed + load.reading + decoding + units,
+        bool(streamed),
     )
+
+
+def _files(members: Sequence[Measured], load: Load, epochs: int) -> list[File]:
+    """Decoded copies of the photographs, by how often they are read."""
+    seen: dict[Part, tuple[int, int]] = {"train": (load.n_train, epochs), "test": (load.n_test, 1)}
+    return [
+        File(way, photos, often * members_of_way)
+        for part, (photos, often) in seen.items()
+        for way, members_of_way in Counter(own.way(part) for own in members).items()
+    ]

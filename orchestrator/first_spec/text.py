@@ -100,6 +100,11 @@ def _head(
             "Less is needed than was allowed: more epochs would be of no use, and larger networks "
             "would not get enough of them."
         )
+    if cost.streamed:
+        lines.append(
+            "Disk: decoded copies of the photographs have too little room, so that some are decoded batch by "
+            "batch; that is in the time."
+        )
     lines.append(f"Weights: {weights.line(chosen.networks, chosen.from_weights)}.")
     if trial:
         lines.append(

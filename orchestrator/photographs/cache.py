@@ -13,6 +13,7 @@ from members.pixels.augment import crop_of
 from members.pixels.cache import Wanted, damage, verify
 from members.reading.scan import forget_changed
 from members.recipe.stages import training_copies
+from members.room import OwnDisk
 from orchestrator.errors import counted
 from orchestrator.photographs import copies
 from orchestrator.photographs.table import column
@@ -26,6 +27,16 @@ def cache_folder() -> str:
     """Where decoded photographs are kept: `ENSEMBLE_CACHE`, or a folder in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return os.environ.get("ENSEMBLE_CACHE") or str(Path(home).expanduser() / "photo-ensembles")
+
+
+def copies_folder(spec: Spec) -> str:
+    """Where decoded copies of a spec's photographs are kept: `cache.folder`, or with all else."""
+    return (spec.cache.folder if spec.cache else None) or cache_folder()
+
+
+def own_disk(spec: Spec) -> OwnDisk | None:
+    """How copies make room there for others; None: nothing is removed."""
+    return OwnDisk(spec.cache.limit) if spec.cache and spec.cache.folder else None
 
 
 def scan_memo() -> Path:
@@ -56,7 +67,7 @@ def damaged_caches(
     spec: Spec, parts: Sequence[pd.DataFrame | None], progress: Reading
 ) -> list[str]:
     """Read all decoded photographs of the spec that are kept; notes on those that were damaged."""
-    folder = Path(cache_folder())
+    folder = Path(copies_folder(spec))
     before = len(damage(folder))
     sizes = {
         (member.photos, size, crop_of(recipe)): None

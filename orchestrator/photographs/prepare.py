@@ -47,6 +47,7 @@ from orchestrator.photographs.leaks import (
 from orchestrator.photographs.problems import epoch_choice_problems, member_problems
 from orchestrator.photographs.reading import ReadAs
 from orchestrator.photographs.sample_range import SampleRange
+from orchestrator.photographs.streaming import Part
 from orchestrator.photographs.table import Photographs, column
 from orchestrator.spec.checks import one_folder_elsewhere
 from orchestrator.spec.shipped import shipped
@@ -60,6 +61,7 @@ class Prepared:
     photographs: Photographs
     leaks: Leaks
     notes: list[str] = field(default_factory=list)
+    largest: int = 0  # pixels of the largest photograph that a member sees
 
 
 def prepare_photographs(
@@ -106,15 +108,21 @@ def prepare_photographs(
         problems += options.lookup.without_effect()
     notes += options.lookup.notes + one_folder_elsewhere(spec)
     samples = SampleRange(data.bits)
+    decoding.plan({"train": len(frame), "test": 0 if test is None else len(test)})
+    largest = 0
     scanned = []  # of the originals
-    for part, given in ((frame, "train"), (test, "test")):
+    parts: list[tuple[pd.DataFrame | None, Part]] = [(frame, "train"), (test, "test")]
+    for part, given in parts:
         if part is not None:
             problems += copies.add_paths(part, spec, given)
             if deep:
                 notes += forget_changed_photos(part, spec, progress)
             making = partial(decoding.of, part, given)
-            found, unfit = _add_digests(part, spec, samples, notes, progress, making, read_by)
+            found, unfit, most = _add_digests(
+                part, spec, samples, notes, progress, making, read_by
+            )
             scanned.append(found)
+            largest = max(largest, most)
             problems += unfit
     problems += samples.unused_problems()
     notes += samples.notes()
@@ -138,7 +146,7 @@ def prepare_photographs(
     if deep:
         notes += damaged_caches(spec, (frame, test), progress)
     reading = ReadAs(samples.bits, copies.cut_out(spec))
-    return Prepared(Photographs(frame, test, codec, reading=reading), leaks, notes)
+    return Prepared(Photographs(frame, test, codec, reading=reading), leaks, notes, largest)
 
 
 @contextmanager
@@ -158,10 +166,10 @@ def _add_digests(
     progress: Reading,
     making: Callable[[str | None], Copies | None],
     read_by: ReadBy,
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[pd.DataFrame, list[str], int]:
     """Decode every picture that a member sees, originals and copies, and add their digests.
 
-    Returns the scan of the originals, and problems.
+    Returns the scan of the originals, problems, and the pixels of the largest picture.
     """
     problems = []
     scans = {}
@@ -186,7 +194,8 @@ def _add_digests(
     problems += samples.settle(list(scans.values()))
     for copy, scanned in scans.items():
         part[column("digest", copy)] = samples.digests(scanned)
-    return scans[None], problems
+    largest = [int((own["height"] * own["width"]).max()) for own in scans.values() if len(own)]
+    return scans[None], problems, max(largest, default=0)
 
 
 def _list_options(spec: Spec) -> ListOptions:

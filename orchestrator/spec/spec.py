@@ -11,6 +11,7 @@ from ensembles.voting.request import VoteRequest
 from members.data.lists.read import READERS
 from members.data.name_groups import NameRule
 from members.recipe.recipe import Recipe
+from orchestrator.sizes import Size
 from orchestrator.spec.search import Search, samples
 from orchestrator.spec.students.blocks import Pseudo, Teacher
 
@@ -230,6 +231,37 @@ class Resources(_Block):
         return self
 
 
+class Cache(_Block):
+    """Decoded copies of photographs. Results are the same with and without them."""
+
+    limit: Size | None = Field(
+        None,
+        description="bytes that the decoded copies of all members may take together: 50 GB, 500 MB, 0 for "
+        "none; photographs whose copies have no room in it, or on the disk, are decoded batch by batch; "
+        "null: as many as the disk has room for",
+    )
+    folder: str | None = Field(
+        None,
+        description="a folder on a disk of each machine's own, by its whole path: each keeps copies there; "
+        "those that no process has open make room, the ones opened longest ago first, also for `limit`; "
+        "null: ENSEMBLE_CACHE, where nothing is removed",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Cache:
+        if self.limit is None and self.folder is None:
+            raise ValueError("give limit, e.g. {limit: 50 GB}, or folder, or leave cache out")
+        if self.folder is not None and not self.folder.startswith("/"):
+            raise ValueError(
+                f"folder: a whole path, as each machine has it, e.g. /local/ssd/copies; got {self.folder!r}"
+            )
+        if self.folder is not None and self.limit == 0:
+            raise ValueError(
+                "folder has no effect with limit: 0, which allows no copies; leave it out"
+            )
+        return self
+
+
 class Join(_Block):
     """Members that predict different targets, multiplied into one that predicts all."""
 
@@ -285,6 +317,9 @@ class Spec(_Block):
     search: Search | None = Field(None, description="settings that are searched")
     vote: VoteRequest = Field(VoteRequest(), description="how the members are combined")
     resources: Resources = Field(Resources(), description="what a training process takes")
+    cache: Cache | None = Field(
+        None, description="decoded copies of photographs; null: as much as the disk has room for"
+    )
     hours: float | None = Field(
         None,
         gt=0,

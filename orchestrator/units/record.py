@@ -110,7 +110,7 @@ class UnitRecord(_Block):
     metrics: the row of `history` that the kept weights belong to; normalize: as the recipe has it,
     or the statistics that were computed; began, ended: seconds since 1970; per_target: target ->
     macro_f1 and accuracy of the held-out rows; test_hash: of the test photographs that the test
-    table is about.
+    table is about; streamed: photographs without copies, part and size: `train 224x224`.
     """
 
     member: dict[str, Any] = {}
@@ -135,6 +135,7 @@ class UnitRecord(_Block):
     pseudo: PseudoRows | None = None
     teacher: TaughtRows | None = None
     refit: RefitRecord | None = None
+    streamed: list[str] = []
     test_hash: str
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}

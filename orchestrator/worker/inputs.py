@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from members.errors import first_line
 from members.files import Progress
+from members.room import OwnDisk
 from orchestrator.photographs.files import read_photographs
+from orchestrator.photographs.streaming import Part, Way
 from orchestrator.photographs.table import Photographs, codec_of, column, in_fold, labels_of
 from orchestrator.runs.store import Store
 from orchestrator.units.predictions import PhotoPart
@@ -18,26 +22,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from members.batches.photos import Photos
-    from members.pixels.cache import CachedPixels
-
-Part = Literal["train", "test"]
-
-
-class _Decoded(NamedTuple):
-    """Which photographs an array has the pixels of, and how they were cropped and resized."""
-
-    part: Part
-    copy: str | None
-    size: tuple[int, int]
-    crop: tuple[float, float] | None
+    from members.pixels.streamed import Decoded
 
 
 class Inputs:
-    """cache: folder of decoded photographs, which outlives the process. progress: of decoding."""
+    """cache: folder of decoded photographs, which outlives the process. progress: of decoding. streamed:
+    photographs that have no copies there. disk: as of `members/pixels/cache.py`."""
 
-    def __init__(self, store: Store, cache: str, progress: Progress | None = None):
-        self._store, self._cache, self._progress = store, cache, progress
-        self._pixels: dict[_Decoded, CachedPixels] = {}
+    def __init__(
+        self,
+        store: Store,
+        cache: str,
+        progress: Progress | None = None,
+        streamed: Collection[Way] = (),
+        disk: OwnDisk | None = None,
+    ):
+        self._store, self._cache, self._progress, self._disk = store, cache, progress, disk
+        self._pixels: dict[Way, Decoded] = {}
+        self._streamed: set[Way] = {*streamed}
+        self._without_room: list[str] = []
         self._noted = 0
         self.damage()
 
@@ -52,6 +55,23 @@ class Inputs:
         lines = damage(self._cache)
         new, self._noted = lines[self._noted :], len(lines)
         return new
+
+    def notes(self) -> list[str]:
+        """What is worth knowing of the cache since the last call: damage, and copies it has no room for."""
+        found, self._without_room = self._without_room, []
+        return [*found, *self.damage()]
+
+    def streamed(self, unit: Unit) -> list[str]:
+        """Which photographs of the unit were decoded batch by batch, part and size."""
+        from members.recipe.stages import training_copies
+
+        recipe = unit.member.recipe
+        sizes = [recipe.image_size, *training_copies(recipe)]
+        return [
+            f"{way.part} {way.size[0]}x{way.size[1]}"
+            for way in self._pixels
+            if way in self._streamed and way.copy == unit.member.photos and way.size in sizes
+        ]
 
     def photos(self, unit: Unit, part: Part) -> Photos:
         """All photographs of a part, in the size of the unit's recipe, with labels of its targets.
@@ -96,23 +116,37 @@ class Inputs:
         sizes = {size: self._decoded(unit, part, size) for size in others}
         return Photos(pixels, labels, rows, columns, sizes)
 
-    def _decoded(self, unit: Unit, part: Part, size: tuple[int, int]) -> CachedPixels:
+    def _decoded(self, unit: Unit, part: Part, size: tuple[int, int]) -> Decoded:
         """The pixels of all photographs of a part, cropped as the unit's recipe says."""
         from members.pixels.augment import crop_of
-        from members.pixels.cache import pixels
 
-        copy, frame = unit.member.photos, self._frame(part)
-        key = _Decoded(part, copy, size, crop_of(unit.member.recipe))
-        if key not in self._pixels:
-            self._pixels[key] = pixels(
-                frame[column("path", copy)].tolist(),
-                frame[column("digest", copy)].tolist(),
-                size=key.size,
-                crop=key.crop,
-                folder=self._cache,
-                progress=self._progress,
-            )
-        return self._pixels[key]
+        way = Way(part, unit.member.photos, size, crop_of(unit.member.recipe))
+        if way not in self._pixels:
+            self._pixels[way] = self._open(way)
+        return self._pixels[way]
+
+    def _open(self, way: Way) -> Decoded:
+        from members.pixels.cache import NoRoom, Wanted, pixels
+        from members.pixels.streamed import StreamedPixels
+
+        frame = self._frame(way.part)
+        paths, digests = (frame[column(name, way.copy)].tolist() for name in ("path", "digest"))
+        if way not in self._streamed:
+            try:
+                return pixels(
+                    paths,
+                    digests,
+                    size=way.size,
+                    crop=way.crop,
+                    folder=self._cache,
+                    progress=self._progress,
+                    disk=self._disk,
+                )
+            except NoRoom as error:
+                self._streamed.add(way)
+                why = f"{first_line(error)} Until then they are decoded batch by batch."
+                self._without_room.append(why)
+        return StreamedPixels(Wanted(paths, digests, way.size, way.crop), self._progress)
 
     def _frame(self, part: Part) -> pd.DataFrame:
         frame = self.photographs.train if part == "train" else self.photographs.test

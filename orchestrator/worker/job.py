@@ -6,6 +6,8 @@ import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from orchestrator.photographs.cache import copies_folder, own_disk
+from orchestrator.photographs.streaming import Way
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Spec
 from orchestrator.units.unit import Unit
@@ -23,6 +25,8 @@ class Setup:
     attempt: name of the call that the process belongs to, whose processes may be started again.
     session: of the command that trains into the run folder (runs/presence.py).
     process: its name, for its signs of life and for what it asks; empty: nobody looks for either.
+    streamed: photographs that are decoded batch by batch; of all others there are copies in `cache`.
+    own_disk, limit: whether copies there make room for others, and bytes of all together.
     """
 
     run: str
@@ -36,30 +40,38 @@ class Setup:
     attempt: str = ""
     session: str = ""
     process: str = ""
+    streamed: tuple[Way, ...] = ()
+    own_disk: bool = False
+    limit: int | None = None
 
     def to_config(self) -> dict[str, Any]:
         """Plain values for Ray: what `from_config` turns back."""
-        return {**asdict(self), "tracking": list(self.tracking)}
+        ways = [list(way) for way in self.streamed]
+        return {**asdict(self), "tracking": list(self.tracking), "streamed": ways}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Setup:
-        return cls(**{**config, "tracking": tuple(config["tracking"])})
+        ways = tuple(map(Way.from_list, config["streamed"]))
+        return cls(**{**config, "tracking": tuple(config["tracking"]), "streamed": ways})
 
 
-def setup_of(spec: Spec, store: Store, gpus: float, cache: str) -> Setup:
+def setup_of(spec: Spec, store: Store, gpus: float, streamed: tuple[Way, ...] = ()) -> Setup:
     """What all processes of a run have in common. gpus: of each training process."""
     resources = spec.resources
     return Setup(
         run=store.root,
         project=spec.name,
         tracking=tuple(spec.tracking),
-        cache=cache,
+        cache=copies_folder(spec),
         cpus=resources.cpus,
         gpus=gpus,
         workers=resources.workers,
         loader_workers=resources.loader_workers,
         attempt=uuid.uuid4().hex,
         session=store.session,
+        streamed=streamed,
+        own_disk=own_disk(spec) is not None,
+        limit=spec.cache.limit if spec.cache else None,
     )
 
 

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from ensembles.store_errors import is_passing
+from members.room import OwnDisk
 from members.training.ranks import ALONE, LostContact, RaisedByAll, Ranks
 from orchestrator.runs.presence import is_away
 from orchestrator.runs.store import Store
@@ -45,7 +46,9 @@ def open_process(setup: Setup, ranks: Ranks = ALONE) -> Process:
     store = Store(setup.run, setup.session)
     signs = pulse_of(setup.process) if ranks.first and setup.process else ""
     pulse = Pulse(store, signs)
-    return Process(setup, store, Inputs(store, setup.cache, pulse), ranks, pulse)
+    disk = OwnDisk(setup.limit) if setup.own_disk else None
+    inputs = Inputs(store, setup.cache, pulse, setup.streamed, disk)
+    return Process(setup, store, inputs, ranks, pulse)
 
 
 def run_job(job: Job, process: Process, line: Line) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def run_job(job: Job, process: Process, line: Line) -> dict[str, Any]:
             write_failure(unit, store, attempt, describe(error))
             raise
         end = report.end("failed", describe(error))
-    for note in ranks.from_first(process.inputs.damage):
+    for note in ranks.from_first(process.inputs.notes):
         report.note(note)
     return end
 

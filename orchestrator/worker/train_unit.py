@@ -325,6 +325,8 @@ def _predict(
             predictions.try_picture(unit, store, parts["oof"], shown)
     if not store.exists(f"{unit.path}/history.csv"):
         write_history(unit, store, record.history)
+    if streamed := process.inputs.streamed(unit):
+        changes["streamed"] = streamed
     changes |= files_of(unit, record, store)
     write_record(unit.path, record.model_copy(update=changes), store)
     for left in ("state.pt", "failed.txt", "failed.json"):

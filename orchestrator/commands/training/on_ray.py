@@ -21,8 +21,8 @@ from orchestrator.cluster.preflight import (
 )
 from orchestrator.commands.outcome import Clock, Outcome
 from orchestrator.errors import WrongRequest, counted
-from orchestrator.photographs.cache import cache_folder
 from orchestrator.photographs.decoded import Decoding
+from orchestrator.photographs.streaming import copying_of
 from orchestrator.photographs.table import in_fold
 from orchestrator.planning.plan import Plan
 from orchestrator.progress.board import Board
@@ -61,12 +61,14 @@ def train_on_ray(
     decoding: Decoding | None = None,
     whole: bool = False,
     beside: Sequence[Unit] = (),
+    largest: int = 0,
 ) -> dict[str, dict[str, Any]]:
     """Run units and searches; the winners' settings, by member. Fills `outcome`.
 
     first: members that come before all others. complete: is told of each member whose last unit is done,
     with the settings that it has by then. decoding: copies of photographs that are made before. whole:
-    units on all rows are among those of `plan`, or follow them. beside: as of `standing`.
+    units on all rows are among those of `plan`, or follow them. beside: as of `standing`. largest: pixels of
+    the largest photograph.
     """
     clock = Clock(outcome.timing)
     photographs, todo = plan.now.photographs, plan.todo
@@ -84,10 +86,15 @@ def train_on_ray(
     from orchestrator.worker.job import setup_of
 
     cost = cost_of(photographs)
+    here = address in (None, "local")
+    held = decoding.held if decoding else 0
+    copying = copying_of(spec, photographs, largest=largest, here=here, held=held)
+    for line in copying.lines():
+        console.print(f"note: {line}")
     if decoding:
         with reading(console) as shown:
             needed = {unit.member.name for unit in todo} | {*searching}
-            decoding.finish(photographs, needed, both(shown, kept.reading))
+            decoding.finish(photographs, needed, copying, both(shown, kept.reading))
     clock.lap("check")
     with (
         connect(address) as cluster,
@@ -103,7 +110,11 @@ def train_on_ray(
             raise WrongRequest(problems)
         if cluster.started_here and not gpus:
             with known_recipes():
-                sizes = {m: memory_of_unit(spec, spec.member(m), photographs) for m in to_train}
+                sizes = {
+                    m: memory_of_unit(spec, spec.member(m), photographs)
+                    + copying.memory_of(spec.member(m))
+                    for m in to_train
+                }
             room = room_on(machine.memory(), slots, sizes)
             if problem := room.refusal():
                 raise WrongRequest(problem)
@@ -144,7 +155,7 @@ def train_on_ray(
                 budget=budget,
                 begun={unit.member.name for unit in plan.units if unit not in todo},
             )
-            setup = setup_of(spec, store, gpus, cache_folder())
+            setup = setup_of(spec, store, gpus, copying.ways)
             tune.run_all(schedule, store, setup, capacity)
         clock.lap("runs")
     clock.lap("ray_stop")

@@ -82,6 +82,22 @@ def test_photographs_are_read_once_and_decoded_for_each_size():
     assert cost(members, load, Folds("kfold", 3), 1, 2).total == pytest.approx(10 + 2 * 10)
 
 
+def test_photographs_without_copies_are_decoded_in_every_epoch():
+    free = Steps(0.0, 0.0, 0.0, 0.0)
+    member = Measured("m", "", {"batch_size": 10, "image_size": [64, 64]}, free)
+    load = Load(n_train=90, n_test=10, read=0.1, start=0.0, cpus=2, room=0)
+    # alone a process takes .2 s a photo: all in each of 4 epochs, then the fold's 30 and 10 more
+    each = 0.2 * (4 * 90 + 30 + 10)
+    found = cost([member], load, Folds("kfold", 3), 4, slots=1)
+    assert found.streamed
+    assert found.total == pytest.approx(10 + 3 * each)
+    # room for the 90 alone, each of 12,292 bytes
+    some = Load(n_train=90, n_test=10, read=0.1, start=0.0, cpus=2, room=91 * 12_292)
+    assert cost([member], some, Folds("kfold", 3), 4, 1).total == pytest.approx(
+        10 + 9 + 3 * 0.2 * 10
+    )
+
+
 # -- choice ----------------------------------------------------------------------------------------
 
 
