@@ -118,9 +118,7 @@ def prepare_photographs(
             if deep:
                 notes += forget_changed_photos(part, spec, progress)
             making = partial(decoding.of, part, given)
-            found, unfit, most = _add_digests(
-                part, spec, samples, notes, progress, making, read_by
-            )
+            found, unfit, most = _add_digests(part, spec, samples, notes, progress, making, read_by)
             scanned.append(found)
             largest = max(largest, most)
             problems += unfit
