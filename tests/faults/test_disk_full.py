@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,9 @@ from orchestrator.cli import app
 from orchestrator.cluster.private import private_folder
 from orchestrator.errors import disk_problem
 from orchestrator.worker.reports import describe
+from tests.faults.small_photographs import assert_same_tables, tables, write_photographs
 from tests.faults.started_command import photographs, started
+from tests.orchestrator.one_slot import commands
 
 
 @contextlib.contextmanager
@@ -110,6 +113,25 @@ def test_a_command_that_finds_the_disk_full(disk, tmp_path, monkeypatch, capsys)
     assert line.startswith(f"The disk at {disk} is full (now 0.0 MB of 2.1 MB free)")
     assert line.endswith("Nothing is lost: the same command goes on from here.")
     assert again == f"python -m orchestrator train-members spec.yaml --run {disk / 'run'}"
+
+
+@pytest.mark.fault(
+    "the disk of the cache has too little room for decoded photographs",
+    "they are decoded batch by batch, the tables are the same",
+)
+def test_a_cache_without_room_streams(disk, tmp_path):
+    write_photographs(tmp_path)
+    large = ("--set", "defaults.image_size=[128, 128]")  # 1.18 MB of copies
+    with commands(tmp_path) as command:
+        command("train-members", "spec.yaml", "--run", "whole", *large)
+        os.truncate(filler := fill(disk), filler.stat().st_size - 1_200_000)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ENSEMBLE_CACHE", str(disk / "cache"))
+            printed = command("train-members", "spec.yaml", "--run", "streamed", *large)
+    said = f"more have room in {disk}/cache: photographs are decoded batch by batch"
+    assert said in printed.replace("\n", " ")
+    assert_same_tables(tables(tmp_path / "whole"), tables(tmp_path / "streamed"))
+    assert [file.name[:7] for file in (disk / "cache").glob("*.npy")] == ["128x128"]
 
 
 @pytest.mark.fault("no room for Ray's own files", "a sentence, exit 1, before Ray is started")
