@@ -32,6 +32,7 @@ from orchestrator.units.record import (
     RefitRecord,
     Rows,
     Seconds,
+    SmallerBatches,
     UnitRecord,
     find_record,
     write_record,
@@ -161,6 +162,8 @@ def _train(
     report.epochs(before)
     curves.begin(before)
     prepared = time.perf_counter()
+    of_state = ranks.from_first(partial((state or {}).get, "at_once", {}))
+    smaller = SmallerBatches.of(of_state, recipe, ranks.size)
     if unit.refit is not None:
         epochs = islice(epochs, max(unit.refit.epochs - len(before), 0))
     for epoch in epochs:
@@ -168,9 +171,15 @@ def _train(
         if ranks.first:
             write_state(unit, store, state)
         curves.epoch(epoch.metrics)
+        at_once = ranks.from_first(partial(state.get, "at_once", {}))
+        if smaller != (now := SmallerBatches.of(at_once, recipe, ranks.size)):
+            smaller = now
+            report.note(f"{unit.title} {smaller.line()}")
         report.epoch(state["history"])
     assert state is not None  # of an interrupted unit, or of the last epoch
     history = state["history"]
+    if smaller != SmallerBatches():
+        learned["out_of_memory"] = smaller
     last = recipe.select == "last"
     record = UnitRecord(
         member=unit.member.model_dump(mode="json", exclude={"teachers"}),
@@ -260,6 +269,7 @@ def _predict(
     """
     from members.networks import saving
     from members.networks.models import build_model
+    from members.out_of_memory import AtOnce
     from members.recipe.blocks import Statistics
     from members.training.predict import for_test, predict_each
 
@@ -270,6 +280,8 @@ def _predict(
             update={"normalize": Statistics.model_validate(record.normalize)}
         )
     parts = process.inputs.to_predict(unit)
+    smaller = record.out_of_memory or SmallerBatches()
+    at_once = AtOnce(look=smaller.validation_batch_size)
     started = time.perf_counter()
     model = build_model(recipe, process.n_classes(unit), pretrained=False).to(process.device)
 
@@ -287,7 +299,8 @@ def _predict(
                 continue
             asked = for_test(recipe) if kind == "test" else recipe
             views = [*tables.values()]
-            means = predict_each(model, part.photos, asked, views, **process.options())
+            options = {**process.options(), "at_once": at_once}
+            means = predict_each(model, part.photos, asked, views, **options)
             for path, probabilities in zip(tables, means, strict=True):
                 if ranks.first:
                     predictions.write_table(unit, store, photographs, part, probabilities, path)
@@ -318,6 +331,9 @@ def _predict(
         "seconds": record.seconds.model_copy(update={"predict": round(seconds, 3)}),
         "test_hash": test_hash,
     }
+    if at_once.look != smaller.validation_batch_size:
+        update = {"validation_batch_size": at_once.look}
+        changes["out_of_memory"] = smaller.model_copy(update=update)
     if "oof" in parts:
         shown = None if own else record.best_epoch
         changes["per_target"] = predictions.scores_by_target(unit, store, shown)
