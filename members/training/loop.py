@@ -13,6 +13,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 import torch
@@ -22,6 +23,7 @@ from members.batches.drawn import seed_everything
 from members.batches.loader import NETWORK, WEIGHTS, derived_seed
 from members.batches.photos import Photos
 from members.errors import BadInput, first_line
+from members.networks.checkpointing import checkpoint, statistics_counted_once
 from members.networks.compiling import compiled_network
 from members.networks.ema import Average, TimmAverage, running_mean
 from members.networks.freezing import body_of, learn, train_mode
@@ -138,6 +140,7 @@ class Training:
         recipe, device = self.recipe, self.device
         torch.manual_seed(derived_seed(self.seed, WEIGHTS))
         model = build_model(recipe, self.n_classes, pretrained=pretrained).to(device)
+        checkpoint(model, recipe)
         if recipe.channels_last:
             # documented by torch, and missing from its types
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -223,7 +226,7 @@ class Training:
         seed_everything(derived_seed(self.seed, NETWORK, index, *others))
         steps = self.feed.steps(index)
         batches = self.feed.batches([rows for step in steps for rows in step], index)
-        in_memory = self.ranks.in_memory
+        again = statistics_counted_once if recipe.grad_checkpointing else nullcontext
         drops = plateau_drops(recipe, self.history, self.metric)
         total = torch.zeros((), device=device)
         look_every = _LOOK_EVERY if torch.device(device).type == "cuda" else 1
@@ -234,17 +237,18 @@ class Training:
             self.optimizer.zero_grad(set_to_none=True)
             photos = sum(map(len, parts))
             for rows in parts:
-                with in_memory():
+                with self.ranks.in_memory():
                     x, truth, mine = next(batches)
                 for own, where, n in self.feed.divided(len(rows), mine, self.at_once):
                     loss = self.batch_loss(x[own], truth[own], where, n)
-                    with in_memory():
+                    with self.ranks.in_memory(), again(self.model):
                         scaled = self.scaler.scale(loss * (n / photos))
                         if scaled.requires_grad:  # not where all photos are other ranks'
                             scaled.backward()
                     total += loss.detach() * n
-            if (step + 1) % look_every == 0 or step + 1 == len(steps):
-                self.require_finite(total, index, lr)
+            looked = (step + 1) % look_every == 0 or step + 1 == len(steps)
+            if looked and not math.isfinite(value := float(total)):
+                raise Diverged(index + 1, lr, value)
             self.update()
             self.on_step(step + 1, len(steps))
         self.ranks.settle(self.model, self.kept)
@@ -263,11 +267,6 @@ class Training:
         outputs, truth = self.ranks.join(outputs, truth, where=mine, n=photos)
         temperature = None if self.train.soft is None else self.train.soft.temperature
         return taught_loss(outputs, truth, self.recipe, self.class_weights, temperature)
-
-    def require_finite(self, total: torch.Tensor, index: int, lr: float) -> None:
-        """Raise Diverged where `total` is not finite."""
-        if not math.isfinite(value := float(total)):
-            raise Diverged(index + 1, lr, value)
 
     def update(self) -> None:
         """One optimiser step with the gradients that the parts of its batch added up."""
