@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from members.errors import first_line
+from members.errors import BadInput, first_line
 
 # of torch's allocators, the driver, cuBLAS and cuDNN; torch.OutOfMemoryError is but the first's
 _TEXTS = (
@@ -24,6 +24,9 @@ _TEXTS = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
+
+
+_OF_CUDA = 512 << 20  # bytes that a process takes of a GPU before any tensor
 
 
 class OutOfMemory(RuntimeError):
@@ -90,3 +93,21 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def limit_gpu_memory(share: float) -> None:
+    """Have this process take no more than `share` (0 to 1) of its GPU's memory, so that it runs out of memory
+    where it takes more, and not its neighbours.
+
+    Raises BadInput where that share is less than a process takes without a network.
+    """
+    if share >= 1:
+        return
+    _, total = torch.cuda.mem_get_info()
+    fraction = share - _OF_CUDA / total
+    if fraction <= 0:
+        raise BadInput(
+            f"gpus: {share:g} of this GPU's {total / 2**30:.0f} GiB is less than a process takes before it "
+            f"has a network, {_OF_CUDA / 2**30:g} GiB. Give each a larger share"
+        )
+    torch.cuda.set_per_process_memory_fraction(fraction)

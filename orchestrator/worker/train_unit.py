@@ -69,10 +69,9 @@ class Process:
 
     def options(self) -> dict[str, Any]:
         """What fitting and predicting have in common."""
-        workers = self.setup.loader_workers
         return {
             "device": self.device,
-            "loader_workers": workers,
+            "loader_workers": self.setup.loader_workers,
             "on_step": self.pulse,
             "ranks": self.ranks,
         }
@@ -100,7 +99,11 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> bool:
         return True
     import torch
 
+    from members.out_of_memory import limit_gpu_memory
+
     torch.set_num_threads(setup.cpus)
+    if process.device == "cuda":
+        limit_gpu_memory(setup.gpus)
     if process.device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
     if record:  # only the test photographs are new, or a table was damaged
@@ -162,8 +165,8 @@ def _train(
     report.epochs(before)
     curves.begin(before)
     prepared = time.perf_counter()
-    of_state = ranks.from_first(partial((state or {}).get, "at_once", {}))
-    smaller = SmallerBatches.of(of_state, recipe, ranks.size)
+    at_once = ranks.from_first(partial((state or {}).get, "at_once", {}))
+    smaller = SmallerBatches.of(at_once, recipe, ranks.size)
     if unit.refit is not None:
         epochs = islice(epochs, max(unit.refit.epochs - len(before), 0))
     for epoch in epochs:
