@@ -18,6 +18,7 @@ from members.batches.loader import (
     add_noise,
     derived_seed,
     in_steps,
+    on_device,
     places_of,
     to_input,
 )
@@ -104,9 +105,10 @@ class Feed:
         read = self.reader.batches(whole, epoch, photos)
         for number, (pixels, labels) in enumerate(read):
             places, mix = parts[number]
-            x = pixels.to(device, non_blocking=True)
-            labels = labels.to(device, non_blocking=True)
-            x = to_input(x, self.statistics, channels_last=recipe.channels_last)
+            labels = on_device(labels, device)
+            x = to_input(
+                on_device(pixels, device), self.statistics, channels_last=recipe.channels_last
+            )
             if self.chain.noise_std:
                 seed = derived_seed(self.seed, NOISE, epoch, number)
                 x = add_noise(x, self.chain.noise_std, seed, len(whole[number]), places)

@@ -31,11 +31,11 @@ from members.networks.models import build_model, least_in_batch
 from members.out_of_memory import AtOnce, OutOfMemory, free_memory, halved
 from members.recipe.recipe import Recipe
 from members.recipe.stages import Stage, copy_size, first_patient_epoch, is_averaged, stage_of
+from members.training import optim
 from members.training.epoch import Diverged, Epoch, State, copied, identity
 from members.training.feed import Feed
 from members.training.losses import taught_loss
 from members.training.metric import LOSS, Metric
-from members.training.optim import create_optimizer, learning_rate, plateau_drops, set_learning_rate
 from members.training.precision import autocast, precision
 from members.training.ranks import OutOfMemoryForAll, Ranks
 from members.training.swa import EpochMean, learning_norms, retake_statistics
@@ -168,7 +168,7 @@ class Training:
         self.forward = compiled_network(self.model) if self.recipe.compile else self.model
         if before is None or stage.head_only != before.head_only:
             learn(self.model, self.body, whether=not stage.head_only)
-            self.optimizer = create_optimizer(self.model, self.recipe)
+            self.optimizer = optim.create_optimizer(self.model, self.recipe)
         if before is None or stage.size != before.size:
             self.feed = Feed(
                 self.recipe,
@@ -189,8 +189,7 @@ class Training:
             self.average = EpochMean(self.model)
         self.kept.load_state_dict(state["best_weights"])  # raises where they do not fit
         self.model.load_state_dict(state["model"])
-        # a copy, since the optimiser goes on in the tensors that it is given
-        self.optimizer.load_state_dict(copied(state["optimizer"]))
+        optim.load_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.best_weights = state["best_weights"]
         if self.average:
@@ -227,13 +226,13 @@ class Training:
         steps = self.feed.steps(index)
         batches = self.feed.batches([rows for step in steps for rows in step], index)
         again = statistics_counted_once if recipe.grad_checkpointing else nullcontext
-        drops = plateau_drops(recipe, self.history, self.metric)
+        drops = optim.plateau_drops(recipe, self.history, self.metric)
         total = torch.zeros((), device=device)
         look_every = _LOOK_EVERY if torch.device(device).type == "cuda" else 1
         train_mode(self.model)
         for step, parts in enumerate(steps):
-            lr = learning_rate(recipe, index, step, len(steps), drops)
-            set_learning_rate(self.optimizer, lr)
+            lr = optim.learning_rate(recipe, index, step, len(steps), drops)
+            optim.set_learning_rate(self.optimizer, lr)
             self.optimizer.zero_grad(set_to_none=True)
             photos = sum(map(len, parts))
             for rows in parts:

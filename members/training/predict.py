@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from members.batches.loader import Loader, in_batches, to_input
+from members.batches.loader import Loader, in_batches, on_device, to_input
 from members.batches.photos import Photos
 from members.errors import BadInput
 from members.networks.models import statistics_of
@@ -170,8 +170,7 @@ def logits(
     at_once = at_once or AtOnce()
 
     def outputs(pixels: Tensor) -> Tensor:
-        x = pixels.to(device, non_blocking=True)
-        x = to_input(x, statistics, channels_last=recipe.channels_last)
+        x = to_input(on_device(pixels, device), statistics, channels_last=recipe.channels_last)
         return model(look(x)).float()
 
     parts: list[Tensor] = []

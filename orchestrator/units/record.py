@@ -149,6 +149,18 @@ class SmallerBatches(_Block):
         return f"ran out of memory; {', and '.join(found)}" if found else ""
 
 
+class GpuRecord(_Block):
+    """Of a unit that was trained on a GPU: which, what share of it, and what was chosen there.
+
+    precision: the format of the network's arithmetic; fused: the optimiser updates all weights by one kernel.
+    """
+
+    name: str
+    share: float
+    precision: str
+    fused: bool
+
+
 class UnitRecord(_Block):
     """Without the fields that have no default a unit cannot be used; the rest only informs.
 
@@ -172,6 +184,7 @@ class UnitRecord(_Block):
     began: float | None = None
     ended: float | None = None
     device: str = ""
+    gpu: GpuRecord | None = None
     workers: int = 1
     data_hash: str = ""
     folds_hash: str = ""

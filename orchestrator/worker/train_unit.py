@@ -41,6 +41,7 @@ from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit, is_done
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Setup
+from orchestrator.worker.machine import gpu_record, versions
 from orchestrator.worker.pulse import Pulse
 from orchestrator.worker.reports import Reporter, Stopped
 from orchestrator.worker.students import taught
@@ -183,6 +184,8 @@ def _train(
     history = state["history"]
     if smaller != SmallerBatches():
         learned["out_of_memory"] = smaller
+    if process.device == "cuda":
+        learned["gpu"] = gpu_record(recipe, process.setup.gpus)
     last = recipe.select == "last"
     record = UnitRecord(
         member=unit.member.model_dump(mode="json", exclude={"teachers"}),
@@ -205,7 +208,7 @@ def _train(
         workers=ranks.size,
         data_hash=photographs.data_hash,
         folds_hash=photographs.folds_hash,
-        versions=_versions(),
+        versions=versions(),
         test_hash=photographs.test_hash_of(unit.member.photos),
         **learned,
     )
@@ -250,12 +253,6 @@ def _begin(
         moved = process.ranks.from_first(lambda: process.store.set_aside(path))
         report.note(f"{path}: {why}. It is now {moved}, and the unit begins again.")
     return None, fit.fit(*given, **options)
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("torch", "timm", "albumentations", "numpy")}
 
 
 # -- predicting ----------------------------------------------------------------------------------
