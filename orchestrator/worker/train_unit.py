@@ -100,8 +100,11 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> bool:
         return True
     import torch
 
+    from members.networks.compiling import keep_programs
     from members.out_of_memory import limit_gpu_memory
 
+    if unit.member.recipe.compile:
+        keep_programs(f"{setup.cache}/compiled")
     torch.set_num_threads(setup.cpus)
     if process.device == "cuda":
         limit_gpu_memory(setup.gpus)
