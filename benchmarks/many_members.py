@@ -4,10 +4,10 @@
 
 Planner, schedule, run folder and tables are real; the units are simulated: they take an hour to a
 minute of a clock of their own, leave real files of few rows, one in a hundred fails, and of one in a
-hundred the process dies in the last of ten epochs. Printed: the makespan beside the least there is, and for each step seconds,
-the greatest memory of this process so far, and how often the run folder was asked. Each of those takes
-30 ms more than it does on this disk, as if it were a request to a server: what is asked for at once
-shares them, and the seconds tell what waits for what.
+hundred the process dies in the last of ten epochs. Printed: the makespan beside the least there is, and
+for each step seconds, the greatest memory of this process so far, and how often the run folder was asked.
+Each of those takes 30 ms more than it does on this disk, as if it were a request to a server: what is
+asked for at once shares them, and the seconds tell what waits for what.
 """
 
 from __future__ import annotations

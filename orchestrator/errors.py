@@ -7,7 +7,7 @@
     RuntimeError
       RunFailed                     1   a right request whose work did not succeed
       members.training.ranks.RaisedByAll         a unit failed on all its processes alike: tried again by
-        members.training.loop.Diverged         the schedule, at last counted as failed in a RunFailed
+        members.training.epoch.Diverged        the schedule, at last counted as failed in a RunFailed
       members.training.ranks.LostContact         a process is gone: the unit goes on from its last epoch
       UnexpectedEnd                 1   an EOFError, by its name
     OSError                         1   a full or failing disk (disk_problem); 2: another path will do

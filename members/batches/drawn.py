@@ -27,3 +27,10 @@ def drawn_from(seed: int) -> Iterator[None]:
         random.setstate(of_python)
         np.random.set_state(of_numpy)
         torch.default_generator.set_state(of_torch)
+
+
+def seed_everything(seed: int) -> None:
+    """Have Python's, NumPy's and torch's generators, of all devices, begin at `seed`."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

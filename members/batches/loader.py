@@ -169,6 +169,13 @@ class Loader:
         return map(self._reader.__getitem__, self._plan)
 
 
+def on_device(batch: Tensor, device: str) -> Tensor:
+    """`batch` on the device; on a GPU by way of pinned memory, so that nothing waits for the copy."""
+    if torch.device(device).type == "cuda" and not batch.is_pinned():
+        batch = batch.pin_memory()
+    return batch.to(device, non_blocking=True)
+
+
 def to_input(pixels: Tensor, statistics: Statistics, *, channels_last: bool) -> Tensor:
     """(B, h, w, 3) uint8 on any device -> (B, 3, h, w) float32, normalised."""
     mean = torch.tensor(statistics.mean, device=pixels.device).view(1, 3, 1, 1) * 255

@@ -13,6 +13,15 @@ from torch import Tensor, nn
 
 from members.errors import first_line
 
+_PROGRAMS = "TORCHINDUCTOR_CACHE_DIR"  # torch's own name of the folder
+
+
+def keep_programs(folder: str) -> None:
+    """Have all networks of this process take programs from `folder`, and leave theirs there: one of the same
+    shapes and settings is translated once, whatever the fold and seed. What the environment says comes first.
+    """
+    os.environ.setdefault(_PROGRAMS, folder)
+
 
 def compiled_network(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """`model` as a compiled function of the same weights; the module itself stays as it is.
@@ -42,12 +51,11 @@ def compiler_problem() -> str | None:
 
 @contextmanager
 def _empty_cache() -> Iterator[None]:
-    name = "TORCHINDUCTOR_CACHE_DIR"
-    before = os.environ.get(name)
-    with TemporaryDirectory() as os.environ[name]:
+    before = os.environ.get(_PROGRAMS)
+    with TemporaryDirectory() as os.environ[_PROGRAMS]:
         try:
             yield
         finally:
-            del os.environ[name]
+            del os.environ[_PROGRAMS]
             if before is not None:
-                os.environ[name] = before
+                os.environ[_PROGRAMS] = before

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from members.errors import BadInput, first_line
+from members.networks.checkpointing import checkpoint
 from members.networks.models import build_model, pretrained_config
 from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
@@ -16,10 +17,12 @@ from members.recipe.recipe import Recipe
 
 def require_network(recipe: Recipe) -> None:
     """Raise BadInput where the network cannot be built or does not take photos of the recipe's sizes,
-    or where the weights to start from do not fit. Nothing is allocated.
+    where the weights to start from do not fit, or where it lacks what the recipe asks for. Nothing is
+    allocated.
     """
     n_classes = 2
     model = build_model(recipe, n_classes, device="meta")
+    checkpoint(model, recipe)
     _forward(recipe, model, n_classes)
     for size in dict.fromkeys(recipe.sizes):
         if size != recipe.image_size:

@@ -12,7 +12,7 @@ def contradictions(recipe: Any) -> list[str]:
 
     recipe: a Recipe; not typed as one, since its file imports this one.
     """
-    parts = (_learning_rates, _loss, _augmentation, _head_first, _swa, _sizes, _views)
+    parts = (_learning_rates, _loss, _augmentation, _head_first, _swa, _sizes, _views, _memory)
     return [text for part in parts for text in part(recipe)]
 
 
@@ -165,3 +165,12 @@ def _views(recipe: Any) -> list[str]:
             "when all units are there. Leave one of them out"
         )
     return found
+
+
+def _memory(recipe: Any) -> list[str]:
+    if recipe.grad_checkpointing and recipe.freeze == "backbone":
+        return [
+            "grad_checkpointing has no effect beside `freeze: backbone`, with which only the head has a "
+            "backward pass. Leave it out"
+        ]
+    return []

@@ -258,7 +258,11 @@ class Recipe(Block):
     channels_last: bool = Field(
         True, description="memory order of the pictures; 1.1-1.7 times faster for convolutions"
     )
-
+    grad_checkpointing: bool = Field(
+        False,
+        description="timm's: the backward pass computes activations once more instead of keeping them. The "
+        "same updates from much less memory, for one pass forward more; for networks that have it",
+    )
     compile: bool = Field(
         False,
         description="torch.compile for training: slow to start, then faster; needs a C++ compiler",

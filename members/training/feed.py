@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from members.batches.loader import (
     add_noise,
     derived_seed,
     in_steps,
+    on_device,
     places_of,
     to_input,
 )
@@ -33,6 +34,7 @@ from members.batches.mixing import (
 from members.batches.photos import Photos
 from members.batches.sampling import epoch_order, partner_pool
 from members.networks.models import statistics_of
+from members.out_of_memory import AtOnce
 from members.pixels.augment import chain_of
 from members.recipe.recipe import Recipe
 from members.training.ranks import Ranks
@@ -103,9 +105,10 @@ class Feed:
         read = self.reader.batches(whole, epoch, photos)
         for number, (pixels, labels) in enumerate(read):
             places, mix = parts[number]
-            x = pixels.to(device, non_blocking=True)
-            labels = labels.to(device, non_blocking=True)
-            x = to_input(x, self.statistics, channels_last=recipe.channels_last)
+            labels = on_device(labels, device)
+            x = to_input(
+                on_device(pixels, device), self.statistics, channels_last=recipe.channels_last
+            )
             if self.chain.noise_std:
                 seed = derived_seed(self.seed, NOISE, epoch, number)
                 x = add_noise(x, self.chain.noise_std, seed, len(whole[number]), places)
@@ -124,3 +127,22 @@ class Feed:
                     taught = mixed_rows(mix, taught, share)
                 truth = torch.cat([truth, taught], dim=1)
             yield x, truth, mine[number]
+
+    def divided(self, n: int, mine: slice, at_once: AtOnce) -> list[tuple[slice, slice, int]]:
+        """A batch of n photos, of which `mine` are this rank's, as `Ranks.micro_batches` divides it where it
+        does not fit the memory whole."""
+        if at_once.train is None:
+            return [(slice(None), mine, n)]
+        return self.ranks.micro_batches(n, self.least, at_once.train)
+
+    def inputs(
+        self, epoch: int, at_once: AtOnce, on_step: Callable[[int, int], None]
+    ) -> Iterator[Tensor]:
+        """What the network took in of this rank's photos in `epoch` (from 0), (b, 3, h, w) each time."""
+        pieces = [rows for step in self.steps(epoch) for rows in step]
+        batches = self.batches(pieces, epoch)
+        for done, (rows, (x, _, mine)) in enumerate(zip(pieces, batches, strict=True), start=1):
+            for own, _, _ in self.divided(len(rows), mine, at_once):
+                if len(part := x[own]):
+                    yield part
+            on_step(done, len(pieces))

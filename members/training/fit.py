@@ -23,8 +23,8 @@ from members.errors import BadInput, nearest
 from members.networks.models import statistics_of
 from members.recipe.recipe import Recipe
 from members.recipe.stages import training_copies
-from members.training.epoch import Epoch, State, identity
-from members.training.loop import Diverged, Training
+from members.training.epoch import Diverged, Epoch, State, identity
+from members.training.loop import Training
 from members.training.losses import class_weights
 from members.training.metric import DEFAULT, LOSS, Metric
 from members.training.precision import precision

@@ -2,56 +2,46 @@
 
 `Training` is what members/training/fit.py drives. An epoch begins by seeding Python's, NumPy's and torch's
 generators from (seed, epoch), and the learning rate is a function of progress and history.
+
+An epoch that runs out of memory begins again from where it began, with the same photos, varied and mixed
+alike, half as many at once.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
+from members.batches.drawn import seed_everything
 from members.batches.loader import NETWORK, WEIGHTS, derived_seed
 from members.batches.photos import Photos
 from members.errors import BadInput, first_line
+from members.networks.checkpointing import checkpoint, statistics_counted_once
 from members.networks.compiling import compiled_network
 from members.networks.ema import Average, TimmAverage, running_mean
 from members.networks.freezing import body_of, learn, train_mode
 from members.networks.models import build_model, least_in_batch
+from members.out_of_memory import AtOnce, OutOfMemory, free_memory, halved
 from members.recipe.recipe import Recipe
 from members.recipe.stages import Stage, copy_size, first_patient_epoch, is_averaged, stage_of
-from members.training.epoch import Epoch, State, identity
+from members.training import optim
+from members.training.epoch import Diverged, Epoch, State, copied, identity
 from members.training.feed import Feed
 from members.training.losses import taught_loss
 from members.training.metric import LOSS, Metric
-from members.training.optim import create_optimizer, learning_rate, plateau_drops, set_learning_rate
 from members.training.precision import autocast, precision
-from members.training.ranks import RaisedByAll, Ranks
+from members.training.ranks import OutOfMemoryForAll, Ranks
 from members.training.swa import EpochMean, learning_norms, retake_statistics
 from members.training.validation import validated
 
 _LOOK_EVERY = 20  # steps between looks at the loss on a GPU, where each look waits for it
-
-
-class Diverged(RaisedByAll):
-    """Training or validation loss is no longer a finite number."""
-
-    def __init__(self, epoch: int, lr: float, loss: float = math.nan):
-        self.epoch, self.lr, self.loss = epoch, lr, loss
-        super().__init__(
-            f"the loss became {loss} in epoch {epoch} at lr {lr:g}; "
-            "try a lower lr, clip_grad_norm, or warmup_epochs"
-        )
-
-    def __reduce__(self):  # travels between processes
-        return type(self), (self.epoch, self.lr, self.loss)
 
 
 class Training:
@@ -82,6 +72,8 @@ class Training:
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.best_weights: dict[str, torch.Tensor] = {}
+        self.at_once = AtOnce()
+        self.last_state: State | None = None
 
     def resume(self, state: State) -> None:
         """Stand where `state` was taken. Raises BadInput where it does not fit the network."""
@@ -90,11 +82,13 @@ class Training:
             self.history = [dict(row) for row in state["history"]]
             self.enter(len(self.history) - 1)
             self.best_epoch = state["best_epoch"]
+            self.at_once = AtOnce(**state.get("at_once", {}))
             if self.valid is not None:
                 self.history[self.best_epoch - 1][
                     self.metric.name
                 ]  # what the next are compared with
             self.load(state)
+            self.last_state = state
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             why = first_line(error)
             raise BadInput(f"this state does not fit the network ({why}). Start without") from None
@@ -104,20 +98,49 @@ class Training:
         if not begun:
             self.start()
         while not self.stop_reason():
-            row = self.epoch(len(self.history))
+            row = self.epoch_in_memory(len(self.history))
             self.history.append(row)
             if best := self.is_best(row):
                 self.best_epoch = len(self.history)
-                self.best_weights = _copy(self.kept.state_dict())
+                self.best_weights = copied(self.kept.state_dict())
             reason = self.stop_reason()
             number = len(self.history)
             yield Epoch(number, row, best, bool(reason), reason, partial(self.state, number))
+            if not reason:
+                self.state(number)  # where the next epoch begins, should it have to begin again
+
+    def epoch_in_memory(self, index: int) -> dict[str, float]:
+        """`epoch`; where it runs out of memory once more from its beginning, half as many photos at once.
+
+        Raises OutOfMemoryForAll where there is nothing left to halve.
+        """
+        while True:
+            try:
+                return self.epoch(index)
+            except OutOfMemoryForAll as error:
+                why = str(error)
+            whole = min(self.recipe.batch_size, len(self.train))
+            now = self.at_once.train or -(-whole // self.ranks.size)
+            try:
+                half = halved(now, least_in_batch(self.model), why)
+            except OutOfMemory as error:
+                raise OutOfMemoryForAll(str(error)) from None
+            look = self.at_once.look
+            for name in ("model", "body", "forward", "optimizer", "average", "feed"):
+                vars(self).pop(name, None)
+            free_memory()
+            if self.last_state is None:
+                self.start()
+            else:
+                self.resume(self.last_state)
+            self.at_once = AtOnce(half, self.at_once.since or index + 1, look)
 
     def start(self, pretrained: bool = True) -> None:
         """Network, optimiser, scaler and average, new."""
         recipe, device = self.recipe, self.device
         torch.manual_seed(derived_seed(self.seed, WEIGHTS))
         model = build_model(recipe, self.n_classes, pretrained=pretrained).to(device)
+        checkpoint(model, recipe)
         if recipe.channels_last:
             # documented by torch, and missing from its types
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -145,7 +168,7 @@ class Training:
         self.forward = compiled_network(self.model) if self.recipe.compile else self.model
         if before is None or stage.head_only != before.head_only:
             learn(self.model, self.body, whether=not stage.head_only)
-            self.optimizer = create_optimizer(self.model, self.recipe)
+            self.optimizer = optim.create_optimizer(self.model, self.recipe)
         if before is None or stage.size != before.size:
             self.feed = Feed(
                 self.recipe,
@@ -166,8 +189,7 @@ class Training:
             self.average = EpochMean(self.model)
         self.kept.load_state_dict(state["best_weights"])  # raises where they do not fit
         self.model.load_state_dict(state["model"])
-        # a copy, since the optimiser goes on in the tensors that it is given
-        self.optimizer.load_state_dict(_copy(state["optimizer"]))
+        optim.load_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         self.best_weights = state["best_weights"]
         if self.average:
@@ -200,26 +222,32 @@ class Training:
         self.enter(index)
         # several ranks draw their dropout apart, the first as if it were alone
         others = () if self.ranks.first else (self.ranks.rank,)
-        _seed_everything(derived_seed(self.seed, NETWORK, index, *others))
+        seed_everything(derived_seed(self.seed, NETWORK, index, *others))
         steps = self.feed.steps(index)
         batches = self.feed.batches([rows for step in steps for rows in step], index)
-        drops = plateau_drops(recipe, self.history, self.metric)
+        again = statistics_counted_once if recipe.grad_checkpointing else nullcontext
+        drops = optim.plateau_drops(recipe, self.history, self.metric)
         total = torch.zeros((), device=device)
         look_every = _LOOK_EVERY if torch.device(device).type == "cuda" else 1
         train_mode(self.model)
         for step, parts in enumerate(steps):
-            lr = learning_rate(recipe, index, step, len(steps), drops)
-            set_learning_rate(self.optimizer, lr)
+            lr = optim.learning_rate(recipe, index, step, len(steps), drops)
+            optim.set_learning_rate(self.optimizer, lr)
             self.optimizer.zero_grad(set_to_none=True)
             photos = sum(map(len, parts))
-            for rows, batch in zip(parts, batches, strict=False):
-                loss = self.batch_loss(*batch, len(rows))
-                scaled = self.scaler.scale(loss * (len(rows) / photos))
-                if scaled.requires_grad:  # not where all of the batch's photos are other ranks'
-                    scaled.backward()
-                total += loss.detach() * len(rows)
-            if (step + 1) % look_every == 0 or step + 1 == len(steps):
-                self.require_finite(total, index, lr)
+            for rows in parts:
+                with self.ranks.in_memory():
+                    x, truth, mine = next(batches)
+                for own, where, n in self.feed.divided(len(rows), mine, self.at_once):
+                    loss = self.batch_loss(x[own], truth[own], where, n)
+                    with self.ranks.in_memory(), again(self.model):
+                        scaled = self.scaler.scale(loss * (n / photos))
+                        if scaled.requires_grad:  # not where all photos are other ranks'
+                            scaled.backward()
+                    total += loss.detach() * n
+            looked = (step + 1) % look_every == 0 or step + 1 == len(steps)
+            if looked and not math.isfinite(value := float(total)):
+                raise Diverged(index + 1, lr, value)
             self.update()
             self.on_step(step + 1, len(steps))
         self.ranks.settle(self.model, self.kept)
@@ -229,30 +257,27 @@ class Training:
         self, x: torch.Tensor, truth: torch.Tensor, mine: slice, photos: int
     ) -> torch.Tensor:
         """The loss of a whole batch of `photos`, on every rank; it learns from its own alone."""
-        if len(x):
-            with autocast(self.recipe, self.device):
-                outputs = self.forward(x).float()
-        else:
-            outputs = torch.zeros_like(truth[:, : self.n_classes])
+        with self.ranks.in_memory():
+            if len(x):
+                with autocast(self.recipe, self.device):
+                    outputs = self.forward(x).float()
+            else:
+                outputs = torch.zeros_like(truth[:, : self.n_classes])
         outputs, truth = self.ranks.join(outputs, truth, where=mine, n=photos)
         temperature = None if self.train.soft is None else self.train.soft.temperature
         return taught_loss(outputs, truth, self.recipe, self.class_weights, temperature)
 
-    def require_finite(self, total: torch.Tensor, index: int, lr: float) -> None:
-        """Raise Diverged where `total` is not finite."""
-        if not math.isfinite(value := float(total)):
-            raise Diverged(index + 1, lr, value)
-
     def update(self) -> None:
         """One optimiser step with the gradients that the parts of its batch added up."""
         self.ranks.add_up_gradients(self.model)
-        if self.recipe.clip_grad_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self.average and self.recipe.ema is not None:
-            self.average.update(self.model)
+        with self.ranks.in_memory():
+            if self.recipe.clip_grad_norm is not None:
+                self.scaler.unscale_(self.optimizer)
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad_norm)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            if self.average and self.recipe.ema is not None:
+                self.average.update(self.model)
 
     def take_into_mean(self, index: int) -> None:
         """The weights after epoch `index` (from 0), for the mean of epochs; its batch norms then see
@@ -263,17 +288,9 @@ class Training:
         norms = learning_norms(self.model)
         if not norms:
             return
-        pieces = [rows for step in self.feed.steps(index) for rows in step]
-        seen = self.feed.batches(pieces, index)
-
-        def inputs() -> Iterator[torch.Tensor]:
-            for number, (x, _, _) in enumerate(seen, start=1):
-                if len(x):
-                    yield x
-                self.on_step(number, len(pieces))
-
-        with autocast(self.recipe, self.device):
-            retake_statistics(self.average.network, norms, inputs(), self.ranks)
+        inputs = self.feed.inputs(index, self.at_once, self.on_step)
+        with self.ranks.in_memory(), autocast(self.recipe, self.device):
+            retake_statistics(self.average.network, norms, inputs, self.ranks)
 
     def validate(self, valid: Photos) -> dict[str, float]:
         """loss and all metrics of the network that is kept."""
@@ -287,6 +304,7 @@ class Training:
             device=self.device,
             on_step=self.on_step,
             ranks=self.ranks,
+            at_once=self.at_once,
         )
 
     def is_best(self, row: dict[str, float]) -> bool:
@@ -313,32 +331,19 @@ class Training:
                 f"the state after epoch {number} is gone, epoch {len(self.history)} has run; "
                 "take epoch.state() before the next epoch begins"
             )
+        if self.last_state is not None and len(self.last_state["history"]) == number:
+            return self.last_state
         # where the best weights are the network's own, one copy serves twice, in memory and on disk
         shared = self.best_epoch == number and not self.average
-        return {
+        self.last_state = {
             "made_by": json.dumps(identity(self.recipe, self.n_classes, self.seed)),
             "history": [dict(row) for row in self.history],
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
-            "model": self.best_weights if shared else _copy(self.model.state_dict()),
-            "optimizer": _copy(self.optimizer.state_dict()),
+            "model": self.best_weights if shared else copied(self.model.state_dict()),
+            "optimizer": copied(self.optimizer.state_dict()),
             "scaler": self.scaler.state_dict(),
-            "average": _copy(self.average.state_dict()) if self.average else None,
+            "average": copied(self.average.state_dict()) if self.average else None,
+            "at_once": self.at_once.to_state(),
         }
-
-
-def _seed_everything(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def _copy(tree: Any) -> Any:
-    """The same nest of dicts and lists with every tensor copied to the CPU."""
-    if isinstance(tree, torch.Tensor):
-        return tree.detach().to("cpu", copy=True)
-    if isinstance(tree, dict):
-        return {key: _copy(value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return type(tree)(_copy(value) for value in tree)
-    return tree
+        return self.last_state

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from members.networks.checkpointing import checkpoint
 from members.networks.freezing import train_mode
 from members.networks.models import build_model
 from members.recipe.recipe import Recipe
@@ -34,7 +35,7 @@ _HELD = 1.2  # bytes that the allocator holds for each that lives at the peak
 # of a recipe, what its memory depends on
 _KEYS = {
     "model", "image_size", "batch_size", "validation_batch_size", "freeze", "dropout", "drop_path",
-    "optimizer", "optimizer_args", "mixing",
+    "optimizer", "optimizer_args", "mixing", "grad_checkpointing",
 }  # fmt: skip
 
 
@@ -80,6 +81,7 @@ def _memory_of(
 ) -> Memory:
     recipe = Recipe.model_validate_json(relevant)
     model = build_model(recipe, n_classes, device="meta", pretrained=False)
+    checkpoint(model, recipe)
     own = _bytes(model.state_dict().values())
     learning = _bytes(p for p in model.parameters() if p.requires_grad)
     optimizer = round(learning * _state_share(recipe))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,11 @@ from members.errors import BadInput, nearest
 from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
 from members.recipe.stages import head_epochs, is_averaged, scheduled_epochs
+from members.training.epoch import copied
 from members.training.metric import Metric
+
+# those of torch that have a kernel for CUDA; Adagrad's is one for CPUs
+_FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 
 def optimizer_names() -> list[str]:
@@ -34,12 +39,15 @@ def create_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimiser over the model's weights; no weight decay on biases and norm layers.
 
     With layer_decay d, the block at depth i of n learns at lr * d^(n - i), the head at lr (timm's
-    grouping into blocks).
+    grouping into blocks). On a GPU all weights are updated by one kernel where torch has it.
 
     Raises BadInput for an unknown name, arguments it does not take, or a package it needs.
     """
     if problem := optimizer_problem(recipe.optimizer):
         raise BadInput(problem)
+    given = recipe.optimizer_args
+    if next(model.parameters()).is_cuda and takes_fused(recipe):
+        given = {"fused": True, **given}
     try:
         optimizer = timm.optim.create_optimizer_v2(  # type: ignore[attr-defined]  # as above
             model,
@@ -47,11 +55,11 @@ def create_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             lr=recipe.lr,
             weight_decay=recipe.weight_decay,
             layer_decay=recipe.layer_decay,
-            **recipe.optimizer_args,
+            **given,
         )
     except (TypeError, ValueError, AssertionError, ImportError, RuntimeError) as error:
-        given = f" with {recipe.optimizer_args}" if recipe.optimizer_args else ""
-        raise BadInput(f"optimizer: {recipe.optimizer}{given} cannot be made: {error}") from error
+        own = f" with {recipe.optimizer_args}" if recipe.optimizer_args else ""
+        raise BadInput(f"optimizer: {recipe.optimizer}{own} cannot be made: {error}") from error
     if getattr(optimizer, "is_second_order", False):
         raise BadInput(
             f"optimizer: {recipe.optimizer} needs second derivatives, which fit does not compute; "
@@ -63,6 +71,28 @@ def create_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def require_optimizer(recipe: Recipe) -> None:
     """Raise BadInput where `create_optimizer` would, whatever the network."""
     create_optimizer(nn.Linear(2, 2), recipe.model_copy(update={"layer_decay": None}))
+
+
+def takes_fused(recipe: Recipe) -> bool:
+    """Whether the recipe's optimiser is one of torch's that update all weights by one kernel, and the recipe
+    does not say itself how they are updated."""
+    if {"fused", "foreach", "capturable", "differentiable"} & {*recipe.optimizer_args}:
+        return False
+    made = create_optimizer(nn.Linear(2, 2), recipe.model_copy(update={"layer_decay": None}))
+    return type(made) in _FUSED
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """What `optimizer` knew when `state` was taken, which is not changed by it.
+
+    The kernels stay the own ones: the state may be of another device.
+    """
+    # a copy, since the optimiser goes on in the tensors that it is given
+    loaded = copied(state)
+    for group, own in zip(loaded["param_groups"], optimizer.param_groups, strict=True):
+        if "fused" in own:
+            group["fused"] = own["fused"]
+    optimizer.load_state_dict(loaded)
 
 
 def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int, drops: int = 0) -> float:

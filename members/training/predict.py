@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from members.batches.loader import Loader, in_batches, to_input
+from members.batches.loader import Loader, in_batches, on_device, to_input
 from members.batches.photos import Photos
 from members.errors import BadInput
 from members.networks.models import statistics_of
+from members.out_of_memory import AtOnce, in_parts
 from members.recipe.recipe import Recipe
 from members.training.precision import autocast
 from members.training.ranks import ALONE, Ranks
@@ -94,10 +95,12 @@ def predict_each(
     loader_workers: int = 0,
     on_step: Callable[[int, int], None] | None = None,
     ranks: Ranks = ALONE,
+    at_once: AtOnce | None = None,
 ) -> list[np.ndarray]:
     """For each of `candidates` what `predict` returns with it as the recipe's views.
 
-    What several of them see is looked at once.
+    What several of them see is looked at once. at_once: how many photos; it is lowered where they do
+    not fit the memory.
     """
     model = model.to(device)
     look_at = partial(
@@ -109,6 +112,7 @@ def predict_each(
         loader=Loader(photos, workers=loader_workers),
         on_step=on_step,
         ranks=ranks,
+        at_once=at_once or AtOnce(),
     )
     views = dict.fromkeys(view for views in candidates for view in views)
     seen = {view: [softmax(look_at(look=look)) for look in VIEWS[view]] for view in views}
@@ -149,10 +153,13 @@ def logits(
     look: Callable[[Tensor], Tensor] = plain,
     on_step: Callable[[int, int], None] | None = None,
     ranks: Ranks = ALONE,
+    at_once: AtOnce | None = None,
 ) -> np.ndarray:
     """The network's outputs (N, K) float32 for the photos, each seen through `look`.
 
-    Every rank gets them all. `model` is on `device` and ends in eval mode.
+    Every rank gets them all. `model` is on `device` and ends in eval mode. A batch that does not fit
+    the memory is divided, and `at_once.look` lowered, until it does. Raises OutOfMemory where not even
+    one photo fits.
     """
     require_size(photos, recipe, "photos to predict")
     model.eval()
@@ -160,14 +167,18 @@ def logits(
     batch_size = recipe.validation_batch_size or 2 * recipe.batch_size
     mine = ranks.part(len(photos))
     batches = in_batches(np.arange(len(photos))[mine], batch_size)
+    at_once = at_once or AtOnce()
+
+    def outputs(pixels: Tensor) -> Tensor:
+        x = to_input(on_device(pixels, device), statistics, channels_last=recipe.channels_last)
+        return model(look(x)).float()
+
     parts: list[Tensor] = []
     with torch.inference_mode(), autocast(recipe, device):
-        for pixels, _ in loader.batches(batches):
-            x = pixels.to(device, non_blocking=True)
-            x = to_input(x, statistics, channels_last=recipe.channels_last)
-            parts.append(model(look(x)).float())
+        for done, (pixels, _) in enumerate(loader.batches(batches), start=1):
+            parts += in_parts(outputs, pixels, at_once)
             if on_step:
-                on_step(len(parts), len(batches))
+                on_step(done, len(batches))
     # torch types every attribute of a module as a tensor or a module
     n_classes: int = getattr(model, "num_classes")  # noqa: B009
     own = torch.cat(parts) if parts else torch.empty((0, n_classes), device=device)

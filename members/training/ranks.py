@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from members.errors import first_line
+from members.out_of_memory import OutOfMemory, is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,6 +31,10 @@ _SENT_AT_ONCE = 2**23  # numbers; enough to be fast, little enough to copy besid
 
 class RaisedByAll(RuntimeError):
     """Every rank raises it, at the same place: all may go on with something else."""
+
+
+class OutOfMemoryForAll(RaisedByAll, OutOfMemory):
+    """A pass did not fit the memory of one of the processes at least."""
 
 
 class LostContact(RuntimeError):
@@ -59,6 +64,53 @@ class Ranks:
         """
         busy = max(1, min(self.size, n // least))
         return slice(n * min(self.rank, busy) // busy, n * min(self.rank + 1, busy) // busy)
+
+    def micro_batches(self, n: int, least: int, at_once: int) -> list[tuple[slice, slice, int]]:
+        """A batch of n photos, divided so that no rank takes more than `at_once` of its own at once; one
+        more where else a part would have fewer than `least`. A rank has some of its own in a part, or none.
+
+        Of each part (own, where, photos): which of this rank's photos, which of the part's those are,
+        and how many it has on all ranks.
+        """
+        parts = [Ranks(rank, self.size).part(n, least) for rank in range(self.size)]
+        shares = [part.stop - part.start for part in parts]
+        count = max(1, min(-(-max(shares) // at_once), max(shares) // least))
+        found = []
+        for i in range(count):
+            cuts = [Ranks(i, count).part(share, least) for share in shares]
+            sizes = [cut.stop - cut.start for cut in cuts]
+            first = sum(sizes[: self.rank])
+            where = slice(first, first + sizes[self.rank])
+            found.append((cuts[self.rank], where, sum(sizes)))
+        return found
+
+    def any(self, here: bool) -> bool:
+        """Whether it is so on any rank."""
+        if self.size == 1:
+            return here
+        import torch
+        from torch import distributed
+
+        said = torch.tensor([float(here)])  # on the CPU: nobody waits for what a GPU is busy with
+        with _in_contact():
+            distributed.all_reduce(said)
+        return bool(said)
+
+    @contextmanager
+    def in_memory(self) -> Iterator[None]:
+        """What runs out of memory herein on any rank is OutOfMemoryForAll on every rank.
+
+        Herein no rank waits for another.
+        """
+        why = ""
+        try:
+            yield
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            why = first_line(error)
+        if self.any(bool(why)):
+            raise OutOfMemoryForAll(why or "another process of this training ran out of memory")
 
     def join(self, *parts: Tensor, where: slice, n: int) -> list[Tensor]:
         """For each of `parts` (m, ...), this rank's rows `where` of n: all n rows, (n, ...).

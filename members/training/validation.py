@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from members.batches.loader import Loader
 from members.batches.mixing import shares_of
 from members.batches.photos import Photos
+from members.out_of_memory import AtOnce
 from members.recipe.recipe import Recipe
 from members.training.losses import loss_of
 from members.training.metric import Metric
@@ -29,12 +30,13 @@ def validated(
     device: str,
     on_step: Callable[[int, int], None],
     ranks: Ranks,
+    at_once: AtOnce,
 ) -> dict[str, float]:
     """`loss` and each of `metrics`; the loss is over the whole part at once.
 
     Of the photos as they are, or of the mean over the recipe's views where it has
     `validation_views`. weights: (K,) of the classes in the loss, or None. Of several ranks all get
-    the first's figures.
+    the first's figures. at_once: as in `predict_each`.
     """
     views = recipe.views if recipe.validation_views else ("plain",)
     seen = [
@@ -47,6 +49,7 @@ def validated(
             look=look,
             on_step=on_step,
             ranks=ranks,
+            at_once=at_once,
         )
         for look in looks(views)
     ]

@@ -46,7 +46,10 @@ class Processes:
 
     def _on(self, node: Node) -> int:
         on = int(node.cpus // self.cpus)
-        return min(on, int(node.gpus / self.gpus + 1e-9)) if self.gpus else on
+        if not self.gpus:
+            return on
+        # the share of a process is of one GPU: 0.4 twice, and not five times on two
+        return min(on, int(node.gpus) * int(1 / self.gpus + 1e-9))
 
     def bundles(self, runs: int) -> list[dict[str, float]]:
         """What Ray calls bundles: one a process."""

@@ -194,7 +194,9 @@ class Resources(_Block):
 
     cpus: int = Field(1, ge=1, description="of each training process")
     gpus: Literal["auto"] | float = Field(
-        "auto", description="of each process; auto: 1 where the cluster has any, else 0"
+        "auto",
+        description="of each process, one at most; 0.25: four processes, each with a unit of its own, share "
+        "a GPU and a quarter of its memory; auto: 1 where the cluster has any, else 0",
     )
     loader_workers: int = Field(
         0, ge=0, description="processes that load and augment photos, for each training process"
@@ -221,8 +223,11 @@ class Resources(_Block):
 
     @model_validator(mode="after")
     def _gpus(self) -> Resources:
-        if self.gpus != "auto" and self.gpus < 0:
-            raise ValueError(f"gpus must be 0 or more, or auto; got {self.gpus}")
+        if self.gpus != "auto" and not 0 <= self.gpus <= 1:
+            raise ValueError(
+                "gpus must be auto, 1, 0, or the share of a GPU that a training process gets, e.g. 0.25; got "
+                f"{self.gpus:g}. A process uses one GPU at most; for several a unit write workers: 2, or more"
+            )
         if self.workers > 1 and self.gpus != "auto" and 0 < self.gpus < 1:
             raise ValueError(
                 f"{self.workers} workers cannot share a GPU (NCCL wants one for each), got gpus: "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Literal
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -11,6 +11,9 @@ from ensembles.files.digests import sealed, unsealed
 from members.errors import first_line
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.store import Store
+
+if TYPE_CHECKING:
+    from members.recipe.recipe import Recipe
 
 _LISTED = 20  # classes in a line
 UNFINISHED = "-"  # no hash of test photographs
@@ -104,6 +107,60 @@ class RefitRecord(_Block):
     of: list[str]
 
 
+class SmallerBatches(_Block):
+    """Of a unit that ran out of memory: what it went on with, as if these were keys of its recipe.
+
+    batch_size, accumulate: in training, from epoch `since` on; validation_batch_size: of validation and
+    predictions; None: as its recipe says.
+    """
+
+    batch_size: int | None = None
+    accumulate: int | None = None
+    since: int | None = None
+    validation_batch_size: int | None = None
+
+    @classmethod
+    def of(cls, at_once: Mapping[str, int | None], recipe: Recipe, workers: int) -> SmallerBatches:
+        """at_once: of a training's state, for each of its `workers`."""
+        found = cls(validation_batch_size=at_once.get("look"))
+        train = at_once.get("train")
+        if train is None:
+            return found
+        size = train * workers
+        parts = -(-recipe.batch_size // size)
+        changes = {
+            "batch_size": size,
+            "accumulate": recipe.accumulate * parts,
+            "since": at_once.get("since"),
+        }
+        return found.model_copy(update=changes)
+
+    def line(self) -> str:
+        """In words, after the name of a unit; empty where all batches fitted."""
+        found = []
+        if self.batch_size is not None:
+            found.append(
+                f"since epoch {self.since} it trains as with batch_size {self.batch_size} and accumulate "
+                f"{self.accumulate}: the same updates, but for what counts over a batch, batch norm and the "
+                "f1 loss"
+            )
+        if self.validation_batch_size is not None:
+            found.append(f"it validates and predicts {self.validation_batch_size} photos at once")
+        return f"ran out of memory; {', and '.join(found)}" if found else ""
+
+
+class GpuRecord(_Block):
+    """Of a unit that was trained on a GPU: which, what share of it, and what was chosen there.
+
+    precision: the format of the network's arithmetic; fused: the optimiser updates all weights by one kernel.
+    """
+
+    name: str
+    share: float
+    precision: str
+    fused: bool
+
+
 class UnitRecord(_Block):
     """Without the fields that have no default a unit cannot be used; the rest only informs.
 
@@ -127,6 +184,7 @@ class UnitRecord(_Block):
     began: float | None = None
     ended: float | None = None
     device: str = ""
+    gpu: GpuRecord | None = None
     workers: int = 1
     data_hash: str = ""
     folds_hash: str = ""
@@ -136,6 +194,7 @@ class UnitRecord(_Block):
     teacher: TaughtRows | None = None
     refit: RefitRecord | None = None
     streamed: list[str] = []
+    out_of_memory: SmallerBatches | None = None
     test_hash: str
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}

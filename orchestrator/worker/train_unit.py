@@ -32,6 +32,7 @@ from orchestrator.units.record import (
     RefitRecord,
     Rows,
     Seconds,
+    SmallerBatches,
     UnitRecord,
     find_record,
     write_record,
@@ -40,6 +41,7 @@ from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit, is_done
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Setup
+from orchestrator.worker.machine import gpu_record, versions
 from orchestrator.worker.pulse import Pulse
 from orchestrator.worker.reports import Reporter, Stopped
 from orchestrator.worker.students import taught
@@ -68,10 +70,9 @@ class Process:
 
     def options(self) -> dict[str, Any]:
         """What fitting and predicting have in common."""
-        workers = self.setup.loader_workers
         return {
             "device": self.device,
-            "loader_workers": workers,
+            "loader_workers": self.setup.loader_workers,
             "on_step": self.pulse,
             "ranks": self.ranks,
         }
@@ -99,7 +100,14 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> bool:
         return True
     import torch
 
+    from members.networks.compiling import keep_programs
+    from members.out_of_memory import limit_gpu_memory
+
+    if unit.member.recipe.compile:
+        keep_programs(f"{setup.cache}/compiled")
     torch.set_num_threads(setup.cpus)
+    if process.device == "cuda":
+        limit_gpu_memory(setup.gpus)
     if process.device == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
     if record:  # only the test photographs are new, or a table was damaged
@@ -161,6 +169,8 @@ def _train(
     report.epochs(before)
     curves.begin(before)
     prepared = time.perf_counter()
+    at_once = ranks.from_first(partial((state or {}).get, "at_once", {}))
+    smaller = SmallerBatches.of(at_once, recipe, ranks.size)
     if unit.refit is not None:
         epochs = islice(epochs, max(unit.refit.epochs - len(before), 0))
     for epoch in epochs:
@@ -168,9 +178,17 @@ def _train(
         if ranks.first:
             write_state(unit, store, state)
         curves.epoch(epoch.metrics)
+        at_once = ranks.from_first(partial(state.get, "at_once", {}))
+        if smaller != (now := SmallerBatches.of(at_once, recipe, ranks.size)):
+            smaller = now
+            report.note(f"{unit.title} {smaller.line()}")
         report.epoch(state["history"])
     assert state is not None  # of an interrupted unit, or of the last epoch
     history = state["history"]
+    if smaller != SmallerBatches():
+        learned["out_of_memory"] = smaller
+    if process.device == "cuda":
+        learned["gpu"] = gpu_record(recipe, process.setup.gpus)
     last = recipe.select == "last"
     record = UnitRecord(
         member=unit.member.model_dump(mode="json", exclude={"teachers"}),
@@ -193,7 +211,7 @@ def _train(
         workers=ranks.size,
         data_hash=photographs.data_hash,
         folds_hash=photographs.folds_hash,
-        versions=_versions(),
+        versions=versions(),
         test_hash=photographs.test_hash_of(unit.member.photos),
         **learned,
     )
@@ -240,12 +258,6 @@ def _begin(
     return None, fit.fit(*given, **options)
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("torch", "timm", "albumentations", "numpy")}
-
-
 # -- predicting ----------------------------------------------------------------------------------
 
 
@@ -260,6 +272,7 @@ def _predict(
     """
     from members.networks import saving
     from members.networks.models import build_model
+    from members.out_of_memory import AtOnce
     from members.recipe.blocks import Statistics
     from members.training.predict import for_test, predict_each
 
@@ -270,6 +283,8 @@ def _predict(
             update={"normalize": Statistics.model_validate(record.normalize)}
         )
     parts = process.inputs.to_predict(unit)
+    smaller = record.out_of_memory or SmallerBatches()
+    at_once = AtOnce(look=smaller.validation_batch_size)
     started = time.perf_counter()
     model = build_model(recipe, process.n_classes(unit), pretrained=False).to(process.device)
 
@@ -287,7 +302,8 @@ def _predict(
                 continue
             asked = for_test(recipe) if kind == "test" else recipe
             views = [*tables.values()]
-            means = predict_each(model, part.photos, asked, views, **process.options())
+            options = {**process.options(), "at_once": at_once}
+            means = predict_each(model, part.photos, asked, views, **options)
             for path, probabilities in zip(tables, means, strict=True):
                 if ranks.first:
                     predictions.write_table(unit, store, photographs, part, probabilities, path)
@@ -318,6 +334,9 @@ def _predict(
         "seconds": record.seconds.model_copy(update={"predict": round(seconds, 3)}),
         "test_hash": test_hash,
     }
+    if at_once.look != smaller.validation_batch_size:
+        update = {"validation_batch_size": at_once.look}
+        changes["out_of_memory"] = smaller.model_copy(update=update)
     if "oof" in parts:
         shown = None if own else record.best_epoch
         changes["per_target"] = predictions.scores_by_target(unit, store, shown)

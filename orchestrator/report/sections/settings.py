@@ -49,6 +49,7 @@ def _machine(run: Material) -> Grid:
         "this page, written by version": __version__,
         "finished units": str(len(records)),
         "devices": _each({record.device for record in records}),
+        **_out_of_memory(run),
         **{name: _each(found) for name, found in sorted(versions.items())},
         "hash of the photographs": _each({record.data_hash for record in records}),
         "hash of the folds": _each({record.folds_hash for record in records}),
@@ -59,6 +60,17 @@ def _machine(run: Material) -> Grid:
         facts["seconds of the last call that trained"] = f"{run.timing['wall']:.0f}"
     rows = [[Cell(name), Cell(value, kind="id")] for name, value in facts.items() if value]
     return Grid("Versions and hashes", [Column("what", False), Column("value", False)], rows)
+
+
+def _out_of_memory(run: Material) -> dict[str, str]:
+    """What units went on with that ran out of memory."""
+    found = {
+        f"{member} {fold}": record.out_of_memory.line()
+        for member, own in run.units.items()
+        for fold, record in own.items()
+        if record.out_of_memory
+    }
+    return {f"memory, {unit}": line for unit, line in found.items()}
 
 
 def _each(found: set[str]) -> str:

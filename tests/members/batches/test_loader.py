@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from members.batches.loader import Loader, add_noise, derived_seed, in_batches, to_input
+from members.batches.loader import Loader, add_noise, derived_seed, in_batches, on_device, to_input
 from members.batches.photos import Photos
 from members.batches.statistics import pixel_statistics, with_statistics
 from members.recipe.blocks import Statistics
@@ -131,3 +131,13 @@ def test_photos_without_labels_come_with_an_empty_tensor():
     pixels, labels = next(iter(Loader(Photos(shapes(2).pixels)).batches([np.arange(2)])))
     assert len(pixels) == 2
     assert len(labels) == 0
+
+
+def test_pixels_go_to_a_gpu_by_way_of_pinned_memory_and_to_a_cpu_as_they_are(monkeypatch):
+    x = torch.zeros(2, 4, 4, 3, dtype=torch.uint8)
+    assert on_device(x, "cpu") is x
+    copies = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: copies.append("pinned") or self)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *how, **keys: copies.append((how, keys)))
+    on_device(x, "cuda:0")
+    assert copies == ["pinned", (("cuda:0",), {"non_blocking": True})]

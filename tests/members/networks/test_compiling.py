@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 from dataclasses import replace
@@ -56,6 +57,27 @@ def test_compiled_stages_learn_what_they_learn_without_and_go_on_with_the_same_b
     resumed = recipe("base_cnn", compile=True, **settings)
     _, then = states(resumed, train, state=through_a_file(after[0]))
     assert same_weights(then[-1]["model"], after[-1]["model"])
+
+
+@pytest.mark.slow
+@NEEDS_A_COMPILER
+def test_a_process_takes_the_programs_that_another_has_left(tmp_path):
+    """Of another seed, as another fold's network is."""
+    found = []
+    for seed in (0, 1):
+        code = f"""
+from torch._dynamo.utils import counters
+from members.networks.compiling import keep_programs
+from tests.members.trained import TRAIN, recipe, states
+keep_programs({str(tmp_path / "compiled")!r})
+settings = recipe("base_cnn", compile=True, epochs=1, batch_size=8)
+states(settings, TRAIN.take(range(16)), seed={seed})
+print({{name: counters["inductor"]["fxgraph_cache_" + name] for name in ("miss", "hit")}})
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        found.append(ast.literal_eval(done.stdout.splitlines()[-1]))
+    assert found[0]["miss"] > found[0]["hit"] == 0
+    assert found[1] == {"miss": 0, "hit": found[0]["miss"]}
 
 
 def test_where_no_compiler_is_there_the_problem_says_what_to_install():

@@ -14,9 +14,11 @@ from members.training.metric import Metric
 from members.training.optim import (
     create_optimizer,
     learning_rate,
+    load_optimizer,
     optimizer_problem,
     plateau_drops,
     set_learning_rate,
+    takes_fused,
 )
 from tests.members.trained import same_weights
 
@@ -242,3 +244,71 @@ def test_layer_decay_is_timm_s_own():
     got = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
     assert got == expected
     assert len({*got.values()}) > 4
+
+
+# -- one kernel for all weights, on a GPU ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "arguments", "takes"),
+    [
+        ("adamw", {}, True),
+        ("sgd", {"momentum": 0.8}, True),
+        ("adam", {}, True),
+        ("lamb", {}, False),
+        ("lion", {}, False),
+        ("adagrad", {}, False),  # torch has a kernel for CPUs only
+        ("adamw", {"foreach": True}, False),
+        ("adamw", {"fused": False}, False),
+    ],
+)
+def test_optimisers_of_torch_take_it_unless_the_recipe_says_how(optimizer, arguments, takes):
+    recipe = Recipe(model="x", optimizer=optimizer, optimizer_args=arguments)
+    assert takes_fused(recipe) is takes
+
+
+def test_on_a_cpu_it_is_not_chosen():
+    optimizer = create_optimizer(nn.Linear(2, 2), Recipe(model="x"))
+    assert {group["fused"] for group in optimizer.param_groups} == {None}
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_it_is_chosen_where_the_weights_are_on_a_gpu_and_steps_as_without(name):
+    """The weights say that they are on a GPU, and are on the CPU, where torch has such a kernel, too."""
+
+    class OnGpu(nn.Parameter):
+        is_cuda = True
+
+    recipe = Recipe(model="x", optimizer=name, lr=0.1)
+    layers = [nn.Linear(4, 3), nn.Linear(4, 3)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    layers[1].weight = OnGpu(layers[1].weight.detach().clone())
+    plain, fused = (create_optimizer(layer, recipe) for layer in layers)
+    assert all(group["fused"] for group in fused.param_groups)
+    for step in range(3):
+        x = torch.full((2, 4), float(step + 1))
+        for layer, optimizer in zip(layers, (plain, fused), strict=True):
+            optimizer.zero_grad()
+            layer(x).square().sum().backward()
+            optimizer.step()
+    assert torch.allclose(layers[0].weight, layers[1].weight, atol=1e-6)
+
+
+def test_a_state_of_a_gpu_goes_on_with_the_kernels_of_the_cpu():
+    def trained(layer, optimizer):
+        optimizer.zero_grad()
+        layer(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+
+    layer, recipe = nn.Linear(2, 2), Recipe(model="x")
+    optimizer = create_optimizer(layer, recipe)
+    trained(layer, optimizer)
+    state = optimizer.state_dict()
+    for group in state["param_groups"]:
+        group["fused"] = True
+    other = create_optimizer(layer, recipe)
+    load_optimizer(other, state)
+    assert {group["fused"] for group in other.param_groups} == {None}
+    assert all(group["fused"] for group in state["param_groups"])
+    trained(layer, other)
+    assert next(iter(other.state.values()))["step"] == 2

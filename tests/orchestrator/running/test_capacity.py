@@ -97,6 +97,12 @@ def joined(monkeypatch, clock):
         (16, 4, {"workers": 2}, 2),
         (16, 4, {"workers": 4}, 1),
         (3, 4, {"workers": 2}, 1),
+        (8, 1, {"gpus": 0.25}, 4),
+        (3, 1, {"gpus": 0.25}, 3),
+        (64, 2, {"gpus": 0.1}, 20),
+        (16, 3, {"gpus": 0.4}, 6),  # two on each GPU: a share is of one
+        (16, 3, {"gpus": 0.6}, 3),
+        (16, 0, {"gpus": 0.25}, 0),
     ],
 )
 def test_slots_are_what_the_workers_of_a_unit_take_together(cpus, gpus, resources, slots):
@@ -121,6 +127,7 @@ def test_a_process_is_on_one_node():
     assert Processes(4, 0.0, 1).slots(two) == 0  # 4 CPUs in all, and no process can have them
     assert Processes(2, 1.0, 1).slots(two) == 1
     assert Processes(1, 0.5, 1).slots(two) == 2
+    assert Processes(1, 0.5, 1).slots([Node(8, 1), Node(8, 1), Node(1, 4)]) == 5
     assert Processes(1, 0.0, 4).slots(two) == 1  # the processes of a unit may be on several
 
 
@@ -207,3 +214,9 @@ def test_a_shortage_with_signs_lasts(clock):
     shortage = Shortage(60, lambda: next(signs))
     for clock[0], over in ((50.0, False), (100.0, False), (111.0, True)):
         assert shortage.is_over() == over
+
+
+@pytest.mark.parametrize("gpus", [-0.5, 1.5, 2, float("nan"), float("inf")])
+def test_a_process_gets_one_gpu_at_most_or_a_share_of_one(gpus):
+    with pytest.raises(ValueError, match=r"the share of a GPU .* several a unit write workers: 2"):
+        Resources(gpus=gpus)

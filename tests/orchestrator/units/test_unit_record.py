@@ -40,9 +40,8 @@ def test_a_record_is_written_as_it_was_read(store):
 
 
 def test_every_key_that_is_written_today_is_a_field():
-    assert {*WRITTEN, "digests", "sizes", "pseudo", "teacher", "refit"} == set(
-        UnitRecord.model_fields
-    )
+    sometimes = {"digests", "sizes", "pseudo", "teacher", "refit", "gpu", "out_of_memory"}
+    assert {*WRITTEN} | sometimes == set(UnitRecord.model_fields)
     assert read_values(record()) == WRITTEN
 
 
