@@ -49,7 +49,7 @@ def member_reasons(
     np.fill_diagonal(like, -1)
     solo = [
         of.score(labels, own, stack.values, decided)
-        for own, decided in zip(stack.probabilities, stack.favourites, strict=True)
+        for own, decided in zip(map(stack.member, range(n_members)), stack.favourites, strict=True)
     ]
     best = int(np.argmax(of.sign * np.array(solo)))
     used = np.flatnonzero(abs(rule.weights) >= NO_WEIGHT)

@@ -47,7 +47,8 @@ def removal(stack: Stack, rules: Sequence[tuple[np.ndarray, AnyRule]]) -> Remova
     for rows, rule in rules:
         inside = rows[chosen[rows]]
         place = at[inside]
-        whole[place], left = predicted_without_each(stack.take(inside), rule)
+        part = stack.copied(inside) if stack.is_large else stack.take(inside)
+        whole[place], left = predicted_without_each(part, rule)
         for own, said in zip(without, left, strict=True):
             own[place] = said
     return Removal(np.flatnonzero(chosen), whole, without)

@@ -10,10 +10,20 @@ T = TypeVar("T")
 Progress = Callable[[int, int], None]
 
 
+def begins(progress: Progress | None, what: str) -> None:
+    """Tell a progress that shows it, one with a method `begins`, what is done next."""
+    if tell := getattr(progress, "begins", None):
+        tell(what)
+
+
 class Steps:
     def __init__(self, total: int, progress: Progress | None):
         self._done, self._total, self._progress = 0, total, progress
         self._say()
+
+    def begins(self, what: str) -> None:
+        """What is done next."""
+        begins(self._progress, what)
 
     def counted(self, result: T) -> T:
         """What one step gave, as it is."""

@@ -34,6 +34,7 @@ from ensembles.files.table import (
 )
 from ensembles.files.targets import target_indices
 from ensembles.judging.estimate import refit_shifts
+from ensembles.judging.steps import Progress, begins
 from ensembles.large.derived import RunRanges, derive
 from ensembles.large.fit import fit_large, reasons_of_sample
 from ensembles.large.held_out import write_held_out
@@ -61,6 +62,7 @@ def cast_large(
     cache: str | os.PathLike[str] | None = None,
     notes: Sequence[str] = (),
     named: bool = False,
+    progress: Progress | None = None,
     **options: Any,
 ) -> VoteRecord:
     """Vote over `folder/<member>/{oof,test}.parquet` and write the files of a vote to `out`.
@@ -68,7 +70,7 @@ def cast_large(
     mode, objective, options: as `voting.cast.cast`. Log-loss weights are fitted to all rows; of any other
     fit the notes say to how many rows. The OOF tables may have a column `group`. cache: see
     `derived.derive`. notes: further ones of the record. named: the submission shows the classes'
-    names. Returns what vote.json holds. Raises BadInput.
+    names. progress: as of `cast`. Returns what vote.json holds. Raises BadInput.
     """
     started = time.perf_counter()
     request = VoteRequest.of(mode, objective, **options)
@@ -114,24 +116,30 @@ def cast_large(
         if oof is None:
             rule = fixed_rule(request, source.names)
         else:
+            begins(progress, "reading the OOF tables")
             kept = derive(oof, run, cache)
             per_target = request.per_target(targets)
             data = stack_members(
                 kept.sample, kept.labels[kept.sample_rows], per_target.get(request.metric)
             )
-            rule, by_fold, figures = fit_large(request, oof, kept, data)
+            begins(progress, "fitting")
+            rule, by_fold, figures = fit_large(request, oof, kept, data, progress)
+            begins(progress, "scoring all rows")
             shifts = refit_shifts(data, rule, list(by_fold.values()), per_target)
             figures |= score_ranges(
                 oof, rule, by_fold, kept, request.metric, per_target, shifts, run
             )
+            begins(progress, "voting without each member")
             rule, figures["reasons"] = reasons_of_sample(request, oof, kept, data, rule, by_fold)
             held_out = held_out_of_sample(kept, data, by_fold)
         of_rows = known(request.after, held_out, lambda: sample_of(source, rule, run))
         asked = Asked(of_rows, source.n_rows) if test else None
+        begins(progress, "voting on all rows")
         paths = _write(source, rule, out, np.array(answers, object), asked, run)
         if oof is not None:
             paths[HELD_OUT] = places.join(out, HELD_OUT)
             meta = {**source.meta, "member": "vote"}
+            begins(progress, "voting on all OOF rows by rules fitted without them")
             write_held_out(paths[HELD_OUT], oof, kept, by_fold, meta, run)
         paths |= write_stackers(rule, out)
         names = source.meta.get("classes") or list(map(str, range(source.n_classes)))

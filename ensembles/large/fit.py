@@ -12,6 +12,7 @@ import numpy as np
 
 from ensembles.judging.reasons import member_reasons
 from ensembles.judging.removal import of_members, removal
+from ensembles.judging.steps import Progress
 from ensembles.large.derived import Derived
 from ensembles.large.ranges import Tables
 from ensembles.rules.mean import AnyRule
@@ -28,9 +29,16 @@ START_ROWS = 200_000
 
 
 def fit_large(
-    request: VoteRequest, oof: Tables, kept: Derived, sample: Stack
+    request: VoteRequest,
+    oof: Tables,
+    kept: Derived,
+    sample: Stack,
+    progress: Progress | None = None,
 ) -> tuple[AnyRule, dict[int, AnyRule], dict[str, Any]]:
-    """The rule for all rows, one for each fold fitted without it, and the record's fields about them."""
+    """The rule for all rows, one for each fold fitted without it, and the record's fields about them.
+
+    progress: of a choice among kinds, as of `gate.choose`.
+    """
     folds, n_rows = np.unique(kept.folds).tolist(), len(kept.labels)
     objective = metrics.METRICS.get(request.objective or "")
     log_loss = request.mode == "weighted" and objective is not None and objective.convex
@@ -59,7 +67,7 @@ def fit_large(
     note = f"fitted {to_sample}"
     if request.gated and sample.n_members > 1:
         asked = request.choice or MEAN
-        choice = gate.choose(sample, sample_folds, groups, None, asked, request.metric)
+        choice = gate.choose(sample, sample_folds, groups, progress, asked, request.metric)
         # the gate merges folds, so each has one rule
         chosen = {
             fold: own

@@ -17,10 +17,10 @@ from ensembles.weights.stack import Stack
 def held_out_of_sample(kept: Derived, sample: Stack, by_fold: dict[int, AnyRule]) -> HeldOut:
     """The sample's rows, each with the vote of the rule that was fitted without its fold."""
     folds = kept.folds[kept.sample_rows]
-    mixed = np.empty(sample.probabilities.shape[1:], np.float32)
+    mixed = np.empty((sample.n_rows, sample.n_classes), np.float32)
     for fold in np.unique(folds).tolist():
         inside = np.flatnonzero(folds == fold)
-        mixed[inside] = by_fold[fold].apply(np.take(sample.probabilities, inside, axis=1))
+        mixed[inside] = by_fold[fold].apply(sample.take(inside).probabilities)
     return HeldOut(
         mixed,
         disagreement(sample.favourites, mixed.argmax(axis=1)),

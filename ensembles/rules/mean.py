@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +16,8 @@ from ensembles.rules.pools import Rule, adjust
 from ensembles.rules.stacker import Stacker
 
 OneRule = Rule | Stacker
+# Numbers of all members from which blocks of rows are voted on side by side.
+SIDE_BY_SIDE = 1 << 26
 
 
 @dataclass
@@ -59,6 +64,22 @@ class MeanRule:
 
 
 AnyRule = Rule | MeanRule
+
+
+def applied(rule: AnyRule, members: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    """(N, K) float32, `rule.apply` of each member's (N, K), of large ones blocks of rows side by side,
+    which need not lie in one array.
+    """
+    out = np.empty(members[0].shape, np.float32)
+    if len(members) * out.size < SIDE_BY_SIDE:
+        return rule.apply(np.asarray(members))
+
+    def apply(rows: slice) -> None:
+        out[rows] = rule.apply(np.stack([own[rows] for own in members]))
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        deque(threads.map(apply, votes.blocks(out.shape)), maxlen=0)
+    return out
 
 
 def mean_of(predictions: list[np.ndarray], shares: np.ndarray) -> np.ndarray:

@@ -6,15 +6,19 @@ choices: (M, N) int, the class that each member votes for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Rows at once: numbers that the cache holds, and no fewer rows, whose products would be other ones.
 CACHED, LEAST_ROWS = 1 << 14, 1024
 
 
-def weighted(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(N, K) float32: the weighted mean. weights: (M,) >= 0, scaled to sum 1 here."""
-    shares, out = weights / np.sum(weights), np.empty(probabilities.shape[1:], np.float32)
+def weighted(probabilities: Sequence[np.ndarray] | np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(N, K) float32: the weighted mean, also of tables (N, K) that do not lie in one array. weights:
+    (M,) >= 0, scaled to sum 1 here.
+    """
+    shares, out = weights / np.sum(weights), np.empty(probabilities[0].shape, np.float32)
     for rows in blocks(out.shape):
         mixed = np.zeros(out[rows].shape)
         product = np.empty_like(mixed)
@@ -33,8 +37,8 @@ def blocks(shape: tuple[int, ...]) -> list[slice]:
     return [slice(begin, begin + at_once) for begin in range(0, n_rows, at_once)]
 
 
-def soft(probabilities: np.ndarray) -> np.ndarray:
-    """(N, K) float32: the plain mean."""
+def soft(probabilities: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """(N, K) float32: the plain mean, as `weighted`."""
     return weighted(probabilities, np.ones(len(probabilities)))
 
 

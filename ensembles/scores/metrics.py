@@ -115,8 +115,13 @@ class Metric:
         """(N,) float64, how much one row moves `score`, times N; sums to 0."""
         if self.row_moves:
             return self.row_moves(*_of_values(labels, probabilities, values))
+        return self.influence_decisions(*_decisions(labels, probabilities, values, decided))
+
+    def influence_decisions(
+        self, truth: np.ndarray, guess: np.ndarray, n_values: int
+    ) -> np.ndarray:
+        """`influence` of true and predicted classes or values (N,)."""
         assert self.cell_moves, f"{self.name} has no influence function"
-        truth, guess, n_values = _decisions(labels, probabilities, values, decided)
         return self.cell_moves(scorers.confusion(truth, guess, n_values))[truth, guess]
 
     def standard_error(

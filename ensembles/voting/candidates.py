@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +12,11 @@ from ensembles.rules.pools import FLOOR, Rule
 from ensembles.rules.stacker import Features, Stacker
 from ensembles.scores import metrics
 from ensembles.voting.kinds import PLAIN, STACKERS, WITH_OFFSETS
+from ensembles.weights.epsilon import ROWS as EPSILON_ROWS
 from ensembles.weights.epsilon import pool_epsilon, tables_epsilon
 from ensembles.weights.fit import fit_stack, solo_scores
 from ensembles.weights.log_linear import RIDGE, log_linear_fit
-from ensembles.weights.offsets import OFFSETS_FOR, bagged_offsets_each
+from ensembles.weights.offsets import OFFSETS_FOR, bagged_offsets_each, drawn_bags
 from ensembles.weights.predicted import features_of, log_linear_said, predicted_each
 from ensembles.weights.simplex import log_loss_without_each
 from ensembles.weights.stack import Stack
@@ -75,9 +76,13 @@ class Fits:
         if not kinds:
             return
         target = self.objective if self.objective in OFFSETS_FOR else OFFSETS_FOR[0]
-        rules = [self.rule(kind) for kind in kinds]
-        mixed = predicted_each(self.stack, rules)
-        found = bagged_offsets_each(mixed, self.stack.labels, target)
+        rules, drawn = [self.rule(kind) for kind in kinds], drawn_bags(self.stack.n_rows)
+        part = self.stack
+        if part.is_large:  # no other rows are looked at
+            rows = np.unique(drawn)
+            part, drawn = self.stack.take(rows), np.searchsorted(rows, drawn)
+        mixed = predicted_each(part, rules)
+        found = bagged_offsets_each(mixed, part.labels, target, drawn)
         self._offsets |= dict(zip(kinds, found, strict=True))
 
     @property
@@ -91,16 +96,25 @@ class Fits:
     def epsilon(self) -> float:
         """The share of 1/K in every table before logs."""
         if self._epsilon is None:
-            stack = self.stack
-            zeros = stack.has_zeros
-            self._epsilon = tables_epsilon(stack.probabilities, stack.labels) if zeros else 0.0
+            self._epsilon = 0.0
+            if self.stack.has_zeros:
+                part = self._for_epsilon()
+                self._epsilon = tables_epsilon(part.probabilities, part.labels)
         return self._epsilon
+
+    def _for_epsilon(self) -> Stack:
+        """The rows that such shares are of: all, or of a large stack as many as are looked at."""
+        if not self.stack.is_large:
+            return self.stack
+        step = max(1, self.stack.n_rows // EPSILON_ROWS)
+        return self.stack.copied(np.arange(0, self.stack.n_rows, step))
 
     def linear(self, weights: np.ndarray, left_out: np.ndarray | None = None) -> Rule:
         """A linear pool, with 1/K mixed in where it rules classes out."""
         rule = Rule(weights, left_out=left_out)
         if self.stack.has_zeros:
-            rule.epsilon = pool_epsilon(rule.mix(self.stack.probabilities), self.stack.labels)
+            part = self._for_epsilon()
+            rule.epsilon = pool_epsilon(rule.mix(part.probabilities), part.labels)
         return rule
 
     def log_linear(
@@ -175,14 +189,25 @@ def _top_members(fits: Fits) -> Rule:
     """The plain mean of the best k members, k the best on the same rows."""
     stack, of = fits.stack, metrics.named(fits.objective)
     order = np.argsort(-fits.solo, kind="stable")
-    total = np.zeros(stack.probabilities.shape[1:], np.float32)
-    scores = []
-    for n, member in enumerate(order):
-        total += stack.probabilities[member]
-        scores.append(of.sign * of.score(stack.labels, total / np.float32(n + 1)))
+    if of.takes == "decisions":
+        decided = np.empty((stack.n_members, stack.n_rows), np.intp)
+        for at, part in stack.in_blocks():
+            for own, mean in zip(decided, _running_means(part, order), strict=True):
+                own[at] = mean.argmax(axis=1)
+        scores = [of.score_decisions(stack.labels, own, stack.n_classes) for own in decided]
+    else:
+        scores = [of.score(stack.labels, mean) for mean in _running_means(stack, order)]
     weights = np.zeros(stack.n_members)
-    weights[order[: int(np.argmax(scores)) + 1]] = 1
+    weights[order[: int(np.argmax(of.sign * np.array(scores))) + 1]] = 1
     return fits.linear(weights / weights.sum())
+
+
+def _running_means(stack: Stack, order: np.ndarray) -> Iterator[np.ndarray]:
+    """(N, K) float32, of the first member, the first two and so on."""
+    total = np.zeros((stack.n_rows, stack.n_classes), np.float32)
+    for n, member in enumerate(order.tolist(), start=1):
+        total += stack.member(member)
+        yield total / np.float32(n)
 
 
 def _log_loss(fits: Fits) -> Rule:
@@ -225,7 +250,7 @@ def candidates_of(kinds: Sequence[str], n_rows: int, n_classes: int, objective: 
     turned = PLAIN if decides and tries_offsets(n_rows, n_classes) else ()
     found = []
     for kind in kinds:
-        if kind in STACKERS and n_rows * n_classes**2 > MOST_WORK:
+        if kind in STACKERS and too_much_to_stack(n_rows, n_classes):
             continue
         found += [kind, kind + WITH_OFFSETS] if kind in turned else [kind]
     return found
@@ -234,3 +259,8 @@ def candidates_of(kinds: Sequence[str], n_rows: int, n_classes: int, objective: 
 def tries_offsets(n_rows: int, n_classes: int) -> bool:
     """Whether candidates with class offsets are among those chosen from."""
     return n_classes <= CLASSES or n_rows >= ROWS_A_CLASS * n_classes
+
+
+def too_much_to_stack(n_rows: int, n_classes: int) -> bool:
+    """Whether a stacker's steps would take too long, and none is tried."""
+    return n_rows * n_classes**2 > MOST_WORK

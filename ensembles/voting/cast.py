@@ -23,9 +23,9 @@ from ensembles.judging.estimate import (
 )
 from ensembles.judging.reasons import member_reasons
 from ensembles.judging.removal import of_members, removal
-from ensembles.judging.steps import Progress
+from ensembles.judging.steps import Progress, begins
 from ensembles.rules import votes
-from ensembles.rules.mean import AnyRule
+from ensembles.rules.mean import AnyRule, applied
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.shift.after import after_vote
@@ -118,14 +118,16 @@ def _cast(
         scores["rule"] = fixed_rule(request, names)
         notes.append("no OOF tables: nothing can be said about the score.")
         notes += alike_tables(test)
-    rule = scores["rule"]
-    stack = _stack(source)
+    rule, voted = scores["rule"], scores.pop("voted", None)
+    members = _tables(source)
+    if test or voted is None:
+        voted = applied(rule, members)
     mixed, after, more = after_vote(
         request.after,
         mode,
         scores.get("held_out"),
-        rule.apply(stack),
-        stack.argmax(axis=2) if test else None,
+        voted,
+        np.stack([own.argmax(axis=1) for own in members]) if test else None,
         first.classes,
     )
     notes += more
@@ -161,9 +163,11 @@ def _scored(
     progress: Progress | None,
     partial: PartialRows | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """The figures of `Vote` by name, the rule among them, and notes, from aligned OOF tables."""
+    """The figures of `Vote` by name, the rule among them and `voted`, the rule's vote on these rows, and
+    notes, from aligned OOF tables.
+    """
     names, first = list(oof), next(iter(oof.values()))
-    data = stack_members(_stack(oof), first.label, per_target.get(request.metric))
+    data = stack_members(_tables(oof), first.label, per_target.get(request.metric))
     group_of = group_array(oof, groups)
     folds = folds_for_weights(first.fold, group_of)
     _check_folds(folds, group_of, first, request)
@@ -205,17 +209,21 @@ def _scored(
         notes += more
         held_out = apply_held_out(data, rules)
         figures |= _certified(request, rule, data)
-    single = np.empty(data.probabilities.shape[1:], np.float32)
+    begins(progress, "voting on all rows")
+    single = np.empty((data.n_rows, data.n_classes), np.float32)
     for fold in np.unique(folds):
         own, others = (np.flatnonzero(part) for part in (folds == fold, folds != fold))
         best = best_member(data, request.metric, others)
-        single[own] = votes.soft(data.probabilities[best : best + 1, own])
+        single[own] = votes.soft([data.given[best][own]])
     best = best_member(data, request.metric)
-    uniform = votes.soft(data.probabilities)
+    uniform = votes.soft(data.given)
+    begins(progress, "voting without each member")
     removed = removal(data, rules)
     rule = of_members(rule, removed)
+    voted = applied(rule, data.given)
     figures |= {
         "rule": rule,
+        "voted": voted,
         "held_out": HeldOut(
             held_out,
             disagreement(data.favourites, held_out.argmax(axis=1)),
@@ -224,21 +232,19 @@ def _scored(
             of_group,
         ),
         "oof_ids": first.ids,
-        "oof": inside(rule.apply(data.probabilities)),
+        "oof": inside(voted),
         "estimate": score(
             held_out, refit_shifts(data, rule, [own for _, own in rules], per_target)
         ),
         "best_single": {
             "member": names[best],
             **score(single),
-            "oof": inside(data.probabilities[best]),
+            "oof": inside(data.given[best]),
         },
         "uniform": {**score(uniform), "oof": inside(uniform)},
         "solo": {
             name: score(own, decided=favourites)
-            for name, own, favourites in zip(
-                names, data.probabilities, data.favourites, strict=True
-            )
+            for name, own, favourites in zip(names, data.given, data.favourites, strict=True)
         },
         "reasons": member_reasons(data, names, rule.to_sum_1(), removed, request.metric, of_group),
     }
@@ -325,8 +331,9 @@ def _notes(
         names = ", ".join(first.classes[k] for k in absent[:LISTED])
         more = f", ... ({len(absent)} in all)" if len(absent) > LISTED else ""
         notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}{more}.")
-    impossible = (data.probabilities[:, np.arange(len(folds)), data.labels] == 0).all(axis=0).sum()
-    if impossible:
+    rows = np.arange(len(folds))
+    own = np.stack([table[rows, data.labels] for table in data.given])
+    if impossible := (own == 0).all(axis=0).sum():
         notes.append(
             f"{impossible} rows whose true class every member rules out: no weights help them."
         )
@@ -344,8 +351,8 @@ def _notes(
     return notes
 
 
-def _stack(tables: Mapping[str, Table]) -> np.ndarray:
-    return np.stack([table.probabilities for table in tables.values()])
+def _tables(tables: Mapping[str, Table]) -> list[np.ndarray]:
+    return [table.probabilities for table in tables.values()]
 
 
 def one_member_note(name: str) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,27 +24,28 @@ import numpy as np
 
 from ensembles.errors import BadInput
 from ensembles.judging.estimate import apply_held_out, folds_for_weights
+from ensembles.judging.scored import SECOND, Scored
 from ensembles.judging.steps import Progress, Steps
 from ensembles.rules.mean import AnyRule, MeanRule, OneRule
-from ensembles.rules.pools import FLOOR, Rule
+from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
 from ensembles.voting.candidates import (
+    MOST_WORK,
     ROWS_A_CLASS,
-    SOFT_FLOOR,
     Fits,
     candidates_of,
+    too_much_to_stack,
     tries_offsets,
 )
+from ensembles.voting.fitted import MANY, Fitted, Shared, turned
 from ensembles.voting.kinds import AVERAGED, MEAN, PLAIN, SIMPLEST, WITH_OFFSETS
-from ensembles.voting.scored import SECOND, Scored
-from ensembles.weights.predicted import predicted_each
 from ensembles.weights.stack import Stack
 
 OBJECTIVE = "macro_f1"
 # Standard errors from the best within which a candidate is part of the mean.
 NEAR = 2.0
 # All candidates are fitted folds x (folds + 1) / 2 times; two thirds of many rows are enough.
-FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 1_000
+FOLDS, FOLDS_OF_MANY = 5, 3
 # Fits side by side, each with its own rows of the tables: as many as are in so many bytes.
 ROOM = 1 << 29
 
@@ -103,59 +104,82 @@ def choose(
         )
     candidates = [
         name
-        for name in _candidates(choice, objective, *stack.probabilities.shape[1:])
+        for name in _candidates(choice, objective, stack.n_rows, stack.n_classes)
         if name.removesuffix(WITH_OFFSETS) not in left_out or name == choice
     ]
     pairs = list(itertools.combinations(names, 2))
     steps = Steps(len(pairs) + 2 * len(names) + 1, progress)
     with ThreadPoolExecutor(_at_once(stack)) as threads:
+        shared = Shared(stack, folds, candidates, objective, threads)
 
-        def each(do: Callable[[Any], Any], of: Iterable[Any]) -> Iterator[Any]:
-            """Of many rows side by side, since numpy spends its time where others may run."""
-            return map(steps.counted, threads.map(do, of))
+        def alone_without(fold: int) -> Fitted:
+            # from where without another fold as well it ended, of some of the same rows
+            near = next(own for out, own in of_pairs.items() if fold in out)
+            return shared.fit((fold,), near.result().starts)
 
-        shared = _Shared(stack, folds, candidates, objective, threads)
-        fitted = dict(zip(pairs, each(shared.fit, pairs), strict=True))
-        # without one fold from where without another as well they ended, of some of the same rows
-        first = {fold: next(own for out, own in fitted.items() if fold in out) for fold in names}
-        singles = each(lambda fold: shared.fit((fold,), first[fold].starts), names)
-        alone = dict(zip(names, singles, strict=True))
-
-        def scored(parts: dict[int, _Fitted]) -> Scored:
+        def scored(parts: dict[int, Fitted]) -> Scored:
             rows = np.flatnonzero(np.isin(folds, list(parts)))
-            predictions = {
-                name: _in_place(
-                    folds[rows], {f: part.predictions[f, name] for f, part in parts.items()}
-                )
-                for name in candidates
-            }
             of = None if groups is None else groups[rows]
-            return Scored(predictions, stack.labels[rows], folds[rows], of)
+            said = shared.said(rows, parts)
+            return Scored(said, stack.labels[rows], folds[rows], of)
 
         def chosen_without(fold: int) -> tuple[np.ndarray, AnyRule]:
-            inner = scored({f: fitted[min(f, fold), max(f, fold)] for f in names if f != fold})
+            others = [f for f in names if f != fold]
+            inner = scored({f: of_pairs[min(f, fold), max(f, fold)].result() for f in others})
             chosen = chosen_of(inner, choice, objective)
-            own = {name: alone[fold].rules[name] for name in chosen}
+            own = {name: alone[fold].result().rules[name] for name in chosen}
             return np.flatnonzero(folds == fold), _averaged(own, inner)
 
-        rules = list(each(chosen_without, names))
-    outer = scored(alone)
-    chosen = chosen_of(outer, choice, objective)
-    whole = Fits(shared.whole, objective, removable=True, starts=alone[names[0]].starts)
-    whole.fit_offsets(_turned(chosen))
-    rule = _averaged({name: whole.rule(name) for name in chosen}, outer)
+        def chosen_of_all() -> tuple[Scored, list[str]]:
+            outer = scored({fold: own.result() for fold, own in alone.items()})
+            outer.look(candidates, losses=stack.is_large)
+            return outer, chosen_of(outer, choice, objective)
+
+        def fitted_to_all() -> AnyRule:
+            outer, chosen = of_all.result()
+            starts = alone[names[0]].result().starts
+            whole = Fits(shared.whole, objective, removable=True, starts=starts)
+            whole.fit_offsets(turned(chosen))
+            return _averaged({name: whole.rule(name) for name in chosen}, outer)
+
+        # In an order in which each waits only for earlier ones, and as little as may be. Of many rows side
+        # by side, since numpy spends its time where others may run.
+        of_pairs = {pair: threads.submit(shared.fit, pair) for pair in pairs}
+        alone = {fold: threads.submit(alone_without, fold) for fold in names}
+        choices = {names[0]: threads.submit(chosen_without, names[0])}
+        of_all = threads.submit(chosen_of_all)
+        choices[names[1]] = threads.submit(chosen_without, names[1])
+        whole = threads.submit(fitted_to_all)
+        choices |= {fold: threads.submit(chosen_without, fold) for fold in names[2:]}
+        for what, waited_for in (
+            ("fitting without two folds", of_pairs),
+            ("fitting without a fold", alone),
+            ("choosing without a fold", choices),
+        ):
+            steps.begins(what)
+            for future in waited_for.values():
+                steps.counted(future.result())
+        steps.begins("fitting to all rows")
+        rule, rules = whole.result(), [choices[fold].result() for fold in names]
+        outer, chosen = of_all.result()
+        held_out = apply_held_out(stack, rules, threads)
     found = Choice(
         chosen[0] if len(chosen) == 1 else MEAN,
         rule,
         _table(outer, chosen, choice, objective),
         rules,
-        apply_held_out(stack, rules),
+        held_out,
         choice,
     )
-    if not tries_offsets(*stack.probabilities.shape[1:]):
+    if not tries_offsets(stack.n_rows, stack.n_classes):
         found.notes.append(
             f"{stack.n_classes} classes with {len(folds) / stack.n_classes:.1f} OOF rows each: no "
             f"class offsets were tried (from {ROWS_A_CLASS} rows on they are)."
+        )
+    if choice == MEAN and too_much_to_stack(stack.n_rows, stack.n_classes):
+        found.notes.append(
+            f"{stack.n_rows:,} rows of {stack.n_classes} classes: no stackers were tried (up to "
+            f"rows x classes x classes = {MOST_WORK:,.0f} they are)."
         )
     steps.counted(None)
     return found
@@ -177,23 +201,12 @@ def gate_folds(folds: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     return np.unique(folds, return_inverse=True)[1] % most
 
 
-def _in_place(folds: np.ndarray, parts: dict[int, np.ndarray]) -> np.ndarray:
-    """(n, K) from each fold's rows; class by class in memory."""
-    out = np.empty((next(iter(parts.values())).shape[1], len(folds)), np.float32)
-    for fold, part in parts.items():
-        out[:, folds == fold] = part.T
-    return out.T
-
-
 def _at_once(stack: Stack) -> int:
-    """How many threads may fit, each with its own rows of the tables."""
-    room = ROOM // stack.probabilities.nbytes if len(stack.labels) > MANY else 1
-    return max(1, min(os.cpu_count() or 1, room))
-
-
-def _turned(candidates: Sequence[str]) -> list[str]:
-    """The kinds of those with class offsets."""
-    return [name.removesuffix(WITH_OFFSETS) for name in candidates if WITH_OFFSETS in name]
+    """How many threads may fit, each with its own rows of the tables, or of large ones with none."""
+    most, size = os.cpu_count() or 1, stack.n_members * stack.given[0].nbytes
+    if stack.n_rows <= MANY:
+        return 1
+    return most if stack.is_large else max(1, min(most, ROOM // size))
 
 
 def _candidates(choice: str, objective: str, n_rows: int, n_classes: int) -> list[str]:
@@ -244,71 +257,3 @@ def _table(scored: Scored, chosen: list[str], choice: str, objective: str) -> li
         row |= {"share": 1 / len(chosen) if name in chosen else 0.0}
         rows.append(row)
     return rows
-
-
-class _Shared:
-    """What all fits are of. Logs are taken once, fold by fold, and serve every fit where few rows are
-    not quicker copied and they are the same for all: where members rule classes out, how much is mixed
-    in before logs is of each fit's own rows.
-    """
-
-    def __init__(
-        self,
-        stack: Stack,
-        folds: np.ndarray,
-        candidates: list[str],
-        objective: str,
-        threads: ThreadPoolExecutor,
-    ):
-        self.stack, self.folds = stack, folds
-        self.candidates, self.objective = candidates, objective
-        self.names, self.in_parts = np.unique(folds).tolist(), len(folds) > MANY
-        self.in_parts &= not stack.has_zeros
-        _ = stack.favourites  # here, not by every fit anew
-        logged = () if stack.has_zeros else (FLOOR, SOFT_FLOOR)
-        if not self.in_parts:
-            _ = [stack.logs(floor) for floor in logged]
-
-        def of_fold(fold: int) -> Stack:
-            part = stack.take(folds == fold)
-            _ = [part.logs(floor) for floor in logged]
-            return part
-
-        self.parts = dict(zip(self.names, threads.map(of_fold, self.names), strict=True))
-        self.whole = self._of(self.names)
-
-    def fit(
-        self, left_out: tuple[int, ...], starts: Mapping[str, np.ndarray] | None = None
-    ) -> _Fitted:
-        """All candidates fitted without some folds. starts: of a fit to some of the other rows."""
-        inside = self._of([fold for fold in self.names if fold not in left_out])
-        fits = Fits(inside, self.objective, len(left_out) == 1, starts)
-        fits.fit_offsets(_turned(self.candidates))
-        rules = {name: fits.rule(name) for name in self.candidates}
-        found: dict[tuple[int, str], np.ndarray] = {}
-        for fold in left_out:
-            zeros = self.stack.has_zeros  # logs of this fit's own mixture, not to be kept
-            there = self.stack.take(self.folds == fold) if zeros else self.parts[fold]
-            said = predicted_each(there, list(rules.values()))
-            found |= {(fold, name): own for name, own in zip(rules, said, strict=True)}
-        return _Fitted(rules, found, fits.starts)
-
-    def _of(self, inside: list[int]) -> Stack:
-        """The rows of some folds, in their order."""
-        rows = np.flatnonzero(np.isin(self.folds, inside))
-        parts = [(np.flatnonzero(self.folds[rows] == fold), self.parts[fold]) for fold in inside]
-        if len(inside) == len(self.names):
-            return self.stack.held_in(parts) if self.in_parts else self.stack
-        return self.stack.take(rows, parts if self.in_parts else ())
-
-
-@dataclass
-class _Fitted:
-    """All candidates fitted without some folds, and what they predict for those folds' rows.
-
-    predictions: fold and name -> (n, K) float32. starts: see `Fits`.
-    """
-
-    rules: dict[str, OneRule]
-    predictions: dict[tuple[int, str], np.ndarray]
-    starts: dict[str, np.ndarray]

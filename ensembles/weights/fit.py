@@ -80,7 +80,8 @@ def solo_scores(stack: Stack, objective: str, rows: np.ndarray | None = None) ->
         truth, guesses = stack.meaning(labels), (stack.meaning(of(g)) for g in stack.favourites)
         counts = (scorers.confusion(truth, guess, stack.n_values) for guess in guesses)
         return metric.sign * np.array([metric.score_counts(own) for own in counts])
-    scores = (metric.score(labels, of(p), stack.values) for p in stack.probabilities)
+    members = map(stack.member, range(stack.n_members))
+    scores = (metric.score(labels, of(p), stack.values) for p in members)
     return metric.sign * np.array(list(scores))
 
 

@@ -9,7 +9,7 @@ the loss: it is at most |gradient|^2 N / (2 ridge) above its minimum.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
 
@@ -17,16 +17,23 @@ import numpy as np
 
 from ensembles.rules.pools import mix_logs
 from ensembles.weights.simplex import nonnegative_minimum
+from ensembles.weights.stack import LogBlocks, LogParts
 
 RIDGE = 1.0
 # The largest entry of the gradient, of those that w >= 0 does not hold back, at which a fit is done.
 TOLERANCE = 1e-6
 MOST_STEPS = 100
 HESSIAN_ROWS = 1024
+# and of so many a parameter, where there are more: a class's bias is told by the rows of its class
+ROWS_A_PARAMETER = 8
+# A large problem is of more numbers than these; it begins where one of every so manieth row ends.
+LARGE, ONE_IN = 1 << 24, 8
 # After so many steps the Hessian is of twice as many rows whenever it is taken anew.
 FEW_STEPS = 6
 # Second derivatives serve the next step where the last left at most 1 in so many of the gradient.
 LEADS_ON = 3
+# Of many parts of a few rows each some are put together.
+FEW_PARTS, TOGETHER = 8, 1 << 22
 CHUNK, AT_ONCE = 1 << 14, 1 << 20  # float32 numbers at once
 # Of fits without a member: their rows, and how much is tried of a step that may be too long.
 REMOVAL_ROWS, ON_THE_WAY = 512, (0.0, 0.25, 0.5, 1.0)
@@ -73,7 +80,7 @@ class LogLinearFit:
 
 
 def log_linear_fit(
-    logs: np.ndarray | Sequence[tuple[np.ndarray, np.ndarray]],
+    logs: np.ndarray | LogParts | LogBlocks,
     labels: np.ndarray,
     ridge: float = RIDGE,
     bias_ridge: float | None = None,
@@ -88,8 +95,12 @@ def log_linear_fit(
     to begin from.
     """
     assert bias_ridge is None or negative, "a class bias is fitted beside weights of any sign"
-    each = [(np.arange(len(labels)), logs)] if isinstance(logs, np.ndarray) else list(logs)
+    each = [(np.arange(len(labels)), logs)] if isinstance(logs, np.ndarray) else logs
     problem = _Problem(each, labels, ridge, bias_ridge)
+    if start is None and problem.is_large:
+        part = copy(problem.part(problem.n_rows // ONE_IN))
+        part.pull = problem.pull * (problem.n_rows / part.n_rows)
+        start = _newton(part, problem.centre.copy(), negative)[0]
     at = problem.centre.copy() if start is None else problem.centre * 0 + _padded(start, problem)
     at, far = _newton(problem, at, negative)
     return LogLinearFit(problem, at, far, negative)
@@ -105,6 +116,8 @@ def _newton(problem: _Problem, at: np.ndarray, negative: bool) -> tuple[np.ndarr
     loss, gradient = problem.loss(at)
     far, before, hessian = _far(at, gradient, negative), np.inf, np.empty((0, 0))
     rows, fresh = HESSIAN_ROWS, False
+    if problem.is_large:
+        rows = max(rows, ROWS_A_PARAMETER * len(at))
     for step in range(MOST_STEPS):
         if far <= TOLERANCE:
             break
@@ -144,45 +157,52 @@ def set_right(hessian: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.n
 class _Problem:
     """The loss, its gradient and its Hessian at weights and bias (P,), one after the other.
 
-    logs: which rows (n,), and their logs (M, K, n).
+    logs: which rows (n,), and their logs (M, K, n), gone through once for each.
     """
 
     def __init__(
         self,
-        logs: Sequence[tuple[np.ndarray, np.ndarray]],
+        logs: LogParts | LogBlocks,
         labels: np.ndarray,
         ridge: float,
         bias_ridge: float | None,
     ):
-        self.n_members, self.n_classes = logs[0][1].shape[:2]
+        self.logs, self.labels = logs, labels
+        if isinstance(logs, LogBlocks):
+            self.n_members, self.n_classes = logs.stack.n_members, logs.stack.n_classes
+        else:
+            self.n_members, self.n_classes = logs[0][1].shape[:2]
         self.n_rows, self.has_bias = len(labels), bias_ridge is not None
-        self.places = [at for at, _ in logs]
-        self.parts = [(own, labels[at]) for at, own in logs]
         self.centre = np.full(self.n_members, 1 / self.n_members)
         self.pull = np.full(self.n_members, ridge / self.n_rows)
         if bias_ridge is not None:
             self.centre = np.append(self.centre, np.zeros(self.n_classes))
             self.pull = np.append(self.pull, np.full(self.n_classes, bias_ridge / self.n_rows))
+        self.is_large = self.n_members * self.n_classes * self.n_rows > LARGE
         self._some: dict[int, _Problem] = {}
-        self._measure_truth()
+        self._true: np.ndarray | None = None
 
-    def _measure_truth(self) -> None:
-        """What the gradient would be of a pool that were right in every row."""
-        self.true, shares = np.zeros(self.n_members), np.zeros(self.n_classes)
-        for logs, labels in self.parts:
-            at = labels * len(labels) + np.arange(len(labels))
-            for j, own in enumerate(logs):
-                self.true[j] += np.take(own, at).sum(dtype=np.float64)
-            shares += np.bincount(labels, minlength=self.n_classes)
+    def _parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Logs (M, K, n) and labels (n,)."""
+        for at, logs in self.logs:
+            yield logs, self.labels[at]
+
+    def _right(self, true: np.ndarray, logs: np.ndarray, labels: np.ndarray) -> None:
+        """Add to (P,) what the gradient would be of a pool that were right in every row of these."""
+        at = labels * len(labels) + np.arange(len(labels))
+        for j, own in enumerate(logs):
+            true[j] += np.take(own, at).sum(dtype=np.float64)
         if self.has_bias:
-            self.true = np.append(self.true, shares)
-        self.true /= self.n_rows
+            true[self.n_members :] += np.bincount(labels, minlength=self.n_classes)
 
     def loss(self, at: np.ndarray) -> tuple[float, np.ndarray]:
         """The penalised mean log-loss and its gradient (P,)."""
         m, away = self.n_members, at - self.centre
         total, gradient = 0.0, np.zeros(len(at))
-        for logs, labels in self.parts:
+        true = np.zeros(len(at)) if self._true is None else None
+        for logs, labels in self._parts():
+            if true is not None:
+                self._right(true, logs, labels)
             chances = self._chances(at, logs)
             own = np.maximum(chances[labels, np.arange(len(labels))], np.finfo(np.float32).tiny)
             total -= float(np.log(own).sum(dtype=np.float64))
@@ -192,13 +212,16 @@ class _Problem:
                 gradient[:m] += flat[:, part] @ said[part]
             if self.has_bias:
                 gradient[m:] += chances.sum(axis=1, dtype=np.float64)
+        if true is not None:
+            self._true = true / self.n_rows
+        assert self._true is not None
         loss = total / self.n_rows + float((self.pull * away) @ away) / 2
-        return loss, gradient / self.n_rows - self.true + self.pull * away
+        return loss, gradient / self.n_rows - self._true + self.pull * away
 
     def losses(self, points: np.ndarray) -> np.ndarray:
         """(J,) the penalised mean log-loss at each of (J, P)."""
         m, found = self.n_members, np.zeros(len(points))
-        for logs, labels in self.parts:
+        for logs, labels in self._parts():
             rows, flat = np.arange(len(labels)), logs.reshape(m, -1)
             each = max(1, AT_ONCE // (self.n_classes * len(labels)))
             for begin in range(0, len(points), each):
@@ -219,27 +242,34 @@ class _Problem:
             return self
         if step not in self._some:
             some = copy(self)
-            chosen = [np.flatnonzero(at % step == 0) for at in self.places]
-            given = list(zip(chosen, self.parts, strict=True))
-            logs = np.concatenate([np.take(own, rows, 2) for rows, (own, _) in given], axis=2)
-            labels = np.concatenate([own[rows] for rows, (_, own) in given])
-            some.parts, some.n_rows, some._some = [(logs, labels)], len(labels), {}
-            some.places = [np.arange(len(labels))]
-            some._measure_truth()
+            if isinstance(self.logs, LogBlocks):
+                rows_of = np.arange(0, self.n_rows, step)
+                some.labels = self.labels[rows_of]
+                some.logs = list(_joined(own for _, own in self.logs.take(rows_of)))
+            else:
+                chosen = [(np.flatnonzero(at % step == 0), at, own) for at, own in self.logs]
+                some.labels = np.concatenate([self.labels[at[rows]] for rows, at, _ in chosen])
+                some.logs = list(_joined(np.take(own, rows, 2) for rows, _, own in chosen))
+            some.n_rows, some._some, some._true = len(some.labels), {}, None
             self._some[step] = some
         return self._some[step]
 
     def hessian(self, at: np.ndarray) -> np.ndarray:
         """(P, P), and a little more so that it can be inverted."""
         m, found = self.n_members, np.zeros((len(at), len(at)))
-        for logs, _ in self.parts:
+        said: list[np.ndarray] = []
+        for logs, _ in self._parts():
             chances = self._chances(at, logs)
             weighted = logs * chances
             means = weighted.sum(axis=1)
             found[:m, :m] += weighted.reshape(m, -1) @ logs.reshape(m, -1).T - means @ means.T
             if self.has_bias:
                 found[:m, m:] += weighted.sum(axis=2) - means @ chances.T
-                found[m:, m:] += np.diag(chances.sum(axis=1)) - chances @ chances.T
+                said.append(chances)
+        if len(said) > FEW_PARTS:
+            said = [np.concatenate(said, axis=1)]
+        for chances in said:
+            found[m:, m:] += np.diag(chances.sum(axis=1)) - chances @ chances.T
         found[m:, :m] = found[:m, m:].T
         found /= self.n_rows
         found[np.diag_indices(len(at))] += self.pull + 1e-7 * found.trace() / len(at)
@@ -249,6 +279,23 @@ class _Problem:
         """(K, n) float32: the pool of rows of logs (M, K, n)."""
         m = self.n_members
         return mix_logs(logs, at[:m], at[m:] if self.has_bias else None)
+
+
+def _joined(logs: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Logs (M, K, n) of few rows each put together, about TOGETHER numbers at once; and their rows."""
+    begin = 0
+    some: list[np.ndarray] = []
+
+    def together() -> tuple[np.ndarray, np.ndarray]:
+        whole = np.concatenate(some, axis=2)
+        return np.arange(begin, begin + whole.shape[2]), whole
+
+    for own in logs:
+        if some and sum(part.size for part in some) + own.size > TOGETHER:
+            yield together()
+            begin, some = begin + sum(part.shape[2] for part in some), []
+        some.append(own)
+    yield together()
 
 
 def _padded(start: np.ndarray, problem: _Problem) -> np.ndarray:

@@ -58,17 +58,23 @@ def bagged_offsets(
 
     A bag is a bootstrap sample, of at most ROWS_A_BAG rows.
     """
-    return bagged_offsets_each([mixed], labels, objective, bags)[0]
+    return bagged_offsets_each([mixed], labels, objective, drawn_bags(len(labels), bags))[0]
+
+
+def drawn_bags(n_rows: int, bags: int = BAGS) -> np.ndarray:
+    """(B, n) the rows of each bag."""
+    return np.random.default_rng(0).integers(0, n_rows, (bags, min(n_rows, ROWS_A_BAG)))
 
 
 def bagged_offsets_each(
     pools: Sequence[np.ndarray],
     labels: np.ndarray,
     objective: str = "macro_f1",
-    bags: int = BAGS,
+    rows: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(P, K), each of P pools' own `bagged_offsets`, in one sweep for all."""
-    drawn = _draw(pools, labels, bags)
+    """(P, K), each of P pools' own `bagged_offsets`, in one sweep for all. rows: `drawn_bags`."""
+    rows = drawn_bags(len(labels)) if rows is None else rows
+    drawn, bags = _draw(pools, labels, rows), len(rows)
     offsets = np.zeros((len(pools) * bags, pools[0].shape[1]))
     if drawn.labels.size:
         for _ in range(PASSES):
@@ -81,10 +87,9 @@ def bagged_offsets_each(
     return offsets.reshape(len(pools), bags, -1).mean(axis=1)
 
 
-def _draw(pools: Sequence[np.ndarray], labels: np.ndarray, bags: int) -> _Bags:
-    """The same bags of rows for every pool."""
-    n_rows, n_classes = pools[0].shape
-    drawn = np.random.default_rng(0).integers(0, n_rows, (bags, min(n_rows, ROWS_A_BAG)))
+def _draw(pools: Sequence[np.ndarray], labels: np.ndarray, drawn: np.ndarray) -> _Bags:
+    """The same bags of rows (B, n) for every pool."""
+    (n_rows, n_classes), bags = pools[0].shape, len(drawn)
     bag = np.arange(bags)[:, None] * n_classes
 
     def count(classes: np.ndarray, where: np.ndarray) -> np.ndarray:

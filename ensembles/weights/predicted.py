@@ -25,15 +25,15 @@ LOWEST = -80.0
 
 def predicted(stack: Stack, rule: AnyRule | OneRule) -> np.ndarray:
     """(n, K) float32, as `rule.apply`, exactly so of pools that take no logs."""
-    if isinstance(rule, Rule) and rule.pool != "log_linear":
+    if isinstance(rule, Rule) and rule.pool != "log_linear" and not stack.is_large:
         return rule.apply(stack.probabilities)
     return predicted_each(stack, [rule])[0]
 
 
 def predicted_each(stack: Stack, rules: Sequence[AnyRule | OneRule]) -> list[np.ndarray]:
     """(n, K) float32 each, as their `apply`; class by class in memory."""
-    n_rows, n_classes = stack.probabilities.shape[1:]
-    found = [np.empty((n_classes, n_rows), np.float32) for _ in rules]
+    shape = stack.n_classes, stack.n_rows
+    found = [np.empty(shape, np.float32) for _ in rules]
     for at, part in stack.in_parts():
         for rows, some in _blocks(part, 1):
             place = rows if isinstance(at, slice) else at[rows]
@@ -44,7 +44,7 @@ def predicted_each(stack: Stack, rules: Sequence[AnyRule | OneRule]) -> list[np.
 
 def predicted_without_each(stack: Stack, rule: AnyRule) -> tuple[np.ndarray, np.ndarray]:
     """(n, K) float32, what the rule says, and (M, n, K), what `rule.without` each member does."""
-    n_members, shape = stack.n_members, stack.probabilities.shape[1:]
+    n_members, shape = stack.n_members, (stack.n_rows, stack.n_classes)
     whole, without = np.empty(shape, np.float32), np.empty((n_members, *shape), np.float32)
     for rows, some in _blocks(stack, n_members + 1):
         said = _said(some, rule, [None, *range(n_members)])
@@ -122,7 +122,7 @@ class _Rows:
 
 def _blocks(stack: Stack, n_ways: int) -> list[tuple[slice, _Rows]]:
     """Rows at once for so many ways of each rule."""
-    n_rows, n_classes = stack.probabilities.shape[1:]
+    n_rows, n_classes = stack.n_rows, stack.n_classes
     most = max(POOLED // (n_ways * n_classes), 64)
     ways: dict[int, list[OneRule]] = {}
     parts = [slice(at, at + most) for at in range(0, n_rows, most)]

@@ -206,7 +206,7 @@ def _in_ranges(
 
     store = source.run.store if source.run else None
     folder = folders.for_vote(command.out, store, vote_folder(request))[0]
-    with _runner(command.address) as run:
+    with _runner(command.address) as run, fits_shown(console) as progress:
         record = ensembles.cast_large(
             source.folder,
             folder,
@@ -215,6 +215,7 @@ def _in_ranges(
             run=run,
             notes=source.notes,
             named=command.answers == "names",
+            progress=progress,
         )
     show_large(record, folder, console)
     if (of := source.run) and not command.out:

@@ -189,7 +189,9 @@ def test_one_offsets_sweep_is_a_brute_force(objective):
         mixed = rng.dirichlet(np.ones(n_classes), n_rows).astype(np.float32)
         labels, k = rng.integers(0, n_classes, n_rows), int(rng.integers(n_classes))
         start = rng.uniform(-0.5, 0.5, size=(3, n_classes))
-        sweep = offsets._Sweep(offsets._draw([mixed], labels, 3), start)
+        sweep = offsets._Sweep(
+            offsets._draw([mixed], labels, offsets.drawn_bags(len(labels), 3)), start
+        )
         steps = sweep.take_best(k, objective)
         rows = np.random.default_rng(0).integers(0, n_rows, (3, n_rows))
         for bag, step in enumerate(steps):

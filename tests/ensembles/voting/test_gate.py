@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from ensembles import BadInput, cast
+from ensembles.judging.scored import Scored
 from ensembles.rules import pools
 from ensembles.scores import scorers
 from ensembles.voting import candidates, gate, kinds
-from ensembles.voting.scored import Scored
 from ensembles.weights.offsets import fit_temperature
 from ensembles.weights.stack import stack_members
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from ensembles import OofTable, cast
-from ensembles.voting import candidates, gate
+from ensembles.rules import mean
+from ensembles.voting import candidates, fitted, gate
 from ensembles.voting.kinds import AVERAGED, STACKERS
-from ensembles.weights import offsets
+from ensembles.weights import log_linear, offsets, stack
 from ensembles.weights.stack import stack_members
 
 
@@ -44,6 +45,7 @@ def test_kinds_that_are_left_out_are_said_and_every_step_is_called(tables):
     assert "300 classes with 1.3 OOF rows each: no class offsets were tried" in "\n".join(
         vote.notes
     )
+    assert "400 rows of 300 classes: no stackers were tried" in "\n".join(vote.notes)
     total = steps[0][1]
     assert steps == [(done, total) for done in range(total + 1)]
     (absent,) = (note for note in vote.notes if "classes without any OOF row" in note)
@@ -71,7 +73,7 @@ def test_an_offset_step_is_the_best_of_a_grid_of_all_classes():
     logits[np.arange(300), labels] += 1.5
     mixed = np.exp(logits)
     mixed = (mixed / mixed.sum(axis=1, keepdims=True)).astype(np.float32)
-    drawn = offsets._draw([mixed], labels, 1)
+    drawn = offsets._draw([mixed], labels, offsets.drawn_bags(300, 1))
     rows = np.random.default_rng(0).integers(0, 300, (1, 300))[0]
     sweep = offsets._Sweep(drawn, np.zeros((1, 40)))
     now = np.zeros(40)
@@ -84,3 +86,49 @@ def test_an_offset_step_is_the_best_of_a_grid_of_all_classes():
         tried = [right(now + t * (np.arange(40) == k)).sum() for t in np.linspace(-1, 1, 201)]
         now[k] += step
         assert right(now).sum() >= max(tried)
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 40])
+@pytest.mark.parametrize("with_zeros", [False, True])
+def test_a_large_stack_gives_the_same_vote_without_copies_of_it(
+    monkeypatch, draw, kept, with_zeros
+):
+    """Whose rows are gone through in blocks, and whose logs are kept or taken anew."""
+    probabilities, labels = draw(4, 1500, 6)
+    if with_zeros:
+        probabilities[probabilities < 0.02] = 0
+        probabilities /= probabilities.sum(axis=2, keepdims=True)
+    ids, folds = np.array([f"i{i}" for i in range(1500)], object), np.arange(1500) % 5
+    tables = {
+        f"m{j}": OofTable(ids, own, folds.astype(np.int16), labels.astype(np.int16))
+        for j, own in enumerate(probabilities)
+    }
+    plain = cast(tables, None, "weighted")
+    monkeypatch.setattr(fitted, "LOGS_KEPT", kept)
+    for module in (stack, log_linear, mean):
+        monkeypatch.setattr(module, "SIDE_BY_SIDE" if module is mean else "LARGE", 0)
+    monkeypatch.setattr(stack, "BLOCK", 4096)
+    large = cast(tables, None, "weighted")
+    assert [row["chosen"] for row in large.candidates] == [
+        row["chosen"] for row in plain.candidates
+    ]
+    np.testing.assert_allclose(large.probabilities, plain.probabilities, atol=2e-5)
+    np.testing.assert_allclose(
+        large.held_out.probabilities, plain.held_out.probabilities, atol=2e-5
+    )
+    for row, other in zip(large.candidates, plain.candidates, strict=True):
+        assert row["macro_f1"] == pytest.approx(other["macro_f1"], abs=1e-3)
+        assert row["log_loss"] == pytest.approx(other["log_loss"], abs=1e-5)
+
+
+def test_tables_of_a_large_stack_are_not_copied(monkeypatch, draw):
+    probabilities, labels = draw(3, 200, 4)
+    monkeypatch.setattr(stack, "LARGE", 0)
+    given = [own.copy() for own in probabilities]
+    found = stack_members(given, labels)
+    part = found.take(np.arange(0, 200, 3))
+    assert all(own is table for own, table in zip(part.given, given, strict=True))
+    np.testing.assert_array_equal(
+        np.concatenate([block.probabilities for _, block in part.in_blocks()], axis=1),
+        probabilities[:, ::3],
+    )

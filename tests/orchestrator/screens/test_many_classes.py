@@ -46,3 +46,21 @@ def test_a_terminal_gets_a_bar_that_goes_away():
         progress(1, 4)
     assert "fitting" in out.getvalue()
     assert out.getvalue().rstrip("\n").endswith("\x1b[2K")
+
+
+def test_a_pipe_gets_a_line_of_each_stage_of_a_long_fit_and_of_a_stage_that_takes_long(monkeypatch):
+    now = iter([0.0, 6.0, 7.0, 8.0, 40.0, 41.0])
+    monkeypatch.setattr(fits.time, "monotonic", lambda: next(now))
+    out = io.StringIO()
+    with fits.fits_shown(Console(file=out)) as progress:
+        progress(0, 4)
+        progress.begins("choosing")
+        progress(1, 4)
+        progress(2, 4)
+        progress.begins("voting")
+    assert out.getvalue().splitlines() == [
+        "fitting: 0 of 4 done after 6 s",
+        "choosing: 0 of 4 done after 7 s",
+        "choosing: 2 of 4 done after 40 s",
+        "voting: 2 of 4 done after 41 s",
+    ]
