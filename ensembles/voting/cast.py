@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -120,21 +121,25 @@ def _cast(
         notes += alike_tables(test)
     rule = scores["rule"]
     stack = _stack(source)
+    shown: Table = replace(first, probabilities=rule.apply(stack))
+    if partial and not test:
+        shown = partial.voted(rule, shown)
+        notes += partial.notes_of_votes
     mixed, after, more = after_vote(
         request.after,
         mode,
         scores.get("held_out"),
-        rule.apply(stack),
+        shown.probabilities,
         stack.argmax(axis=2) if test else None,
         first.classes,
     )
     notes += more
     fitted_for = request.fitted_for
     table = Table(
-        first.ids,
+        shown.ids,
         mixed,
-        first.fold,
-        first.label,
+        shown.fold,
+        shown.label,
         {**first.meta, "member": f"{mode}-{fitted_for}" if fitted_for else mode},
     )
     scores["rule"] = rule.to_sum_1()
@@ -198,7 +203,7 @@ def _scored(
         notes += [*partial.notes, *more]
         held_out = apply_held_out(data, rules)
         figures["missing_rows"] = partial.record(len(folds))
-        if not partial.present.size:
+        if not partial.some.any():
             figures |= _certified(request, rule, data)
     else:
         rule, rules, more = _fitted(request, names, data, folds, progress)

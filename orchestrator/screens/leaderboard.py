@@ -51,7 +51,12 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
     for row in rows:
         if row["finished"] and not row["note"]:
             folds = FinishedFolds(**row["finished"]).line()
-            console.print(f"note: {row['name']} is trained in {folds}", markup=False)
+            by = (
+                ", as the spec says"
+                if row["finished"].get("asked") == row["finished"]["folds"]
+                else ""
+            )
+            console.print(f"note: {row['name']} is trained in {folds}{by}", markup=False)
     by_rows: dict[tuple[int, int], list[str]] = {}
     for row in rows:
         if row["rows"]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import Photographs
+from orchestrator.runs.partial import folder_of
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
 from orchestrator.units.record import of_all_rows, read_record
@@ -112,7 +113,7 @@ def chosen_views_of(member: Member, store: Store) -> list[str] | None:
     """Where the recipe chooses views, those that the member's tables are made by."""
     if not member.recipe.choose_views:
         return None
-    of_tables: Mapping[str, Any] = store.read_json(f"tables/{member.name}/epochs.json")
+    of_tables: Mapping[str, Any] = store.read_json(f"{folder_of(member.name, store)}/epochs.json")
     return list(of_tables["views"])
 
 

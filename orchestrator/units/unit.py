@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
+from orchestrator.spec.folds.choice import folds_of
 from orchestrator.spec.spec import Member
 from orchestrator.units.damage import missing_or_cut
 from orchestrator.units.record import find_record
@@ -157,11 +158,11 @@ def _weights_digest(pretrained: bool | str) -> str | None:
 
 
 def of_member(member: Member, photographs: Photographs) -> list[Unit]:
-    """Every unit of one member, fold by fold."""
+    """Every unit of one member, fold by fold: of all folds, or of those that it names."""
     digest = member_hash(member, photographs)
     hashes = [(own, member_hash(own, photographs)) for own in member.teachers]
     units = []
-    for fold in range(photographs.n_folds):
+    for fold in folds_of(member.folds, photographs.n_folds):
         read = folds_read(member, fold, photographs.n_folds)
         teachers = tuple(
             tuple(unit_folder(own.name, of, f, seed) for f in read for seed in own.seeds or (None,))

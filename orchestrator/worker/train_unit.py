@@ -173,7 +173,7 @@ def _train(
     history = state["history"]
     last = recipe.select == "last"
     record = UnitRecord(
-        member=unit.member.model_dump(mode="json", exclude={"teachers"}),
+        member=unit.member.model_dump(mode="json", exclude={"teachers", "folds"}),
         fold=unit.fold,
         seed=unit.seed,
         hash=unit.hash,
