@@ -40,7 +40,7 @@ from ensembles.voting.fitting import (
     untempered,
 )
 from ensembles.voting.kinds import MEAN
-from ensembles.voting.matching import leaking_kinds, matched
+from ensembles.voting.matching import leaking_kinds, matched, optimistic, optimistic_notes
 from ensembles.voting.partial import PartialRows, partial_rows, partial_rules
 from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
@@ -112,8 +112,12 @@ def _cast(
     first = source[names[0]]
     if problems := request.after.problems(bool(oof), bool(test), first.n_classes, first.answers):
         raise BadInput(problems)
+    if found := optimistic(oof):
+        notes += optimistic_notes(found)
+        scores["optimistic"] = found
     if oof:
-        scores, more = _scored(oof, request, groups, request.per_target(targets), progress, partial)
+        scored, more = _scored(oof, request, groups, request.per_target(targets), progress, partial)
+        scores |= scored
         notes += more
     else:
         scores["rule"] = fixed_rule(request, names)

@@ -21,6 +21,7 @@ from torch import nn
 from members.batches.loader import NETWORK, WEIGHTS, derived_seed
 from members.batches.photos import Photos
 from members.errors import BadInput, first_line
+from members.networks import saving
 from members.networks.compiling import compiled_network
 from members.networks.ema import Average, TimmAverage, running_mean
 from members.networks.freezing import body_of, learn, train_mode
@@ -99,10 +100,10 @@ class Training:
             why = first_line(error)
             raise BadInput(f"this state does not fit the network ({why}). Start without") from None
 
-    def epochs(self, begun: bool) -> Iterator[Epoch]:
-        """Each epoch, until `stop_reason` is not empty. begun: `resume` was called."""
+    def epochs(self, begun: bool, first: bytes | None = None) -> Iterator[Epoch]:
+        """Each epoch, until `stop_reason` is not empty. begun: `resume` was called. first: as of `start`."""
         if not begun:
-            self.start()
+            self.start(pretrained=first is None, first=first)
         while not self.stop_reason():
             row = self.epoch(len(self.history))
             self.history.append(row)
@@ -113,11 +114,13 @@ class Training:
             number = len(self.history)
             yield Epoch(number, row, best, bool(reason), reason, partial(self.state, number))
 
-    def start(self, pretrained: bool = True) -> None:
-        """Network, optimiser, scaler and average, new."""
+    def start(self, pretrained: bool = True, first: bytes | None = None) -> None:
+        """Network, optimiser, scaler and average, new. first: weights to begin with; raises BadInput."""
         recipe, device = self.recipe, self.device
         torch.manual_seed(derived_seed(self.seed, WEIGHTS))
         model = build_model(recipe, self.n_classes, pretrained=pretrained).to(device)
+        if first is not None:
+            saving.load_bytes(model, first, "the weights to begin with")
         if recipe.channels_last:
             # documented by torch, and missing from its types
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -39,10 +39,11 @@ def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[
     how many photographs to predict it learnt. `finished`: of a member with some folds only, which,
     how many rows they have, and which the spec `asked` for, where not all. `rows`: where the figures are of a
     part of the OOF rows, those that all members of a vote have or one that is in none, how many `of` how
-    many. `truth`: the scores on the test part; `right`: by which answers, those of the file `truth` or,
-    without one, the labels that the run knows. `other_tables` is true where the figures are of other
-    tables than the run has now, null where the vote's record does not say. every_member: those that
-    are in no vote, too, and a run without votes is no mistake.
+    many. `optimistic`: why they are too good, where they are. `truth`: the scores on the test part;
+    `right`: by which answers, those of the file `truth` or, without one, the labels that the run knows.
+    `other_tables` is true where the figures are of other tables than the run has now, null where the
+    vote's record does not say. every_member: those that are in no vote, too, and a run without votes is no
+    mistake.
     """
     votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
     if not votes and not every_member:
@@ -83,6 +84,7 @@ def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[
                 "seconds": None if of_units is None else _training_seconds(of_units),
                 "pseudo": _learnt_of_test(of_units or {}),
                 "teacher": _taught(of_units or {}),
+                "optimistic": _optimistic(of_units or {}),
                 **_epochs(run.store, folder),
                 "other_tables": others[vote] if vote else False,
                 "rows": rows_of[vote] if vote else _rows_of(finished),
@@ -100,6 +102,7 @@ def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[
                 "seconds": record.seconds,
                 "other_tables": others[name],
                 "rows": rows_of[name],
+                "optimistic": "; ".join((record.optimistic or {}).values()) or None,
                 "table": f"votes/{name}/probabilities.parquet",
             }
         )
@@ -122,7 +125,7 @@ def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[
         )
     for row in rows:
         row.setdefault("note", None)
-        for key in ("pseudo", "teacher", "rows", "finished"):
+        for key in ("pseudo", "teacher", "rows", "finished", "optimistic"):
             row.setdefault(key, None)
         table = row.pop("table")
         row |= _on_test(run.store, table, truth, known, row)
@@ -217,6 +220,10 @@ def _taught(records: dict[str, UnitRecord]) -> dict[str, Any] | None:
     if own is None:
         return None
     return {"by": [*own.teachers], "vote": own.vote, "unlabelled": own.unlabelled}
+
+
+def _optimistic(records: dict[str, UnitRecord]) -> str | None:
+    return next((own.init_from.optimistic for own in records.values() if own.init_from), None)
 
 
 def _epochs(store: Store, tables: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import ensembles
 from ensembles.files import places
 from ensembles.files.digests import is_there
+from ensembles.voting.matching import optimistic_notes
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import command, settings
 from orchestrator.runs import folders
@@ -23,6 +24,7 @@ from orchestrator.runs.partial import FinishedFolds, finished_folds, folder_of
 from orchestrator.runs.store import Store
 from orchestrator.search.record import read_search
 from orchestrator.spec import load
+from orchestrator.spec.folds.choice import optimism
 from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.selection import chosen_by_all_folds
@@ -116,6 +118,13 @@ def members_of(
         for own in run.spec.members
         if own.pseudo and own.name in [*trained, *taken]
     ]
+    notes += optimistic_notes(
+        {
+            m.name: optimism(m.init_from)
+            for m in run.spec.members
+            if m.init_from and m.name in [*trained, *taken]
+        }
+    )
     notes += [_of_student(run, run.spec.member(name), name in let_in) for name in taught]
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
     apart = {*voting, *joined, *taught}

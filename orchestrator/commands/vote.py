@@ -111,7 +111,7 @@ def cast(command: Command, console: Console) -> dict[str, Any] | list[dict[str, 
             digests=source.digests(ballot),
             progress=progress,
         )
-    result.notes += source.notes
+    result.notes += [note for note in source.notes if note not in result.notes]
     if source.run and result.estimate:
         from orchestrator.units.fold_tables import averaging_gains
 

@@ -12,7 +12,7 @@ from members.data.folds import assign as folds
 from members.errors import BadInput
 from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import codec_of, in_fold
-from orchestrator.spec.folds.choice import choice_problem, folds_of
+from orchestrator.spec.folds.choice import choice_problem, folds_of, source_fold
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.spec.students.checks import LEAST_FOLDS, few_folds
 
@@ -37,8 +37,13 @@ def member_problems(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
 
 def _choice_problems(member: Member, fold: np.ndarray) -> list[str]:
     """Folds that it names and a file of folds does not have; of others the spec was refused."""
-    problem = choice_problem(member.folds, folds.n_folds(fold))
-    return [f"members.{member.name}.folds: {problem}"] if problem else []
+    n_folds, source = folds.n_folds(fold), source_fold(member.init_from)
+    named = {"folds": member.folds, "init_from": None if source is None else (source,)}
+    return [
+        f"members.{member.name}.{key}: {problem}"
+        for key, choice in named.items()
+        if (problem := choice_problem(choice, n_folds))
+    ]
 
 
 def _pseudo_problems(member: Member, codec: Codec) -> list[str]:

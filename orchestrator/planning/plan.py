@@ -17,6 +17,7 @@ from orchestrator.planning.students import Waiting, no_kept_units, require_teach
 from orchestrator.runs.damage import Damage
 from orchestrator.runs.partial import FinishedFolds
 from orchestrator.runs.store import Store
+from orchestrator.spec.folds.choice import optimism
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units import unit as units
 from orchestrator.units.assemble import asked_folds
@@ -83,13 +84,17 @@ class Plan:
         return waiting(self.names, self.now.spec.members, self.to_train, todo, photographs)
 
     def folds(self) -> list[str]:
-        """The members that train some folds only, a sentence each."""
+        """The members that train some folds only, and those whose folds start from one, a sentence each."""
         found = {name: self._asked(name) for name in self.names}
+        begun = [self.now.spec.member(name) for name in self.names]
         return [
-            f"member {name}: {len(own.folds)} of {counted(own.n_folds, 'fold')} "
-            f"({', '.join(map(str, own.folds))}); its OOF table has {own.rows} of {own.n_rows} rows"
-            for name, own in found.items()
-            if own
+            *(f"member {own.name}: {optimism(own.init_from)}" for own in begun if own.init_from),
+            *(
+                f"member {name}: {len(own.folds)} of {counted(own.n_folds, 'fold')} "
+                f"({', '.join(map(str, own.folds))}); its OOF table has {own.rows} of {own.n_rows} rows"
+                for name, own in found.items()
+                if own
+            ),
         ]
 
     def _asked(self, name: str) -> FinishedFolds | None:

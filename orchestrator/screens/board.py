@@ -11,6 +11,7 @@ from rich.text import Text
 
 from orchestrator.errors import counted
 from orchestrator.screens.clock import clock
+from orchestrator.spec.folds.choice import optimism
 
 _COLOURS = {"done": "green", "failed": "red", "stopped": "red", "training": "cyan"}
 NOT_TRAINED = Text("not trained", style="dim")  # by the spec
@@ -75,6 +76,11 @@ def lines(document: Mapping[str, Any]) -> list[str]:
         found.append(
             f"scores: {'; '.join([most, *others])}, of the best epoch so far, on the held-out fold"
         )
+    found += [
+        f"{own['name']}: {optimism(own['init_from'])}"
+        for own in document["members"]
+        if own.get("init_from")
+    ]
     return [*found, summary(document)]
 
 

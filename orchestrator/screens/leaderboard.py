@@ -49,6 +49,9 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
         if row["teacher"]:
             console.print(f"note: {_taught(row, rows)}", markup=False)
     for row in rows:
+        if row["optimistic"]:
+            console.print(f"note: {row['kind']} {row['name']}: {row['optimistic']}", markup=False)
+    for row in rows:
         if row["finished"] and not row["note"]:
             folds = FinishedFolds(**row["finished"]).line()
             by = (

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from orchestrator.errors import unknown
-from orchestrator.spec.folds.checks import some_folds
+from orchestrator.spec.folds.checks import begun_from, some_folds
 from orchestrator.spec.spec import Spec
 from orchestrator.spec.students.checks import students
 
@@ -143,6 +143,7 @@ def members(spec: Spec) -> Iterator[Mistake]:
         joins(spec),
         stacks(spec),
         some_folds(spec),
+        begun_from(spec),
         students(spec),
     )
 

@@ -11,7 +11,7 @@ from ensembles.voting.request import VoteRequest
 from members.data.lists.read import READERS
 from members.data.name_groups import NameRule
 from members.recipe.recipe import Recipe
-from orchestrator.spec.folds.choice import FoldChoice
+from orchestrator.spec.folds.choice import FoldChoice, InitFrom
 from orchestrator.spec.search import Search, samples
 from orchestrator.spec.students.blocks import Pseudo, Teacher
 
@@ -172,6 +172,12 @@ class Member(_Block):
         None,
         description="of the shared folds those that it trains: 1 the first alone (a hold-out), 3 the first "
         "three, [0, 2] these; its OOF table has the rows of these folds; null: all",
+    )
+    init_from: InitFrom = Field(
+        None,
+        description="fold 0: its networks of the other folds start from the weights that fold 0's ended "
+        "with, and need fewer epochs (patience); that one learnt what they hold out, so that its OOF rows "
+        "are too good; null: each starts anew",
     )
     pseudo: Pseudo | None = Field(
         None,

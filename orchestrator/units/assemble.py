@@ -23,7 +23,7 @@ from orchestrator.photographs.table import Photographs
 from orchestrator.runs.damage import MADE_FROM, PARTIAL
 from orchestrator.runs.partial import FOLDS, FinishedFolds, discard
 from orchestrator.runs.store import Store
-from orchestrator.spec.folds.choice import folds_of
+from orchestrator.spec.folds.choice import folds_of, optimism
 from orchestrator.spec.spec import Member
 from orchestrator.units.damage import COPIED, unit_damage
 from orchestrator.units.predictions import table_path, weights_path
@@ -153,6 +153,8 @@ def write_tables(
             continue
         if kind == "oof":
             table: Table = _oof(units, photographs, store)
+            if units[0].member.init_from:
+                table.meta = {**table.meta, "optimistic": optimism(units[0].member.init_from)}
         else:
             table = _mean([read_table(store.uri(f"{unit.path}/test.parquet")) for unit in units])
         _write(store.uri(f"{folder}/{kind}.parquet"), _with_meta(table, photographs, kept), cost)

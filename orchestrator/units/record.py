@@ -104,6 +104,15 @@ class RefitRecord(_Block):
     of: list[str]
 
 
+class InitFromRecord(_Block):
+    """Of a unit that started from another fold's weights: the folder of that unit, the sha256 of its weights,
+    and what the OOF rows cannot claim."""
+
+    unit: str
+    sha256: str
+    optimistic: str
+
+
 class UnitRecord(_Block):
     """Without the fields that have no default a unit cannot be used; the rest only informs.
 
@@ -135,6 +144,7 @@ class UnitRecord(_Block):
     pseudo: PseudoRows | None = None
     teacher: TaughtRows | None = None
     refit: RefitRecord | None = None
+    init_from: InitFromRecord | None = None
     test_hash: str
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}

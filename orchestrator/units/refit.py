@@ -32,6 +32,11 @@ def refit_problem(member: Member, photographs: Photographs) -> str:
             "its network is trained on all rows already, since the folds hold nothing out. Leave --refit out "
             "and export it with --folds all"
         )
+    if member.init_from is not None:
+        return (
+            f"init_from: the networks of its folds start from that of {member.init_from}, so that their "
+            "epochs say nothing of one that starts anew. Leave init_from out of the spec, or --refit"
+        )
     if member.recipe.schedule == "plateau":
         return (
             "schedule: plateau lowers the rate by the score of held-out photos, and with all rows to train "

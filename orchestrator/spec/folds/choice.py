@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -81,3 +82,33 @@ def covers(choice: int | tuple[int, ...] | None, other: int | tuple[int, ...] | 
     if isinstance(other, int):
         return other <= len(choice) and choice[:other] == (*range(other),)
     return {*other} <= {*choice}
+
+
+# -- where the networks of the other folds begin ------------------------------------------------------
+
+
+def _source(given: Any) -> Any:
+    if given is None or (isinstance(given, str) and _SOURCE.fullmatch(given)):
+        return given
+    raise ValueError(
+        f"no fold, got {given!r}. Write which one the others start from: init_from: fold 0"
+    )
+
+
+_SOURCE = re.compile(r"fold (0|[1-9]\d*)")
+# `fold 0`: the networks of the other folds start from that of this one.
+InitFrom = Annotated[
+    Annotated[str, Field(pattern=f"^{_SOURCE.pattern}$")] | None, BeforeValidator(_source)
+]
+
+
+def source_fold(init_from: str | None) -> int | None:
+    return None if init_from is None else int(init_from.removeprefix("fold "))
+
+
+def optimism(init_from: str) -> str:
+    """What the OOF rows of a member with `init_from` cannot claim, after its name."""
+    return (
+        f"its networks started from that of {init_from}, which learnt the rows that the others hold out, so "
+        "its OOF rows are better than they should be, and with them its scores and its weight"
+    )

@@ -26,7 +26,7 @@ def teacher_names(member: Member, members: Sequence[Member]) -> tuple[str, ...]:
         own.name
         for own in members
         if own.name != member.name and not is_student(own)
-        if own.folds is None and not _other_classes(member, own)
+        if own.folds is None and own.init_from is None and not _other_classes(member, own)
     )
 
 
@@ -194,6 +194,11 @@ def _teacher_problems(name: str, key: str, member: Member, spec: Spec) -> Iterat
         yield (
             f"{name} trains some of the folds, and a training photo is answered by the network that held its "
             f"fold out, whichever that is. Leave folds out of {name}, or name others"
+        )
+    if teacher.init_from is not None:
+        yield (
+            f"{name} has init_from: its networks of a fold started from one that learnt that fold's labels, "
+            "which its answers would carry on. Name others, or leave init_from out there"
         )
     if name in spec.searched():
         yield (
