@@ -89,8 +89,13 @@ def error_correlations(labels: np.ndarray, decided: np.ndarray) -> np.ndarray:
     return _correlations(errors, errors)
 
 
-def explain(rule: AnyRule, tables: Mapping[str, Table], image_id: str) -> dict[str, Any] | None:
-    """How one photograph was decided, or None where no table has it.
+def explain(
+    rule: AnyRule, tables: Mapping[str, Table], image_id: str, some: bool = False
+) -> dict[str, Any] | None:
+    """How one photograph was decided, or None where not every table has it.
+
+    some: it is decided by those that have it, as a vote with `missing_rows` does, and `lacking` names the
+    others.
 
     `members`: for each its weight and (K,) probabilities; `pooled`, `final`: (K,) before and after
     offsets and temperature; `decision`, `runner_up`: class names; `turned_by`: the members without
@@ -98,10 +103,16 @@ def explain(rule: AnyRule, tables: Mapping[str, Table], image_id: str) -> dict[s
     a mean each rule's name, share and (K,) probabilities; `gradient`, of the vote and of each rule, as of
     `pools.Rule`.
     """
+    there = np.array([bool((table.ids == image_id).any()) for table in tables.values()])
+    lacking = [name for name, own in zip(tables, there, strict=True) if not own]
+    if lacking and not (some and there.any() and isinstance(rule, pools.Rule)):
+        return None
+    if lacking:
+        assert isinstance(rule, pools.Rule)
+        rule = rule.among(there)
+        tables = {name: table for name, table in tables.items() if name not in lacking}
     names, first = list(tables), next(iter(tables.values()))
     rows = [np.flatnonzero(table.ids == image_id) for table in tables.values()]
-    if not all(len(row) for row in rows):
-        return None
     probabilities = np.stack(
         [t.probabilities[row[:1]] for t, row in zip(tables.values(), rows, strict=True)]
     )
@@ -146,6 +157,7 @@ def explain(rule: AnyRule, tables: Mapping[str, Table], image_id: str) -> dict[s
             for share, (name, own) in zip(shares, averaged, strict=True)
         ],
         "label": label,
+        **({"lacking": lacking} if lacking else {}),
     }
 
 

@@ -45,6 +45,7 @@ from ensembles.rules.mean import AnyRule
 from ensembles.shift.after import Asked, known
 from ensembles.shift.written import FIELDS, header, lines
 from ensembles.voting.fitting import fixed_rule
+from ensembles.voting.matching import optimistic_notes
 from ensembles.voting.record import VoteRecord
 from ensembles.voting.request import Mode, VoteRequest
 from ensembles.voting.stored import of_rule, write_stackers
@@ -159,6 +160,10 @@ def cast_large(
         files={n: places.file_digest(path) for n, path in paths.items() if n != RECORD},
     )
     record.notes += [*more, *notes]
+    if oof is not None and oof.optimistic:
+        record.optimistic = oof.optimistic
+        said = optimistic_notes(oof.optimistic)
+        record.notes += [note for note in said if note not in record.notes]
     if members is None:
         record.notes += members_in(folder)[1]
     record.seconds = time.perf_counter() - started

@@ -37,13 +37,15 @@ MEMBERS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Tables:
-    """Where the members' tables of one kind are. ranges: (begin, end) of rows, in order."""
+    """Where the members' tables of one kind are. ranges: (begin, end) of rows, in order. optimistic:
+    member -> why its OOF rows are better than they should be, where its metadata says so."""
 
     paths: dict[str, str]
     ranges: list[tuple[int, int]]
     n_classes: int
     meta: dict[str, Any]
     columns_of: dict[str, list[str]]
+    optimistic: dict[str, str]
 
     @property
     def columns(self) -> list[str]:
@@ -128,7 +130,10 @@ def open_tables(folder: Place, kind: str, members: Sequence[str] | None = None) 
     if problems:
         raise BadInput(problems)
     columns = {name: own.columns for name, own in opened.items()}
-    return Tables(paths, _split(first.sizes), first.n_classes, first.meta, columns)
+    optimistic = {
+        n: str(own.meta["optimistic"]) for n, own in opened.items() if "optimistic" in own.meta
+    }
+    return Tables(paths, _split(first.sizes), first.n_classes, first.meta, columns, optimistic)
 
 
 def compare_kinds(oof: Tables, test: Tables) -> list[str]:

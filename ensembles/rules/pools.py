@@ -75,6 +75,17 @@ class Rule:
         left = replace(self, weights=weights, offsets=offsets, gradient=None)
         return replace(left, left_out=None, left_out_offsets=None)
 
+    def among(self, there: np.ndarray) -> Rule:
+        """The vote of some members, for rows that the others lack: their weights scaled to sum 1, all alike
+        where none of them has weight. there: (M,) bool, at least one. Not of log-linear pools, whose weights
+        are fitted to each other.
+        """
+        weights = self.weights[there]
+        if weights.sum() <= 0:
+            weights = np.ones(len(weights))
+        scaled = weights / weights.sum()
+        return replace(self, weights=scaled, left_out=None, left_out_offsets=None, gradient=None)
+
     def to_sum_1(self) -> Rule:
         """The same vote with weights of sum 1, where they have a sum: the rest is temperature."""
         total = self.weights.sum()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ from ensembles.voting.fitting import (
     untempered,
 )
 from ensembles.voting.kinds import MEAN
-from ensembles.voting.matching import leaking_kinds, matched
+from ensembles.voting.matching import leaking_kinds, matched, optimistic, optimistic_notes
 from ensembles.voting.partial import PartialRows, partial_rows, partial_rules
 from ensembles.voting.request import MODES, Mode, VoteRequest
 from ensembles.voting.result import Vote
@@ -111,8 +112,12 @@ def _cast(
     first = source[names[0]]
     if problems := request.after.problems(bool(oof), bool(test), first.n_classes, first.answers):
         raise BadInput(problems)
+    if found := optimistic(oof):
+        notes += optimistic_notes(found)
+        scores["optimistic"] = found
     if oof:
-        scores, more = _scored(oof, request, groups, request.per_target(targets), progress, partial)
+        scored, more = _scored(oof, request, groups, request.per_target(targets), progress, partial)
+        scores |= scored
         notes += more
     else:
         scores["rule"] = fixed_rule(request, names)
@@ -122,21 +127,25 @@ def _cast(
     members = _tables(source)
     if test or voted is None:
         voted = applied(rule, members)
+    shown: Table = replace(first, probabilities=voted)
+    if partial and not test:
+        shown = partial.voted(rule, shown)
+        notes += partial.notes_of_votes
     mixed, after, more = after_vote(
         request.after,
         mode,
         scores.get("held_out"),
-        voted,
+        shown.probabilities,
         np.stack([own.argmax(axis=1) for own in members]) if test else None,
         first.classes,
     )
     notes += more
     fitted_for = request.fitted_for
     table = Table(
-        first.ids,
+        shown.ids,
         mixed,
-        first.fold,
-        first.label,
+        shown.fold,
+        shown.label,
         {**first.meta, "member": f"{mode}-{fitted_for}" if fitted_for else mode},
     )
     scores["rule"] = rule.to_sum_1()
@@ -202,7 +211,7 @@ def _scored(
         notes += [*partial.notes, *more]
         held_out = apply_held_out(data, rules)
         figures["missing_rows"] = partial.record(len(folds))
-        if not partial.present.size:
+        if not partial.some.any():
             figures |= _certified(request, rule, data)
     else:
         rule, rules, more = _fitted(request, names, data, folds, progress)

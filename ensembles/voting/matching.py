@@ -89,6 +89,21 @@ def notes_of_reading(oof: Mapping[str, Table], test: Mapping[str, Table]) -> lis
     return [f"{', '.join(names)}: {note}" for note, names in found.items()]
 
 
+def optimistic(oof: Mapping[str, Table]) -> dict[str, str]:
+    """Member -> why its OOF rows are better than they should be, as `optimistic` in its metadata says."""
+    return {
+        name: str(own.meta["optimistic"]) for name, own in oof.items() if own.meta.get("optimistic")
+    }
+
+
+def optimistic_notes(found: Mapping[str, str]) -> list[str]:
+    """A sentence each."""
+    return [
+        f"{name}: {why}. So are the estimates and weights of this vote."
+        for name, why in found.items()
+    ]
+
+
 def _chosen(
     tables: Mapping[str, Table], kind: str, request: VoteRequest, common: dict[str, dict[str, int]]
 ) -> Mapping[str, Table]:

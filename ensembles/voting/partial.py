@@ -1,7 +1,8 @@
 """Members with OOF rows for a part of the photographs: their weights by the likelihood of what is there.
 
-A fold that failed, other folds, a hold-out beside k folds: the rows that all have are those of the vote
-and of its estimate; the others count for the weights (`weights.partial`).
+A fold that failed, other folds, a hold-out beside k folds: the others count for the weights
+(`weights.partial`), too, and the rows that all have are those of the estimate. Where there are no test
+tables, every row is voted on: by the members that have it, their weights scaled to sum 1.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 from ensembles.errors import BadInput, examples
 from ensembles.files.align import compare_classes
 from ensembles.files.table import OofTable, Table, table_problems
-from ensembles.judging.estimate import folds_for_weights
+from ensembles.judging.estimate import draw_folds
 from ensembles.judging.steps import Progress, Steps
+from ensembles.rules.mean import AnyRule
 from ensembles.rules.pools import Rule
 from ensembles.voting.fitting import finish
 from ensembles.voting.request import VoteRequest
@@ -29,23 +31,50 @@ NestedRules = list[tuple[np.ndarray, Rule]]
 
 @dataclass
 class PartialRows:
-    """The n rows that two members or more have, but not all.
+    """All N rows that any member has.
 
-    probabilities: (M, n, K), 1/K where a member has none. present: (M, n) bool. labels, folds: (n,).
-    counts: member -> its rows. of: how many rows any has. notes: what to say of it.
+    ids: (N,) str. probabilities: (M, N, K), 1/K where a member has none. present: (M, N) bool. labels,
+    folds: (N,). counts: member -> its rows. notes: what to say of it.
     """
 
+    ids: np.ndarray
     probabilities: np.ndarray
     present: np.ndarray
     labels: np.ndarray
     folds: np.ndarray
     counts: dict[str, int]
-    of: int
     notes: list[str]
+
+    @property
+    def some(self) -> np.ndarray:
+        """(N,) bool: those that two members or more have, but not all."""
+        n_members = self.present.sum(axis=0)
+        return (n_members > 1) & (n_members < len(self.present))
+
+    def voted(self, rule: AnyRule, first: Table) -> Table:
+        """Every row with the vote of the members that have it. first: that of the rows that all have."""
+        if self.present.all():
+            return first
+        assert isinstance(rule, Rule), "weights fitted to these rows are those of one linear pool"
+        patterns, which = np.unique(self.present, axis=1, return_inverse=True)
+        mixed = np.empty(self.probabilities.shape[1:], np.float32)
+        for number, there in enumerate(patterns.T):
+            rows = np.flatnonzero(which.ravel() == number)
+            mixed[rows] = rule.among(there).apply(self.probabilities[np.ix_(there, rows)])
+        return Table(self.ids, mixed, self.folds, self.labels, first.meta)
+
+    @property
+    def notes_of_votes(self) -> list[str]:
+        """What to say of `voted`."""
+        if self.present.all():
+            return []
+        return [
+            "a row that some members lack is voted on by those that have it, their weights scaled to sum 1."
+        ]
 
     def record(self, common: int) -> dict[str, Any]:
         """For `vote.json`; common: the rows that all have."""
-        return {"rows": common, "of": self.of, "members": self.counts}
+        return {"rows": common, "of": len(self.ids), "members": self.counts}
 
 
 def partial_rows(
@@ -53,9 +82,10 @@ def partial_rows(
 ) -> tuple[dict[str, OofTable], PartialRows]:
     """The tables cut to the rows that all have, and the rows that some lack.
 
-    Folds are those of the first member that has every row, or drawn by group; members may have been
-    trained on others, as none saw the rows that it predicts. Raises BadInput with every problem:
-    tables that are wrong alone, other classes, labels or groups, no row that all have.
+    Folds are those of the first member that has every row or, where there is none or the rows that all have
+    stand in one of them, drawn by group; members may have been trained on others, as none saw the rows that
+    it predicts. Raises BadInput with every problem: tables that are wrong alone, other classes, labels or
+    groups, no row that all have.
     """
     tables = _read(given)
     names, first = list(tables), next(iter(tables.values()))
@@ -75,7 +105,7 @@ def partial_rows(
     labels, problems = _agreed("label", tables, rows, len(ids))
     group, more = _groups(tables, rows, ids, groups)
     problems += more
-    common = present.all(axis=0)
+    common = np.asarray(present.all(axis=0))
     if not common.any():
         problems.append(
             "no row is in every member's table, so there is none to judge a vote by. Leave out "
@@ -87,8 +117,13 @@ def partial_rows(
     folds = np.zeros(len(ids), np.int16)
     if whole:
         folds[rows[whole]] = tables[whole].fold
-    folds = folds_for_weights(folds, group)
-    told = f"those of {whole}" if whole else "drawn by group" if group is not None else "drawn"
+    told = f"those of {whole}"
+    if len(np.unique(folds[common])) < 2:
+        told = "drawn by group" if group is not None else "drawn"
+        one_fold = len(np.unique(folds)) < 2
+        folds = draw_folds(len(ids), group).astype(np.int16) if one_fold else folds
+        if len(np.unique(folds[common])) < 2:
+            folds = _drawn(common, group)
     lacking = ", ".join(f"{n} has {len(rows[n])}" for n in names if len(rows[n]) < len(ids))
     notes = []
     if not common.all():
@@ -103,16 +138,25 @@ def partial_rows(
         place[rows[name]] = np.arange(len(table.ids))
         own = None if group is None else group[common]
         cut[name] = replace(table.take(place[common]), fold=folds[common], group=own)
-    extra = ~common & (present.sum(axis=0) > 1)
-    return cut, PartialRows(
-        probabilities[:, extra],
-        present[:, extra],
-        labels[extra],
-        folds[extra],
-        {name: len(own) for name, own in rows.items()},
-        len(ids),
-        notes,
-    )
+    counts = {name: len(own) for name, own in rows.items()}
+    return cut, PartialRows(ids, probabilities, present, labels, folds, counts, notes)
+
+
+def _drawn(common: np.ndarray, group: np.ndarray | None) -> np.ndarray:
+    """(N,) int16: folds drawn by group, those of the rows that all have, (N,) bool, of equal size; a row
+    that some lack is in its group's fold.
+    """
+    folds = np.zeros(len(common), np.int16)
+    for part in (~common, common):
+        if part.any():
+            folds[part] = draw_folds(int(part.sum()), None if group is None else group[part])
+    if group is not None:
+        fold_of = dict(zip(group[common].tolist(), folds[common].tolist(), strict=True))
+        folds[~common] = [
+            fold_of.get(own, fold)
+            for own, fold in zip(group[~common].tolist(), folds[~common].tolist(), strict=True)
+        ]
+    return folds
 
 
 def partial_rules(
@@ -127,23 +171,25 @@ def partial_rules(
 
     data, folds: of the rows that all have.
     """
-    true = stack_members(rows.probabilities, rows.labels, data.values).true
+    some = rows.some
+    lacking = stack_members(rows.probabilities[:, some], rows.labels[some], data.values)
+    true, present, own_folds = lacking.true, rows.present[:, some], rows.folds[some]
     names = np.unique(folds)
     steps = Steps(len(names) + 1, progress)
 
     def fitted(part: Stack, kept: np.ndarray) -> Rule:
         if kept.any():
             both = np.hstack([part.true, true[:, kept]])
-            there = np.hstack([np.ones(part.true.shape, bool), rows.present[:, kept]])
+            there = np.hstack([np.ones(part.true.shape, bool), present[:, kept]])
             fit = partial_weights(both, there, request.ridge or PRIOR)
             own = Rule(fit.weights, gradient=fit.gradient)
         else:
             own = Rule(fit_stack(part, request.metric, request.ridge or 0.0).weights)
         return finish(request, steps.counted(own), part)
 
-    rule = fitted(data, np.ones(len(rows.folds), bool))
+    rule = fitted(data, np.ones(len(own_folds), bool))
     return rule, [
-        (np.flatnonzero(folds == fold), fitted(data.take(folds != fold), rows.folds != fold))
+        (np.flatnonzero(folds == fold), fitted(data.take(folds != fold), own_folds != fold))
         for fold in names
     ]
 

@@ -17,7 +17,7 @@ from ensembles.scores.metrics import REPORTED
 _IN_FILE = {"weights": "members"}
 _ONLY_IF_ANY = (
     *("gap", "averaging", "common_rows", "epsilon", "floor", "rules", "chosen_by", "near"),
-    *("gradient", "missing_rows", "drift", "prior", "sets", "unknown"),
+    *("gradient", "missing_rows", "optimistic", "drift", "prior", "sets", "unknown"),
 )
 
 
@@ -47,6 +47,8 @@ class VoteRecord:
         went in. common_rows: where only the rows that all members have voted, kind -> `rows` and `of`
         how many that any has. missing_rows: where weights were fitted to rows that some members lack,
         `rows` that all have, `of` how many that any has, and how many each of `members` has.
+        optimistic: member -> why its OOF rows are better than they should be, and with them what is fitted to
+        them and every score above, as its table says.
         files: name -> sha256 of those written beside the record.
     drift: how test rows differ from OOF rows (`shift.drift`). prior: class shares before and after,
         where test rows were corrected for them (`shift.after`). sets, unknown: of the sets of
@@ -82,6 +84,7 @@ class VoteRecord:
     tables: dict[str, str] = field(default_factory=dict)
     common_rows: dict[str, dict[str, int]] | None = None
     missing_rows: dict[str, Any] | None = None
+    optimistic: dict[str, str] | None = None
     drift: dict[str, Any] | None = None
     prior: dict[str, Any] | None = None
     sets: dict[str, Any] | None = None

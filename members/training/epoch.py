@@ -51,7 +51,8 @@ class Epoch:
         """A copy, on the CPU, of everything that `fit(..., state=)` needs to go on after here.
 
         Numbers, texts, lists, dicts and tensors only: `torch.load(weights_only=True)` reads it. Leave it
-        as it is: an epoch that runs out of memory begins again from it. Call it before the next epoch begins; later it raises RuntimeError.
+        as it is: an epoch that runs out of memory begins again from it. Call it before the next epoch
+        begins; later it raises RuntimeError.
         """
         return self._state()
 

@@ -57,6 +57,7 @@ def fit(
     on_step: Callable[[int, int], None] | None = None,
     ranks: Ranks = ALONE,
     metrics: Sequence[Metric] = DEFAULT,
+    first: bytes | None = None,
 ) -> Iterator[Epoch]:
     """Yield an `Epoch` after each epoch of training, the first new one after `state`.
 
@@ -65,10 +66,11 @@ def fit(
     is the best. `metrics`: what each epoch is scored by beside its loss, the recipe's own among
     them unless that is `loss`; without, macro F1 and accuracy. `on_step(done, steps)` is called
     after each optimiser step, and after each batch of the validation part. A state whose run is
-    over yields nothing. Several ranks (members/training/ranks.py) train one network: the same call
-    on each, with the same state; apart from times each yields the same. A state does not depend on
-    how many there were. Raises BadInput at once for photos, labels, a metric or a state that do not
-    fit, and Diverged from the epoch in which the loss is no number.
+    over yields nothing. first: weights in the safetensors format that a training without state
+    begins with, in place of the recipe's `pretrained`. Several ranks (members/training/ranks.py) train one
+    network: the same call on each, with the same state; apart from times each yields the same. A state
+    does not depend on how many there were. Raises BadInput at once for photos, labels, a metric or a state
+    that do not fit, and Diverged from the epoch in which the loss is no number.
     """
     labels = _require_photos(recipe, train, "training part", n_classes, training_copies(recipe))
     if valid is not None:
@@ -99,7 +101,7 @@ def fit(
     )
     if state is not None:
         training.resume(state)
-    return training.epochs(begun=state is not None)
+    return training.epochs(begun=state is not None, first=first)
 
 
 def _require_metric(recipe: Recipe, metrics: Sequence[Metric]) -> None:

@@ -23,6 +23,7 @@ from members.batches.drawn import seed_everything
 from members.batches.loader import NETWORK, WEIGHTS, derived_seed
 from members.batches.photos import Photos
 from members.errors import BadInput, first_line
+from members.networks import saving
 from members.networks.checkpointing import checkpoint, statistics_counted_once
 from members.networks.compiling import compiled_network
 from members.networks.ema import Average, TimmAverage, running_mean
@@ -93,10 +94,11 @@ class Training:
             why = first_line(error)
             raise BadInput(f"this state does not fit the network ({why}). Start without") from None
 
-    def epochs(self, begun: bool) -> Iterator[Epoch]:
-        """Each epoch, until `stop_reason` is not empty. begun: `resume` was called."""
+    def epochs(self, begun: bool, first: bytes | None = None) -> Iterator[Epoch]:
+        """Each epoch, until `stop_reason` is not empty. begun: `resume` was called. first: as of `start`."""
+        self.begin = partial(self.start, pretrained=first is None, first=first)
         if not begun:
-            self.start()
+            self.begin()
         while not self.stop_reason():
             row = self.epoch_in_memory(len(self.history))
             self.history.append(row)
@@ -130,17 +132,19 @@ class Training:
                 vars(self).pop(name, None)
             free_memory()
             if self.last_state is None:
-                self.start()
+                self.begin()
             else:
                 self.resume(self.last_state)
             self.at_once = AtOnce(half, self.at_once.since or index + 1, look)
 
-    def start(self, pretrained: bool = True) -> None:
-        """Network, optimiser, scaler and average, new."""
+    def start(self, pretrained: bool = True, first: bytes | None = None) -> None:
+        """Network, optimiser, scaler and average, new. first: weights to begin with; raises BadInput."""
         recipe, device = self.recipe, self.device
         torch.manual_seed(derived_seed(self.seed, WEIGHTS))
         model = build_model(recipe, self.n_classes, pretrained=pretrained).to(device)
         checkpoint(model, recipe)
+        if first is not None:
+            saving.load_bytes(model, first, "the weights to begin with")
         if recipe.channels_last:
             # documented by torch, and missing from its types
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -153,6 +153,8 @@ def train_members(
             f"{outcome.seconds:.0f} s. "
             f"Tables of {len(outcome.tables)} members: {store.uri('tables')}"
         )
+    for name, folds in outcome.some_folds.items():
+        screen.print(f"{name} has {folds}, as the spec says: vote weighs it by these rows")
     for name, folds in outcome.partial.items():
         screen.print(
             f"{name} is trained in {folds}: vote --common-rows or --missing-rows takes these rows"

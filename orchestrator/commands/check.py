@@ -34,6 +34,7 @@ from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Spec
 from orchestrator.tracking.follow import tracking_problems
 from orchestrator.units import unit
+from orchestrator.units.assemble import asked_folds
 from orchestrator.units.stacks import stack_problems
 
 
@@ -107,6 +108,8 @@ def show_plan(
     console.print(plan_table(plan))
     for stacked in spec.stacks:
         console.print(stack_line(stacked))
+    for text in to_do.folds():
+        console.print(text)
     for own in to_do.waiting():
         console.print(own.line())
     room = _room(resolved, plan)
@@ -158,6 +161,7 @@ def _plan(spec: Spec, plan: Plan, store: Store, copying: Copying) -> list[dict[s
     rows: list[dict[str, Any]] = []
     for member in spec.members:
         of_member = unit.chosen(member, photographs, store)
+        found = asked_folds(member, photographs)
         left = [own for own in plan.todo if own.member.name == member.name]
         searched = member.name in plan.now.searching
         rows.append(
@@ -169,6 +173,7 @@ def _plan(spec: Spec, plan: Plan, store: Store, copying: Copying) -> list[dict[s
                 "epochs": member.recipe.epochs,
                 "candidates": spec.search.candidates if spec.search and searched else 0,
                 "units": len(of_member),
+                "folds": found.model_dump(exclude={"asked"}) if found else None,
                 "done": 0 if searched else len(of_member) - len(left),
                 "memory": memory_of_unit(spec, member, photographs) + copying.memory_of(member),
                 "gmacs_per_photo": cost(member)

@@ -20,7 +20,7 @@ from orchestrator.commands.run import Run, ballot_of, left_out
 from orchestrator.errors import WrongRequest
 from orchestrator.runs.damage import MADE_FROM, PARTIAL
 from orchestrator.runs.labels import known_labels
-from orchestrator.runs.partial import finished_folds, folder_of, is_partial
+from orchestrator.runs.partial import FinishedFolds, finished_folds, folder_of, is_partial
 from orchestrator.runs.recorded import Recorded, read_recorded
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
@@ -36,12 +36,14 @@ def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[
     lost to others in the search, or has some folds only and was in no vote, has a `note` in place of
     figures. `pseudo`: of a member that learnt photographs to predict, how many of them each unit did,
     `of` how many, and labelled `by` whom. `teacher`: of a student, `by` whose `vote` it was taught, and
-    how many photographs to predict it learnt. `finished`: of a member with finished folds only, which,
-    and how many rows they have. `rows`: where the figures are of a part of the OOF rows, those that all
-    members of a vote have, how many `of` how many. `truth`: the scores on the test part; `right`: by which
-    answers, those of the file `truth` or, without one, the labels that the run knows. `other_tables`
-    is true where the figures are of other tables than the run has now, null where the vote's record does
-    not say. every_member: those that are in no vote, too, and a run without votes is no mistake.
+    how many photographs to predict it learnt. `finished`: of a member with some folds only, which,
+    how many rows they have, and which the spec `asked` for, where not all. `rows`: where the figures are of a
+    part of the OOF rows, those that all members of a vote have or one that is in none, how many `of` how
+    many. `optimistic`: why they are too good, where they are. `truth`: the scores on the test part;
+    `right`: by which answers, those of the file `truth` or, without one, the labels that the run knows.
+    `other_tables` is true where the figures are of other tables than the run has now, null where the
+    vote's record does not say. every_member: those that are in no vote, too, and a run without votes is no
+    mistake.
     """
     votes = [v for v in run.store.list("votes") if run.store.exists(f"votes/{v}/vote.json")]
     if not votes and not every_member:
@@ -51,7 +53,7 @@ def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[
     records = {name: _record(run.store, f"votes/{name}/vote.json") for name in votes}
     standing = StandingTables(run.store.root)
     others = {name: standing.differ_from(record) for name, record in records.items()}
-    rows_of = {name: _rows(record) for name, record in records.items()}
+    rows_of = {name: _rows(record, run.store) for name, record in records.items()}
     figures: dict[str, dict[str, Any]] = {}
     solo: dict[str, str | None] = {}  # member -> the vote whose record has its figures
 
@@ -82,9 +84,10 @@ def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[
                 "seconds": None if of_units is None else _training_seconds(of_units),
                 "pseudo": _learnt_of_test(of_units or {}),
                 "teacher": _taught(of_units or {}),
+                "optimistic": _optimistic(of_units or {}),
                 **_epochs(run.store, folder),
                 "other_tables": others[vote] if vote else False,
-                "rows": rows_of[vote] if vote else None,
+                "rows": rows_of[vote] if vote else _rows_of(finished),
                 "finished": finished.model_dump() if finished else None,
                 "table": f"{folder}/test.parquet",
             }
@@ -99,6 +102,7 @@ def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[
                 "seconds": record.seconds,
                 "other_tables": others[name],
                 "rows": rows_of[name],
+                "optimistic": "; ".join((record.optimistic or {}).values()) or None,
                 "table": f"votes/{name}/probabilities.parquet",
             }
         )
@@ -121,7 +125,7 @@ def standings(run: Run, truth: Path | None, every_member: bool = False) -> list[
         )
     for row in rows:
         row.setdefault("note", None)
-        for key in ("pseudo", "teacher", "rows", "finished"):
+        for key in ("pseudo", "teacher", "rows", "finished", "optimistic"):
             row.setdefault(key, None)
         table = row.pop("table")
         row |= _on_test(run.store, table, truth, known, row)
@@ -154,12 +158,18 @@ def _record(store: Store, path: str) -> VoteRecord:
     return VoteRecord.from_json(store.read(path), store.uri(path))
 
 
-def _rows(record: VoteRecord) -> dict[str, int] | None:
-    """How many OOF rows the figures are of, where that are not all that any member has."""
+def _rows(record: VoteRecord, store: Store) -> dict[str, int] | None:
+    """How many OOF rows the figures are of, where that are not all there are."""
     found = record.missing_rows or (record.common_rows or {}).get("oof")
-    if not found or found["rows"] == found["of"]:
+    if not found:  # of members that have the same rows
+        return _rows_of(finished_folds(next(iter(record.weights), ""), store))
+    if found["rows"] == found["of"]:
         return None
     return {"rows": found["rows"], "of": found["of"]}
+
+
+def _rows_of(finished: FinishedFolds | None) -> dict[str, int] | None:
+    return {"rows": finished.rows, "of": finished.n_rows} if finished else None
 
 
 def unit_records(store: Store, member: str, tables: str) -> dict[str, UnitRecord] | None:
@@ -210,6 +220,10 @@ def _taught(records: dict[str, UnitRecord]) -> dict[str, Any] | None:
     if own is None:
         return None
     return {"by": [*own.teachers], "vote": own.vote, "unlabelled": own.unlabelled}
+
+
+def _optimistic(records: dict[str, UnitRecord]) -> str | None:
+    return next((own.init_from.optimistic for own in records.values() if own.init_from), None)
 
 
 def _epochs(store: Store, tables: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ class Outcome:
 
     late: what there was no time for -> how far it is.
 
-    partial: members with finished folds only -> which.
+    partial: members with finished folds only -> which. some_folds: of `tables` those that by the spec train
+    some folds -> which.
     left_out: members that lost to others in the search, and so were not trained.
     predicted: units that were trained before, and predicted again. mended: damaged files that were
     set aside. refitted: of `trained` those on all rows.
@@ -27,6 +28,7 @@ class Outcome:
     late: dict[str, str] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
     partial: dict[str, str] = field(default_factory=dict)
+    some_folds: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     seconds: float = 0.0
     timing: dict[str, float] = field(default_factory=dict)

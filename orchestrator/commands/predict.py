@@ -184,8 +184,8 @@ def _within_budget(
     if lacking := [name for name in voters if is_partial(name, run.store)]:
         raise WrongRequest(
             f"--budget-ms: the tables of {', '.join(lacking)} are of some folds only, and votes of fewer "
-            "members are compared on rows that all have. Train them to their end, or give a --vote without "
-            "them."
+            "members are compared on rows that all have. Train all their folds, or give a --vote "
+            "without them."
         )
     oof = ensembles.read_members(run.store.uri("tables"), "oof", voters)
     with fits_shown(console) as progress:

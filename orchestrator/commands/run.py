@@ -13,6 +13,7 @@ from pathlib import Path
 import ensembles
 from ensembles.files import places
 from ensembles.files.digests import is_there
+from ensembles.voting.matching import optimistic_notes
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import command, settings
 from orchestrator.runs import folders
@@ -23,6 +24,7 @@ from orchestrator.runs.partial import FinishedFolds, finished_folds, folder_of
 from orchestrator.runs.store import Store
 from orchestrator.search.record import read_search
 from orchestrator.spec import load
+from orchestrator.spec.folds.choice import optimism
 from orchestrator.spec.search import STOPPED
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.selection import chosen_by_all_folds
@@ -68,13 +70,17 @@ def members_of(
 ) -> tuple[list[str], list[str]]:
     """The members, joins and stacks of a run that can vote, and notes on those that cannot.
 
-    rows_may_lack: members with finished folds only are among them. weighed: members that were given a
+    rows_may_lack: members with finished folds only are among them. Those that by the spec train some folds
+    are in any case. weighed: members that were given a
     weight, which lets students in. Raises `WrongRequest` where there is none.
     """
     trained = run.store.list("tables")
     lost = left_out(run)
     partial = _partial(run, [*trained, *lost], rows_may_lack)
+    some_folds = {name: own for name, own in partial.items() if own.complete}
+    partial = {name: own for name, own in partial.items() if not own.complete}
     taken = partial if rows_may_lack else {}
+    trained = [*trained, *some_folds]
     names = [m.name for m in run.spec.members if m.name in trained]
     if not names and not taken:
         raise WrongRequest(
@@ -91,6 +97,8 @@ def members_of(
     missing = [m.name for m in run.spec.members if m.name not in [*trained, *lost, *taken]]
     if missing:
         notes.append(f"not trained to their end, so left out: {', '.join(missing)}.")
+    if some_folds:
+        notes.append(f"of some folds only, as the spec says: {_listed(some_folds)}.")
     if taken:
         notes.append(
             f"not trained to their end, so with the rows that they have: {_listed(taken)}."
@@ -110,7 +118,14 @@ def members_of(
         for own in run.spec.members
         if own.pseudo and own.name in [*trained, *taken]
     ]
-    notes += [_of_student(run.spec.member(name), name in let_in) for name in taught]
+    notes += optimistic_notes(
+        {
+            m.name: optimism(m.init_from)
+            for m in run.spec.members
+            if m.init_from and m.name in [*trained, *taken]
+        }
+    )
+    notes += [_of_student(run, run.spec.member(name), name in let_in) for name in taught]
     joined = {name for join in run.spec.join if join.name in trained for name in join.of}
     apart = {*voting, *joined, *taught}
     narrow = [name for name in names if name not in apart]
@@ -122,16 +137,18 @@ def members_of(
 
 
 def _partial(run: Run, others: Collection[str], needed: bool) -> dict[str, FinishedFolds]:
-    """Members that could vote with the rows of their finished folds; others: not these.
+    """Members that have the rows of some folds, because of their spec or because others are not done yet;
+    others: not these.
 
     Where they are not needed, those that are damaged are left out.
     """
     there = run.store.list(PARTIAL)
     found = {}
-    for name in run.spec.voters():
-        if name not in there or name in others:
+    for member in run.spec.members:
+        name, by_spec = member.name, member.folds is not None
+        if name not in there or name in others or not (by_spec or name in run.spec.voters()):
             continue
-        with nullcontext() if needed else suppress(*BAD_INPUT):
+        with nullcontext() if needed or by_spec else suppress(*BAD_INPUT):
             if folds := finished_folds(name, run.store):
                 found[name] = folds
     return found
@@ -164,7 +181,7 @@ def _by_all_folds(run: Run, missing: Sequence[str]) -> list[str]:
     ]
 
 
-def _of_student(member: Member, votes: bool) -> str:
+def _of_student(run: Run, member: Member, votes: bool) -> str:
     """What its OOF score cannot claim, and what becomes of it in a vote."""
     of = " and ".join(teacher.name for teacher in member.teachers)
     text = (
@@ -174,8 +191,8 @@ def _of_student(member: Member, votes: bool) -> str:
     if votes:
         return f"{text}, and with them the scores of this vote. Judge it on photographs of other groups."
     return (
-        f"{text}: left out. Its own answers stand in tables/{member.name}/; a hard or soft vote lets it in "
-        f"by --weights {member.name}=1."
+        f"{text}: left out. Its own answers stand in {folder_of(member.name, run.store)}/; a hard or soft "
+        f"vote lets it in by --weights {member.name}=1."
     )
 
 

@@ -11,7 +11,7 @@ from orchestrator.commands.run import KEPT_UNITS
 from orchestrator.errors import BAD_INPUT
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.damage import PARTIAL
-from orchestrator.runs.partial import discard
+from orchestrator.runs.partial import discard, finished_folds
 from orchestrator.runs.snapshot import Snapshot
 from orchestrator.runs.store import Store
 from orchestrator.screens.fits import fits_shown
@@ -25,11 +25,13 @@ from orchestrator.units.unit import chosen
 
 @dataclass
 class Made:
-    """tables: members, joins and stacks that have all rows; partial: members with finished folds only ->
-    which; failures: stacks that could not be fitted -> why."""
+    """tables: members, joins and stacks that are complete; partial: members with finished folds only ->
+    which; some_folds: of `tables` the members that by the spec train some folds -> which;
+    failures: stacks that could not be fitted -> why."""
 
     tables: list[str] = field(default_factory=list)
     partial: dict[str, str] = field(default_factory=dict)
+    some_folds: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -54,6 +56,8 @@ def make_tables(
             store.delete(f"tables/{name}")
         elif assemble(member, photographs, store):
             made.tables.append(name)
+            if found := finished_folds(name, store):
+                made.some_folds[name] = found.line()
         elif (
             name in spec.voters()  # nothing reads others': a join needs every row
             and name not in undecided
@@ -61,7 +65,7 @@ def make_tables(
         ):
             made.partial[name] = found.line()
     for name in store.list(PARTIAL):
-        if name not in made.partial:
+        if name not in made.partial and name not in made.some_folds:
             discard(name, store)
     for join in spec.join:
         if assemble_join(join, spec, photographs, store):
@@ -97,7 +101,9 @@ def _record_kept(spec: Spec, photographs: Photographs, store: Store) -> None:
         if member.name in whole:
             kept[member.name] = kept_units(chosen(member, photographs, store), photographs)
         elif member.name in partial:
-            kept[member.name] = kept_units(finished_units(member, photographs, store), photographs)
+            own = finished_units(member, photographs, store)
+            own = own or chosen(member, photographs, store)  # those of some folds are complete
+            kept[member.name] = kept_units(own, photographs)
     kept = {name: text for name, text in kept.items() if text}
     if kept:
         store.write_json(KEPT_UNITS, kept)

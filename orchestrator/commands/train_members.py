@@ -91,6 +91,8 @@ def train(
         plan = make_plan(spec, prepared, store, chosen, keep_units)
         for text in plan.lines():
             console.print(f"note: {text}")
+        for text in plan.folds():
+            console.print(text)
         for own in plan.waiting():
             if own.units:
                 console.print(own.line())
@@ -134,6 +136,7 @@ def train(
         kept.put(now=True, phase="tables")
         made = make_tables(resolved, undecided, outcome.left_out, photographs, store, console)
         outcome.tables, outcome.partial = made.tables, made.partial
+        outcome.some_folds = made.some_folds
         outcome.failures |= made.failures
         if refit:
             names = [name for name in chosen if name in made.tables]

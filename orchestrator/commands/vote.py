@@ -14,13 +14,22 @@ from typing import TYPE_CHECKING, Any
 import ensembles
 from ensembles.files.parquet import file_digests
 from ensembles.voting.request import VoteRequest
-from orchestrator.commands.vote_options import Command, checked, requested, require_useful
+from orchestrator.commands.vote_options import (
+    Command,
+    checked,
+    over_some_rows,
+    requested,
+    require_useful,
+)
+from orchestrator.errors import WrongRequest
 from orchestrator.runs import folders
 from orchestrator.runs.ballot import Ballot
 from orchestrator.runs.damage import PARTIAL
 from orchestrator.runs.standing import BESIDE, other_tables, remarks
 from orchestrator.runs.votes import vote_name
 from orchestrator.screens.fits import fits_shown
+
+_ALL_FOLDS = "Leave `folds` of these members out of the spec, or take the members out of it"
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +40,7 @@ if TYPE_CHECKING:
 @dataclass
 class _Source:
     """Where the members' tables are. members: None for all there; partial: those of a run that have
-    the rows of some folds, which are not in the folder.
+    the rows of some folds, which are not in the folder; rows_differ: whether not all have the same.
     """
 
     folder: str
@@ -39,6 +48,7 @@ class _Source:
     notes: list[str]
     run: Run | None
     partial: list[str] = field(default_factory=list)
+    rows_differ: bool = False
 
     def ballot(self) -> Ballot:
         if self.run:
@@ -74,9 +84,14 @@ def cast(command: Command, console: Console) -> dict[str, Any] | list[dict[str, 
     request, notes = requested(run.spec.vote if run else VoteRequest(), command.options)
     source = _source(command, run, request)
     source.notes += notes
+    asked = request
+    if source.rows_differ and not (request.common_rows or request.missing_rows):
+        request, notes = over_some_rows(request, front=command.pareto)
+        source.notes += notes
     if command.pareto:
         return _pareto(source, request, console)
     if not command.why and (command.address or _too_large(source)):
+        _require_all_rows(source, asked)
         return _in_ranges(command, source, request, console)
     ballot = source.ballot()
     if command.why:
@@ -96,14 +111,14 @@ def cast(command: Command, console: Console) -> dict[str, Any] | list[dict[str, 
             digests=source.digests(ballot),
             progress=progress,
         )
-    result.notes += source.notes
+    result.notes += [note for note in source.notes if note not in result.notes]
     if source.run and result.estimate:
         from orchestrator.units.fold_tables import averaging_gains
 
         gains = averaging_gains(result, ballot.oof, ballot.test, source.run.store)
         result.averaging, notes = gains
         result.notes += notes
-    _write(result, request, command, source.run, console, ballot)
+    _write(result, asked, command, source.run, console, ballot)
     return result.record()
 
 
@@ -147,13 +162,15 @@ def _source(command: Command, run: Run | None, request: VoteRequest) -> _Source:
     if run is None:
         return _Source(str(command.tables), None, [], None)
     from orchestrator.commands.run import members_of
-    from orchestrator.runs.partial import is_partial
+    from orchestrator.runs.partial import finished_folds, is_partial
 
     members, notes = members_of(
         run, request.common_rows or request.missing_rows, request.weights or ()
     )
+    found = {own: finished_folds(own, run.store) for own in members}
     partial = [own for own in members if is_partial(own, run.store)]
-    return _Source(run.store.uri("tables"), members, notes, run, partial)
+    rows_differ = len({tuple(own.folds) if own else None for own in found.values()}) > 1
+    return _Source(run.store.uri("tables"), members, notes, run, partial, rows_differ)
 
 
 def _over_submissions(command: Command, console: Console) -> dict[str, Any] | list[dict[str, Any]]:
@@ -196,6 +213,16 @@ def _too_large(source: _Source) -> bool:
     from ensembles.large.cast import too_large
 
     return too_large(source.folder, source.whole)
+
+
+def _require_all_rows(source: _Source, request: VoteRequest) -> None:
+    """Raise WrongRequest where a vote in ranges of rows would lose members with a part of them."""
+    if source.partial and not (request.common_rows or request.missing_rows):
+        raise WrongRequest(
+            f"{' and '.join(source.partial)} {'has' if len(source.partial) == 1 else 'have'} the rows of "
+            "some folds only, and tables of this size, or by --address, are read in ranges of rows that all "
+            f"members have. {_ALL_FOLDS}"
+        )
 
 
 def _in_ranges(

@@ -82,6 +82,24 @@ def requested(block: VoteRequest, options: Mapping[str, Any]) -> tuple[VoteReque
     return checked(replace(block, **options), set(block.options) - set(options)), notes
 
 
+def over_some_rows(request: VoteRequest, front: bool = False) -> tuple[VoteRequest, list[str]]:
+    """The vote over members of which some have the rows of some folds, as the spec says, and notes.
+
+    What weights can be fitted to all rows is; any other vote is over the rows that all have. front: of
+    sub-ensembles, which are compared on the same rows.
+    """
+    fitted = replace(request, missing_rows=True)
+    if not front and request.mode == "weighted" and not fitted.mistakes(None, targets=None):
+        return fitted, []
+    notes = []
+    if not front and request.needs_oof:
+        notes.append(
+            "only log-loss weights of the linear pool are fitted to rows that some members lack, so this "
+            "vote is fitted to the rows that all have. --mode weighted alone takes all rows."
+        )
+    return replace(request, common_rows=True), notes
+
+
 def checked(request: VoteRequest, of_spec: Collection[str]) -> VoteRequest:
     """of_spec: the options that stand in the spec only. Members and targets come with the tables."""
     mistakes = request.mistakes(None, targets=None)

@@ -12,6 +12,7 @@ from members.data.folds import assign as folds
 from members.errors import BadInput
 from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import codec_of, in_fold
+from orchestrator.spec.folds.choice import choice_problem, folds_of, source_fold
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.spec.students.checks import LEAST_FOLDS, few_folds
 
@@ -25,12 +26,24 @@ def member_problems(spec: Spec, frame: pd.DataFrame, codec: Codec) -> list[str]:
             problems = sampling_problems(recipe, columns)
             problems += _class_weight_problems(recipe, len(codec_of(member, codec).classes))
             if "fold" in frame and not problems:  # else the folds are a mistake of their own
-                problems += _fold_problems(recipe, columns, frame)
+                problems += _fold_problems(member, recipe, columns, frame)
             found |= dict.fromkeys(f"{member.name}: {text}" for text in problems)
         found |= dict.fromkeys(_pseudo_problems(member, codec))
         if "fold" in frame:
+            found |= dict.fromkeys(_choice_problems(member, frame["fold"].to_numpy()))
             found |= dict.fromkeys(_teacher_problems(member, frame["fold"].to_numpy()))
     return list(found)
+
+
+def _choice_problems(member: Member, fold: np.ndarray) -> list[str]:
+    """Folds that it names and a file of folds does not have; of others the spec was refused."""
+    n_folds, source = folds.n_folds(fold), source_fold(member.init_from)
+    named = {"folds": member.folds, "init_from": None if source is None else (source,)}
+    return [
+        f"members.{member.name}.{key}: {problem}"
+        for key, choice in named.items()
+        if (problem := choice_problem(choice, n_folds))
+    ]
 
 
 def _pseudo_problems(member: Member, codec: Codec) -> list[str]:
@@ -63,10 +76,10 @@ def _teacher_problems(member: Member, fold: np.ndarray) -> list[str]:
 
 
 def _fold_problems(
-    recipe: Recipe, columns: dict[str, np.ndarray], frame: pd.DataFrame
+    member: Member, recipe: Recipe, columns: dict[str, np.ndarray], frame: pd.DataFrame
 ) -> list[str]:
     problems = []
-    for fold in range(folds.n_folds(frame["fold"].to_numpy())):
+    for fold in folds_of(member.folds, folds.n_folds(frame["fold"].to_numpy())):
         rows, _ = in_fold(frame, fold)
         try:
             partner_pool(recipe, {name: values[rows] for name, values in columns.items()})

@@ -15,6 +15,7 @@ from orchestrator.photographs.earlier import Earlier, differences, folds_block
 from orchestrator.photographs.table import Photographs
 from orchestrator.planning.kept import Resolved
 from orchestrator.planning.students import changed_teaching
+from orchestrator.runs.partial import folder_of
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.spec.students.blocks import Pseudo, Teacher
@@ -79,7 +80,7 @@ def _replaced(name: str, store: Store) -> list[UnitRecord]:
                 by_hash[digest].append(record)
     if not by_hash:
         return []
-    stamp = f"tables/{name}/made_from.txt"
+    stamp = f"{folder_of(name, store)}/made_from.txt"
     shown = store.read(stamp).decode(errors="replace").split(" ")[0] if store.exists(stamp) else ""
     last = max(by_hash, key=lambda digest: max(r.ended or 0.0 for r in by_hash[digest]))
     return by_hash.get(shown) or by_hash[last]
@@ -154,7 +155,7 @@ def _changed_settings(record: UnitRecord, member: Member, drawn: set[str]) -> li
 
 
 def _settings(member: Member) -> dict[str, Any]:
-    apart = {"name", "seeds", "recipe", "pseudo", "teacher", "teachers"}
+    apart = {"name", "seeds", "folds", "recipe", "pseudo", "teacher", "teachers"}
     plain = member.model_dump(mode="json", exclude=apart)
     blocks = (("pseudo", member.pseudo, Pseudo), ("teacher", member.teacher, Teacher))
     learnt = {f"{n}.{key}": getattr(b, key, None) for n, b, of in blocks for key in of.model_fields}

@@ -15,10 +15,13 @@ from orchestrator.planning.again import Again, again_lines, trained_again
 from orchestrator.planning.kept import Resolved, kept_units, resolved, with_kept
 from orchestrator.planning.students import Waiting, no_kept_units, require_teachers, waiting
 from orchestrator.runs.damage import Damage
+from orchestrator.runs.partial import FinishedFolds
 from orchestrator.runs.snapshot import Snapshot
 from orchestrator.runs.store import Store
+from orchestrator.spec.folds.choice import optimism
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units import unit as units
+from orchestrator.units.assemble import asked_folds
 from orchestrator.units.damage import COPIED
 from orchestrator.units.record import find_record, record_path
 from orchestrator.units.unit import Unit
@@ -80,6 +83,23 @@ class Plan:
         """The members that learn from test photographs, and what they wait for."""
         photographs, todo = self.now.photographs, {unit.path for unit in self.todo}
         return waiting(self.names, self.now.spec.members, self.to_train, todo, photographs)
+
+    def folds(self) -> list[str]:
+        """The members that train some folds only, and those whose folds start from one, a sentence each."""
+        found = {name: self._asked(name) for name in self.names}
+        begun = [self.now.spec.member(name) for name in self.names]
+        return [
+            *(f"member {own.name}: {optimism(own.init_from)}" for own in begun if own.init_from),
+            *(
+                f"member {name}: {len(own.folds)} of {counted(own.n_folds, 'fold')} "
+                f"({', '.join(map(str, own.folds))}); its OOF table has {own.rows} of {own.n_rows} rows"
+                for name, own in found.items()
+                if own
+            ),
+        ]
+
+    def _asked(self, name: str) -> FinishedFolds | None:
+        return asked_folds(self.now.spec.member(name), self.now.photographs)
 
     def damage(self) -> list[Damage]:
         """The records of searches that cannot be used: those begin again."""

@@ -113,7 +113,13 @@ def require_teachers(
 
 def no_kept_units(members: Sequence[Member], names: Sequence[str]) -> str:
     """Why --keep-units cannot be, empty where it can."""
+    begun = [m.name for m in members if m.init_from is not None and m.name in names]
     students = [m.name for m in members if is_student(m) and m.name in names]
+    if begun:
+        return (
+            f"--keep-units: {' and '.join(begun)} {'has' if len(begun) == 1 else 'have'} init_from, and a "
+            "kept unit is not the one that others of today's photographs start from. Leave --keep-units out"
+        )
     if not students:
         return ""
     return (

@@ -259,6 +259,10 @@ class Board:
             row = members.setdefault(
                 cell.member, {"name": cell.member, "metric": metric, "units": []}
             )
+            if start := self._units[path].member.init_from:
+                row["init_from"] = start
+            if folds := self._units[path].member.folds:
+                row["folds"] = list(range(folds)) if isinstance(folds, int) else list(folds)
             if path not in self._candidates:
                 own = {name: value for name, value in asdict(cell).items() if name != "member"}
                 row["units"].append({"unit": path, **own})

@@ -38,7 +38,8 @@ class Material:
     """rows: as of `commands.leaderboard.standings`. records: vote -> its record; others: whether it is of
     other tables than the run has now. vote: the one that the page explains, None where there is none.
     oof: the members' tables in one order of rows, {} where there are none or they are too large:
-    `why_no_rows` says so in a sentence. groups: (N,) of these rows. mixed: (N, K) of the vote on these
+    `why_no_rows` says so in a sentence. groups: (N,) of these rows. widest: the table with most
+    rows, of which those of `oof` may be a part; all_groups: of its rows. mixed: (N, K) of the vote on these
     rows, None where the plain mean of the members stands in for it; `how` says of which rules, a sentence,
     and `nested` whether of such that did not see the row. copies: look-alikes under two labels, None where
     nobody looked for them. front: what `vote --pareto` fitted for the vote, None where it did not.
@@ -56,6 +57,8 @@ class Material:
     oof: dict[str, OofTable] = field(default_factory=dict)
     why_no_rows: str = ""
     groups: np.ndarray | None = None
+    widest: OofTable | None = None
+    all_groups: np.ndarray | None = None
     mixed: np.ndarray | None = None
     how: str = ""
     nested: bool = False

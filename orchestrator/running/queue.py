@@ -1,6 +1,7 @@
 """The units that are not given out yet: the costliest first, and each after those that it waits for.
 
-A student waits for its teachers' units, see `Unit.teachers`. A teacher's unit is *open* while it is
+A student waits for its teachers' units, see `Unit.teachers`, and so does a unit for the one whose weights it
+starts from, which is called a teacher of it here, too. A teacher's unit is *open* while it is
 queued or trained. One that is neither was done before, or is done now, unless it failed.
 """
 
@@ -161,9 +162,11 @@ class Queue:
     def _give_up(self, unit: Unit) -> None:
         lost = [self._failed[path] for path in _teachers_of(unit) if path in self._failed]
         which = "was to label test photos for it" if unit.member.pseudo else "was to teach it"
+        when = "its teachers are"
+        if unit.source in self._failed:
+            which, when = "it was to start from", "that one is"
         why = (
-            f"{' and '.join(lost)} failed, which {which}. It is trained by the call in which its "
-            "teachers are"
+            f"{' and '.join(lost)} failed, which {which}. It is trained by the call in which {when}"
         )
         del self._waiting[unit.path]
         self._ready.pop(unit.path, None)
@@ -176,5 +179,6 @@ class Queue:
 
 
 def _teachers_of(unit: Unit) -> list[str]:
-    """Folders of all units that it learns from."""
-    return [folder for folders in unit.teachers for folder in folders]
+    """Folders of all units that it learns from, and of the one that it starts from."""
+    teachers = [folder for folders in unit.teachers for folder in folders]
+    return [*teachers, unit.source] if unit.source else teachers

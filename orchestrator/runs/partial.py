@@ -1,6 +1,7 @@
-"""`partial/<member>/` of a run: tables of a member some of whose folds are not trained.
+"""`partial/<member>/` of a run: tables of a member that has the rows of some folds.
 
-They are not below `tables/`, whose members all have every row. Nothing here imports pandas or torch.
+The others are not trained, not yet or, with `folds` in the spec, never. They are not below `tables/`, whose
+members all have every row. Nothing here imports pandas or torch.
 """
 
 from __future__ import annotations
@@ -17,12 +18,21 @@ FOLDS = "folds.json"
 
 
 class FinishedFolds(Recorded):
-    """`folds.json`: the folds that the tables are made from, of how many; their OOF rows, of how many."""
+    """`folds.json`: the folds that the tables are made from, of how many; their OOF rows, of how many.
+
+    asked: those that the spec names for the member; None: all.
+    """
 
     folds: list[NonNegativeInt]
     n_folds: PositiveInt
     rows: PositiveInt
     n_rows: PositiveInt
+    asked: list[NonNegativeInt] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether no more of the member is to be trained."""
+        return self.asked == self.folds
 
     def line(self) -> str:
         """`2 of 3 folds (0, 2), 40 of 60 OOF rows`."""
@@ -45,7 +55,7 @@ def is_partial(member: str, store: Store) -> bool:
 
 
 def finished_folds(member: str, store: Store) -> FinishedFolds | None:
-    """None where the member has no partial tables. Raises BadInput where the record is damaged."""
+    """None where the member has no partial tables. Raises BadInput where their record is damaged."""
     path = f"{PARTIAL}/{member}/{FOLDS}"
     if not is_partial(member, store) or not is_there(store.uri(path)):
         return None

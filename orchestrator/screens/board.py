@@ -11,8 +11,10 @@ from rich.text import Text
 
 from orchestrator.errors import counted
 from orchestrator.screens.clock import clock
+from orchestrator.spec.folds.choice import optimism
 
 _COLOURS = {"done": "green", "failed": "red", "stopped": "red", "training": "cyan"}
+NOT_TRAINED = Text("not trained", style="dim")  # by the spec
 _AT_WORK = ("starting", "training", "predicting")
 _GIB = 2**30
 
@@ -35,11 +37,19 @@ def board_table(document: Mapping[str, Any], height: int | None = None) -> Table
         by_fold = defaultdict(list)
         for unit in own["units"]:
             by_fold[unit["fold"]].append(unit)
-        cells = [Text("\n").join(map(cell, by_fold[fold])) for fold in folds]
+        cells = [
+            Text("\n").join(map(cell, by_fold[fold])) if trains(own, fold) else NOT_TRAINED
+            for fold in folds
+        ]
         table.add_row(Text(own["name"]), *cells)
     if hidden := len(members) - len(shown):
         table.add_row(Text(f"... {counted(hidden, 'more member')}", style="dim"))
     return table
+
+
+def trains(member: Mapping[str, Any], fold: str) -> bool:
+    """Whether a column of the table is of a fold that the member trains, by its `folds` in the spec."""
+    return "folds" not in member or not fold.isdigit() or int(fold) in member["folds"]
 
 
 def cell(unit: Mapping[str, Any]) -> Text:
@@ -66,6 +76,11 @@ def lines(document: Mapping[str, Any]) -> list[str]:
         found.append(
             f"scores: {'; '.join([most, *others])}, of the best epoch so far, on the held-out fold"
         )
+    found += [
+        f"{own['name']}: {optimism(own['init_from'])}"
+        for own in document["members"]
+        if own.get("init_from")
+    ]
     return [*found, summary(document)]
 
 

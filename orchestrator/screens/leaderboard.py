@@ -49,9 +49,17 @@ def show_leaderboard(name: str, store: Store, rows: list[dict[str, Any]], consol
         if row["teacher"]:
             console.print(f"note: {_taught(row, rows)}", markup=False)
     for row in rows:
+        if row["optimistic"]:
+            console.print(f"note: {row['kind']} {row['name']}: {row['optimistic']}", markup=False)
+    for row in rows:
         if row["finished"] and not row["note"]:
             folds = FinishedFolds(**row["finished"]).line()
-            console.print(f"note: {row['name']} is trained in {folds}", markup=False)
+            by = (
+                ", as the spec says"
+                if row["finished"].get("asked") == row["finished"]["folds"]
+                else ""
+            )
+            console.print(f"note: {row['name']} is trained in {folds}{by}", markup=False)
     by_rows: dict[tuple[int, int], list[str]] = {}
     for row in rows:
         if row["rows"]:

@@ -44,6 +44,8 @@ def show_why(reason: dict[str, Any], console: Console) -> None:
     show_gradients([reason, *reason["rules"]], console)
     votes = ", ".join(f"{name} {count}" for name, count in reason["votes"].items())
     console.print(f"first choices: {votes}")
+    if lacking := reason.get("lacking"):
+        console.print(f"Not held out by any network of {', '.join(lacking)}: the others decided.")
     if reason["offsets_decided"]:
         console.print("The class offsets decided: without them the pool says another class.")
     if reason["turned_by"]:

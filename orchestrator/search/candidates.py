@@ -34,6 +34,7 @@ from orchestrator.search.record import (
     find_search,
 )
 from orchestrator.spec import member_metrics
+from orchestrator.spec.folds.choice import folds_of
 from orchestrator.spec.search import Search
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.unit import Unit, of_member
@@ -133,7 +134,8 @@ class MemberSearch:
     @property
     def n_units(self) -> int:
         """Of its member: folds times seeds."""
-        return self._photographs.n_folds * len(self.member.seeds or (None,))
+        folds = folds_of(self.member.folds, self._photographs.n_folds)
+        return len(folds) * len(self.member.seeds or (None,))
 
     def may_begin(self) -> int:
         """How many candidates may still begin, at most."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from orchestrator.errors import unknown
+from orchestrator.spec.folds.checks import begun_from, some_folds
 from orchestrator.spec.spec import Spec
 from orchestrator.spec.students.checks import students
 
@@ -136,7 +137,14 @@ def one_folder_elsewhere(spec: Spec) -> list[str]:
 def members(spec: Spec) -> Iterator[Mistake]:
     """What is wrong with the members together: all of the above but the vote."""
     return chain(
-        workers(spec), targets(spec), copies(spec), joins(spec), stacks(spec), students(spec)
+        workers(spec),
+        targets(spec),
+        copies(spec),
+        joins(spec),
+        stacks(spec),
+        some_folds(spec),
+        begun_from(spec),
+        students(spec),
     )
 
 

@@ -64,6 +64,19 @@ def _with_teachers(spec: Spec) -> Spec:
     return spec.model_copy(update={"members": members}) if members != spec.members else spec
 
 
+def _with_plain_folds(spec: Spec) -> Spec:
+    """A member that names all folds is one that names none."""
+    n_folds = spec.folds.number
+    if n_folds is None or spec.folds.scheme == "all":
+        return spec
+    every = range(n_folds)
+    members = tuple(
+        own.model_copy(update={"folds": None}) if own.folds in (n_folds, (*every,)) else own
+        for own in spec.members
+    )
+    return spec.model_copy(update={"members": members}) if members != spec.members else spec
+
+
 def _check_names(raw: dict, mistakes: Mistakes) -> None:
     members = raw.get("members")
     seen: dict[str, int] = {}
@@ -107,6 +120,7 @@ def _validate(raw: dict, mistakes: Mistakes) -> Spec | None:
         raw["search"] = search_reader.read(raw["search"], mistakes)
     raw |= {"members": [m for m in built if m] or _ANY_MEMBER, "stacks": stacks}
     spec = mistakes.build(Spec, raw, ())
+    spec = spec and _with_plain_folds(spec)
     if spec and not members_wrong:
         search_checks.check_search(spec, mistakes)
         for mistake in checks.members(spec):

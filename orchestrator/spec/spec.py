@@ -12,6 +12,7 @@ from members.data.lists.read import READERS
 from members.data.name_groups import NameRule
 from members.recipe.recipe import Recipe
 from orchestrator.sizes import Size
+from orchestrator.spec.folds.choice import FoldChoice, InitFrom
 from orchestrator.spec.search import Search, samples
 from orchestrator.spec.students.blocks import Pseudo, Teacher
 
@@ -144,6 +145,11 @@ class Folds(_Block):
     column: str = Field("fold", description="its column of folds, 0 to k-1 (own)")
     seed: int = Field(42, ge=0, description="of the shuffling of groups")
 
+    @property
+    def number(self) -> int | None:
+        """How many folds there are; None: the file of folds says (own)."""
+        return {"kfold": self.k, "own": None}.get(self.scheme, 1)
+
 
 class Member(_Block):
     """One member: its name, what it predicts, its seeds, and the recipe it is trained with."""
@@ -162,6 +168,17 @@ class Member(_Block):
     )
     photos: str | None = Field(
         None, description="which of data.copies it sees; null: the original photographs"
+    )
+    folds: FoldChoice = Field(
+        None,
+        description="of the shared folds those that it trains: 1 the first alone (a hold-out), 3 the first "
+        "three, [0, 2] these; its OOF table has the rows of these folds; null: all",
+    )
+    init_from: InitFrom = Field(
+        None,
+        description="fold 0: its networks of the other folds start from the weights that fold 0's ended "
+        "with, and need fewer epochs (patience); that one learnt what they hold out, so that its OOF rows "
+        "are too good; null: each starts anew",
     )
     pseudo: Pseudo | None = Field(
         None,

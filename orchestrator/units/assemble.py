@@ -7,7 +7,7 @@ and all OOF rows are known.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -20,8 +20,10 @@ from ensembles.files.parquet import Kind, read_oof_table, read_table, write_tabl
 from ensembles.files.table import OofTable, Table
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.photographs.table import Photographs
-from orchestrator.runs.damage import MADE_FROM
+from orchestrator.runs.damage import MADE_FROM, PARTIAL
+from orchestrator.runs.partial import FOLDS, FinishedFolds, discard
 from orchestrator.runs.store import Store
+from orchestrator.spec.folds.choice import folds_of, optimism
 from orchestrator.spec.spec import Member
 from orchestrator.units.damage import COPIED, unit_damage
 from orchestrator.units.predictions import table_path, weights_path
@@ -37,8 +39,9 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     """Write `tables/<member>/`, or remove it where a unit is missing: no vote on stale tables.
 
     The OOF table has each held-out row once, in the order of `images.parquet`; several seeds are
-    averaged. A test row is the mean over the folds' models (and seeds). True where the member is
-    complete.
+    averaged. A test row is the mean over the folds' models (and seeds). Of a member that by the spec trains
+    some folds only they stand in `partial/<member>/`, with the rows of these folds. True where the member
+    is complete.
     """
     folder = f"tables/{member.name}"
     units = chosen(member, photographs, store)
@@ -46,23 +49,74 @@ def assemble(member: Member, photographs: Photographs, store: Store) -> bool:
     if not all(is_done(unit, store, test_hash) for unit in units):
         store.delete(folder)
         return False
-    stamp = stamp_of(units, photographs)
+    if found := asked_folds(member, photographs):
+        if store.exists(folder):
+            store.delete(f"{folder}/{SUMS}")  # as of `is_made`
+            store.delete(folder)
+        write_partial(units, found, photographs, store)
+        return True
+    _write_all(folder, stamp_of(units, photographs), units, photographs, store)
+    discard(member.name, store)
+    return True
+
+
+def asked_folds(member: Member, photographs: Photographs) -> FinishedFolds | None:
+    """The folds that the spec names for a member, and their rows; None where it trains all."""
+    folds = folds_of(member.folds, photographs.n_folds)
+    return rows_of(member, folds, photographs) if len(folds) < photographs.n_folds else None
+
+
+def rows_of(member: Member, folds: Sequence[int], photographs: Photographs) -> FinishedFolds:
+    """The rows of some folds of a member."""
+    fold, n_folds = photographs.train["fold"], photographs.n_folds
+    asked = folds_of(member.folds, n_folds)
+    return FinishedFolds(
+        folds=list(folds),
+        n_folds=n_folds,
+        rows=int(fold.isin(folds).sum()),
+        n_rows=int((fold >= 0).sum()),
+        asked=list(asked) if len(asked) < n_folds else None,
+    )
+
+
+def write_partial(
+    units: list[Unit], found: FinishedFolds, photographs: Photographs, store: Store
+) -> None:
+    """The tables of some folds, in `partial/<member>/`. found: which these are."""
+    folder = f"{PARTIAL}/{units[0].member.name}"
+    stamp = f"{stamp_of(units, photographs)}\n{found.line()}"
+    if found.asked is not None:
+        stamp += f" of {' '.join(map(str, found.asked))}"
+    more = {FOLDS: found.model_dump(exclude_none=True)}
+    _write_all(folder, stamp, units, photographs, store, more)
+
+
+def _write_all(
+    folder: str,
+    stamp: str,
+    units: list[Unit],
+    photographs: Photographs,
+    store: Store,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """The tables of these units, and how their epochs and views were chosen. more: further records."""
     if is_made(folder, stamp, kinds_of(photographs), store):
         _publish_again(units, folder, store)
-        return True
+        return
     for unit in units:
         require_whole(unit, store)
     choice = choose_epochs(units, store)
     cost = milliseconds_per_photo(units, photographs, store)
-    if member.recipe.choose_views:
+    if units[0].member.recipe.choose_views:
         choice |= chosen_views(units, partial(_oof, units, photographs, store))
         for unit in units:
             publish(copies_of_views(unit, choice["views"]), store)
         cost = cost and round(cost * share_of_work(units, choice["views"]), 4)
     store.write_json(f"{folder}/epochs.json", choice)
+    for name, record in (more or {}).items():
+        store.write_json(f"{folder}/{name}", record)
     write_tables(folder, units, photographs, store, cost)
     finish(folder, stamp, store)
-    return True
 
 
 def stamp_of(units: Sequence[Unit], photographs: Photographs) -> str:
@@ -99,6 +153,8 @@ def write_tables(
             continue
         if kind == "oof":
             table: Table = _oof(units, photographs, store)
+            if units[0].member.init_from:
+                table.meta = {**table.meta, "optimistic": optimism(units[0].member.init_from)}
         else:
             table = _mean([read_table(store.source(f"{unit.path}/test.parquet")) for unit in units])
         _write(store.uri(f"{folder}/{kind}.parquet"), _with_meta(table, photographs, kept), cost)

@@ -1,6 +1,7 @@
 """Finished folds of a member that is not complete -> tables of their rows, for votes that ask for them.
 
-`vote --common-rows` and `--missing-rows` read them: a fold that failed costs its rows only.
+`vote --common-rows` and `--missing-rows` read them: a fold that failed costs its rows only. A member that
+by the spec trains some folds only has such tables, too, once these are done: `assemble` writes them.
 """
 
 from __future__ import annotations
@@ -8,20 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 
 from orchestrator.photographs.table import Photographs
-from orchestrator.runs.damage import PARTIAL
-from orchestrator.runs.partial import FOLDS, FinishedFolds, discard
+from orchestrator.runs.partial import FinishedFolds, discard
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
-from orchestrator.units.assemble import (
-    choose_epochs,
-    finish,
-    is_made,
-    kinds_of,
-    milliseconds_per_photo,
-    require_whole,
-    stamp_of,
-    write_tables,
-)
+from orchestrator.units.assemble import rows_of, write_partial
 from orchestrator.units.selection import chosen_by_all_folds
 from orchestrator.units.unit import Fold, Unit, chosen, is_done
 
@@ -40,24 +31,9 @@ def assemble_partial(
     if not units:
         discard(member.name, store)
         return None
-    frame, folder = photographs.train, f"{PARTIAL}/{member.name}"
     folds = sorted({unit.fold for unit in units if isinstance(unit.fold, int)})
-    found = FinishedFolds(
-        folds=folds,
-        n_folds=photographs.n_folds,
-        rows=int(frame["fold"].isin(folds).sum()),
-        n_rows=int((frame["fold"] >= 0).sum()),
-    )
-    stamp = f"{stamp_of(units, photographs)}\n{found.line()}"
-    if is_made(folder, stamp, kinds_of(photographs), store):
-        return found
-    for unit in units:
-        require_whole(unit, store)
-    store.write_json(f"{folder}/epochs.json", choose_epochs(units, store))
-    store.write_json(f"{folder}/{FOLDS}", found.model_dump())
-    cost = milliseconds_per_photo(units, photographs, store)
-    write_tables(folder, units, photographs, store, cost)
-    finish(folder, stamp, store)
+    found = rows_of(member, folds, photographs)
+    write_partial(units, found, photographs, store)
     return found
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from orchestrator.photographs.table import Photographs, codec_of, labels_of
 from orchestrator.runs.store import Store
+from orchestrator.spec.folds.choice import optimism
 from orchestrator.units.unit import Unit
 
 if TYPE_CHECKING:
@@ -74,12 +75,15 @@ def write_table(
 
     codec = codec_of(unit.member, photographs.codec)
     labels = labels_of(part.frame, codec)
+    meta = table_meta(photographs, unit.member.name, codec)
+    if part.fold is not None and unit.source is not None and unit.member.init_from:
+        meta["optimistic"] = optimism(unit.member.init_from)
     table = Table(
         ids=part.frame["image_id"].to_numpy(str),
         probabilities=probabilities,
         fold=None if part.fold is None else np.full(len(labels), part.fold, np.int16),
         label=labels if (labels >= 0).all() else None,
-        meta=table_meta(photographs, unit.member.name, codec),
+        meta=meta,
     )
     write_parquet(store.uri(path), table)
 

@@ -161,6 +161,15 @@ class GpuRecord(_Block):
     fused: bool
 
 
+class InitFromRecord(_Block):
+    """Of a unit that started from another fold's weights: the folder of that unit, the sha256 of its weights,
+    and what the OOF rows cannot claim."""
+
+    unit: str
+    sha256: str
+    optimistic: str
+
+
 class UnitRecord(_Block):
     """Without the fields that have no default a unit cannot be used; the rest only informs.
 
@@ -195,6 +204,7 @@ class UnitRecord(_Block):
     refit: RefitRecord | None = None
     streamed: list[str] = []
     out_of_memory: SmallerBatches | None = None
+    init_from: InitFromRecord | None = None
     test_hash: str
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}

@@ -15,6 +15,7 @@ from typing import Any
 
 from members.recipe.recipe import Recipe
 from orchestrator.photographs.table import Photographs
+from orchestrator.runs.partial import folder_of
 from orchestrator.runs.store import Store
 from orchestrator.spec.spec import Member
 from orchestrator.units.record import of_all_rows, read_record
@@ -30,6 +31,11 @@ def refit_problem(member: Member, photographs: Photographs) -> str:
         return (
             "its network is trained on all rows already, since the folds hold nothing out. Leave --refit out "
             "and export it with --folds all"
+        )
+    if member.init_from is not None:
+        return (
+            f"init_from: the networks of its folds start from that of {member.init_from}, so that their "
+            "epochs say nothing of one that starts anew. Leave init_from out of the spec, or --refit"
         )
     if member.recipe.schedule == "plateau":
         return (
@@ -112,7 +118,7 @@ def chosen_views_of(member: Member, store: Store) -> list[str] | None:
     """Where the recipe chooses views, those that the member's tables are made by."""
     if not member.recipe.choose_views:
         return None
-    of_tables: Mapping[str, Any] = store.read_json(f"tables/{member.name}/epochs.json")
+    of_tables: Mapping[str, Any] = store.read_json(f"{folder_of(member.name, store)}/epochs.json")
     return list(of_tables["views"])
 
 

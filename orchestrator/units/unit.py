@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from orchestrator.photographs.table import Photographs
 from orchestrator.runs.store import Store
+from orchestrator.spec.folds.choice import folds_of, source_fold
 from orchestrator.spec.spec import Member
 from orchestrator.units.damage import missing_or_cut
 from orchestrator.units.record import find_record
@@ -50,6 +51,7 @@ class Unit:
     seed: int | None
     teachers: tuple[tuple[str, ...], ...] = ()
     refit: Refit | None = None
+    source: str | None = None
 
     @property
     def path(self) -> str:
@@ -70,6 +72,7 @@ class Unit:
             "seed": self.seed,
             "teachers": [list(folders) for folders in self.teachers],
             "refit": None if self.refit is None else [self.refit.epochs, list(self.refit.of)],
+            "source": self.source,
         }
 
     @classmethod
@@ -79,7 +82,8 @@ class Unit:
         if config.get("refit"):
             epochs, of = config["refit"]
             refit = Refit(epochs, tuple(of))
-        return cls(member, config["hash"], config["fold"], config["seed"], teachers, refit)
+        own = (member, config["hash"], config["fold"], config["seed"])
+        return cls(*own, teachers, refit, config.get("source"))
 
 
 def unit_folder(name: str, digest: str, fold: Fold, seed: int | None) -> str:
@@ -97,6 +101,8 @@ def member_hash(member: Member, photographs: Photographs) -> str:
         "folds": photographs.folds_hash,
         "weights": _weights_digest(member.recipe.pretrained),
     }
+    if member.init_from is not None:
+        content["init_from"] = member.init_from  # whose unit has this hash, too
     if member.age_bounds is not None:
         content["age_bounds"] = member.age_bounds
     if member.photos is not None:
@@ -157,17 +163,22 @@ def _weights_digest(pretrained: bool | str) -> str | None:
 
 
 def of_member(member: Member, photographs: Photographs) -> list[Unit]:
-    """Every unit of one member, fold by fold."""
+    """Every unit of one member, fold by fold: of all folds, or of those that it names."""
     digest = member_hash(member, photographs)
+    start = source_fold(member.init_from)
     hashes = [(own, member_hash(own, photographs)) for own in member.teachers]
     units = []
-    for fold in range(photographs.n_folds):
+    for fold in folds_of(member.folds, photographs.n_folds):
         read = folds_read(member, fold, photographs.n_folds)
         teachers = tuple(
             tuple(unit_folder(own.name, of, f, seed) for f in read for seed in own.seeds or (None,))
             for own, of in hashes
         )
-        units += [Unit(member, digest, fold, s, teachers) for s in member.seeds or (None,)]
+        for seed in member.seeds or (None,):
+            source = None
+            if start is not None and fold != start:
+                source = unit_folder(member.name, digest, start, seed)
+            units.append(Unit(member, digest, fold, seed, teachers, source=source))
     return units
 
 

@@ -39,6 +39,7 @@ from orchestrator.units.record import (
 )
 from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit, is_done
+from orchestrator.worker.first_weights import first_weights
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Setup
 from orchestrator.worker.machine import gpu_record, versions
@@ -161,8 +162,14 @@ def _train(
         learned |= of_teachers
         for line in notes:
             report.note(line)
+    first = None
+    if unit.source is not None:
+        first, begun_from, notes = ranks.from_first(partial(first_weights, unit, store))
+        learned["init_from"] = begun_from
+        for line in notes:
+            report.note(line)
     recipe = with_statistics(unit.member.recipe, train)
-    state, epochs = _begin(unit, process, recipe, train, valid, report)
+    state, epochs = _begin(unit, process, recipe, train, valid, report, first)
     before = state["history"] if state else []
     if ranks.first and not before:
         store.delete(f"{unit.path}/epochs")
@@ -191,7 +198,7 @@ def _train(
         learned["gpu"] = gpu_record(recipe, process.setup.gpus)
     last = recipe.select == "last"
     record = UnitRecord(
-        member=unit.member.model_dump(mode="json", exclude={"teachers"}),
+        member=unit.member.model_dump(mode="json", exclude={"teachers", "folds"}),
         fold=unit.fold,
         seed=unit.seed,
         hash=unit.hash,
@@ -236,8 +243,11 @@ def _begin(
     train: Photos,
     valid: Photos | None,
     report: Reporter,
+    first: bytes | None,
 ) -> tuple[dict[str, Any] | None, Iterator[Epoch]]:
     """The state that an interrupted training left, if it can be used, and the epochs that follow.
+
+    first: the weights to begin with where there is none.
 
     One that cannot is set aside: it is damaged, or of another unit or version.
     """
@@ -255,7 +265,7 @@ def _begin(
         path = f"{unit.path}/state.pt"
         moved = process.ranks.from_first(lambda: process.store.set_aside(path))
         report.note(f"{path}: {why}. It is now {moved}, and the unit begins again.")
-    return None, fit.fit(*given, **options)
+    return None, fit.fit(*given, **options, first=first)
 
 
 # -- predicting ----------------------------------------------------------------------------------

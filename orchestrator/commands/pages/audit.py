@@ -11,8 +11,9 @@ from rich.table import Table
 
 import ensembles
 from ensembles.files import places
+from ensembles.files.align import common_rows
 from ensembles.files.digests import require_right
-from ensembles.files.table import HELD_OUT, RECORD
+from ensembles.files.table import HELD_OUT, RECORD, OofTable
 from ensembles.voting.record import VoteRecord
 from members.data.codec import Codec
 from orchestrator.audit import contradictions
@@ -25,8 +26,9 @@ from orchestrator.audit.files import (
     thumbnails,
 )
 from orchestrator.audit.labels import Audit, audit_labels, contradicting_copies
-from orchestrator.commands.run import Run, members_of
+from orchestrator.commands.run import Run, members_of, read_tables
 from orchestrator.errors import WrongRequest, counted
+from orchestrator.runs.partial import is_partial
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
 from orchestrator.runs.votes import vote_name
@@ -45,7 +47,7 @@ def audit(run: Run, out: str | None, top: int, console: Console) -> dict[str, An
     names, notes = members_of(run)
     stacked = {own.name for own in run.spec.stacks}
     names = [name for name in names if name not in stacked]  # made of the others
-    tables = ensembles.read_members(store.uri("tables"), "oof", names)
+    tables = _tables(names, store, notes)
     if not tables:
         raise WrongRequest(
             f"{store.root}: no member held photographs out (folds.scheme: all), so nothing says of a "
@@ -87,6 +89,18 @@ def audit(run: Run, out: str | None, top: int, console: Console) -> dict[str, An
         ],
         "notes": found.notes,
     }
+
+
+def _tables(names: list[str], store: Store, notes: list[str]) -> dict[str, OofTable]:
+    """The OOF tables of the members that have every row or, where none has, the rows that all have."""
+    some = [name for name in names if is_partial(name, store)]
+    whole = [name for name in names if name not in some]
+    if whole:
+        if some:
+            notes.append(f"without rows of all folds, so not asked: {', '.join(some)}.")
+        return ensembles.read_members(store.uri("tables"), "oof", whole)
+    tables = {n: OofTable.of(own, n) for n, own in read_tables(store, some, "oof").items()}
+    return common_rows(tables) if tables else tables
 
 
 def _voted(run: Run) -> ensembles.Table | None:

@@ -13,6 +13,7 @@ from rich.console import Console
 import ensembles
 from ensembles.errors import nearest
 from ensembles.files import places
+from ensembles.files.align import common_rows
 from ensembles.files.digests import require_right
 from ensembles.files.table import HELD_OUT, RECORD, OofTable, Table
 from ensembles.judging.estimate import group_array
@@ -30,10 +31,10 @@ from orchestrator.report import page
 from orchestrator.report.material import Material
 from orchestrator.runs.ballot import Ballot
 from orchestrator.runs.contents import groups_of, paths_of, recorded_spec
-from orchestrator.runs.damage import read_json
+from orchestrator.runs.damage import PARTIAL, read_json
 from orchestrator.runs.fronts import FOLDER as FRONTS
 from orchestrator.runs.fronts import read_front
-from orchestrator.runs.partial import folder_of, is_partial
+from orchestrator.runs.partial import finished_folds, folder_of
 from orchestrator.runs.standing import StandingTables
 from orchestrator.runs.store import Store
 from orchestrator.runs.votes import vote_name
@@ -185,8 +186,12 @@ def _chosen(
 
 
 def _members(run: Run, record: VoteRecord | None) -> list[str]:
-    """Those that the page compares row by row: of the vote, then other voters with all rows."""
-    there = [name for name in run.store.list("tables") if not is_partial(name, run.store)]
+    """Those that the page compares row by row: of the vote, or else all voters. Unfinished ones are none."""
+    there = run.store.list("tables")
+    for name in run.store.list(PARTIAL):
+        finished = finished_folds(name, run.store)
+        if finished and finished.complete:
+            there.append(name)
     names = [name for name in (record.weights if record else ()) if name in there]
     voters = [name for name in run.spec.voters() if name in there and name not in names]
     # a voter of fewer targets than all is in a join, and no voter
@@ -207,6 +212,13 @@ def _read_rows(
         found.why_no_rows = "There are no out-of-fold tables: nothing can be said row by row."
         return
     oof = {name: OofTable.of(table, name) for name, table in tables.items()}
+    found.widest = max(oof.values(), key=lambda table: len(table.ids))
+    if len({frozenset(table.fold.tolist()) for table in oof.values()}) > 1:
+        oof = common_rows(oof)
+        n = len(next(iter(oof.values())).ids)
+        found.notes.append(
+            f"Compared row by row: the {n} of {len(found.widest.ids)} out-of-fold rows that all members have."
+        )
     oof = ensembles.align(oof, "oof")
     mixed, how = _vote_rows(run, found, oof)
     if mixed is not None and isinstance(mixed, Table):
@@ -219,6 +231,7 @@ def _read_rows(
     found.copies = _copies(run, found)
     with suppress(*BAD_INPUT):  # rows of no group: each stands alone
         found.groups = group_array(oof, groups)
+        found.all_groups = group_array({"": found.widest}, groups)
 
 
 def _copies(run: Run, found: Material) -> list[Contradiction] | None:

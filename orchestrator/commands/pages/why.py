@@ -112,7 +112,8 @@ def _decided(vote: ensembles.Vote, ballot: Ballot, image_id: str) -> dict[str, A
         if not tables:
             continue
         ordered = {name: tables[name] for name in vote.weights}
-        found = ensembles.explain(vote.rule, ordered, image_id)
+        some = tables is ballot.oof and vote.missing_rows is not None
+        found = ensembles.explain(vote.rule, ordered, image_id, some)
         if found and vote.prior and tables is ballot.test:
             found["corrected"] = vote.table.take(vote.ids == image_id).probabilities[0].tolist()
         if found:

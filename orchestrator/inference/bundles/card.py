@@ -132,6 +132,9 @@ def _scores(manifest: Manifest) -> str:
     )
     n = manifest.data.get("photographs")
     of = f"{n:,} photographs" if n else "photographs"
+    some = record.get("missing_rows") or (record.get("common_rows") or {}).get("oof")
+    if some and some["rows"] < some["of"]:
+        of = f"{some['rows']:,} of {some['of']:,} photographs that every member held out in some fold"
     text = (
         f"{table}\n\nEach figure with its standard error. They are out-of-fold: each of the {of} was "
         "predicted by networks that had not seen it or its group, and by a vote whose weights and kind were "

@@ -17,6 +17,7 @@ from ensembles.scores import metrics
 from ensembles.scores.influence import standard_error
 from orchestrator.inference.parts import Trained
 from orchestrator.inference.vote import tables_of, vote_of
+from orchestrator.runs.partial import folder_of
 from orchestrator.runs.store import Store
 from orchestrator.units.record import read_record
 
@@ -31,7 +32,7 @@ def compared(
 
     folders: member -> its units of all rows, whose tables are of the same photographs.
     """
-    tables = {part.name: f"tables/{part.name}/{TEST}" for part in folds.members}
+    tables = {part.name: f"{folder_of(part.name, store)}/{TEST}" for part in folds.members}
     if not store.exists(TEST) or not all(map(store.exists, tables.values())):
         return {"none": "the run has no photographs to predict"}
     require_right(store.uri(TEST))

@@ -16,7 +16,7 @@ from orchestrator.errors import BAD_INPUT, WrongRequest, counted
 from orchestrator.inference.of_run import meta_of, to_predict, units_of
 from orchestrator.inference.parts import Network, Part, Trained
 from orchestrator.inference.refits.compared import compared
-from orchestrator.runs.partial import is_partial
+from orchestrator.runs.partial import finished_folds
 from orchestrator.runs.store import Store
 from orchestrator.units.record import UnitRecord, find_record, read_record
 from orchestrator.units.refit import WEIGHTS, all_rows_folders, refit_epochs
@@ -83,7 +83,8 @@ def with_refits(trained: Trained, store: Store, command: str) -> tuple[Trained, 
 
 def wanted_of(name: str, store: Store) -> Wanted:
     """Of the units that the member's tables are made from. Raises WrongRequest where it lacks folds."""
-    if is_partial(name, store):
+    finished = finished_folds(name, store)
+    if finished and not finished.complete:
         raise WrongRequest(f"{name}: not all of its folds are trained, and those say for how long.")
     units, views = units_of(name, store)
     records = [read_record(folder, store) for folder, _ in units]

@@ -38,6 +38,7 @@ from orchestrator.inference.soups.ingredients import (
 from orchestrator.inference.soups.judges import WHAT_TO_GIVE, Judge, find_judge
 from orchestrator.inference.vote import tables_of, vote_of
 from orchestrator.photographs.files import read_photographs
+from orchestrator.runs.partial import is_partial
 from orchestrator.runs.store import Store
 from orchestrator.units.unit import Fold
 
@@ -71,6 +72,11 @@ def with_soups(
     """
     units = units_of(trained, store)
     judges = find_judge(judge, store, trained.codec, has_seeds(units))
+    if judges.folds is not None and (some := [n for n in units if is_partial(n, store)]):
+        raise WrongRequest(
+            f"--folds soup: not all folds have a network of {' and '.join(some)}, and each held-out "
+            f"photograph is asked of its fold's. {WHAT_TO_GIVE}"
+        )
     kept = {part.name: obstacle(part, units[part.name], judges) for part in trained.members}
     if all(kept.values()):
         reasons = [f"--folds soup: {name} keeps its networks: {why}." for name, why in kept.items()]

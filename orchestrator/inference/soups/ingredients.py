@@ -83,6 +83,8 @@ def obstacle(part: Part, units: Sequence[Unit], judge: Judge) -> str | None:
     first = units[0].record
     if first.member.get("age_bounds"):
         return "age_bounds: its classes are its own, and the judge's labels are of the run's"
+    if judge.folds is not None and first.member.get("init_from"):
+        return "init_from: its networks started from one that learnt the photographs which would judge them"
     if judge.learnt and any(_learnt(unit.record) for unit in units):
         return "it learnt photos that the run predicts, of which the judge's are"
     n_folds = len({unit.record.fold for unit in units})

@@ -15,15 +15,17 @@ def section(run: Material) -> Section:
     if not run.oof:
         found.say(run.why_no_rows)
         return found
-    names, which = np.unique(run.first.fold, return_inverse=True)
+    table, groups = (run.widest, run.all_groups) if run.widest else (run.first, run.groups)
+    names, which = np.unique(table.fold, return_inverse=True)
     k = len(run.classes)
-    counts = np.bincount(run.labels * len(names) + which, minlength=k * len(names))
+    labels = np.asarray(table.label).astype(np.int64)
+    counts = np.bincount(labels * len(names) + which, minlength=k * len(names))
     counts = counts.reshape(k, len(names))
     shares = counts / counts.sum(axis=0)
     whole = counts.sum(axis=1) / counts.sum()
     off = abs(shares - whole[:, None])
     worst = np.unravel_index(off.argmax(), off.shape)
-    n_groups = None if run.groups is None else len(np.unique(run.groups))
+    n_groups = None if groups is None else len(np.unique(groups))
     of = "" if n_groups is None else f" of {n_groups} groups"
     found.say(
         f"{counts.sum()} photographs{of} in {len(names)} folds of {counts.sum(axis=0).min()} to "

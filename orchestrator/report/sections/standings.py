@@ -131,6 +131,8 @@ def _notes(run: Material) -> list[str]:
                 f"{row['name']} learnt to answer as the vote of {' and '.join(row['teacher']['by'])}, whose "
                 "networks had the labels of the folds that it is scored on: its OOF score is flattered."
             )
+        if row.get("optimistic"):
+            notes.append(f"{row['kind']} {row['name']}: {row['optimistic']}.")
         if row["rows"]:
             n, of = row["rows"]["rows"], row["rows"]["of"]
             notes.append(f"{row['kind']} {row['name']}: of {n} of {of} OOF rows.")

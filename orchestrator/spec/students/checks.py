@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from orchestrator.errors import unknown
+from orchestrator.spec.folds.choice import covers
 from orchestrator.spec.spec import Member, Spec
 from orchestrator.spec.students.blocks import Teacher
 
@@ -24,7 +25,8 @@ def teacher_names(member: Member, members: Sequence[Member]) -> tuple[str, ...]:
     return tuple(
         own.name
         for own in members
-        if own.name != member.name and not is_student(own) and not _other_classes(member, own)
+        if own.name != member.name and not is_student(own)
+        if own.folds is None and own.init_from is None and not _other_classes(member, own)
     )
 
 
@@ -183,6 +185,21 @@ def _teacher_problems(name: str, key: str, member: Member, spec: Spec) -> Iterat
                 f"{name} has pseudo-labels itself, and labels made of such labels repeat their "
                 "errors. Name its own teachers, or a member without pseudo"
             )
+    if key == "pseudo" and not covers(teacher.folds, member.folds):
+        yield (
+            f"{name} trains some of the folds, and in each of {member.name}'s folds its own network of that "
+            f"fold labels the test photos. Leave folds out of {name}, or give {member.name} some of those"
+        )
+    elif key == "teacher" and teacher.folds is not None:
+        yield (
+            f"{name} trains some of the folds, and a training photo is answered by the network that held its "
+            f"fold out, whichever that is. Leave folds out of {name}, or name others"
+        )
+    if teacher.init_from is not None:
+        yield (
+            f"{name} has init_from: its networks of a fold started from one that learnt that fold's labels, "
+            "which its answers would carry on. Name others, or leave init_from out there"
+        )
     if name in spec.searched():
         yield (
             f"the search draws settings of {name}, so that it is not known yet who teaches. Write the "

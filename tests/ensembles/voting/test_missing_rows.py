@@ -10,6 +10,8 @@ import pytest
 
 from ensembles import BadInput, VoteRequest, cast
 from ensembles.files.align import align
+from ensembles.judging.reasons import explain
+from ensembles.rules.pools import Rule
 from ensembles.voting.matching import matched
 from ensembles.voting.partial import partial_rows, partial_rules
 from ensembles.weights.partial import partial_weights
@@ -171,3 +173,87 @@ def test_rows_that_none_shares_and_rows_without_a_group_are_refused(lacking):
     groups = dict.fromkeys(lacking["a"].ids[5:], "g")
     with pytest.raises(BadInput, match="5 OOF rows are of no group: oof-0"):
         cast(lacking, None, REQUEST, groups=groups)
+
+
+@pytest.fixture
+def hold_out(make_tables):
+    """`a` and `b` have 180 rows of 30 groups in three folds, `giant` those of fold 0 alone."""
+    oof = make_tables(n_rows=180)
+    group = np.array([f"g{i // 6}" for i in range(180)], object)
+    fold = (np.arange(180) // 6 % 3).astype(np.int16)
+    oof = {name: replace(table, group=group, fold=fold) for name, table in oof.items()}
+    return {"a": oof["a"], "b": oof["b"], "giant": oof["c"].take(fold == 0)}
+
+
+def test_a_member_of_one_fold_is_judged_in_parts_of_that_fold_drawn_by_group(hold_out):
+    """The rows that all have are of one fold, and no part of it is scored by weights that saw its groups."""
+    cut, rows = partial_rows(hold_out, None)
+    first = next(iter(cut.values()))
+    assert len(first.ids) == 60
+    assert len(np.unique(first.fold)) == 5
+    folds_of = {}
+    for group, fold in zip(hold_out["a"].group, rows.folds, strict=True):
+        folds_of.setdefault(group, set()).add(int(fold))
+    assert all(len(folds) == 1 for folds in folds_of.values())
+    assert np.bincount(first.fold).max() <= 1.5 * np.bincount(first.fold).min()
+
+    present, true = present_and_true(hold_out)
+    common, losses = present.all(axis=0), np.zeros(180)
+    for fold in range(5):
+        own = rows.folds != fold
+        weights = partial_weights(true[:, own], present[:, own]).weights
+        losses[~own] = -np.log(weights @ true[:, ~own])
+    vote = cast(hold_out, None, REQUEST)
+    assert vote.estimate["log_loss"] == pytest.approx(losses[common].mean(), abs=1e-6)
+    assert any(note.endswith("Folds: drawn by group.") for note in vote.notes)
+    assert vote.held_out_table.ids.tolist() == first.ids.tolist()
+
+
+def test_a_row_of_a_fold_that_is_shared_in_part_is_in_the_fold_of_its_group(hold_out):
+    some = hold_out["b"].take(np.arange(180) % 2 == 0)
+    _, rows = partial_rows({**hold_out, "b": some}, None)
+    group = hold_out["a"].group
+    assert all(len(set(rows.folds[group == own].tolist())) == 1 for own in np.unique(group))
+
+
+def test_without_test_tables_each_row_is_voted_on_by_the_members_that_have_it(lacking):
+    vote = cast(lacking, None, REQUEST)
+    weights = np.array(list(vote.weights.values()))
+    at = [{image: row for row, image in enumerate(t.ids)} for t in lacking.values()]
+    assert sorted(vote.ids) == sorted(lacking["a"].ids)
+    for row, image in enumerate(vote.ids):
+        own = [
+            (w, table.probabilities[places[image]])
+            for w, table, places in zip(weights, lacking.values(), at, strict=True)
+            if image in places
+        ]
+        mean = sum(w * p for w, p in own) / sum(w for w, _ in own)
+        assert vote.probabilities[row] == pytest.approx(mean, abs=1e-6)
+        assert vote.table.label[row] == lacking["a"].label[at[0][image]]
+    (note,) = [note for note in vote.notes if note.startswith("a row that some members lack")]
+    assert note.endswith("is voted on by those that have it, their weights scaled to sum 1.")
+    assert len(vote.held_out_table.ids) == vote.record()["missing_rows"]["rows"] < 180
+
+
+def test_a_case_by_hand():
+    """Two members, and a row that one has alone: it is decided by that one."""
+    rule = Rule(np.array([0.75, 0.25]))
+    both = np.array([[[0.8, 0.2]], [[0.4, 0.6]]], np.float32)
+    assert rule.apply(both)[0] == pytest.approx([0.7, 0.3])
+    assert rule.among(np.array([False, True])).apply(both[1:])[0] == pytest.approx([0.4, 0.6])
+    third = Rule(np.array([0.5, 0.3, 0.2])).among(np.array([True, False, True]))
+    assert third.weights == pytest.approx([5 / 7, 2 / 7])
+    assert Rule(np.array([1.0, 0.0, 0.0])).among(
+        np.array([False, True, True])
+    ).weights.tolist() == [0.5, 0.5]
+
+
+def test_why_names_the_members_that_lack_the_row(lacking):
+    vote = cast(lacking, None, REQUEST)
+    image = next(i for i in lacking["a"].ids if i not in set(lacking["b"].ids))
+    assert explain(vote.rule, lacking, image) is None
+    found = explain(vote.rule, lacking, image, some=True)
+    assert "b" in found["lacking"]
+    assert set(found["members"]) == set(lacking) - {*found["lacking"]}
+    row = vote.ids.tolist().index(image)
+    assert found["final"] == pytest.approx(vote.probabilities[row].tolist(), abs=1e-6)

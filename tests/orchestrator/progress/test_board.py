@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.progress.board import Board
+from orchestrator.screens.board import board_table, summary
 from orchestrator.spec.spec import Member
 from orchestrator.units.unit import Unit
 
@@ -140,3 +141,20 @@ def test_candidates_are_no_units_of_their_member_until_one_has_won():
     told.tell(0, "done", 1)
     told.board.stand(told.units, {candidate.path: 0.7})
     assert told.states == ["done", "waiting"]
+
+
+def test_folds_that_a_member_does_not_train_are_no_cells_that_wait():
+    board = Board(lambda member: 1.0, members=["whole", "giant"])
+    recipe = {"model": "net", "epochs": 2}
+    whole = Member(name="whole", recipe=recipe)
+    giant = Member(name="giant", folds=(1,), recipe=recipe)
+    board.stand([Unit(whole, "0" * 16, fold, None) for fold in range(3)], {})
+    board.stand([Unit(giant, "1" * 16, 1, None)], {})
+    document = board.document()
+    assert [member.get("folds") for member in document["members"]] == [None, [1]]
+    table = board_table(document)
+    rows = [[str(cell) for cell in column.cells] for column in table.columns]
+    assert rows == [
+        ["whole", "giant"], ["waiting", "not trained"], ["waiting", "waiting"], ["waiting", "not trained"],
+    ]  # fmt: skip
+    assert summary({**document, "phase": "ended"}).startswith("0 of 4 units done")
