@@ -31,8 +31,9 @@ from orchestrator.running.schedule import Schedule
 from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
 from orchestrator.search.candidates import MemberSearch
+from orchestrator.spec.blocks.resources import Resources
 from orchestrator.spec.search import Search
-from orchestrator.spec.spec import Member, Resources
+from orchestrator.spec.spec import Member
 from orchestrator.units.unit import Unit
 from orchestrator.worker.job import Setup
 

@@ -45,20 +45,10 @@ from members.recipe.blocks import (
 from members.recipe.families import families, family
 from members.recipe.policies import POLICIES
 from members.recipe.recipe import Recipe
+from orchestrator.spec.blocks.data import Columns, Data, PhotoCopy
+from orchestrator.spec.blocks.resources import Cache, Resources
 from orchestrator.spec.search import Asha, Distribution, Search
-from orchestrator.spec.spec import (
-    Cache,
-    Columns,
-    Data,
-    Folds,
-    Join,
-    Member,
-    PhotoCopy,
-    Resources,
-    SecondLevel,
-    Spec,
-    StackedMember,
-)
+from orchestrator.spec.spec import Folds, Join, Member, SecondLevel, Spec, StackedMember
 from orchestrator.spec.students.blocks import Pseudo, Teacher
 
 ROOT = Path(__file__).parent.parent

@@ -16,7 +16,8 @@ from members.pixels.background import VERSION
 from members.pixels.background_copy import JOURNAL
 from orchestrator.photographs.table import column
 from orchestrator.program import called
-from orchestrator.spec.spec import Data, Spec
+from orchestrator.spec.blocks.data import Data
+from orchestrator.spec.spec import Spec
 
 
 def seen(spec: Spec) -> list[str]:

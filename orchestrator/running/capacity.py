@@ -17,7 +17,7 @@ from orchestrator.cluster import ray_internals
 from orchestrator.cluster.connect import Cluster, Node
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.running.schedule import Schedule
-from orchestrator.spec.spec import Resources
+from orchestrator.spec.blocks.resources import Resources
 
 _LOOK_SECONDS = 1.0  # between two looks at the nodes
 # For how long nothing could run, without a sign that a node is coming, before it is given up: when

@@ -2,133 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from ensembles.voting.request import VoteRequest
-from members.data.lists.read import READERS
-from members.data.name_groups import NameRule
 from members.recipe.recipe import Recipe
-from orchestrator.sizes import Size
+from orchestrator.spec.blocks.block import Block, Name
+from orchestrator.spec.blocks.data import Data
+from orchestrator.spec.blocks.resources import Cache, Resources
 from orchestrator.spec.folds.choice import FoldChoice, InitFrom
 from orchestrator.spec.search import Search, samples
 from orchestrator.spec.students.blocks import Pseudo, Teacher
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
-
-class _Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PhotoCopy(_Block):
-    """Folders with other pictures of the same photographs, by the same relative paths."""
-
-    train: str = Field(description="the folder with the copy of the training photographs")
-    test: str | None = Field(None, description="the same of those to predict")
-
-
-class Columns(_Block):
-    """What the columns of a table are called; those that are not named here: path, label, ..."""
-
-    path: str | None = Field(None, description="of the photos' paths, or of the photos themselves")
-    label: str | tuple[str, ...] | None = Field(
-        None, description="of the classes; or a list of columns, one a class, of 0 and 1"
-    )
-    group: str | None = Field(
-        None, description="of what must stay in one fold: a patient, a person"
-    )
-    image_id: str | None = Field(None, description="of the ids; by default the paths are ids")
-
-    @field_validator("label")
-    @classmethod
-    def _several(cls, label: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
-        if isinstance(label, tuple) and (len(label) < 2 or len({*label}) < len(label)):
-            raise ValueError(f"a list names a column for each of two classes or more, each once; "
-                             f"got {list(label)}")  # fmt: skip
-        return label
-
-    @model_validator(mode="after")
-    def _apart(self) -> Columns:
-        labels = self.label if isinstance(self.label, tuple) else (self.label or "label",)
-        if (self.path or "path") in labels:
-            raise ValueError(f"path and label are both the column {self.path or 'path'!r}")
-        return self
-
-
-Repair = Literal[
-    "backslash", "percent", "prefix", "folder", "unicode", "case", "zeros", "ending"
-]  # of members/data/lists/lookup.py
-
-
-class Data(_Block):
-    """Where the photographs are, and how they are laid out."""
-
-    layout: Literal["profiles", "table", "folders"] = Field(
-        "profiles", description="how labels are found: folders of people, a table, class folders"
-    )
-    train: str = Field(description="labelled photographs: a folder, or the file of a table")
-    test: str | None = Field(
-        None, description="photographs to predict; null: OOF tables and their vote only"
-    )
-    root: str | None = Field(
-        None, description="what the paths of a table are relative to; null: the table's own folder"
-    )
-    columns: Columns | None = Field(
-        None, description="other names of a table's columns, for the layout table"
-    )
-    repair: tuple[Repair, ...] = Field(
-        (), description="how photos of a table that are not where it says may be found: see `check`"
-    )
-    groups: NameRule | None = Field(
-        None,
-        description="which part of a file's name photos of one group have in common, where no column or "
-        "folder says it; parts are divided by _, - or blanks: of cell-7_left.jpg, first_part is cell and "
-        "all_but_last_part cell-7; null: each photo is a group of its own",
-    )
-    corrections: str | None = Field(
-        None,
-        description="a CSV of corrected labels: by image id, or by profile with layout profiles",
-    )
-    contradictions: Literal["refuse", "allow"] = Field(
-        "refuse", description="what becomes of a picture that stands under two labels"
-    )
-    bits: Literal[8, 10, 12, 14, 16] | None = Field(
-        None,
-        description="how many of 16 bits a sample uses, where photos do not say it themselves; "
-        "null: what the largest sample of the training photos needs",
-    )
-    copies: dict[Name, PhotoCopy] = Field(
-        {}, description="other pictures of the same photographs by name; a member takes one: photos"
-    )
-
-    @field_validator("repair", mode="before")
-    @classmethod
-    def _one_or_several(cls, repair: Any) -> Any:
-        return [repair] if isinstance(repair, str) else repair
-
-    @model_validator(mode="after")
-    def _table_only(self) -> Data:
-        if self.groups and self.layout == "profiles":
-            raise ValueError(
-                "groups: for photos of a table or of class folders; with layout profiles a group is a "
-                "profile. Leave it out"
-            )
-        if self.groups and self.columns and self.columns.group:
-            raise ValueError("groups and columns.group both say what a group is: give one of them")
-        given = [key for key in ("columns", "repair") if getattr(self, key) not in (None, ())]
-        lists = self.layout == "folders" and (self.test or "").lower().endswith((*READERS,))
-        if given and not (lists or self.layout == "table"):
-            raise ValueError(
-                f"{' and '.join(given)}: only for photos that a table lists (layout table, or a test "
-                f"list of layout folders); with layout {self.layout} leave it out"
-            )
-        return self
-
-
-class Folds(_Block):
+class Folds(Block):
     """Who validates what. `own`: a column of `file`, or of the file that lists the photos."""
 
     scheme: Literal["kfold", "holdout", "balanced_holdout", "own", "all"] = Field(
@@ -151,7 +40,7 @@ class Folds(_Block):
         return {"kfold": self.k, "own": None}.get(self.scheme, 1)
 
 
-class Member(_Block):
+class Member(Block):
     """One member: its name, what it predicts, its seeds, and the recipe it is trained with."""
 
     name: Name = Field(description="names its folders and tables")
@@ -206,85 +95,7 @@ class Member(_Block):
         return self.model_copy(update={"recipe": recipe})
 
 
-class Resources(_Block):
-    """What one training process takes, and how many train one unit together."""
-
-    cpus: int = Field(1, ge=1, description="of each training process")
-    gpus: Literal["auto"] | float = Field(
-        "auto",
-        description="of each process, one at most; 0.25: four processes, each with a unit of its own, share "
-        "a GPU and a quarter of its memory; auto: 1 where the cluster has any, else 0",
-    )
-    loader_workers: int = Field(
-        0, ge=0, description="processes that load and augment photos, for each training process"
-    )
-    workers: int = Field(
-        1,
-        ge=1,
-        description="processes that divide each batch of a unit among them; batch_size stays that "
-        "of the unit. They train what one would, but for batch norm, whose statistics are those of "
-        "each process's own photos (as with smaller batches), and for dropout, which each draws for "
-        "itself. More units at once use a machine better than more processes a unit: set it where "
-        "a batch is too large for one GPU, or where there are fewer units than GPUs",
-    )
-
-    hang_minutes: float = Field(
-        5.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="a training process that makes no step for so long is taken for one that hangs "
-        "and is started again: after three times as long until its first epoch, later than that "
-        "where its steps are known to take long. Raise it for photos that are read in minutes each "
-        "step, or a network that takes longer to compile",
-    )
-
-    @model_validator(mode="after")
-    def _gpus(self) -> Resources:
-        if self.gpus != "auto" and not 0 <= self.gpus <= 1:
-            raise ValueError(
-                "gpus must be auto, 1, 0, or the share of a GPU that a training process gets, e.g. 0.25; got "
-                f"{self.gpus:g}. A process uses one GPU at most; for several a unit write workers: 2, or more"
-            )
-        if self.workers > 1 and self.gpus != "auto" and 0 < self.gpus < 1:
-            raise ValueError(
-                f"{self.workers} workers cannot share a GPU (NCCL wants one for each), got gpus: "
-                f"{self.gpus:g}; give 1, auto, or 0 for CPUs"
-            )
-        return self
-
-
-class Cache(_Block):
-    """Decoded copies of photographs. Results are the same with and without them."""
-
-    limit: Size | None = Field(
-        None,
-        description="bytes that the decoded copies of all members may take together: 50 GB, 500 MB, 0 for "
-        "none; photographs whose copies have no room in it, or on the disk, are decoded batch by batch; "
-        "null: as many as the disk has room for",
-    )
-    folder: str | None = Field(
-        None,
-        description="a folder on a disk of each machine's own, by its whole path: each keeps copies there; "
-        "those that no process has open make room, the ones opened longest ago first, also for `limit`; "
-        "null: ENSEMBLE_CACHE, where nothing is removed",
-    )
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Cache:
-        if self.limit is None and self.folder is None:
-            raise ValueError("give limit, e.g. {limit: 50 GB}, or folder, or leave cache out")
-        if self.folder is not None and not self.folder.startswith("/"):
-            raise ValueError(
-                f"folder: a whole path, as each machine has it, e.g. /local/ssd/copies; got {self.folder!r}"
-            )
-        if self.folder is not None and self.limit == 0:
-            raise ValueError(
-                "folder has no effect with limit: 0, which allows no copies; leave it out"
-            )
-        return self
-
-
-class Join(_Block):
+class Join(Block):
     """Members that predict different targets, multiplied into one that predicts all."""
 
     name: Name = Field(description="of the joined member")
@@ -293,7 +104,7 @@ class Join(_Block):
     )
 
 
-class SecondLevel(_Block):
+class SecondLevel(Block):
     """A stacker, fitted to the tables of other members, that votes beside them.
 
     Its OOF table is made by nested cross-fitting: no row is predicted by a stacker that saw it or its
@@ -311,7 +122,7 @@ class SecondLevel(_Block):
     )
 
 
-class StackedMember(_Block):
+class StackedMember(Block):
     """A member that is no network, `{name: ..., stack: {...}}`: it has these keys and no others."""
 
     name: Name = Field(description="what the member is called: a folder, a line, a key of votes")
@@ -325,7 +136,7 @@ _JUDGED = frozenset(
 )  # fmt: skip
 
 
-class Spec(_Block):
+class Spec(Block):
     """A whole ensemble file."""
 
     name: Name = Field(description="names the run folder: runs/NAME")

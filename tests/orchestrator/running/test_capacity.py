@@ -13,7 +13,8 @@ from orchestrator.running.capacity import Capacity, Processes, Shortage
 from orchestrator.running.schedule import Schedule
 from orchestrator.running.watch import Watch
 from orchestrator.runs.store import Store
-from orchestrator.spec.spec import Member, Resources
+from orchestrator.spec.blocks.resources import Resources
+from orchestrator.spec.spec import Member
 from orchestrator.units.unit import Unit
 
 

@@ -7,8 +7,10 @@ import pytest
 from members.recipe.recipe import Recipe
 from orchestrator.errors import WrongRequest
 from orchestrator.spec import load
+from orchestrator.spec.blocks.data import Data
+from orchestrator.spec.blocks.resources import Resources
 from orchestrator.spec.pointers import POINTERS
-from orchestrator.spec.spec import Data, Folds, Member, Resources, Spec
+from orchestrator.spec.spec import Folds, Member, Spec
 
 
 def spec(tmp_path, defaults="", member="", data=""):

@@ -1,0 +1,1 @@
+"""The parts of a spec that stand for themselves: photographs, resources, cache."""
