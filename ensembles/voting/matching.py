@@ -7,12 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ensembles.errors import BadInput
+from ensembles.errors import BadInput, examples
 from ensembles.files.align import align, common_rows, compare_classes
+from ensembles.files.compare import alike_tables
 from ensembles.files.table import OofTable, Table
 from ensembles.second_level.leak import leak_of
 from ensembles.voting.kinds import LEAKING, MEAN, SIMPLEST, WITH_OFFSETS
 from ensembles.voting.request import VoteRequest
+from ensembles.weights.stack import Stack
+
+# Names in a note; of more than these the first.
+LISTED = 30
 
 
 @dataclass
@@ -147,3 +152,66 @@ def leaking_kinds(
         ".025 in accuracy. Use stratified folds (kfold; of many small groups), leave the stack out, or "
         "leave the kind of vote to be chosen, which does without this one then."
     ]
+
+
+def require_folds(
+    folds: np.ndarray, groups: np.ndarray | None, first: Table, request: VoteRequest
+) -> None:
+    """Raises BadInput where rows that err together stand in several folds, or there is but one."""
+    units = first.ids if groups is None else groups
+    n_folds, n_groups = len(np.unique(folds)), len(np.unique(units))
+    if request.needs_oof and n_folds < 2:
+        raise BadInput(
+            f"all OOF rows are of {n_groups} group in {n_folds} fold: weights fitted to it could "
+            "not be judged by anything else. Give at least 2 groups, or vote with --mode soft."
+        )
+    if groups is None:
+        return
+    of_group = np.unique(np.stack([np.unique(groups, return_inverse=True)[1], folds]), axis=1)
+    names, count = np.unique(of_group[0], return_counts=True)
+    if (count > 1).any():
+        straddling = np.unique(groups)[names[count > 1]]
+        raise BadInput(
+            f"{len(straddling)} of {n_groups} groups stand in several of the {n_folds} folds: "
+            f"{examples(straddling)}. A group in training must not be scored: split by group, "
+            "into no more folds than there are groups."
+        )
+
+
+def notes_on_rows(
+    first: OofTable, oof: Mapping[str, OofTable], data: Stack, folds: np.ndarray
+) -> list[str]:
+    """What is strange about aligned OOF tables: one fold, absent classes, members that cannot be right."""
+    notes = []
+    if folds is not first.fold:
+        notes.append(
+            f"all OOF rows are of one fold: weights were refitted inside {len(np.unique(folds))} "
+            "drawn parts of it for the estimate."
+        )
+    absent = np.setdiff1d(np.arange(first.n_classes), data.labels)
+    if absent.size:
+        names = ", ".join(first.classes[k] for k in absent[:LISTED])
+        more = f", ... ({len(absent)} in all)" if len(absent) > LISTED else ""
+        notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}{more}.")
+    rows = np.arange(len(folds))
+    own = np.stack([table[rows, data.labels] for table in data.given])
+    if impossible := (own == 0).all(axis=0).sum():
+        notes.append(
+            f"{impossible} rows whose true class every member rules out: no weights help them."
+        )
+    for (name, table), favourites in zip(oof.items(), data.favourites, strict=True):
+        if len(folds) > 1 and (table.probabilities == table.probabilities[0]).all():
+            notes.append(f"{name} says the same of every photograph.")
+        right = float(np.mean(favourites == table.label))
+        chance = 1 / table.n_classes
+        if right < chance - 3 * np.sqrt(chance * (1 - chance) / len(folds)):
+            notes.append(
+                f"{name} is right in {right:.1%} of the OOF rows, guessing in {chance:.1%}: are its "
+                "columns in the order of the classes, and its rows those of their ids?"
+            )
+    notes += alike_tables(oof)
+    return notes
+
+
+def one_member_note(name: str) -> str:
+    return f"one member only: the vote is {name}'s own prediction."

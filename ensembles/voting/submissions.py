@@ -24,8 +24,9 @@ from ensembles.files.submission import (
 from ensembles.files.submissions.columns import RECOGNISED, Columns
 from ensembles.files.table import RECORD, Table
 from ensembles.rules import votes
-from ensembles.voting.cast import cast, one_member_note
+from ensembles.voting.cast import cast
 from ensembles.voting.fitting import fixed_rule
+from ensembles.voting.matching import one_member_note
 from ensembles.voting.record import VoteRecord
 from ensembles.voting.request import VoteRequest
 from ensembles.voting.result import Vote
