@@ -66,8 +66,8 @@ class Member(Block):
     init_from: InitFrom = Field(
         None,
         description="fold 0: its networks of the other folds start from the weights that fold 0's ended "
-        "with, and need fewer epochs (patience); that one learnt what they hold out, so that its OOF rows "
-        "are too good; null: each starts anew",
+        "with, and may need fewer epochs (patience); that one learnt what they hold out, so that its OOF "
+        "rows are too good; null: each starts anew",
     )
     pseudo: Pseudo | None = Field(
         None,
