@@ -51,7 +51,8 @@ class Epoch:
         """A copy, on the CPU, of everything that `fit(..., state=)` needs to go on after here.
 
         Numbers, texts, lists, dicts and tensors only: `torch.load(weights_only=True)` reads it.
-        Call it before the next epoch begins; later it raises RuntimeError.
+        Call it before the next epoch begins; later it raises RuntimeError. Leave it as it is: an epoch
+        that runs out of memory begins again from it.
         """
         return self._state()
 

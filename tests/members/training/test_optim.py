@@ -257,6 +257,7 @@ def test_layer_decay_is_timm_s_own():
         ("adam", {}, True),
         ("lamb", {}, False),
         ("lion", {}, False),
+        ("adagrad", {}, False),  # torch has a kernel for CPUs only
         ("adamw", {"foreach": True}, False),
         ("adamw", {"fused": False}, False),
     ],
