@@ -65,9 +65,7 @@ class Training:
         self.recipe, self.train, self.valid = recipe, train, valid
         self.n_classes, self.seed, self.device = n_classes, seed, device
         self.class_weights = None if weights is None else weights.to(device)
-        self.workers = loader_workers
-        self.ranks = ranks
-        self.metrics = metrics
+        self.workers, self.ranks, self.metrics = loader_workers, ranks, metrics
         self.metric = next(m for m in (LOSS, *metrics) if m.name == recipe.metric)
         self.on_step = on_step or (lambda done, steps: None)
         self.history: list[dict[str, float]] = []
@@ -85,9 +83,8 @@ class Training:
             self.best_epoch = state["best_epoch"]
             self.at_once = AtOnce(**state.get("at_once", {}))
             if self.valid is not None:
-                self.history[self.best_epoch - 1][
-                    self.metric.name
-                ]  # what the next are compared with
+                # what the next are compared with
+                self.history[self.best_epoch - 1][self.metric.name]
             self.load(state)
             self.last_state = state
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
