@@ -26,9 +26,10 @@ from orchestrator.units.files import read_failure, write_failure
 from orchestrator.worker.inputs import Inputs
 from orchestrator.worker.job import Job, Setup
 from orchestrator.worker.line import Line
+from orchestrator.worker.process import Process
 from orchestrator.worker.pulse import Pulse, pulse_of
 from orchestrator.worker.reports import Reporter, describe
-from orchestrator.worker.train_unit import Process, train_unit
+from orchestrator.worker.train_unit import train_unit
 
 
 def run_jobs(setup: Setup, first: Job, line: Line, ranks: Ranks = ALONE) -> None:

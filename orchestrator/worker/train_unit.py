@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,20 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from members.errors import first_line
-from members.training.ranks import Ranks
 from orchestrator.photographs.table import codec_of, in_fold, training_labels
 from orchestrator.runs.damage import set_aside
 from orchestrator.runs.store import Store
 from orchestrator.spec.member_metrics import of_history
 from orchestrator.tracking.follow import Curves, follow
-from orchestrator.units import predictions
 from orchestrator.units.damage import damaged_weights, unit_damage
 from orchestrator.units.files import (
     DamagedWeights,
-    files_of,
-    load_weights,
     read_state,
-    write_history,
     write_state,
 )
 from orchestrator.units.record import (
@@ -35,15 +30,13 @@ from orchestrator.units.record import (
     SmallerBatches,
     UnitRecord,
     find_record,
-    write_record,
 )
-from orchestrator.units.selection import kept_epochs, submitted_epochs
 from orchestrator.units.unit import Unit, is_done
 from orchestrator.worker.first_weights import first_weights
 from orchestrator.worker.inputs import Inputs
-from orchestrator.worker.job import Setup
 from orchestrator.worker.machine import gpu_record, versions
-from orchestrator.worker.pulse import Pulse
+from orchestrator.worker.predict_unit import predict_unit
+from orchestrator.worker.process import Process
 from orchestrator.worker.reports import Reporter, Stopped
 from orchestrator.worker.students import taught
 
@@ -51,35 +44,6 @@ if TYPE_CHECKING:
     from members.batches.photos import Photos
     from members.recipe.recipe import Recipe
     from members.training.epoch import Epoch
-
-
-@dataclass(frozen=True)
-class Process:
-    """What a training process has for all its units."""
-
-    setup: Setup
-    store: Store
-    inputs: Inputs
-    ranks: Ranks
-    pulse: Pulse
-
-    @property
-    def device(self) -> str:
-        import torch
-
-        return "cuda" if torch.cuda.is_available() and self.setup.gpus else "cpu"
-
-    def options(self) -> dict[str, Any]:
-        """What fitting and predicting have in common."""
-        return {
-            "device": self.device,
-            "loader_workers": self.setup.loader_workers,
-            "on_step": self.pulse,
-            "ranks": self.ranks,
-        }
-
-    def n_classes(self, unit: Unit) -> int:
-        return len(codec_of(unit.member, self.inputs.photographs.codec).classes)
 
 
 def train_unit(unit: Unit, process: Process, report: Reporter) -> bool:
@@ -114,7 +78,7 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> bool:
     if record:  # only the test photographs are new, or a table was damaged
         report.predicting()
         try:
-            _predict(unit, process, None, record)
+            predict_unit(unit, process, None, record)
         except DamagedWeights as error:
             damage = damaged_weights(error.path, error.why)
             for line in ranks.from_first(lambda: set_aside([damage], store)):
@@ -128,14 +92,11 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> bool:
             except Stopped:
                 return False
             report.predicting()
-            _predict(unit, process, weights, record)
+            predict_unit(unit, process, weights, record)
             if ranks.first and store.exists(f"{unit.path}/predictions.png"):
                 picture = store.read(f"{unit.path}/predictions.png")
                 curves.picture(picture, len(record.history))
     return True
-
-
-# -- training ------------------------------------------------------------------------------------
 
 
 def _set_aside(unit: Unit, store: Store) -> list[str]:
@@ -266,97 +227,3 @@ def _begin(
         moved = process.ranks.from_first(lambda: process.store.set_aside(path))
         report.note(f"{path}: {why}. It is now {moved}, and the unit begins again.")
     return None, fit.fit(*given, **options, first=first)
-
-
-# -- predicting ----------------------------------------------------------------------------------
-
-
-def _predict(
-    unit: Unit, process: Process, weights: dict[str, Any] | None, record: UnitRecord
-) -> None:
-    """Probabilities for the held-out rows and the test photographs; `unit.json` last.
-
-    Of the weights that the unit keeps (None: they stand in its folder) and of each epoch that it
-    keeps. With a common epoch it keeps epochs only, and with views to choose a table of each:
-    `assemble` chooses among them.
-    """
-    from members.networks import saving
-    from members.networks.models import build_model
-    from members.out_of_memory import AtOnce
-    from members.recipe.blocks import Statistics
-    from members.training.predict import for_test, predict_each
-
-    store, ranks, photographs = process.store, process.ranks, process.inputs.photographs
-    recipe = unit.member.recipe
-    if recipe.normalize == "computed":
-        recipe = recipe.model_copy(
-            update={"normalize": Statistics.model_validate(record.normalize)}
-        )
-    parts = process.inputs.to_predict(unit)
-    smaller = record.out_of_memory or SmallerBatches()
-    at_once = AtOnce(look=smaller.validation_batch_size)
-    started = time.perf_counter()
-    model = build_model(recipe, process.n_classes(unit), pretrained=False).to(process.device)
-
-    test_hash = photographs.test_hash_of(unit.member.photos)
-    # of a trained unit, tables that are there are right: damaged ones were set aside
-    right = ("oof", "test") if record.test_hash == test_hash else ("oof",)
-
-    def write_tables(epoch: int | None = None) -> None:
-        for kind, part in parts.items():
-            tables = predictions.tables_of(unit, kind, epoch)
-            if weights is None and kind in right:
-                there = {path: ranks.from_first(partial(store.exists, path)) for path in tables}
-                tables = {path: views for path, views in tables.items() if not there[path]}
-            if not tables:
-                continue
-            asked = for_test(recipe) if kind == "test" else recipe
-            views = [*tables.values()]
-            options = {**process.options(), "at_once": at_once}
-            means = predict_each(model, part.photos, asked, views, **options)
-            for path, probabilities in zip(tables, means, strict=True):
-                if ranks.first:
-                    predictions.write_table(unit, store, photographs, part, probabilities, path)
-
-    if weights is None and ranks.first:
-        write_record(unit.path, record.without_tables(right), store)
-    ranks.from_first(lambda: None)  # the first has written what the others read now
-    kept = kept_epochs(record.history, recipe)
-    for epoch in kept:
-        load_weights(model, predictions.weights_path(unit, epoch), unit, record, store)
-        write_tables(epoch)
-    own = recipe.select != "common_epoch"  # whether it has weights beside those of kept epochs
-    if own:
-        if weights is None:
-            load_weights(model, predictions.weights_path(unit), unit, record, store)
-        else:
-            model.load_state_dict(weights)
-        write_tables()
-    if not ranks.first:
-        return
-    # of one network: the epochs that are kept besides cost as much each
-    seconds = (time.perf_counter() - started) / (len(kept) + own)
-    if weights is not None and own:
-        store.write(predictions.weights_path(unit), saving.to_bytes(model))
-    for epoch in submitted_epochs(record.history, recipe):
-        predictions.write_submissions(unit, store, epoch)
-    changes = {
-        "seconds": record.seconds.model_copy(update={"predict": round(seconds, 3)}),
-        "test_hash": test_hash,
-    }
-    if at_once.look != smaller.validation_batch_size:
-        update = {"validation_batch_size": at_once.look}
-        changes["out_of_memory"] = smaller.model_copy(update=update)
-    if "oof" in parts:
-        shown = None if own else record.best_epoch
-        changes["per_target"] = predictions.scores_by_target(unit, store, shown)
-        if not store.exists(f"{unit.path}/predictions.png"):
-            predictions.try_picture(unit, store, parts["oof"], shown)
-    if not store.exists(f"{unit.path}/history.csv"):
-        write_history(unit, store, record.history)
-    if streamed := process.inputs.streamed(unit):
-        changes["streamed"] = streamed
-    changes |= files_of(unit, record, store)
-    write_record(unit.path, record.model_copy(update=changes), store)
-    for left in ("state.pt", "failed.txt", "failed.json"):
-        store.delete(f"{unit.path}/{left}")
