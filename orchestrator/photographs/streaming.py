@@ -27,6 +27,7 @@ from members.room import SHARE_OF_DISK, kept
 from orchestrator.photographs.cache import copies_folder, own_disk
 from orchestrator.photographs.table import Photographs, column
 from orchestrator.sizes import shown
+from orchestrator.spec.folds.choice import folds_of
 from orchestrator.spec.spec import Member, Spec
 
 Part = Literal["train", "test"]
@@ -143,7 +144,7 @@ def files_of(spec: Spec, photos: Mapping[Part, int]) -> list[File]:
     readings: dict[Way, float] = defaultdict(float)
     for member in spec.members:
         of_folds = spec.folds.k if spec.folds.scheme == "kfold" else 1
-        units = of_folds * len(member.seeds or (None,))
+        units = len(folds_of(member.folds, of_folds)) * len(member.seeds or (None,))
         learns_test = member.pseudo or (member.teacher and member.teacher.unlabelled)
         for recipe in spec.recipes_of(member):
             crop = crop_of(recipe)
