@@ -15,23 +15,19 @@ import argparse
 import collections
 import json
 import os
-import re
 import resource
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
-import psutil
 from PIL import Image
 
+from orchestrator.cluster.connect import _free_port
 from orchestrator.cluster.private import show_token
+from tests.orchestrator.command_line import another_ray
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,28 +58,6 @@ def read(folder: Path, photos: int, address: str | None) -> None:
     assert found["digest"].nunique() == photos
     rows = int(found.memory_usage(deep=True).sum())
     print(json.dumps({"seconds": took, "peak": (peak - before) / 1024, "rows": rows / 2**20}))
-
-
-@contextmanager
-def cluster(nodes: int) -> Iterator[tuple[str, int]]:
-    """Address and port of the dashboard of a Ray of so many nodes."""
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    with closing(socket.socket()) as probe:
-        probe.bind(("", 0))
-        port = probe.getsockname()[1]
-    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--num-cpus=1"]
-    head = [*start, "--head", "--port=0", "--temp-dir", folder, f"--dashboard-port={port}"]
-    try:
-        done = subprocess.run(head, capture_output=True, text=True, check=True)
-        address = re.search(r"--address='([^']+)'", done.stdout)[1]
-        for _ in range(nodes - 1):
-            subprocess.run([*start, f"--address={address}"], capture_output=True, check=True)
-        yield address, port
-    finally:
-        for process in psutil.process_iter(["cmdline"]):
-            if folder in " ".join(process.info["cmdline"] or []):
-                process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def shares(port: int) -> str:
@@ -131,7 +105,8 @@ def main() -> None:
             line("this machine", photos, "")
             print()
             for nodes in given.nodes:
-                with cluster(nodes) as (address, port):
+                port = _free_port()
+                with another_ray(nodes, port) as address:
                     line(f"{nodes} nodes", photos, address)
                     print(f"  {shares(port)}", flush=True)
 

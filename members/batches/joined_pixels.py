@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from members.errors import BadInput
-from members.pixels.streamed import Decoded
+from members.pixels.cache import Decoded
 
 Pixels = np.ndarray | Decoded
 

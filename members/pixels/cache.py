@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -106,15 +107,40 @@ def pixels(
     return CachedPixels(wanted, Path(folder), progress, disk)
 
 
-class CachedPixels:
-    """Read as an array is: `pixels[rows]` is a copy of some photos, `np.asarray(pixels)` of all.
+class Decoded(ABC):
+    """Photographs of one size, (N, h, w, 3), read as an array is: `pixels[rows]` is a copy of some,
+    `np.asarray(pixels)` of all."""
+
+    dtype = np.dtype(np.uint8)
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]: ...
+
+    @abstractmethod
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """Those at `rows` (n,)."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """rows: one, a slice, or an array (n,) of numbers or bools."""
+        numbers = np.arange(len(self))[rows]
+        found = self._read(np.atleast_1d(numbers))
+        return found if numbers.ndim else found[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+
+class CachedPixels(Decoded):
+    """From a file of copies.
 
     Every photo that is read is compared with its checksum. Where one differs, the file is made
     again, its damaged photos decoded anew, and `damage` gets a line; the pixels that come out are
     always those of the photos. Raises BadInput where a photo has changed by then.
     """
-
-    dtype = np.dtype(np.uint8)
 
     def __init__(
         self,
@@ -129,18 +155,6 @@ class CachedPixels:
     @property
     def shape(self) -> tuple[int, ...]:
         return self._file.shape
-
-    def __len__(self) -> int:
-        return len(self._file)
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        """rows: one, a slice, or an array (n,) of numbers or bools."""
-        numbers = np.arange(len(self))[rows]
-        found = self._read(np.atleast_1d(numbers))
-        return found if numbers.ndim else found[0]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self[:] if dtype is None else self[:].astype(dtype)
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         found, damaged = self._file.read(rows)

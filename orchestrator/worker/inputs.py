@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from members.batches.photos import Photos
-    from members.pixels.streamed import Decoded
+    from members.pixels.cache import Decoded
 
 
 class Inputs:

@@ -108,7 +108,7 @@ def kill_everything(driver: subprocess.Popen) -> None:
 
 
 @contextlib.contextmanager
-def another_ray(nodes: int = 1):
+def another_ray(nodes: int = 1, dashboard: int | None = None):
     """The address of a Ray of so many nodes of one CPU, started as people start one. Killed at the end."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path must be short
     start = [
@@ -119,7 +119,13 @@ def another_ray(nodes: int = 1):
         "--num-cpus=1",
         "--disable-usage-stats",
     ]
-    head = ["--head", "--port=0", "--temp-dir", folder, f"--dashboard-port={_free_port()}"]
+    head = [
+        "--head",
+        "--port=0",
+        "--temp-dir",
+        folder,
+        f"--dashboard-port={dashboard or _free_port()}",
+    ]
     done = subprocess.run([*start, *head], capture_output=True, text=True, check=False)
     try:
         assert done.returncode == 0, done.stdout + done.stderr

@@ -23,7 +23,7 @@ from orchestrator.worker import loop as worker
 from tests.faults.small_photographs import write_photographs
 from tests.orchestrator import one_slot
 from tests.orchestrator.spec.test_member_folds import photographs
-from tests.orchestrator.unfinished.failed import fail
+from tests.orchestrator.unfinished.failed import fail, words
 
 SPEC = """\
 name: small
@@ -35,10 +35,6 @@ members:
   - {name: begun, init_from: fold 0}
 """
 SAID = "its networks started from that of fold 0, which learnt the rows that the others hold out"
-
-
-def words(text: str) -> str:
-    return " ".join(text.split())
 
 
 def record(unit: Path) -> dict:

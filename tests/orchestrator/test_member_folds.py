@@ -16,6 +16,7 @@ from orchestrator.commands.damage import every_damage
 from orchestrator.runs.store import Store
 from tests.faults.small_photographs import write_photographs
 from tests.orchestrator import one_slot
+from tests.orchestrator.unfinished.failed import fail, words
 
 SPEC = """\
 name: small
@@ -29,10 +30,6 @@ members:
 """
 ONE = "folds: 1}"
 P = ["p0", "p1"]
-
-
-def words(text: str) -> str:
-    return " ".join(text.split())
 
 
 @pytest.fixture(scope="module")
@@ -282,8 +279,6 @@ def test_its_network_of_all_rows_is_read_from_its_folds(run, cwd):
 
 
 def test_a_failed_fold_is_not_taken_for_one_that_is_not_asked_for(run, cwd, monkeypatch):
-    from tests.orchestrator.unfinished.failed import fail
-
     (cwd / "spec.yaml").write_text(SPEC.replace(ONE, "folds: 2}"))
     fail(monkeypatch, ("giant fold 1",))
     run("train-members", "spec.yaml", code=1)

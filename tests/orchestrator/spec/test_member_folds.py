@@ -9,14 +9,12 @@ import pandas as pd
 import pytest
 
 from members.data.codec import PROFILES
-from orchestrator.errors import WrongRequest
 from orchestrator.photographs.problems import member_problems
 from orchestrator.photographs.table import Photographs
-from orchestrator.spec import load
 from orchestrator.spec.folds.choice import covers, folds_of
 from orchestrator.spec.load import load_recorded
-from orchestrator.spec.spec import Spec
 from orchestrator.units.unit import of_member
+from tests.orchestrator.spec.changed import Changed
 
 SPEC = """\
 name: x
@@ -30,19 +28,7 @@ members:
 """
 
 
-def read(tmp_path, *changes: tuple[str, str], **how) -> Spec:
-    text = SPEC
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    (tmp_path / "spec.yaml").write_text(text)
-    return load(tmp_path / "spec.yaml", **how)
-
-
-def refused(tmp_path, *changes: tuple[str, str], **how) -> list[str]:
-    with pytest.raises(WrongRequest) as caught:
-        read(tmp_path, *changes, **how)
-    return [problem.removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
+read, refused = Changed(SPEC).read, Changed(SPEC).refused
 
 
 def photographs(k: int = 5) -> Photographs:

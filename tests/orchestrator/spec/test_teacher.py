@@ -9,13 +9,11 @@ import pandas as pd
 import pytest
 
 from members.data.codec import PROFILES
-from orchestrator.errors import WrongRequest
 from orchestrator.photographs.problems import member_problems
 from orchestrator.photographs.table import Photographs
-from orchestrator.spec import load
 from orchestrator.spec.load import load_recorded
-from orchestrator.spec.spec import Spec
 from orchestrator.units.unit import Unit, member_hash, of_member
+from tests.orchestrator.spec.changed import Changed
 
 SPEC = """\
 name: x
@@ -38,19 +36,7 @@ small:
 OWN = "teacher: {}}"
 
 
-def read(tmp_path, *changes: tuple[str, str], **how) -> Spec:
-    text = SPEC
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    (tmp_path / "spec.yaml").write_text(text)
-    return load(tmp_path / "spec.yaml", **how)
-
-
-def refused(tmp_path, *changes: tuple[str, str], **how) -> list[str]:
-    with pytest.raises(WrongRequest) as caught:
-        read(tmp_path, *changes, **how)
-    return [problem.removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
+read, refused = Changed(SPEC).read, Changed(SPEC).refused
 
 
 def test_without_names_the_teachers_are_all_members_that_predict_the_same_and_are_no_students(
