@@ -1,20 +1,19 @@
 """Photographs read by the machines of a Ray: the same rows as here, whatever they lack or lose."""
 
 import contextlib
-import os
-from pathlib import Path
+import json
+import subprocess
+import sys
 
 import pandas as pd
-import psutil
 import pytest
 
 from members.reading import readers
 from members.reading.photo import Asked, read_photo
 from members.reading.scan import scan
 from orchestrator.cluster import reading
-from orchestrator.cluster.connect import mapped
 from tests.members.data_fixtures import broken_files, write_photo
-from tests.orchestrator.command_line import another_ray
+from tests.orchestrator.command_line import ROOT, another_ray
 
 
 @pytest.fixture(scope="module")
@@ -56,63 +55,27 @@ def test_what_a_machine_cannot_read_is_read_here(paths, monkeypatch, answer):
     pd.testing.assert_frame_equal(found, scan(paths))
 
 
-def slowly(part: list[Path]) -> str:
-    """The node that answers; the first call of all takes its node's process with it."""
-    import time
-
-    import ray
-
-    if part[0].exists():
-        part[0].unlink()
-        os._exit(1)
-    time.sleep(0.2)
-    return ray.get_runtime_context().get_node_id()
+def joined(*words: object) -> None:
+    command = [sys.executable, "-m", "tests.orchestrator.cluster.joined", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.ray
-def test_the_machines_of_a_ray_find_what_this_one_finds(paths, monkeypatch, tmp_path):
-    monkeypatch.setattr(reading, "FEWEST", 1)
-    monkeypatch.setattr(readers, "_AT_ONCE", 4)
-    counted = []
+def test_the_machines_of_a_ray_find_what_this_one_finds(paths, tmp_path):
+    (tmp_path / "paths.json").write_text(json.dumps(paths))
     with another_ray(nodes=2) as address:
-        found = scan(
-            paths,
-            tmp_path / "memo.parquet",
-            lambda *done: counted.append(done),
-            read_by=reading.reading_at(address),
-        )
-        (tmp_path / "deadly").touch()
-        with mapped(address, spread=True) as calls:
-            where = list(calls(slowly, [[tmp_path / "deadly"], *[[tmp_path / "fine"]] * 11]))
-    pd.testing.assert_frame_equal(found, scan(paths))
-    assert counted == [(i + 1, len(paths)) for i in range(len(paths))]
-    assert len(set(where)) == 2, "the calls ran on one machine"
-    assert None not in where, "a process that dies once is no reason to give up"
-
-
-def die(_) -> None:
-    os._exit(1)
-
-
-def answer_slowly(part: int) -> int:
-    import time
-
-    time.sleep(0.3)
-    return part
+        joined("scan", address, tmp_path)
+    found = pd.read_parquet(tmp_path / "found.parquet")
+    pd.testing.assert_frame_equal(found, scan(paths), check_dtype=False)
+    said = json.loads((tmp_path / "said.json").read_text())
+    assert said["counted"] == [[i + 1, len(paths)] for i in range(len(paths))]
+    assert len(set(said["where"])) == 2, "the calls ran on one machine"
+    assert None not in said["where"], "a process that dies once is no reason to give up"
 
 
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_call_that_kills_every_process_is_none_and_a_machine_may_go():
-    with another_ray(nodes=2) as address, mapped(address, spread=True) as calls:
-        assert list(calls(die, [1])) == [None]
-        answers = calls(answer_slowly, range(20))
-        found = [next(answers)]
-        own = [p for p in psutil.process_iter(["cmdline"]) if is_raylet(p.info["cmdline"], address)]
-        (other,) = [p for p in own if "--head" not in p.info["cmdline"]]
-        other.kill()
-        assert [*found, *answers] == list(range(20))
-
-
-def is_raylet(words: list[str] | None, address: str) -> bool:
-    return bool(words) and Path(words[0]).name == "raylet" and f"--gcs-address={address}" in words
+    with another_ray(nodes=2) as address:
+        joined("deaths", address)
