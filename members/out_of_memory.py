@@ -11,11 +11,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from members.errors import BadInput, first_line
+
+if TYPE_CHECKING:  # processes that lead training know these errors and never import torch
+    from torch import Tensor
 
 # of torch's allocators, the driver, cuBLAS and cuDNN; torch.OutOfMemoryError is but the first's
 _TEXTS = (
@@ -35,9 +36,11 @@ class OutOfMemory(RuntimeError):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch raised `error` because a device, or this machine, had no memory left."""
-    return isinstance(error, RuntimeError) and (
-        isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _TEXTS)
-    )
+    if not isinstance(error, RuntimeError):
+        return False
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _TEXTS)
 
 
 @dataclass
@@ -90,6 +93,8 @@ def in_parts(compute: Callable[[Tensor], Tensor], batch: Tensor, at_once: AtOnce
 
 def free_memory() -> None:
     """What a failed pass left behind, its exception included."""
+    import torch
+
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -101,6 +106,8 @@ def limit_gpu_memory(share: float) -> None:
 
     Raises BadInput where that share is less than a process takes without a network.
     """
+    import torch
+
     if share >= 1:
         return
     _, total = torch.cuda.mem_get_info()
