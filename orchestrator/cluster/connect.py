@@ -21,7 +21,7 @@ from orchestrator.cluster import joining
 from orchestrator.cluster.alive import Watch
 from orchestrator.cluster.private import private_folder, private_token, show_token
 from orchestrator.cluster.processes import Started
-from orchestrator.cluster.ray_internals import on_loopback, silence, without_signal_handlers
+from orchestrator.cluster.ray_internals.process import on_loopback, silence, without_signal_handlers
 from orchestrator.errors import RunFailed
 from orchestrator.tracking.settings import open_settings
 
@@ -59,11 +59,11 @@ class Cluster:
 
 
 @contextmanager
-def connect(address: str | None = None) -> Iterator[Cluster]:
+def connect(address: str | None = None, *, dashboard: bool = False) -> Iterator[Cluster]:
     """Join the Ray at `address`, or start one on this machine and stop it at the end.
 
     None and `local` start one, `auto` is the Ray of this job or machine. A Ray that dies within the
-    block ends the process, see `watched`.
+    block ends the process, see `watched`. dashboard: it has one, whose State API answers.
     """
     address = None if address == "local" else address
     _quiet()
@@ -79,7 +79,7 @@ def connect(address: str | None = None) -> Iterator[Cluster]:
             stack.callback(_end_local, ray, started)
             with on_loopback():
                 try:
-                    pinned = _start_local(ray, folder)
+                    pinned = _start_local(ray, folder, dashboard)
                 except Exception as error:
                     stopping.tear()  # what of it runs is of no use
                     raise RunFailed(
@@ -89,10 +89,11 @@ def connect(address: str | None = None) -> Iterator[Cluster]:
         else:
             stack.callback(_leave, ray)
             pinned = joining.resolve(address)
-            settings = _environment(pinned) | open_settings(os.environ)
+            settings = _environment(pinned) | _passed_on() | open_settings(os.environ)
             with joining.refused(pinned):
                 _init(ray, address=pinned, runtime_env={"env_vars": settings})
-        _preflight(ray, pinned)
+        if dashboard:
+            _preflight(ray, pinned)
         watch = Watch(pinned, _own_raylet(ray), address is None)
         stack.callback(watch.close)
         total = ray.cluster_resources()
@@ -185,36 +186,59 @@ def _quiet() -> None:
 def _environment(address: str) -> dict[str, str]:
     """What every process of this job finds in its environment.
 
-    RAY_ADDRESS: Train's clean-up of a stopped trial calls the State API, which connects to
-    whatever cluster last ran on the machine where this is not set, and never frees the trial's slot.
+    RAY_ADDRESS: what calls the State API, as Train's own clean-up of a stopped trial does, connects to
+    whatever cluster last ran on the machine where this is not set.
     """
-    passed_on = {
-        k: v for k, v in os.environ.items() if k.startswith(("RAY_TRAIN_", "ENSEMBLE_MAX_"))
-    }
     return {
-        **passed_on,
         "RAY_ADDRESS": address,
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "NO_ALBUMENTATIONS_UPDATE": "1",
-        "PYTHONPATH": os.pathsep.join([str(PROJECT), "${PYTHONPATH}"]),
+        "PL_DISABLE_FORK": "1",  # as Tune has it in its processes
     }
 
 
-def _start_local(ray, folder: Path) -> str:
+def _passed_on() -> dict[str, str]:
+    """The same for processes on machines that do not have this one's environment."""
+    kept = {k: v for k, v in os.environ.items() if k.startswith(("RAY_TRAIN_", "ENSEMBLE_MAX_"))}
+    return {**kept, "PYTHONPATH": os.pathsep.join([str(PROJECT), "${PYTHONPATH}"])}
+
+
+@contextmanager
+def _inherited(settings: dict[str, str]) -> Iterator[None]:
+    """Processes that are started within the block have `settings` in their environment.
+
+    Where Ray itself sets up an environment for processes, its agent does so for one after the other, and
+    those that it had started beforehand are never used.
+    """
+    path = os.environ.get("PYTHONPATH")
+    settings = {
+        **settings,
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), *([path] if path else [])]),
+    }
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _start_local(ray, folder: Path, dashboard: bool) -> str:
     if note := private_token():
         print(f"note: {note}", file=sys.stderr)
     port = _free_port()
     address = f"{ray.util.get_node_ip_address()}:{port}"
-    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
-    try:
+    with _inherited({**_environment(address), "RAY_GCS_SERVER_PORT": str(port)}):
         _init(
             ray,
             address="local",  # a plain init() would join whatever cluster last ran here
             _temp_dir=str(folder),
-            runtime_env={"env_vars": _environment(address)},
+            include_dashboard=None if dashboard else False,
         )
-    finally:
-        del os.environ["RAY_GCS_SERVER_PORT"]
     return ray.get_runtime_context().gcs_address
 
 
@@ -250,7 +274,8 @@ def _own_raylet(ray) -> tuple[str, int] | None:
 
 
 def _preflight(ray, address: str) -> None:
-    """Call the State API once: without it the slot of a stopped trial would never come free."""
+    """Call the State API once. Where `asks_the_dashboard` says so, the slot of a stopped trial would never
+    come free without it."""
     from ray.util.state import list_nodes
 
     before = os.environ.get("RAY_ADDRESS")

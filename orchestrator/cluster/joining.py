@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from members.errors import first_line
 from orchestrator.cluster.answers import Silence, require_answer
 from orchestrator.cluster.private import token_file
-from orchestrator.cluster.ray_internals import resolved
+from orchestrator.cluster.ray_internals.process import resolved
 from orchestrator.errors import WrongRequest
 
 _TRY_SECONDS = 90  # Python, Ray and a connection, on a machine with much else to do

@@ -72,7 +72,7 @@ def serve(command: Command, console: Console) -> None:
     console.print(
         f"starting {trained.name}: {counted(len(trained.members), 'member')}, {trained.vote} vote"
     )
-    with connect(command.address) as cluster:
+    with connect(command.address, dashboard=True) as cluster:
         from orchestrator.serving import running
 
         running.require_place(command.host, command.port)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from orchestrator.cluster import ray_internals
 from orchestrator.cluster.connect import Cluster, Node
+from orchestrator.cluster.ray_internals import autoscaler
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.running.schedule import Schedule
 from orchestrator.spec.blocks.resources import Resources
@@ -110,12 +110,12 @@ class Asking:
 
     def grows(self) -> bool:
         """Whether the cluster can start nodes by itself; on a new one it shows after seconds."""
-        self._grows = self._grows or ray_internals.has_autoscaler(self._address)
+        self._grows = self._grows or autoscaler.has_autoscaler(self._address)
         return self._grows
 
     def signs(self) -> str | None:
         """What the autoscaler does about it, for people; None: nothing."""
-        return ray_internals.nodes_to_come(self._address) if self.grows() else None
+        return autoscaler.nodes_to_come(self._address) if self.grows() else None
 
     def ask(self, bundles: list[dict[str, float]]) -> None:
         """That nodes which hold all of these are there besides what runs; empty: none need stay."""
@@ -125,13 +125,13 @@ class Asking:
         if now - self._last < wait or not self.grows():
             return
         self._last, self._bundles = now, bundles
-        ray_internals.ask_autoscaler(self._name, bundles, _EXPIRES)
+        autoscaler.ask(self._name, bundles, _EXPIRES)
 
     def close(self) -> None:
         """Withdraw what was asked for."""
         if self._bundles is not None:
             with suppress(Exception):  # the cluster itself may be gone; else it expires
-                ray_internals.withdraw(self._name)
+                autoscaler.withdraw(self._name)
 
 
 class Capacity:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from members.errors import first_line
+from orchestrator.cluster.ray_internals.trials import errors_of_worker
 
 _KILLED = "it was killed, by SIGKILL or for want of memory"
 _LOST_NODE = "its machine was lost"
@@ -64,16 +65,12 @@ def _crash_of(text: str) -> str:
 
     text: Ray's message about the actor.
     """
-    from ray.util.state import get_log
-
-    actor = re.search(r"actor_id: (\w+)", text)
-    if actor is None:
+    actor, process = re.search(r"actor_id: (\w+)", text), re.search(r"pid: (\d+)", text)
+    where = re.search(r"ip: (\S+)", text)
+    if not (actor and process and where):
         return ""
-    try:
-        lines = get_log(actor_id=actor[1], suffix="err", tail=500, timeout=10)
-        found = re.search(r"\*\*\* (SIG[A-Z]+) received|Fatal Python error: (.+)", "".join(lines))
-    except Exception:  # a cause without the signal is one still
-        return ""
+    log = errors_of_worker(actor[1], int(process[1]), where[1])
+    found = re.search(r"\*\*\* (SIG[A-Z]+) received|Fatal Python error: (.+)", log)
     return (found[1] or found[2]) if found else ""
 
 

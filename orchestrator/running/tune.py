@@ -14,7 +14,13 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from orchestrator.cluster import machine, ray_internals
+from orchestrator.cluster import machine
+from orchestrator.cluster.ray_internals.trials import (
+    free_slot,
+    kill_trial,
+    train_parts,
+    trials_inherit,
+)
 from orchestrator.running import causes
 from orchestrator.running.capacity import Capacity
 from orchestrator.running.schedule import Schedule
@@ -63,8 +69,9 @@ def run_all(schedule: Schedule, store: Store, setup: Setup, capacity: Capacity) 
             verbose=0,
         ),
     )
+    inherit = contextlib.nullcontext() if setup.grows else trials_inherit()
     try:
-        with own:
+        with own, inherit:
             tuner.fit()
     finally:
         with contextlib.suppress(OSError):  # the next call does it where the store is away
@@ -141,8 +148,9 @@ class _Trials(Searcher):
         if error:
             self._schedule.lost(trial_id, causes.LEADER)
             self._dead.append(trial_id)
-        for dead in self._dead:  # all: what one asked for may be granted after its death
-            ray_internals.free_slot(dead)
+        # all that died: what one asked for may be granted after its death
+        for over in {*self._dead, trial_id}:
+            free_slot(over)
         self._schedule.end(trial_id)
 
     def set_search_properties(self, metric, mode, config, **spec) -> bool:
@@ -205,7 +213,7 @@ class _Watching(tune.Callback):
         to_kill = {*self._schedule.hanging(), *self._schedule.overdue()}
         for trial in trials if to_kill else ():
             if trial.trial_id in to_kill:
-                ray_internals.kill_trial(trial)
+                kill_trial(trial)
 
 
 def _enter(folder: Path) -> None:
@@ -228,7 +236,7 @@ def run_trial(config: dict[str, Any]) -> None:
 
         # what stands in a GPU's memory goes by NCCL, what else the ranks send each other by gloo
         backend = TorchConfig("cpu:gloo,cuda:nccl" if setup.gpus else "gloo")
-    parts = ray_internals.train_parts()
+    parts = train_parts(setup.grows)
     own = tempfile.TemporaryDirectory(prefix="ensemble-train-", ignore_cleanup_errors=True)
     trainer = parts.trainer(
         train_units,

@@ -14,7 +14,7 @@ from ray.serve.api import RunTarget
 from ray.serve.schema import ApplicationStatus
 
 from orchestrator import stopping
-from orchestrator.cluster.ray_internals import serve_listens
+from orchestrator.cluster.ray_internals.process import serve_listens
 from orchestrator.errors import RunFailed, WrongRequest
 from orchestrator.inference.parts import Trained
 from orchestrator.serving.deployments import LOGGING, application

@@ -27,6 +27,7 @@ class Setup:
     process: its name, for its signs of life and for what it asks; empty: nobody looks for either.
     streamed: photographs that are decoded batch by batch; of all others there are copies in `cache`.
     own_disk, limit: whether copies there make room for others, and bytes of all together.
+    grows: whether nodes may come to the Ray that it runs on.
     """
 
     run: str
@@ -43,6 +44,7 @@ class Setup:
     streamed: tuple[Way, ...] = ()
     own_disk: bool = False
     limit: int | None = None
+    grows: bool = True
 
     def to_config(self) -> dict[str, Any]:
         """Plain values for Ray: what `from_config` turns back."""
@@ -55,7 +57,9 @@ class Setup:
         return cls(**{**config, "tracking": tuple(config["tracking"]), "streamed": ways})
 
 
-def setup_of(spec: Spec, store: Store, gpus: float, streamed: tuple[Way, ...] = ()) -> Setup:
+def setup_of(
+    spec: Spec, store: Store, gpus: float, streamed: tuple[Way, ...] = (), grows: bool = True
+) -> Setup:
     """What all processes of a run have in common. gpus: of each training process."""
     resources = spec.resources
     return Setup(
@@ -72,6 +76,7 @@ def setup_of(spec: Spec, store: Store, gpus: float, streamed: tuple[Way, ...] = 
         streamed=streamed,
         own_disk=own_disk(spec) is not None,
         limit=spec.cache.limit if spec.cache else None,
+        grows=grows,
     )
 
 

@@ -89,7 +89,7 @@ class Commands:
 
 
 @contextlib.contextmanager
-def no_ray(address: str | None = None) -> Iterator[connect.Cluster]:
+def no_ray(address: str | None = None, *, dashboard: bool = False) -> Iterator[connect.Cluster]:
     yield connect.Cluster("nowhere", 1.0, 0.0, True)
 
 

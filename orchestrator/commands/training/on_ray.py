@@ -8,18 +8,16 @@ from typing import Any
 
 from rich.console import Console
 
-from members.errors import BadInput
 from orchestrator.cluster import machine
 from orchestrator.cluster.known_recipes import known_recipes
 from orchestrator.cluster.preflight import (
-    batch_problems,
     cost_of,
     device_problems,
     memory_of_unit,
     room_on,
-    training_problems,
 )
 from orchestrator.commands.outcome import Clock, Outcome
+from orchestrator.commands.training.checks import Checks
 from orchestrator.errors import WrongRequest, counted
 from orchestrator.photographs.decoded import Decoding
 from orchestrator.photographs.streaming import copying_of
@@ -37,7 +35,6 @@ from orchestrator.tracking.follow import (
     joined_problems,
     lost_curves,
     problems_of_node,
-    tracking_problems,
 )
 from orchestrator.tracking.settings import withheld
 from orchestrator.units import unit as units
@@ -72,18 +69,10 @@ def train_on_ray(
     """
     clock = Clock(outcome.timing)
     photographs, todo = plan.now.photographs, plan.todo
-    problems = training_problems(spec) or batch_problems(spec, photographs, whole)
-    problems += tracking_problems(spec.tracking, store)
-    if problems:
-        raise BadInput(problems)
-    create_experiment(spec.tracking, store, spec.name)
+    checks = Checks(spec, photographs, store, whole)
     from orchestrator.cluster.connect import connect
-    from orchestrator.running import tune
+    from orchestrator.cluster.ray_internals.trials import asks_the_dashboard
     from orchestrator.running.capacity import Capacity
-    from orchestrator.running.schedule import Schedule
-    from orchestrator.running.watch import Watch
-    from orchestrator.screens.progress import Progress
-    from orchestrator.worker.job import setup_of
 
     cost = cost_of(photographs)
     here = address in (None, "local")
@@ -94,12 +83,16 @@ def train_on_ray(
     if decoding:
         with reading(console) as shown:
             needed = {unit.member.name for unit in todo} | {*searching}
-            decoding.finish(photographs, needed, copying, both(shown, kept.reading))
+            told = both(shown, kept.reading, lambda *_: checks.require_so_far())
+            decoding.finish(photographs, needed, copying, told)
+    checks.require_so_far()
     clock.lap("check")
     with (
-        connect(address) as cluster,
+        connect(address, dashboard=asks_the_dashboard()) as cluster,
         Capacity(cluster, spec.resources, console.print) as capacity,
     ):
+        checks.require()
+        create_experiment(spec.tracking, store, spec.name)
         if spec.tracking and not cluster.started_here:
             _require_trackers(spec.tracking, console)
         capacity.await_slots(len(todo) + sum(s.may_begin() for s in searching.values()))
@@ -140,6 +133,12 @@ def train_on_ray(
             slots=slots,
             searches=searching,
         )
+        from orchestrator.running import tune
+        from orchestrator.running.schedule import Schedule
+        from orchestrator.running.watch import Watch
+        from orchestrator.screens.progress import Progress
+        from orchestrator.worker.job import setup_of
+
         with Progress(console, board, kept) as progress:
             progress.expect(todo)
             schedule = Schedule(
@@ -155,7 +154,7 @@ def train_on_ray(
                 budget=budget,
                 begun={unit.member.name for unit in plan.units if unit not in todo},
             )
-            setup = setup_of(spec, store, gpus, copying.ways)
+            setup = setup_of(spec, store, gpus, copying.ways, not cluster.started_here)
             tune.run_all(schedule, store, setup, capacity)
         clock.lap("runs")
     clock.lap("ray_stop")

@@ -45,7 +45,7 @@ def work(address):
 
 with stopping.stops():
     try:
-        with connect() as cluster:
+        with connect(dashboard=True) as cluster:
             work(cluster.address)
     except stopping.Stopped:
         stopping.end(stopping.exit_code())

@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from orchestrator.cluster import ray_internals
+from orchestrator.cluster.ray_internals import trials
+from orchestrator.cluster.ray_internals.process import resolved
 from tests.orchestrator.command_line import environment, finished
 
 PRIVATE = ("ray.train.v2", "ray._private")
@@ -19,7 +21,7 @@ def block(monkeypatch) -> None:
     real = builtins.__import__
 
     def blocked(name, globals=None, *rest, **more):
-        ours = (globals or {}).get("__name__") == ray_internals.__name__
+        ours = (globals or {}).get("__name__", "").startswith(ray_internals.__name__)
         if ours and name.startswith(PRIVATE):
             raise ImportError(name)
         return real(name, globals, *rest, **more)
@@ -30,7 +32,7 @@ def block(monkeypatch) -> None:
 def test_with_this_ray_the_controller_runs_in_the_trial_s_process():
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-    trainer = ray_internals.train_parts().trainer
+    trainer = trials.train_parts().trainer
     for name in ("_create_default_callbacks", "_initialize_and_run_controller"):
         assert getattr(trainer, name) is not getattr(DataParallelTrainer, name)
 
@@ -40,8 +42,9 @@ def test_without_private_modules_the_public_trainer_is_taken(monkeypatch):
     from ray.tune.integration.ray_train import TuneReportCallback
 
     block(monkeypatch)
-    assert ray_internals.train_parts() == ray_internals.TrainParts(TorchTrainer, TuneReportCallback)
-    assert ray_internals.resolved("10.0.0.1:6379") == "10.0.0.1:6379"
+    assert trials.train_parts() == trials.TrainParts(TorchTrainer, TuneReportCallback)
+    assert trials.asks_the_dashboard()
+    assert resolved("10.0.0.1:6379") == "10.0.0.1:6379"
 
 
 @pytest.mark.parametrize("name", ["_create_default_callbacks", "_initialize_and_run_controller"])
@@ -50,13 +53,33 @@ def test_methods_that_are_no_longer_there_are_not_overridden_in_vain(monkeypatch
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     monkeypatch.delattr(DataParallelTrainer, name)
-    assert ray_internals.train_parts().trainer is TorchTrainer
+    assert trials.train_parts().trainer is TorchTrainer
+
+
+class Trial:
+    """Stands in for what Tune makes of a function."""
+
+
+def test_a_trial_of_a_ray_started_here_gets_no_environment_of_its_own(monkeypatch):
+    from ray.tune.execution.class_cache import _ActorClassCache
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+
+    def given() -> dict:
+        options = _ActorClassCache().get(Trial)._default_options
+        return (options.get("runtime_env") or {}).get("env_vars", {})
+
+    before = given()
+    assert before["AWS_SECRET_ACCESS_KEY"] == "planted"  # which Ray's agent would log
+    with trials.trials_inherit():
+        assert given() == {}
+    assert given() == before
 
 
 def test_an_address_is_resolved_to_host_and_port():
-    assert ray_internals.resolved("10.0.0.1:6379") == "10.0.0.1:6379"
+    assert resolved("10.0.0.1:6379") == "10.0.0.1:6379"
     with pytest.raises(ValueError, match="nonsense"):
-        ray_internals.resolved("nonsense")
+        resolved("nonsense")
 
 
 SPEC = """\
@@ -80,14 +103,14 @@ from orchestrator.running import tune
 
 def run_trial(config):
     import pytest
-    from orchestrator.cluster import ray_internals
+    from orchestrator.cluster.ray_internals.trials import train_parts
     from orchestrator.running import tune
     from tests.orchestrator.cluster.test_ray_internals import block
 
     with pytest.MonkeyPatch.context() as patch:
         block(patch)
         with Path("MARK").open("a") as file:
-            file.write(ray_internals.train_parts().trainer.__module__ + "\\n")
+            file.write(train_parts().trainer.__module__ + "\\n")
         tune.run_trial(config)
 
 tune.run_trial = run_trial

@@ -168,7 +168,7 @@ def test_fp16_is_refused_once_a_cluster_without_gpus_is_joined(run, monkeypatch,
         pass
 
     @contextlib.contextmanager
-    def connect(address):
+    def connect(address, **_):
         yield Cluster("here", 2.0, gpus, True)
 
     def train(*_):
