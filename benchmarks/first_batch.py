@@ -1,15 +1,15 @@
 """From photographs on the disk to the first batch, beside one pass of Pillow over the same files.
 
-    PYTHONPATH=. python benchmarks/first_batch.py [--photos 1500 6000] [--side 500] [--times 3] [--before ../main]
+    PYTHONPATH=. python benchmarks/first_batch.py [--photos 1500 6000] [--times 3] [--before PATH]
 
 Drawn JPEGs in class folders, and members of two sizes. The sides in turn, each a process of its own with a
 cache of its own, CPU seconds of it and its children, imports and starts included, medians and ranges:
 
     Pillow      each file opened, decoded and turned to RGB, nothing else
+    resizes     as Pillow, and both sizes by OpenCV, which makes the pixels of all copies: the least there is
     at once     as `train-members` does it: read, checked, digests, leak search, copies in both sizes
     apart       as after `check`: its photographs are read before; then one pass for the copies of both sizes
     before      as `at once`, of another checkout
-    resizes     as Pillow, and both sizes by OpenCV, which makes the pixels of all copies: the least there is
 
 Of two numbers of photographs: what one more costs (the slope), and what a call costs whatever their number.
 The copies of all sides must be the same to the bit.
