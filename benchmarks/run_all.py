@@ -72,7 +72,7 @@ SCRIPTS = (
     Script("voting_commands", 5, memory=4),
     Script("many_classes", 5, ("5,50000,1000", "--one", "vote"), memory=6, disk=4),
     Script("folds", 2, memory=4),
-    Script("first_batch", 4),
+    Script("first_batch", 8),
     Script("check_many", 10),
     Script("streaming", 4),
     Script("cluster_reading", 8, memory=8, disk=2),

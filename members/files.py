@@ -8,7 +8,7 @@ import functools
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -156,7 +156,7 @@ def in_cache(folder: Path) -> Iterator[None]:
 
 def in_threads(
     work: Callable[[Item], Result], items: Iterable[Item], jobs: int | None = None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """`work(item)` for each item, in order; what is not begun when the caller stops never is.
 
     jobs: how many at once; None: a few more than there are CPUs.

@@ -29,6 +29,9 @@ WORK = {"read": read_photo, "copy": copy_photo}
 Rows = Callable[..., Generator[tuple[Asked, dict], None, None]]
 ReadBy = Callable[[int], contextlib.AbstractContextManager[Rows]]  # of so many photos
 _CHILD = "from members.reading.readers import answer; answer()"
+# Of glibc, bytes: what a photo was decoded in is kept for the next one. Given back and taken again, it costs
+# a page fault each 4 KiB: 560 a photo of 500 x 375, .8 of 6.4 ms.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
 
 
 class Readers:
@@ -50,7 +53,7 @@ class Readers:
                 [sys.executable, "-c", _CHILD],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": paths},
+                env={**_MALLOC, **os.environ, "PYTHONPATH": paths},
                 process_group=0,
             )
             self._running.append(started)

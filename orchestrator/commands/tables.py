@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from members.files import in_threads
+from members.pixels.memory import GIB, Budget
 from orchestrator.commands.run import KEPT_UNITS
 from orchestrator.errors import BAD_INPUT
-from orchestrator.photographs.table import Photographs
+from orchestrator.photographs.table import Photographs, codec_of
 from orchestrator.runs.damage import PARTIAL
-from orchestrator.runs.partial import discard, finished_folds
+from orchestrator.runs.partial import FinishedFolds, discard, finished_folds
 from orchestrator.runs.snapshot import Snapshot
 from orchestrator.runs.store import Store
 from orchestrator.screens.fits import fits_shown
-from orchestrator.spec.spec import Spec
+from orchestrator.spec.folds.choice import folds_of
+from orchestrator.spec.spec import Member, Spec
 from orchestrator.units.assemble import assemble, kept_units
 from orchestrator.units.joins import assemble_join
 from orchestrator.units.partial import assemble_partial, finished_units
 from orchestrator.units.stacks import assemble_stack
 from orchestrator.units.unit import chosen
+
+# Members whose tables are made at once: each mostly waits for the disk or the server of the run folder.
+_AT_ONCE = 16
+_MEMORY = (
+    GIB  # bytes that the tables of all these may take; those of one member, all that they need
+)
+_COPIES = (
+    5  # of a member's rows while its tables are made: by fold, joined, in order, turned, written
+)
 
 
 @dataclass
@@ -50,20 +63,29 @@ def make_tables(
     console: None where there is no time to fit stacks: those that must be are removed only.
     """
     made, store = Made(), Snapshot(store)
-    for member in spec.members:
+    voters, memory = spec.voters(), Budget(_MEMORY)
+
+    def of_member(member: Member) -> tuple[bool, FinishedFolds | None]:
+        """Whether all its tables are there, and the folds where they are of some."""
         name = member.name
         if name in left_out:
             store.delete(f"tables/{name}")
-        elif assemble(member, photographs, store):
-            made.tables.append(name)
-            if found := finished_folds(name, store):
-                made.some_folds[name] = found.line()
-        elif (
-            name in spec.voters()  # nothing reads others': a join needs every row
-            and name not in undecided
-            and (found := assemble_partial(member, photographs, store))
-        ):
-            made.partial[name] = found.line()
+            return False, None
+        with memory.taken(_bytes(member, photographs)):
+            if assemble(member, photographs, store):
+                return True, finished_folds(name, store)
+            if (
+                name not in voters or name in undecided
+            ):  # nothing reads others': a join needs every row
+                return False, None
+            return False, assemble_partial(member, photographs, store)
+
+    with closing(in_threads(of_member, spec.members, _AT_ONCE)) as found:
+        for member, (complete, folds) in zip(spec.members, found, strict=True):
+            if complete:
+                made.tables.append(member.name)
+            if folds:
+                (made.some_folds if complete else made.partial)[member.name] = folds.line()
     for name in store.list(PARTIAL):
         if name not in made.partial and name not in made.some_folds:
             discard(name, store)
@@ -73,6 +95,15 @@ def make_tables(
     _stack(spec, photographs, store, console, made)
     _record_kept(spec, photographs, store)
     return made
+
+
+def _bytes(member: Member, photographs: Photographs) -> int:
+    """About what a member's tables take while they are made; more than that of small ones."""
+    classes = len(codec_of(member, photographs.codec).classes)
+    test = 0 if photographs.test is None else len(photographs.test)
+    units = len(folds_of(member.folds, photographs.n_folds)) * len(member.seeds or (None,))
+    copies = _COPIES + len(member.recipe.choose_views)
+    return 4 * classes * (copies * (len(photographs.train) + test) + units * test)
 
 
 def _stack(

@@ -35,7 +35,7 @@ class Snapshot(Store):
         self._live = store.live
         self._anew: set[str] = set()  # files and folders
         self._above: set[str] = set()  # and the folders that they lie in
-        self._reading = threading.Lock()
+        self._reading = threading.RLock()
 
     def __reduce__(self):
         return self._live.__reduce__()
@@ -44,9 +44,14 @@ class Snapshot(Store):
     def live(self) -> Store:
         return self._live
 
-    @cached_property
+    @property
     def _standing(self) -> tuple[dict[str, int | None], dict[str, set[str]]]:
         """Sizes of files, None of folders, and the names in each folder."""
+        with self._reading:  # once, however many threads ask first
+            return self._listed
+
+    @cached_property
+    def _listed(self) -> tuple[dict[str, int | None], dict[str, set[str]]]:
         found: dict[str, int | None] = {}
         names: dict[str, set[str]] = defaultdict(set)
         for top in _BELOW:

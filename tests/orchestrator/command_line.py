@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -108,15 +109,24 @@ def kill_everything(driver: subprocess.Popen) -> None:
 
 
 @contextlib.contextmanager
-def another_ray(nodes: int = 1, dashboard: int | None = None):
-    """The address of a Ray of so many nodes of one CPU, started as people start one. Killed at the end."""
+def another_ray(
+    nodes: int = 1,
+    dashboard: int | None = None,
+    cpus: int = 1,
+    within: Sequence[Sequence[str]] | None = None,
+):
+    """The address of a Ray of so many nodes of so many CPUs, started as people start one. Killed at the end.
+
+    within: for each node the words that go before the command that starts it.
+    """
+    within = within or [()] * nodes
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path must be short
     start = [
         sys.executable,
         "-m",
         "ray.scripts.scripts",
         "start",
-        "--num-cpus=1",
+        f"--num-cpus={cpus}",
         "--disable-usage-stats",
     ]
     head = [
@@ -126,12 +136,12 @@ def another_ray(nodes: int = 1, dashboard: int | None = None):
         folder,
         f"--dashboard-port={dashboard or _free_port()}",
     ]
-    done = subprocess.run([*start, *head], capture_output=True, text=True, check=False)
+    done = subprocess.run([*within[0], *start, *head], capture_output=True, text=True, check=False)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
         address = re.search(r"--address='([^']+)'", done.stdout)[1]
-        for _ in range(nodes - 1):
-            more = [*start, f"--address={address}"]
+        for place in within[1:]:
+            more = [*place, *start, f"--address={address}"]
             token = {"RAY_AUTH_MODE": "token"} if token_file().exists() else {}
             environment = {**os.environ, **token}
             subprocess.run(more, capture_output=True, text=True, check=True, env=environment)

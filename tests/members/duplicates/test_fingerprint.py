@@ -44,14 +44,39 @@ def test_the_digest_is_of_the_pixels_not_of_the_file():
     assert fingerprint(pixels.reshape(120, 90, 3))["pixels"] != expected
 
 
-def test_the_hash_of_a_small_photo_is_the_one_of_imagehash():
-    """Photos of at most 64 pixels are not made smaller first."""
-    for seed in range(5):
-        small = photo(seed, 50, 60).convert("L")
+def greys(seed: int) -> dict[str, np.ndarray]:
+    """Pictures of at most 64 pixels, which are not made smaller first, some with frequencies of nothing."""
+    rng = np.random.default_rng(seed)
+    height, width = map(int, rng.integers(1, 65, 2)) if seed else (64, 64)
+    noise = rng.integers(0, 256, (height, width), np.uint8)
+    return {
+        "photo": np.asarray(photo(seed, height, width).convert("L")),
+        "noise": noise,
+        "one level": np.full_like(noise, seed),
+        "stripes": np.repeat(noise[:, :1], width, axis=1),
+        "columns": np.repeat(noise[:1], height, axis=0),
+        "symmetric": noise // 2 + noise[:, ::-1] // 2,
+        "spots": np.where(noise < 12, np.uint8(255), np.uint8(0)),
+    }
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_hash_of_a_small_photo_is_the_one_of_imagehash(seed):
+    for name, levels in greys(seed).items():
+        small = Image.fromarray(levels)
         found = of(small.convert("RGB"))
         own, mirrored = imagehash.phash(small), imagehash.phash(ImageOps.mirror(small))
-        assert found["phash"] == int(str(own), 16)
-        assert found["phash_mirrored"] == int(str(mirrored), 16)
+        assert found["phash"] == int(str(own), 16), name
+        assert found["phash_mirrored"] == int(str(mirrored), 16), name
+
+
+def test_mirrored_before_or_after_it_is_made_smaller_is_the_same():
+    """What the two hashes share the work by; Pillow weighs each column of a row by itself."""
+    for width in range(1, 65):
+        column = Image.fromarray(np.eye(width, dtype=np.uint8) * 255)
+        after = ImageOps.mirror(column.resize((32, 32), Image.Resampling.LANCZOS))
+        before = ImageOps.mirror(column).resize((32, 32), Image.Resampling.LANCZOS)
+        assert (np.asarray(before) == np.asarray(after)).all()
 
 
 def test_the_hash_of_a_large_photo_is_nearly_the_one_of_imagehash():

@@ -1,4 +1,6 @@
 import contextlib
+import platform
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -38,6 +40,21 @@ def test_processes_find_what_threads_find(paths):
     with Readers(2) as started:
         found = by_path(started.rows("read", asked(paths)))
     pd.testing.assert_frame_equal(found, by_path(read_here(paths)))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what is set is glibc's")
+def test_a_process_keeps_the_memory_that_it_decodes_in(tmp_path):
+    """A photo takes some 300 pages of 4 KiB, which are not taken anew for each."""
+    large = [write_photo(tmp_path / f"{i}.jpg", i, height=400, width=500) for i in range(20)]
+
+    def page_faults(process) -> int:
+        return int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+    with Readers(1) as started:
+        list(started.rows("read", asked(map(str, large))))  # the first need theirs, and imports
+        before = page_faults(started._running[0])
+        list(started.rows("read", asked(map(str, large))))
+        assert page_faults(started._running[0]) - before < 50 * len(large)
 
 
 def test_a_scan_of_many_photos_is_that_of_each(paths, monkeypatch, tmp_path):
