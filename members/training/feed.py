@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from members.batches.device_steps import steps_on
 from members.batches.erasing import erase
 from members.batches.loader import (
     ERASE,
@@ -18,7 +19,6 @@ from members.batches.loader import (
     add_noise,
     derived_seed,
     in_steps,
-    on_device,
     places_of,
     to_input,
 )
@@ -68,7 +68,16 @@ class Feed:
         self.statistics = statistics_of(recipe)
         self.pool = partner_pool(recipe, train.columns)
         mean = self.statistics.mean
-        self.reader = Loader(train, self.chain, seed=seed, workers=workers, mean=mean, size=size)
+        self.reader = Loader(
+            train,
+            self.chain,
+            seed=seed,
+            workers=workers,
+            mean=mean,
+            size=size,
+            device=device,
+            later=steps_on(device, self.chain),
+        )
 
     def steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Rows of the batches of each optimiser step of `epoch` (from 0), whole."""
@@ -104,10 +113,7 @@ class Feed:
         read = self.reader.batches(whole, epoch, photos)
         for number, (pixels, labels) in enumerate(read):
             places, mix = parts[number]
-            labels = on_device(labels, device)
-            x = to_input(
-                on_device(pixels, device), self.statistics, channels_last=recipe.channels_last
-            )
+            x = to_input(pixels, self.statistics, channels_last=recipe.channels_last)
             if self.chain.noise_std:
                 seed = derived_seed(self.seed, NOISE, epoch, number)
                 x = add_noise(x, self.chain.noise_std, seed, len(whole[number]), places)

@@ -152,13 +152,15 @@ class SmallerBatches(_Block):
 class GpuRecord(_Block):
     """Of a unit that was trained on a GPU: which, what share of it, and what was chosen there.
 
-    precision: the format of the network's arithmetic; fused: the optimiser updates all weights by one kernel.
+    precision: the format of the network's arithmetic; fused: the optimiser updates all weights by one kernel;
+    augmented: steps of the augmentation that were carried out there, none by earlier versions.
     """
 
     name: str
     share: float
     precision: str
     fused: bool
+    augmented: tuple[str, ...] = ()
 
 
 class InitFromRecord(_Block):
