@@ -126,7 +126,11 @@ class SmallerBatches(_Block):
         train = at_once.get("train")
         if train is None:
             return found
-        size = train * workers
+        mixing, since = recipe.mixing, at_once.get("since") or 1
+        halves = mixing and mixing.mode == "half" and since <= (mixing.last_epoch or since)
+        size = (
+            train * workers * (2 if halves else 1)
+        )  # `train` is of photos that the network takes in
         parts = -(-recipe.batch_size // size)
         changes = {
             "batch_size": size,
