@@ -3,12 +3,13 @@
     PYTHONPATH=. python benchmarks/gpu_step.py                      # on a GPU
     PYTHONPATH=. python benchmarks/gpu_step.py --device cpu         # the same with small networks
 
-Two sides, one after the other and again; the first round of each is left out. `ours`: an epoch of `fit` over
-decoded copies in memory, with loader processes, a flip, AdamW, and what is chosen on the device: pinned
-copies without waiting, channels-last, bf16, a fused optimiser. `bare`: the same network, optimiser and
-precision on one batch that stays on the device, forward, backward and update. Utilisation is nvidia-smi's,
-sampled while a side runs. On a CPU seconds are those of the process, which loads by itself, and the output
-says that no GPU was used.
+Three sides, one after the other and again; the first round of each is left out. `ours`: an epoch of `fit`
+over decoded copies in memory, with loader processes, a colour jitter after a flip, AdamW, and what is chosen
+on the device: pinned copies without waiting, the augmentation's last steps on whole batches, channels-last,
+bf16, a fused optimiser. `read`: the same, all augmentation where photos are read. `bare`: the same network,
+optimiser and precision on one batch that stays on the device, forward, backward and update. Utilisation is
+nvidia-smi's, sampled while a side runs. On a CPU seconds are those of the process, which loads by itself and
+carries out on batches what would be a GPU's, and the output says that no GPU was used.
 """
 
 from __future__ import annotations
@@ -22,20 +23,28 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from members.batches.device_steps import last_steps
 from members.batches.photos import Photos
 from members.errors import BadInput
 from members.networks.models import build_model
+from members.pixels.augment import chain_of
 from members.recipe.recipe import Recipe
+from members.training import feed
 from members.training.fit import fit
 from members.training.optim import create_optimizer, takes_fused
 from members.training.precision import autocast, precision
 
 CLASSES = 18
+AUGMENTATION = [
+    {"HorizontalFlip": {}},
+    {"ColorJitter": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "p": 0.8}},
+]
 NETWORKS = {  # model -> side, photos a batch
     "efficientnet_b3": (300, 64),
     "resnext50_32x4d": (224, 128),
@@ -92,10 +101,17 @@ def clock(device: str) -> float:
     return time.perf_counter()
 
 
-def of_fit(recipe: Recipe, photos: Photos, device: str, loaders: int) -> Iterator[float]:
-    """Seconds of each epoch."""
+def of_fit(
+    recipe: Recipe, photos: Photos, device: str, loaders: int, steps: tuple[str, ...]
+) -> Iterator[float]:
+    """Seconds of each epoch. steps: of the augmentation, those that are carried out on batches."""
     began = clock(device)
-    for _ in fit(recipe, photos, None, CLASSES, seed=0, device=device, loader_workers=loaders):
+    epochs = fit(recipe, photos, None, CLASSES, seed=0, device=device, loader_workers=loaders)
+    with mock.patch.object(feed, "steps_on", return_value=steps):
+        next(epochs)  # the feed is made by the first
+    yield clock(device) - began
+    began = clock(device)
+    for _ in epochs:
         yield clock(device) - began
         began = clock(device)
 
@@ -127,7 +143,7 @@ def measured(
 ) -> dict[str, tuple[list[float], float | None]]:
     """Side -> photos a second of each round, and the GPU's mean utilisation."""
     recipe = Recipe(
-        model=name, image_size=side, batch_size=batch, augmentation="flip", epochs=args.times + 1,
+        model=name, image_size=side, batch_size=batch, augmentation=AUGMENTATION, epochs=args.times + 1,
         schedule="constant",
     )  # fmt: skip
     n = batch * args.steps
@@ -136,7 +152,8 @@ def measured(
     photos = Photos(pixels, np.arange(n, dtype=np.int64) % CLASSES)
     sides: dict[str, Iterator[float]] = {
         "bare": of_bare_steps(recipe, photos, args.device),
-        "ours": of_fit(recipe, photos, args.device, args.loaders),
+        "read": of_fit(recipe, photos, args.device, args.loaders, ()),
+        "ours": of_fit(recipe, photos, args.device, args.loaders, last_steps(chain_of(recipe))),
     }
     rates: dict[str, list[float]] = {own: [] for own in sides}
     busy = {own: Utilisation() for own in sides}
@@ -152,12 +169,13 @@ def measured(
 
 
 def show(name: str, side: int, batch: int, found: dict, args: argparse.Namespace) -> None:
-    recipe = Recipe(model=name, image_size=side)
+    recipe = Recipe(model=name, image_size=side, augmentation=AUGMENTATION)
+    moved = ", ".join(last_steps(chain_of(recipe)))
     dtype = precision(recipe, args.device) or torch.float32
     fused = args.device == "cuda" and takes_fused(recipe)
     print(
         f"{name} at {side}, batches of {batch}, {str(dtype).removeprefix('torch.')}"
-        f"{', fused AdamW' if fused else ''}, {args.loaders} loaders, {args.times} times"
+        f"{', fused AdamW' if fused else ''}, {args.loaders} loaders, {args.times} times; on batches: {moved}"
     )
     bare = statistics.median(found["bare"][0])
     for own, (rates, busy) in found.items():

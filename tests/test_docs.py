@@ -15,6 +15,7 @@ import yaml
 
 from docs import fault_table, generate, picture
 from members.recipe.recipe import Recipe
+from members.recipe.without_effect import USES
 from orchestrator.spec.spec import Spec
 from tests import fenced
 from tests.orchestrator.one_slot import commands
@@ -96,6 +97,8 @@ def test_keys_within_a_sentence_are_valid_too(page, tmp_path, monkeypatch):
 def _with_parts(text: str) -> str:
     """The text, with what it needs beside it: members to join or to choose among, other keys."""
     given = yaml.safe_load(text)
+    for key in {*given} & {*USES}:
+        given.setdefault(USES[key].of, USES[key].among[0])
     for join in [given["join"]] if "join" in given else []:
         targets = ["mask", "gender", "age"]
         first = len(targets) - len(join["of"]) + 1
@@ -107,7 +110,7 @@ def _with_parts(text: str) -> str:
     if top := (given.get("vote") or {}).get("top"):
         given["members"] = [{"name": f"m{n}", "model": "test_vit"} for n in range(top)]
     if given.get("schedule") == "milestones":
-        given["milestones"] = [2]
+        given.setdefault("milestones", [2])
     if "swa" in given:
         given["select"] = "last"
     if given.get("validation_views"):

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from members.batches.device_steps import STEPS, vary_batch
 from members.batches.photos import Photos
 from members.batches.policies import Mean, policy_of
 from members.errors import BadInput
-from members.pixels.augment import Vary, augmenter
+from members.pixels.augment import Draw, Vary, augmenter, drawing_augmenter
 from members.recipe.blocks import Statistics
 from members.recipe.chains import Chain
 
@@ -63,31 +64,51 @@ def places_of(pieces: list[np.ndarray], parts: Sequence[Places]) -> list[np.ndar
     ]
 
 
+Read = tuple[Tensor, Tensor, Tensor]  # pixels, labels, numbers
+
+
 class _Reader(Dataset):
-    """Batch -> (pixels (B, h, w, 3) uint8, labels (B,) int64 or empty), varied by the chain."""
+    """Batch -> (pixels (B, h, w, 3) uint8, labels (B,) int64 or empty, numbers (B, n) float64), varied by the
+    chain but for the steps at its end that are to be carried out `later`: of those the numbers."""
 
     def __init__(
-        self, photos: Photos, chain: Chain | None, seed: int, mean: Mean, size: tuple[int, int]
+        self,
+        photos: Photos,
+        chain: Chain | None,
+        seed: int,
+        mean: Mean,
+        size: tuple[int, int],
+        later: Sequence[str],
     ):
         self.photos, self.seed, self.size = photos, seed, size
         self.steps: list[tuple[int, Vary]] = []
-        if chain:
+        self.draw: Draw | None = None
+        self.width = sum(STEPS[name].width for name in later)
+        if chain and later:
+            self.draw = drawing_augmenter(chain, size, [STEPS[name].numbers for name in later])
+        elif chain:
             steps = ((VARY, augmenter(chain, size)), (POLICY, policy_of(chain, size, mean)))
             self.steps = [(purpose, vary) for purpose, vary in steps if vary]
 
-    def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, batch: Batch) -> Read:
         epoch, places, rows = batch
         read = self.photos.read(rows)
         same = read.shape[1:3] == self.size
         pixels = read if same else np.empty((len(rows), *self.size, 3), np.uint8)
-        for i, place in enumerate(places if self.steps else ()):
+        numbers = np.empty((len(rows), self.width), np.float64)
+        for i, place in enumerate(places if self.steps or self.draw else ()):
             photo = read[i]
+            if self.draw:
+                photo, numbers[i] = self.draw(
+                    photo, derived_seed(self.seed, VARY, epoch, int(place))
+                )
             for purpose, vary in self.steps:
                 photo = vary(photo, derived_seed(self.seed, purpose, epoch, int(place)))
             pixels[i] = photo
         labels = self.photos.labels
         own = np.empty(0, np.int64) if labels is None else np.asarray(labels)[rows]
-        return torch.from_numpy(pixels), torch.from_numpy(own.astype(np.int64))
+        labelled = torch.from_numpy(own.astype(np.int64))
+        return torch.from_numpy(pixels), labelled, torch.from_numpy(numbers)
 
 
 class _Told(Dataset):
@@ -97,17 +118,18 @@ class _Told(Dataset):
     def __init__(self, reader: _Reader):
         self._reader = reader
 
-    def __getitem__(self, batch: Batch) -> tuple[Tensor, Tensor] | list[str]:
+    def __getitem__(self, batch: Batch) -> Read | list[str]:
         try:
             return self._reader[batch]
         except BadInput as error:
             return error.problems
 
 
-def _read_or_raise(item: Any) -> tuple[Tensor, Tensor]:
+def _read_or_raise(item: Any) -> Read:
     if item and isinstance(item[0], str):
         raise BadInput(item)
-    return item[0], item[1]
+    pixels, labels, numbers = item
+    return pixels, labels, numbers
 
 
 def _quiet_worker(worker: int) -> None:
@@ -122,7 +144,8 @@ class Loader:
 
     chain: the augmentation of training photos; None: nothing (validation, prediction). mean: of red,
     green, blue on the scale 0..1, what a policy fills in. size: (h, w) of the batches, where the
-    chain cuts to another than that of `photos`.
+    chain cuts to another than that of `photos`. device: where the batches are to be. later: names of the
+    chain's last steps, which are carried out there (members/batches/device_steps.py).
     """
 
     def __init__(
@@ -134,9 +157,12 @@ class Loader:
         workers: int = 0,
         mean: Mean = (0.5, 0.5, 0.5),
         size: tuple[int, int] | None = None,
+        device: str = "cpu",
+        later: Sequence[str] = (),
     ):
+        self._device, self._later = device, later
         height, width = size or photos.pixels.shape[1:3]
-        self._reader = _Reader(photos, chain, seed, mean, (height, width))
+        self._reader = _Reader(photos, chain, seed, mean, (height, width), later)
         self._plan: list[Batch] = []
         self._processes = None
         if workers:
@@ -154,7 +180,8 @@ class Loader:
     def batches(
         self, pieces: list[np.ndarray], epoch: int = 0, parts: Sequence[Places] | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """(pixels (B, h, w, 3) uint8, labels (B,) int64) of each piece of `in_batches`, in order.
+        """(pixels (B, h, w, 3) uint8, labels (B,) int64) of each piece of `in_batches`, in order; on the
+        device.
 
         parts: places in each piece, where only some of it is to be read. A photo is augmented by
         its place in the epoch, whichever process reads it.
@@ -165,8 +192,15 @@ class Loader:
             for places, rows, part in zip(places_of(pieces, parts), pieces, parts, strict=True)
         ]
         if self._processes is not None:
-            return map(_read_or_raise, iter(self._processes))
-        return map(self._reader.__getitem__, self._plan)
+            return map(self._on_device, map(_read_or_raise, iter(self._processes)))
+        return map(self._on_device, map(self._reader.__getitem__, self._plan))
+
+    def _on_device(self, read: Read) -> tuple[Tensor, Tensor]:
+        pixels, labels, numbers = read
+        pixels = on_device(pixels, self._device)
+        if self._later:
+            pixels = vary_batch(pixels, self._later, numbers)
+        return pixels, on_device(labels, self._device)
 
 
 def on_device(batch: Tensor, device: str) -> Tensor:

@@ -39,12 +39,25 @@ class Mix:
     """How one batch of B photos is mixed.
 
     ways: one for all of them, or one a photo.
-    partners: (B,) int; rows of the training part where `from_pool`, else places in the batch.
+    partners: (B,) int; rows of the training part where `from_pool`, else places in the batch. With mode
+        half (ceil(B / 2),): those of the batch that have none are but partners of the others.
     """
 
     ways: tuple[Way, ...]
     partners: np.ndarray
     from_pool: bool
+
+
+def seen(mixing: Mixing | None, epoch: int, n: int) -> int:
+    """How many of a batch of n photos of `epoch` (from 0) the network takes in: half, rounded up, with
+    mode half, else all."""
+    if mixing is None or mixing.mode != "half" or _is_over(mixing, epoch):
+        return n
+    return -(-n // 2)
+
+
+def _is_over(mixing: Mixing, epoch: int) -> bool:
+    return mixing.last_epoch is not None and epoch >= mixing.last_epoch
 
 
 def draw_mix(
@@ -55,7 +68,7 @@ def draw_mix(
     A share is drawn from Beta(alpha, alpha); half_face has one half. `pool`: rows to draw
     partners from; None: the batch itself, in random order, or where pairs are mixed from its end.
     """
-    if mixing is None or (mixing.last_epoch is not None and epoch >= mixing.last_epoch):
+    if mixing is None or _is_over(mixing, epoch):
         return None
     rng = np.random.default_rng(seed)
     if mixing.mode == "batch":
@@ -65,10 +78,11 @@ def draw_mix(
         partners = rng.permutation(n) if pool is None else rng.choice(pool, n)
         return Mix((way,), partners, pool is not None)
     drawn = [_draw_way(mixing, rng) or PLAIN for _ in range(n if mixing.mode == "elem" else n // 2)]
-    if mixing.mode == "pair":
+    if mixing.mode in ("pair", "half"):
         # the photo in the middle of an odd number has itself for partner
         ways = [*drawn, *([PLAIN] if n % 2 else []), *reversed(drawn)]
-        return Mix(tuple(ways), np.arange(n - 1, -1, -1), False)
+        n_seen = seen(mixing, epoch, n)
+        return Mix(tuple(ways[:n_seen]), np.arange(n - 1, -1, -1)[:n_seen], False)
     partners = rng.permutation(n) if pool is None else rng.choice(pool, n)
     return Mix(tuple(drawn), partners, pool is not None)
 
@@ -90,7 +104,8 @@ def rows_to_read(rows: np.ndarray, mix: Mix | None) -> np.ndarray:
 
 
 def part_of(mix: Mix | None, n: int, part: slice) -> tuple[np.ndarray | slice, Mix | None]:
-    """Of `part` of a batch of n photos: places in `rows_to_read`, and how those photos are mixed.
+    """Of `part` of the n photos of a batch that are seen: places in `rows_to_read`, and how those photos are
+    mixed.
 
     The places are of the part's photos, and after them of their partners.
     """
@@ -110,14 +125,11 @@ Share = float | Tensor  # of all photos, or (B, 1) float32 of each
 def apply_mix(mix: Mix, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Share]:
     """(photos, labels, partners' labels, share of the photos' own labels).
 
-    x: (B, 3, h, w) float, labels: (B,) int64; both 2B long where the partners come from a pool.
-    The photos may be changed in place.
+    x: (B, 3, h, w) float, labels: (B,) int64; both 2B long where the partners come from a pool. As many
+    photos come back as have partners. They may be changed in place.
     """
-    if mix.from_pool:
-        x, other = x.chunk(2)
-        labels, partners = labels.chunk(2)
-    else:
-        other, partners = x[mix.partners], labels[mix.partners]
+    x, other = _with_partners(mix, x)
+    labels, partners = _with_partners(mix, labels)
     if len(mix.ways) == 1:
         x, share = _mixed(mix.ways[0], x, other)
         return x, labels, partners, share
@@ -140,12 +152,20 @@ def _mixed(way: Way, x: Tensor, other: Tensor) -> tuple[Tensor, float]:
     return x, 1 - (bottom - top) * (right - left) / (height * width)
 
 
+def _with_partners(mix: Mix, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the photos, and of their partners."""
+    if mix.from_pool:
+        own, other = values.chunk(2)
+        return own, other
+    return values[: len(mix.partners)], values[mix.partners]
+
+
 def mixed_rows(mix: Mix, values: Tensor, share: Share) -> Tensor:
     """(B, C): `share` of each photo's values, the rest its partner's.
 
     values: (B, C) float, 2B long where the partners come from a pool. share: what `apply_mix` returned.
     """
-    own, other = values.chunk(2) if mix.from_pool else (values, values[mix.partners])
+    own, other = _with_partners(mix, values)
     return share * own + (1 - share) * other
 
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from members.recipe.recipe import Recipe
 
 Vary = Callable[[np.ndarray, int], np.ndarray]  # photo (h, w, 3) uint8, seed -> photo
+Draw = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]  # and numbers (n,) float64
 
 
 def chain_of(recipe: Recipe) -> Chain:
@@ -48,9 +49,40 @@ def augmenter(chain: Chain, size: tuple[int, int] | None = None) -> Vary | None:
     """
     if not chain.transforms:
         return None
+    return _composed(_all_sized(chain.transforms, size))
+
+
+def drawing_augmenter(
+    chain: Chain, size: tuple[int, int] | None, later: Sequence[Mapping[str, int]]
+) -> Draw:
+    """As `augmenter`, but the last transforms are drawn and not carried out: `draw(photo, seed)` -> (photo,
+    what was drawn for them, float64).
+
+    later: of each of those, names of its parameters -> how many numbers each is. Of each come 1 and its
+    numbers where it is to be carried out, else zeros. They must draw the same whatever the photo shows.
+    """
+    compose = _compose(_all_sized(chain.transforms, size), n_drawn=len(later))
+    last = compose.transforms[len(chain.transforms) - len(later) :]
+
+    def draw(photo: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        varied = _varied(compose, photo, seed)
+        numbers: list[float] = []
+        for transform, names in zip(last, later, strict=True):
+            if transform.params:  # it is empty where the transform passes a photo over
+                numbers += [1, *(x for name in names for x in np.ravel(transform.params[name]))]
+            else:
+                numbers += [0] * (1 + sum(names.values()))
+        return varied, np.array(numbers, np.float64)
+
+    return draw
+
+
+def _all_sized(
+    transforms: tuple[Transform, ...], size: tuple[int, int] | None
+) -> tuple[Transform, ...]:
     if size is None:
-        return _composed(chain.transforms)
-    return _composed(tuple((name, _sized(name, own, size)) for name, own in chain.transforms))
+        return transforms
+    return tuple((name, _sized(name, own, size)) for name, own in transforms)
 
 
 def _sized(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
@@ -64,18 +96,31 @@ def _sized(name: str, arguments: dict[str, Any], size: tuple[int, int]) -> dict[
 
 
 def _composed(transforms: tuple[Transform, ...]) -> Vary:
+    return functools.partial(_varied, _compose(transforms))
+
+
+def _compose(transforms: tuple[Transform, ...], n_drawn: int = 0) -> Any:
+    """n_drawn: how many of them, the last, are only drawn."""
     albumentations = _library()
-    compose = albumentations.Compose(
-        [getattr(albumentations, name)(**arguments) for name, arguments in transforms]
+    kinds = [getattr(albumentations, name) for name, _ in transforms]
+    first = len(kinds) - n_drawn
+    kinds[first:] = map(_only_drawn, kinds[first:])
+    return albumentations.Compose(
+        [kind(**arguments) for kind, (_, arguments) in zip(kinds, transforms, strict=True)]
     )
 
-    def vary(photo: np.ndarray, seed: int) -> np.ndarray:
-        # Shared by all transforms. Compose.set_random_seed would start each of them at the same
-        # place of the same sequence, so that all with p=0.5 would act on the same half of photos.
-        compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
-        return compose(image=photo)["image"]
 
-    return vary
+@functools.cache
+def _only_drawn(kind: type) -> type:
+    """A transform that draws as `kind` does and leaves photos as they are."""
+    return type(kind.__name__, (kind,), {"apply": lambda self, img, **params: img})
+
+
+def _varied(compose: Any, photo: np.ndarray, seed: int) -> np.ndarray:
+    # Shared by all transforms. Compose.set_random_seed would start each of them at the same
+    # place of the same sequence, so that all with p=0.5 would act on the same half of photos.
+    compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    return compose(image=photo)["image"]
 
 
 def augmentation_problems(recipe: Recipe) -> list[str]:

@@ -144,11 +144,12 @@ class Mixing(Block):
         description="{kind: cutmix, probability: 0.5, alpha}: mixed so instead, with that "
         "probability; null: always as `kind` says",
     )
-    mode: Literal["batch", "elem", "pair"] = Field(
+    mode: Literal["batch", "elem", "pair", "half"] = Field(
         "batch",
         description="as timm names them. batch: all photos of a batch in one way. elem: drawn for "
         "each photo, whether and how. pair: for each pair of the batch, first and last, second and "
-        "last but one",
+        "last but one. half: as pair, and of each pair the first alone is learnt: the network takes "
+        "in half of the batch",
     )
     partners: Literal["random"] | dict[str, tuple[str, ...]] = Field(
         "random",
@@ -177,10 +178,10 @@ class Mixing(Block):
                 f"switch to {self.kind} has no effect, {self.kind} being the kind already. Another, "
                 "or leave switch out"
             )
-        if self.mode == "pair" and self.partners != "random":
+        if self.mode in ("pair", "half") and self.partners != "random":
             found.append(
-                "mode: pair mixes photos of the batch with each other, and partners are a pool. "
-                "Write `mode: elem`, or leave partners out"
+                f"mode: {self.mode} mixes photos of the batch with each other, and partners are a "
+                "pool. Write `mode: elem`, or leave partners out"
             )
         if found:
             raise ValueError(". ".join(found))

@@ -1,8 +1,9 @@
 """Named augmentation chains, as data: a name is checked without importing albumentations.
 
 A chain's crop belongs to training and test alike and happens once, when photographs are decoded.
-Its transforms run on each training photo of each epoch, then its policy; its noise is added on the
-device after normalising. At test time none of them is applied.
+Its transforms run on each training photo of each epoch, then its policy; on a GPU the last of them may run
+there (members/batches/device_steps.py). Its noise is added on the device after normalising. At test time none
+of them is applied.
 """
 
 from __future__ import annotations

@@ -22,6 +22,18 @@ def _learning_rates(recipe: Any) -> list[str]:
         found.append(f"min_lr must be at most lr ({recipe.lr:g}), got {recipe.min_lr:g}")
     if recipe.schedule == "milestones" and not recipe.milestones:
         found.append("schedule: milestones needs them, e.g. `milestones: [10, 20, 25]`")
+    clips = {way: getattr(recipe, f"clip_grad_{way}") for way in ("norm", "value", "agc")}
+    given = [f"clip_grad_{way} ({most:g})" for way, most in clips.items() if most is not None]
+    if len(given) > 1:
+        found.append(
+            f"{' and '.join(given)}: gradients are clipped in one way. Leave the others out, or null "
+            "where a recipe file sets them"
+        )
+    if recipe.clip_grad_agc is not None and recipe.freeze == "backbone":
+        found.append(
+            f"clip_grad_agc ({recipe.clip_grad_agc:g}) has no effect beside `freeze: backbone`: it leaves "
+            "the head out, which alone learns. Write `clip_grad_norm: 1`, or leave it out"
+        )
     return found
 
 

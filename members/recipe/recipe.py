@@ -161,7 +161,20 @@ class Recipe(Block):
     layer_decay: float | None = Field(
         None, gt=0, le=1, description="lr times this for each block further from the head, e.g. 0.8"
     )
-    clip_grad_norm: float | None = Field(None, gt=0, description="null: gradients as they come")
+    clip_grad_norm: float | None = Field(
+        None,
+        gt=0,
+        description="the norm of all gradients together, at most; null: gradients as they come",
+    )
+    clip_grad_value: float | None = Field(
+        None, gt=0, description="each number of them, at most; null: as they come"
+    )
+    clip_grad_agc: float | None = Field(
+        None,
+        gt=0,
+        description="adaptive: the norm of those of each unit, at most this part of that of its weights, "
+        "e.g. 0.01, but for the head; null: as they come",
+    )
     schedule: Literal["cosine", "step", "milestones", "plateau", "constant"] = Field(
         "cosine",
         description="cosine falls to min_lr; the others multiply by gamma: step every step_epochs, "

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from members.batches.loader import in_steps
+from members.batches.mixing import seen
 from members.errors import BadInput, first_line
 from members.networks.compiling import compiler_problem
 from members.networks.cost import require_network
@@ -77,8 +78,8 @@ def _batch_problem_at(
         return None
     height, width = size
     others: list[dict[str, Any]] = [{"image_size": (2 * height, 2 * width)}]
-    if recipe.batch_size == 1:
-        others.insert(0, {"batch_size": 2})
+    if smallest == 1:
+        others.insert(0, {"batch_size": 2 * recipe.batch_size})
     key = "sizes of" if recipe.sizes else "image_size"
     ways = [
         f"{key}: {list(value)}" if name == "image_size" else f"{name}: {value} or more"
@@ -97,7 +98,7 @@ def _batch_problem_at(
 
 # of a recipe, what decides whether a pass can be made
 _OF_A_PASS = {
-    "model", "image_size", "batch_size", "accumulate", "freeze", "dropout", "drop_path"
+    "model", "image_size", "batch_size", "accumulate", "freeze", "dropout", "drop_path", "mixing"
 }  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def _smallest_pass(
     recipe = Recipe.model_validate_json(relevant)
     model = build_model(recipe, n_classes, device="meta", pretrained=False)
     sizes = {
-        len(rows)
+        seen(recipe.mixing, 0, len(rows))
         for n in parts
         for step in in_steps(np.arange(n), recipe.batch_size, recipe.accumulate)
         for rows in step

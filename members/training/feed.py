@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from members.batches.device_steps import steps_on
 from members.batches.erasing import erase
 from members.batches.loader import (
     ERASE,
@@ -18,7 +19,6 @@ from members.batches.loader import (
     add_noise,
     derived_seed,
     in_steps,
-    on_device,
     places_of,
     to_input,
 )
@@ -29,6 +29,7 @@ from members.batches.mixing import (
     mixed_rows,
     part_of,
     rows_to_read,
+    seen,
     shares_of,
 )
 from members.batches.photos import Photos
@@ -67,7 +68,16 @@ class Feed:
         self.statistics = statistics_of(recipe)
         self.pool = partner_pool(recipe, train.columns)
         mean = self.statistics.mean
-        self.reader = Loader(train, self.chain, seed=seed, workers=workers, mean=mean, size=size)
+        self.reader = Loader(
+            train,
+            self.chain,
+            seed=seed,
+            workers=workers,
+            mean=mean,
+            size=size,
+            device=device,
+            later=steps_on(device, self.chain),
+        )
 
     def steps(self, epoch: int) -> list[list[np.ndarray]]:
         """Rows of the batches of each optimiser step of `epoch` (from 0), whole."""
@@ -81,7 +91,7 @@ class Feed:
 
         input: (b, 3, h, w) float32, normalised. truth: (b, K) float32, rows sum to 1; of photos with a
         teacher (b, 2K + 1), as `losses.taught_loss` takes it. Both on the device. where: which b of the
-        B photos they are.
+        B photos they are, of those that the network takes in (`seen`).
         """
         recipe, device = self.recipe, self.device
         mixes = [
@@ -95,20 +105,15 @@ class Feed:
             for number, rows in enumerate(pieces)
         ]
         whole = list(map(rows_to_read, pieces, mixes))
-        mine = [self.ranks.part(len(rows), self.least) for rows in pieces]
-        parts = [
-            part_of(mix, len(rows), part)
-            for mix, rows, part in zip(mixes, pieces, mine, strict=True)
-        ]
+        sizes = [self.seen(epoch, rows) for rows in pieces]
+        mine = [self.ranks.part(n, self.least) for n in sizes]
+        parts = [part_of(mix, n, part) for mix, n, part in zip(mixes, sizes, mine, strict=True)]
         photos = [places for places, _ in parts]
         of_epoch = places_of(whole, photos)
         read = self.reader.batches(whole, epoch, photos)
         for number, (pixels, labels) in enumerate(read):
             places, mix = parts[number]
-            labels = on_device(labels, device)
-            x = to_input(
-                on_device(pixels, device), self.statistics, channels_last=recipe.channels_last
-            )
+            x = to_input(pixels, self.statistics, channels_last=recipe.channels_last)
             if self.chain.noise_std:
                 seed = derived_seed(self.seed, NOISE, epoch, number)
                 x = add_noise(x, self.chain.noise_std, seed, len(whole[number]), places)
@@ -128,9 +133,16 @@ class Feed:
                 truth = torch.cat([truth, taught], dim=1)
             yield x, truth, mine[number]
 
-    def divided(self, n: int, mine: slice, at_once: AtOnce) -> list[tuple[slice, slice, int]]:
-        """A batch of n photos, of which `mine` are this rank's, as `Ranks.micro_batches` divides it where it
-        does not fit the memory whole."""
+    def seen(self, epoch: int, *pieces: Sized) -> int:
+        """How many photos of these batches of `epoch` (from 0) the network takes in."""
+        return sum(seen(self.recipe.mixing, epoch, len(rows)) for rows in pieces)
+
+    def divided(
+        self, epoch: int, rows: np.ndarray, mine: slice, at_once: AtOnce
+    ) -> list[tuple[slice, slice, int]]:
+        """A batch of `epoch`, of whose photos that are seen `mine` are this rank's, as `Ranks.micro_batches`
+        divides it where it does not fit the memory whole."""
+        n = self.seen(epoch, rows)
         if at_once.train is None:
             return [(slice(None), mine, n)]
         return self.ranks.micro_batches(n, self.least, at_once.train)
@@ -142,7 +154,7 @@ class Feed:
         pieces = [rows for step in self.steps(epoch) for rows in step]
         batches = self.batches(pieces, epoch)
         for done, (rows, (x, _, mine)) in enumerate(zip(pieces, batches, strict=True), start=1):
-            for own, _, _ in self.divided(len(rows), mine, at_once):
+            for own, _, _ in self.divided(epoch, rows, mine, at_once):
                 if len(part := x[own]):
                     yield part
             on_step(done, len(pieces))

@@ -118,8 +118,8 @@ class Training:
                 return self.epoch(index)
             except OutOfMemoryForAll as error:
                 why = str(error)
-            whole = min(self.recipe.batch_size, len(self.train))
-            now = self.at_once.train or -(-whole // self.ranks.size)
+            batch = range(min(self.recipe.batch_size, len(self.train)))
+            now = self.at_once.train or -(-self.feed.seen(index, batch) // self.ranks.size)
             try:
                 half = halved(now, least_in_batch(self.model), why)
             except OutOfMemory as error:
@@ -235,11 +235,11 @@ class Training:
             lr = optim.learning_rate(recipe, index, step, len(steps), drops)
             optim.set_learning_rate(self.optimizer, lr)
             self.optimizer.zero_grad(set_to_none=True)
-            photos = sum(map(len, parts))
+            photos = self.feed.seen(index, *parts)
             for rows in parts:
                 with self.ranks.in_memory():
                     x, truth, mine = next(batches)
-                for own, where, n in self.feed.divided(len(rows), mine, self.at_once):
+                for own, where, n in self.feed.divided(index, rows, mine, self.at_once):
                     loss = self.batch_loss(x[own], truth[own], where, n)
                     with self.ranks.in_memory(), again(self.model):
                         scaled = self.scaler.scale(loss * (n / photos))
@@ -252,7 +252,7 @@ class Training:
             self.update()
             self.on_step(step + 1, len(steps))
         self.ranks.settle(self.model, self.kept)
-        return float(total) / len(self.train), lr
+        return float(total) / sum(self.feed.seen(index, *parts) for parts in steps), lr
 
     def batch_loss(
         self, x: torch.Tensor, truth: torch.Tensor, mine: slice, photos: int
@@ -272,9 +272,9 @@ class Training:
         """One optimiser step with the gradients that the parts of its batch added up."""
         self.ranks.add_up_gradients(self.model)
         with self.ranks.in_memory():
-            if self.recipe.clip_grad_norm is not None:
+            if optim.clips(self.recipe):
                 self.scaler.unscale_(self.optimizer)
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad_norm)
+                optim.clip_gradients(self.model, self.recipe)
             self.scaler.step(self.optimizer)
             self.scaler.update()
             if self.average and self.recipe.ema is not None:

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from members.batches.mixing import seen
 from members.networks.checkpointing import checkpoint
 from members.networks.freezing import train_mode
 from members.networks.models import build_model
@@ -87,9 +88,11 @@ def _memory_of(
     optimizer = round(learning * _state_share(recipe))
     mean = own if averages else 0
     saved = 2 * own + optimizer + mean  # best weights, last weights, optimiser, mean
-    batch = -(-recipe.batch_size // ranks)
+    # the epochs after `last_epoch` are of whole batches
+    last = (recipe.mixing.last_epoch if recipe.mixing else None) or 0
+    batch = -(-seen(recipe.mixing, last, recipe.batch_size) // ranks)
     pixels = 3 * recipe.image_size[0] * recipe.image_size[1]
-    read = batch * pixels * (2 if recipe.mixing else 1)
+    read = batch * pixels * (2 if recipe.mixing else 1)  # with partners
     copies = round(read * margin**2) if margin else 0  # what photos are cut from
     step = _peak(model, recipe, batch, learns=True) + 5 * read + copies  # as bytes, and as floats
     validated = recipe.validation_batch_size or 2 * recipe.batch_size

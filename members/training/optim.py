@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from members.errors import BadInput, nearest
+from members.networks.pretrained import is_head
 from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
 from members.recipe.stages import head_epochs, is_averaged, scheduled_epochs
@@ -66,6 +67,29 @@ def create_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             "adamw or adamp are near"
         )
     return optimizer
+
+
+def clips(recipe: Recipe) -> bool:
+    """Whether gradients are changed before a step."""
+    given = (recipe.clip_grad_norm, recipe.clip_grad_value, recipe.clip_grad_agc)
+    return given != (None, None, None)
+
+
+def clip_gradients(model: nn.Module, recipe: Recipe) -> None:
+    """Make the model's gradients smaller, in place, in the recipe's way; those of timm's `clip_mode`.
+
+    norm: all of them by one factor, where their norm is larger. value: each number by itself. agc: those of
+    each unit (a row of a weight) where their norm is more than a part of the unit's own norm, the head's
+    left out (Brock et al. 2021, arXiv:2102.06171).
+    """
+    if recipe.clip_grad_norm is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_grad_norm)
+    if recipe.clip_grad_value is not None:
+        nn.utils.clip_grad_value_(model.parameters(), recipe.clip_grad_value)
+    if recipe.clip_grad_agc is not None:
+        body = (weight for name, weight in model.named_parameters() if not is_head(model, name))
+        # a module that is imported with timm, which its types lack
+        timm.utils.agc.adaptive_clip_grad(body, recipe.clip_grad_agc)
 
 
 def require_optimizer(recipe: Recipe) -> None:

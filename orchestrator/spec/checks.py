@@ -5,12 +5,16 @@ Each function yields (path in the YAML, text, dotted name), as `Mistakes.add` ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, product
+from typing import Any
 
+from members.recipe.recipe import Recipe
+from members.recipe.without_effect import USES, without_effect
 from orchestrator.errors import unknown
 from orchestrator.spec.folds.checks import begun_from, some_folds
-from orchestrator.spec.spec import Spec
+from orchestrator.spec.search import Distribution
+from orchestrator.spec.spec import Member, Spec
 from orchestrator.spec.students.checks import students
 
 Mistake = tuple[tuple, str, str | None]
@@ -153,3 +157,46 @@ def vote(spec: Spec, *, members_known: bool) -> Iterator[Mistake]:
     voters = (*spec.voters(), *spec.students()) if members_known else None
     for path, text in spec.vote.mistakes(voters, targets_of(spec)):
         yield ("vote", *path), text, None
+
+
+# -- what nothing depends on -----------------------------------------------------------------------
+
+_DECIDING = ("loss", "schedule")  # keys beside which others have an effect
+
+
+def keys_without_effect(spec: Spec, written: Sequence[Mapping[str, Any]]) -> Iterator[Mistake]:
+    """Recipe keys that a member wrote itself, or that its search draws, and that do nothing.
+
+    written: what is said of each of `spec.members` alone. Keys in `defaults:` and in recipe files may be
+    for other members.
+    """
+    drawn = {member.name: list(_drawn(spec, member)) for member in spec.members}
+    for i, (member, keys) in enumerate(zip(spec.members, written, strict=True)):
+        own = {key: value for key, value in keys.items() if key not in _space(spec, member)}
+        found = [dict(without_effect(recipe, own)) for recipe in drawn[member.name]]
+        for key, text in found[0].items():
+            if all(key in others for others in found):
+                yield ("members", i, *key.split(".")), text, f"members.{member.name}.{key}"
+    if not spec.search:
+        return
+    recipes = [recipe for name in spec.search.members for recipe in drawn[name]]
+    for key in spec.search.space:
+        if key in USES and not any(USES[key].has_effect(recipe) for recipe in recipes):
+            use = USES[key]
+            text = (
+                f"{key} has no influence on a candidate's score: none of the searched members has "
+                f"`{use.of}: {' or '.join(use.among)}`. Leave it out"
+            )
+            yield ("search", "space", key), text, None
+
+
+def _drawn(spec: Spec, member: Member) -> Iterator[Recipe]:
+    """The member's recipe, with all that its search may draw of the deciding keys."""
+    space = _space(spec, member)
+    deciding = [key for key in _DECIDING if key in space]
+    for values in product(*(space[key].probes() for key in deciding)):
+        yield member.recipe.model_copy(update=dict(zip(deciding, values, strict=True)))
+
+
+def _space(spec: Spec, member: Member) -> Mapping[str, Distribution]:
+    return spec.search.space if spec.search and member.name in spec.searched() else {}

@@ -72,7 +72,10 @@ _SAME: dict[str, tuple[str, ...]] = {
     "Here it is the key `swa`, e.g. {epochs: 5, lr: 0.0005}.": (
         "swa_start", "swa_epochs", "swa_lr", "stochastic_weight_averaging", "weight_averaging",
     ),
-    "Here it is the key `clip_grad_norm`.": ("clip_grad", "grad_clip", "gradient_clip_val"),
+    "Here it is the key `clip_grad_norm`.": ("grad_clip", "gradient_clip_val"),
+    "Here each way is a key: `clip_grad_norm`, `clip_grad_value` and `clip_grad_agc`.": (
+        "clip_grad", "clip_mode",
+    ),
     "Here it is the key `patience`.": ("early_stopping", "early_stop", "early_stopping_patience"),
     "Here it is the key `head_first`, e.g. {epochs: 2, lr: 0.01}.": (
         "freeze_epochs", "head_epochs", "head_lr", "unfreeze_epoch", "warmup_head_epochs",

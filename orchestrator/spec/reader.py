@@ -43,7 +43,13 @@ def read(
         raw["name"] = f"{raw.get('name')}-small"
     for text in sets:
         override(raw, text, mistakes)
+    given = raw.get("members")
     spec = _validate(raw, mistakes)
+    if spec and given and not recorded and not mistakes.problems:
+        # `given` is without the stacks by now, which `_validate` took out
+        written = [_of_small(own, block) for own in given] if small else given
+        for mistake in [*checks.keys_without_effect(spec, written)]:
+            mistakes.add(*mistake)
     if spec and not recorded:
         search_checks.check_influence(spec, mistakes)
         for mistake in [*checks.vote(spec, members_known=not mistakes.problems)]:
@@ -52,6 +58,11 @@ def read(
         raise WrongRequest(mistakes.problems)
     assert spec is not None  # where it is None, that has a reason among the problems
     return _with_teachers(spec)
+
+
+def _of_small(member: dict, block: dict) -> dict:
+    """What `small:` says of a member: its other keys are for the run without."""
+    return (block.get("members") or {}).get(member.get("name")) or {}
 
 
 def _with_teachers(spec: Spec) -> Spec:

@@ -126,7 +126,11 @@ class SmallerBatches(_Block):
         train = at_once.get("train")
         if train is None:
             return found
-        size = train * workers
+        mixing, since = recipe.mixing, at_once.get("since") or 1
+        halves = mixing and mixing.mode == "half" and since <= (mixing.last_epoch or since)
+        size = (
+            train * workers * (2 if halves else 1)
+        )  # `train` is of photos that the network takes in
         parts = -(-recipe.batch_size // size)
         changes = {
             "batch_size": size,
@@ -152,13 +156,15 @@ class SmallerBatches(_Block):
 class GpuRecord(_Block):
     """Of a unit that was trained on a GPU: which, what share of it, and what was chosen there.
 
-    precision: the format of the network's arithmetic; fused: the optimiser updates all weights by one kernel.
+    precision: the format of the network's arithmetic; fused: the optimiser updates all weights by one kernel;
+    augmented: steps of the augmentation that were carried out there, none by earlier versions.
     """
 
     name: str
     share: float
     precision: str
     fused: bool
+    augmented: tuple[str, ...] = ()
 
 
 class InitFromRecord(_Block):

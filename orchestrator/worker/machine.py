@@ -21,6 +21,8 @@ def gpu_record(recipe: Recipe, share: float) -> GpuRecord:
     """share: of the GPU, 0 to 1."""
     import torch
 
+    from members.batches.device_steps import steps_on
+    from members.pixels.augment import chain_of
     from members.training.optim import takes_fused
     from members.training.precision import precision
 
@@ -30,4 +32,5 @@ def gpu_record(recipe: Recipe, share: float) -> GpuRecord:
         share=share,
         precision=str(dtype).removeprefix("torch."),
         fused=takes_fused(recipe) or bool(recipe.optimizer_args.get("fused")),
+        augmented=steps_on("cuda", chain_of(recipe)),
     )

@@ -12,6 +12,7 @@ from members.batches.mixing import (
     part_of,
     rectangle,
     rows_to_read,
+    seen,
     shares_of,
 )
 from members.networks.timm_import import timm
@@ -153,6 +154,47 @@ def test_photos_mixed_each_in_a_way_of_its_own_are_timm_s(mode, monkeypatch):
     torch.testing.assert_close(shares_of(own, 9, partners, share), truth)
 
 
+@pytest.mark.parametrize("probability", [1.0, 0.6])
+def test_half_of_a_batch_is_timm_s(probability, monkeypatch):
+    n = 10
+    photos = np.random.default_rng(0).integers(0, 256, (n, 3, 12, 10), dtype=np.uint8)
+    labels = torch.arange(n) % 9
+    settings = Mixing(**SWITCHED, mode="half", probability=probability)
+    mix = draw_mix(settings, 0, n, None, seed=5)
+    assert seen(settings, 0, n) == len(mix.ways) == n // 2
+
+    rectangles = iter([way for way in mix.ways if way.kind == "cutmix" and way.share != 1])
+
+    def same_rectangle(shape, lam, **_):
+        way = next(rectangles)
+        top, bottom, left, right = rectangle(way.share, way.centre, *shape[-2:])
+        share = 1 - (bottom - top) * (right - left) / (shape[-2] * shape[-1])
+        return (top, bottom, left, right), share
+
+    monkeypatch.setattr(timm.data.mixup, "cutmix_bbox_and_lam", same_rectangle)
+    theirs = timm.data.mixup.FastCollateMixup(
+        0.8, 1.0, label_smoothing=0, num_classes=9, mode="half"
+    )
+    shares = np.array([way.share for way in mix.ways], np.float32)
+    cut = np.array([way.kind == "cutmix" for way in mix.ways])
+    monkeypatch.setattr(theirs, "_params_per_elem", lambda size: (shares.copy(), cut))
+    expected, truth = theirs([*zip(photos.copy(), labels.tolist(), strict=True)])
+    got, own, partners, share = apply_mix(mix, torch.from_numpy(photos).float(), labels)
+    assert len(got) == len(expected) == n // 2
+    # timm rounds what it has mixed to whole levels
+    assert (got - expected.float()).abs().max() <= 0.501
+    torch.testing.assert_close(shares_of(own, 9, partners, share), truth)
+
+
+def test_half_ends_with_the_last_mixed_epoch_and_keeps_the_middle_of_an_odd_batch():
+    settings = Mixing(kind="mixup", mode="half", last_epoch=2)
+    assert [seen(settings, epoch, 7) for epoch in range(4)] == [4, 4, 7, 7]
+    assert seen(Mixing(kind="mixup"), 0, 7) == seen(None, 0, 7) == 7
+    x = torch.rand(7, 3, 4, 4)
+    got, *_ = apply_mix(draw_mix(settings, 0, 7, None, 1), x.clone(), torch.arange(7))
+    assert torch.equal(got[3], x[3])
+
+
 @pytest.mark.parametrize("mode", ["batch", "elem"])
 def test_kinds_and_shares_are_drawn_as_timm_draws_them(mode):
     np.random.seed(0)
@@ -195,14 +237,16 @@ def test_what_a_teacher_says_is_mixed_by_each_photo_s_share():
     assert torch.allclose(mixed_rows(mix, values, share), torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
 
 
-@pytest.mark.parametrize("mode", ["elem", "pair"])
-@pytest.mark.parametrize("n", [4, 5])
+@pytest.mark.parametrize("mode", ["elem", "pair", "half"])
+@pytest.mark.parametrize("n", [6, 7])
 def test_a_part_of_a_batch_is_mixed_as_in_the_whole(mode, n):
     x = torch.randn(n, 3, 6, 6, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(n)
     mix = draw_mix(Mixing(**SWITCHED, mode=mode), 0, n, None, seed=3)
     whole, own, partners, share = apply_mix(mix, x.clone(), labels)
-    for part in (slice(0, 2), slice(2, n)):
+    n_seen = seen(Mixing(**SWITCHED, mode=mode), 0, n)
+    assert len(whole) == len(partners) == n_seen
+    for part in (slice(0, 2), slice(2, n_seen)):
         places, of_part = part_of(mix, n, part)
         got = apply_mix(of_part, x[places].clone(), labels[places])
         assert torch.equal(got[0], whole[part])
@@ -217,7 +261,8 @@ def test_a_part_of_a_batch_is_mixed_as_in_the_whole(mode, n):
         ({"kind": "mixup", "switch": {"kind": "mixup"}}, "switch to mixup has no effect"),
         ({"kind": "mixup", "switch": {"kind": "cutmix", "probability": 1}}, "less than 1"),
         ({"kind": "mixup", "mode": "pair", "partners": {"age": "x"}}, "Write `mode: elem`"),
-        ({"kind": "mixup", "mode": "half"}, "'batch', 'elem' or 'pair'"),
+        ({"kind": "mixup", "mode": "half", "partners": {"age": "x"}}, "Write `mode: elem`"),
+        ({"kind": "mixup", "mode": "whole"}, "'batch', 'elem', 'pair' or 'half'"),
     ],
 )
 def test_what_has_no_effect_is_refused(settings, message):

@@ -12,6 +12,7 @@ from members.networks.timm_import import timm
 from members.recipe.recipe import Recipe
 from members.training.metric import Metric
 from members.training.optim import (
+    clip_gradients,
     create_optimizer,
     learning_rate,
     load_optimizer,
@@ -312,3 +313,58 @@ def test_a_state_of_a_gpu_goes_on_with_the_kernels_of_the_cpu():
     assert all(group["fused"] for group in state["param_groups"])
     trained(layer, other)
     assert next(iter(other.state.values()))["step"] == 2
+
+
+# -- clipped gradients -----------------------------------------------------------------------------
+
+
+def with_gradients(scale, model="test_efficientnet"):
+    torch.manual_seed(3)
+    network = build_model(Recipe(model=model, image_size=32), 5)
+    for weight in network.parameters():
+        weight.grad = torch.randn_like(weight) * scale
+    return network
+
+
+@pytest.mark.parametrize("model", ["test_efficientnet", "test_vit", "test_convnext"])
+@pytest.mark.parametrize("mode", ["norm", "value", "agc"])
+@pytest.mark.parametrize("most", [0.01, 0.3])
+def test_gradients_are_clipped_as_timm_clips_them(model, mode, most):
+    ours, theirs = with_gradients(0.1, model), with_gradients(0.1, model)
+    clip_gradients(ours, Recipe(model=model, **{f"clip_grad_{mode}": most}))
+    # as its train.py calls it
+    of_timm = timm.models.model_parameters(theirs, exclude_head=mode == "agc")
+    timm.utils.dispatch_clip_grad(of_timm, most, mode=mode)
+    before = with_gradients(0.1, model)
+    changed = 0
+    for own, their, was in zip(
+        ours.parameters(), theirs.parameters(), before.parameters(), strict=True
+    ):
+        assert torch.equal(own.grad, their.grad)
+        changed += not torch.equal(own.grad, was.grad)
+    assert changed > 5
+
+
+def test_what_is_frozen_has_no_gradient_to_clip():
+    network = with_gradients(1.0)
+    for weight in list(network.parameters())[:3]:
+        weight.grad = None
+    for mode in ("norm", "value", "agc"):
+        clip_gradients(network, Recipe(model="x", **{f"clip_grad_{mode}": 0.1}))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"clip_grad_norm": 1, "clip_grad_agc": 0.01},
+            "clip_grad_norm (1) and clip_grad_agc (0.01)",
+        ),
+        ({"clip_grad_value": 0}, "greater than 0"),
+        ({"clip_grad_agc": 0.01, "freeze": "backbone"}, "no effect beside `freeze: backbone`"),
+    ],
+)
+def test_clipping_that_contradicts_itself_is_refused(given, message):
+    with pytest.raises(ValueError, match="validation error") as caught:
+        Recipe(model="x", **given)
+    assert message in str(caught.value)

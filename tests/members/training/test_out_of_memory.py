@@ -46,6 +46,7 @@ def assert_near(ours, theirs):
             "mixing": {"kind": "mixup", "partners": {"shape": "disc"}},
             "erasing": {"probability": 0.7},
         },
+        {"mixing": {"kind": "mixup", "mode": "half", "last_epoch": 1}, "clip_grad_value": 0.01},
         {"class_weights": (1.0, 2.0, 0.5), "loss": "label_smoothing"},
         {"swa": {"epochs": 2, "lr": 0.01}, "select": "last", "epochs": 3},
         {"head_first": {"epochs": 1, "lr": 0.1}},

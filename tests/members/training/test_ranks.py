@@ -48,6 +48,11 @@ CASES = {
     "mixup or cutmix, in pairs": {
         "mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "pair"}
     },
+    "half of each batch": {
+        "mixing": {"kind": "mixup", "switch": {"kind": "cutmix"}, "mode": "half"},
+        "augmentation": "custom",
+        "clip_grad_agc": 0.05,
+    },
     "cutmix and noise": {"mixing": {"kind": "cutmix"}, "augmentation": "custom"},
     "half faces of a pool, and noise": {
         "mixing": {"kind": "half_face", "partners": {"shape": "disc"}},

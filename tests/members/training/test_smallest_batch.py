@@ -56,3 +56,13 @@ def test_what_can_be_trained_is_named():
 
 def test_frozen_batch_norm_takes_one_photo():
     assert batch_problem(recipe("test_resnet", 32, 1, freeze="backbone"), 2, [12]) is None
+
+
+def test_of_a_batch_of_which_half_is_learnt_that_half_counts():
+    half = {"kind": "mixup", "mode": "half"}
+    for batch_size, n in ((2, 8), (4, 9), (4, 8)):
+        given = recipe("test_resnet", 32, batch_size, mixing=half)
+        assert (batch_problem(given, 2, [n]) is None) == trains(given, n)
+    assert "batch_size: 4 or more" in batch_problem(
+        recipe("test_resnet", 32, 2, mixing=half), 2, [8]
+    )

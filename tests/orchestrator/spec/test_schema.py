@@ -237,7 +237,7 @@ def test_what_a_space_may_hold_is_valid(space, tmp_path):
         ("rand-m9-mstd0.5-inc1", "rand-m9-x3", "members.6.auto_augment"),
         ("mode: rand", "mode: random", "members.6.erasing.mode"),
         ("switch: {kind", "switch: {knd", "members.6.mixing.switch.knd"),
-        ("mode: elem", "mode: half", "members.6.mixing.mode"),
+        ("mode: elem", "mode: whole", "members.6.mixing.mode"),
         ("margin: 1.5", "margin: 0.5", "members.6.margin"),
         ("lr: 1e-3", "normalize: imagnet", "defaults.normalize"),
         ("recipe: resnet34", "recipe: resnet43", "defaults.recipe"),

@@ -63,21 +63,22 @@ def problems(path) -> list[str]:
 
 def test_nni_s_five_kinds_are_read_as_they_are(write):
     inline = (
-        "{loss: {_type: choice, _value: [f1, focal]}, dropout: {_type: uniform, _value: [0, 0.5]},"
+        "{loss: {_type: choice, _value: [f1, bce]}, dropout: {_type: uniform, _value: [0, 0.5]},"
         " lr: {_type: loguniform, _value: [1e-4, 1e-2]},"
         " batch_size: {_type: quniform, _value: [16, 64, 16]},"
         " step_epochs: {_type: randint, _value: [2, 5]}, plateau_epochs: {_type: randint, _value: [2, 3]},"
-        " smoothing: {uniform: [0.1, 0.2]}}"
+        " smoothing: {uniform: [0.1, 0.2]}, schedule: {choice: [step, plateau]}}"
     )
     spec = load(write(SPEC, inline))
     assert spec.search.space == {
-        "loss": Distribution(choice=["f1", "focal"]),
+        "loss": Distribution(choice=["f1", "bce"]),
         "dropout": Distribution(uniform=[0, 0.5]),
         "lr": Distribution(log_uniform=[1e-4, 1e-2]),
         "batch_size": Distribution(quniform=[16, 64, 16]),
         "step_epochs": Distribution(int_uniform=[2, 4]),  # NNI's upper end is excluded
         "plateau_epochs": Distribution(choice=[2]),
         "smoothing": Distribution(uniform=[0.1, 0.2]),
+        "schedule": Distribution(choice=["step", "plateau"]),
     }
 
 

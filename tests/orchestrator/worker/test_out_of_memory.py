@@ -102,4 +102,11 @@ def test_of_several_workers_it_is_the_unit_s_batch_that_is_named():
     found = SmallerBatches.of({"train": 3, "since": 2, "look": None}, recipe, workers=2)
     assert (found.batch_size, found.accumulate, found.since) == (6, 8, 2)
     assert SmallerBatches.of({}, recipe, workers=2) == SmallerBatches()
+    # of 8 photos 4 go through the network, and 2 at once are as of a batch of 4
+    half = {"kind": "mixup", "mode": "half", "last_epoch": 3}
+    recipe = Recipe(model="x", batch_size=8, mixing=half)
+    found = SmallerBatches.of({"train": 2, "since": 3}, recipe, workers=1)
+    assert (found.batch_size, found.accumulate) == (4, 2)
+    found = SmallerBatches.of({"train": 2, "since": 4}, recipe, workers=1)
+    assert (found.batch_size, found.accumulate) == (2, 4)
     assert SmallerBatches().line() == ""
