@@ -17,8 +17,12 @@ ROOT = Path(__file__).parent.parent
 
 
 def python(*words: object, checkout: Path = ROOT) -> tuple[list[str], dict[str, str]]:
-    """A command of this Python, and the environment in which it imports from a checkout."""
+    """A command of this Python, and the environment in which it imports from a checkout.
+
+    Modules are kept compiled, as those of installed packages are: to compile them anew takes .2 s.
+    """
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return [sys.executable, *map(str, words)], environment
 
 

@@ -10,14 +10,14 @@ from typing import Any, Literal
 import typer
 
 from docs.markdown import code, table
-from orchestrator.cli.app import app
+from orchestrator.cli import app
 
 
 def callbacks() -> dict[str, Callable[..., None]]:
     """Command -> its function."""
     return {
         (command.name or command.callback.__name__).replace("_", "-"): command.callback
-        for command in app.registered_commands
+        for command in app.commands().registered_commands
     }
 
 

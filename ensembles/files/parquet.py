@@ -113,14 +113,16 @@ def _writer(sink: Any, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 @reads("the Parquet file of a table")
-def read_table(place: Place) -> Table:
+def read_table(place: Place, seen: Seen | None = None) -> Table:
     """Read and check a table from a path or URI, Parquet or (`.csv`) CSV.
 
     Columns and labels as `files.reading` recognises them; labels that are not known (-1, null, NaN)
     are None. Raises BadInput with every problem found: no such file, not readable, columns missing,
-    null, of a wrong type, or values that `table_problems` refuses.
+    null, of a wrong type, or values that `table_problems` refuses. seen: what other tables held, so that
+    the same texts are made once.
     """
-    return table_of(read_arrow(place), str(place), is_oof=False)[0]
+    seen = seen or Seen()
+    return table_of(read_arrow(place, seen.written), str(place), False, seen)[0]
 
 
 def read_oof_table(place: Place) -> OofTable:
@@ -173,7 +175,9 @@ def read_members(
             continue
         place = present[member]
         try:
-            table, by_name[member] = table_of(read_arrow(place), place, kind == "oof", seen)
+            table, by_name[member] = table_of(
+                read_arrow(place, seen.written), place, kind == "oof", seen
+            )
         except BadInput as error:
             problems += [f"member {member}: {problem}" for problem in error.problems]
             continue

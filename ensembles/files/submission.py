@@ -7,7 +7,7 @@ import io
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -80,9 +80,24 @@ def read_submission(
     return submission_of(sheet, layout(sheet, columns), allowed)
 
 
-def submission_of(sheet: Sheet, found: Layout, allowed: Sequence[str] | None = None) -> Submission:
-    """As `read_submission`, of a file that is read and its columns that are known."""
-    ids, problems = sheet_ids(sheet, found)
+@dataclass
+class SeenIds:
+    """The ids of the file read before, which others often have, too: their cells, and (N,) str."""
+
+    cells: list[str] = field(default_factory=list)
+    ids: np.ndarray = field(default_factory=lambda: np.empty(0, object))
+
+
+def submission_of(
+    sheet: Sheet,
+    found: Layout,
+    allowed: Sequence[str] | None = None,
+    seen: SeenIds | None = None,
+) -> Submission:
+    """As `read_submission`, of a file that is read and its columns that are known. seen: of files read
+    before, and of this one afterwards.
+    """
+    ids, problems = sheet_ids(sheet, found, seen)
     column, texts = _answers(sheet, found)
     # an array of scores, which is long, is named as one
     different = set(texts)
@@ -115,9 +130,14 @@ def _answers(sheet: Sheet, found: Layout) -> tuple[int, list[str]]:
     return found.answer, sheet.cells(found.answer)
 
 
-def sheet_ids(sheet: Sheet, found: Layout) -> tuple[np.ndarray, list[str]]:
-    """(N,) str, the ids as they are written, and what is wrong with them."""
-    ids = [cell.strip() for cell in sheet.cells(found.ids)]
+def sheet_ids(
+    sheet: Sheet, found: Layout, seen: SeenIds | None = None
+) -> tuple[np.ndarray, list[str]]:
+    """(N,) str, the ids as they are written, and what is wrong with them. seen: as of `submission_of`."""
+    cells = sheet.cells(found.ids)
+    if seen and cells and cells == seen.cells:
+        return seen.ids, []
+    ids = [cell.strip() for cell in cells]
     limits.NAME.require(f"{sheet.name}: an id", max(map(len, ids), default=0))
     problems = []
     if len(set(ids)) < len(ids):
@@ -128,7 +148,10 @@ def sheet_ids(sheet: Sheet, found: Layout) -> tuple[np.ndarray, list[str]]:
     if "" in ids:
         empty = [row for row, image_id in enumerate(ids) if not image_id]
         problems.append(f"{sheet.name}: the id is empty in {sheet.at(empty)}. Fill it.")
-    return np.array(ids, object), problems
+    own = np.array(ids, object)
+    if seen and not problems:
+        seen.cells, seen.ids = cells, own
+    return own, problems
 
 
 def read_submissions(
@@ -138,7 +161,9 @@ def read_submissions(
 
     A name is the file's, without `.csv`, or where their paths differ if files have the same name.
     """
-    return aligned(paths, read_each(paths, columns, lambda s, own: submission_of(s, own, allowed)))
+    seen = SeenIds()
+    read = read_each(paths, columns, lambda s, own: submission_of(s, own, allowed, seen))
+    return aligned(paths, read)
 
 
 def read_each(
@@ -173,7 +198,7 @@ def aligned(paths: Sequence[Place], found: Sequence[Submission]) -> dict[str, Su
     first, result, problems = found[0], [], []
     row_of = {image_id: row for row, image_id in enumerate(first.ids.tolist())}
     for path, own in zip(paths, found, strict=True):
-        if np.array_equal(own.ids, first.ids):
+        if own.ids is first.ids or np.array_equal(own.ids, first.ids):
             result.append(Submission(first.ids, own.answers, own.notes))
             continue
         if differing := id_problems(str(path), own.ids, str(paths[0]), first.ids):
@@ -258,7 +283,12 @@ def reading_notes(submissions: Mapping[str, Submission], classes: Sequence[str])
 def class_numbers(submissions: Mapping[str, Submission], classes: Sequence[str]) -> np.ndarray:
     """(M, N) int, the position of each answer in `classes`."""
     number = {answer: k for k, answer in enumerate(classes)}
-    return np.array([[number[a] for a in s.answers] for s in submissions.values()])
+    return np.array(
+        [
+            np.fromiter(map(number.__getitem__, own.answers.tolist()), np.int64, len(own.answers))
+            for own in submissions.values()
+        ]
+    )
 
 
 def file_names(paths: Sequence[Place]) -> list[str]:

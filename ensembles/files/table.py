@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ensembles.errors import BadInput, examples
-from ensembles.files.rounding import ROW_SUM_TOLERANCE
+from ensembles.files.rounding import ROW_SUM_TOLERANCE, surely_sum_to_1
 from ensembles.limits import MOST_CLASSES
 
 # The files of a vote.
@@ -129,21 +129,23 @@ def table_problems(table: Table, name: str, unique: np.ndarray | None = None) ->
         )
     # A NaN makes every comparison false, hence the negations.
     bad = np.empty(0, int)
-    if not (p.min() >= 0 and p.max() <= 1):
+    inside = bool(p.min() >= 0 and p.max() <= 1)
+    if not inside:
         bad = np.flatnonzero(~((p >= 0) & (p <= 1)).all(axis=1))
         what = "NaN" if np.isnan(p[bad]).any() else "probabilities outside [0, 1]"
         problems.append(
             f"{name}: {what} in {len(bad)} rows: {examples(table.ids[bad])}. Write probabilities (a "
             "softmax's output), not logits."
         )
-    sums = p.sum(axis=1, dtype=np.float64)
-    off = np.setdiff1d(np.flatnonzero(~(abs(sums - 1) <= ROW_SUM_TOLERANCE)), bad)
-    if off.size:
-        problems.append(
-            f"{name}: {len(off)} rows do not sum to 1 within {ROW_SUM_TOLERANCE:g}: "
-            f"{examples(table.ids[off])} sum to {', '.join(f'{s:.6g}' for s in sums[off[:3]])}. "
-            "Write probabilities (a softmax's output), not logits."
-        )
+    if not (inside and p.dtype == np.float32 and surely_sum_to_1(p)):
+        sums = p.sum(axis=1, dtype=np.float64)
+        off = np.setdiff1d(np.flatnonzero(~(abs(sums - 1) <= ROW_SUM_TOLERANCE)), bad)
+        if off.size:
+            problems.append(
+                f"{name}: {len(off)} rows do not sum to 1 within {ROW_SUM_TOLERANCE:g}: "
+                f"{examples(table.ids[off])} sum to {', '.join(f'{s:.6g}' for s in sums[off[:3]])}. "
+                "Write probabilities (a softmax's output), not logits."
+            )
     for column, top in (("fold", np.iinfo(np.int16).max), ("label", p.shape[1] - 1)):
         values = getattr(table, column)
         if values is None:

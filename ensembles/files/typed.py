@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Mapping
 from typing import Any, Union, get_args, get_origin
@@ -26,6 +27,8 @@ def type_problem(value: Any, declared: Any, at: str) -> str | None:
     if origin is list:
         if not isinstance(value, list):
             return f"{at} is {_shown(value)}, but must be a list"
+        if _exact(inside[0]).issuperset(map(type, value)):
+            return None
         return _first(type_problem(item, inside[0], f"{at}[{i}]") for i, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, Mapping):
@@ -35,6 +38,18 @@ def type_problem(value: Any, declared: Any, at: str) -> str | None:
     if isinstance(value, allowed) and (declared is bool or not isinstance(value, bool)):
         return None
     return f"{at} is {_shown(value)}, but must be {_NAMES[declared]}"
+
+
+@functools.cache
+def _exact(declared: Any) -> frozenset[type]:
+    """Types whose values are of the declared one whatever they hold."""
+    if get_origin(declared) in (Union, types.UnionType):
+        return frozenset().union(*map(_exact, get_args(declared)))
+    if declared in (None, types.NoneType):
+        return frozenset([types.NoneType])
+    return frozenset(
+        [int, float] if declared is float else [declared] if declared in _NAMES else []
+    )
 
 
 def _closest(value: Any, declared: tuple[Any, ...], found: list[str | None]) -> str | None:

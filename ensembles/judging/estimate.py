@@ -20,6 +20,7 @@ from ensembles.judging.steps import Progress, Steps
 from ensembles.rules.mean import AnyRule
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
+from ensembles.scores.together import scores_and_errors
 from ensembles.weights.predicted import predicted
 from ensembles.weights.stack import Stack
 
@@ -55,11 +56,16 @@ def apply_held_out(
 
     def apply(of: tuple[np.ndarray, AnyRule]) -> None:
         rows, rule = of
-        part = stack.take(rows)
+        part = stack if is_all(rows, stack.n_rows) else stack.take(rows)
         held_out[rows] = predicted(part, rule) if part.is_large else rule.apply(part.probabilities)
 
     deque((threads.map if threads and stack.is_large else map)(apply, rules), maxlen=0)
     return held_out
+
+
+def is_all(rows: np.ndarray, n_rows: int) -> bool:
+    """Whether rows (indices) are all of so many, in their order."""
+    return len(rows) == n_rows and bool((rows == np.arange(n_rows)).all())
 
 
 def refit_shifts(
@@ -104,12 +110,8 @@ def estimate(
     a guess from five numbers. shifts: `refit_shifts`, added in quadrature where weights were fitted.
     decided: (N,) int, the most probable classes, where they are known already.
     """
-    decided = probabilities.argmax(axis=1) if decided is None else decided
-    errors = metrics.standard_errors(labels, probabilities, groups, views, decided)
-    return {
-        **metrics.score_all(labels, probabilities, views, decided),
-        "standard_error": with_shifts(errors, shifts),
-    }
+    scores, errors = scores_and_errors(labels, probabilities, groups, views, decided)
+    return {**scores, "standard_error": with_shifts(errors, shifts)}
 
 
 def with_shifts(

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ensembles import object_store
 from ensembles.errors import BadInput, examples, reads
@@ -146,6 +145,8 @@ def compare_kinds(oof: Tables, test: Tables) -> list[str]:
 
 def repeated_ids(tables: Tables, kind: str) -> list[str]:
     """A text where the first member's ids are not unique; the others' are the same."""
+    import pyarrow.compute as pc  # takes 30 ms
+
     name, path = next(iter(tables.paths.items()))
     ids = read_columns(tables, name, (0, tables.n_rows), ["image_id"])["image_id"]
     n_ids = pc.count_distinct(ids).as_py()

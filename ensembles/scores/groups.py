@@ -12,8 +12,19 @@ def numbered(groups: np.ndarray) -> np.ndarray:
     """(N,) int from 0 without a gap, in the order of the groups' names or numbers."""
     there = _there(groups)
     if there is None:
-        return np.unique(groups, return_inverse=True)[1]
+        return _named(groups) if groups.dtype.kind in "OU" else _sorted(groups)
     return groups if there.all() else (np.cumsum(there) - 1)[groups]
+
+
+def _named(groups: np.ndarray) -> np.ndarray:
+    """Of texts: a few groups are sorted, and not all rows."""
+    names = groups.tolist()
+    at = {name: number for number, name in enumerate(sorted(set(names)))}
+    return np.array([at[name] for name in names], np.intp)
+
+
+def _sorted(groups: np.ndarray) -> np.ndarray:
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def distinct(numbers: np.ndarray) -> np.ndarray:

@@ -91,8 +91,8 @@ class Metric:
         decided: (N,) int, these classes, where they are known already; here and below.
         """
         if self.of_probabilities:
-            return self.of_probabilities(*_of_values(labels, probabilities, values))
-        return self.score_decisions(*_decisions(labels, probabilities, values, decided))
+            return self.of_probabilities(*of_values(labels, probabilities, values))
+        return self.score_decisions(*decisions(labels, probabilities, values, decided))
 
     def score_decisions(self, truth: np.ndarray, guess: np.ndarray, n_values: int) -> float:
         """Of true and predicted classes or values (N,), of a metric that takes decisions."""
@@ -114,8 +114,8 @@ class Metric:
     ) -> np.ndarray:
         """(N,) float64, how much one row moves `score`, times N; sums to 0."""
         if self.row_moves:
-            return self.row_moves(*_of_values(labels, probabilities, values))
-        return self.influence_decisions(*_decisions(labels, probabilities, values, decided))
+            return self.row_moves(*of_values(labels, probabilities, values))
+        return self.influence_decisions(*decisions(labels, probabilities, values, decided))
 
     def influence_decisions(
         self, truth: np.ndarray, guess: np.ndarray, n_values: int
@@ -140,19 +140,15 @@ class Metric:
         """
         if not self.cell_moves:
             return influence.standard_error(self.influence(labels, probabilities, values), groups)
-        truth, guess, n_values = _decisions(labels, probabilities, values, decided)
+        truth, guess, n_values = decisions(labels, probabilities, values, decided)
         numbers = None if groups is None else numbered(groups)
         counts = scorers.confusion(truth, guess, n_values)
         sizes = smoothed.unit_sizes(truth, numbers, n_values)
-        if numbers is not None:
-            plain = self.cell_moves(counts)[truth, guess]
-            whole = influence.by_group(plain, numbers)
-            sizes = smoothed.effective_sizes(sizes, float(plain @ plain), float(whole @ whole))
-        moves, unseen = smoothed.smoothed_moves(self.cell_moves, counts, sizes, self.over_classes)
-        return influence.standard_error(moves[truth, guess], numbers, unseen)
+        of_rows = truth, guess, counts, sizes, numbers
+        return smoothed.standard_error(self.cell_moves, self.over_classes, *of_rows)
 
 
-def _decisions(
+def decisions(
     labels: np.ndarray,
     probabilities: np.ndarray,
     values: np.ndarray | None,
@@ -165,7 +161,7 @@ def _decisions(
     return values[labels], values[guess], int(values.max()) + 1
 
 
-def _of_values(
+def of_values(
     labels: np.ndarray, probabilities: np.ndarray, values: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """True classes or values (N,), and the probabilities of them."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ensembles.scores.groups import distinct
+from ensembles.scores.influence import error_of_squares
 
 HALF = 0.5
 
@@ -65,3 +66,27 @@ def smoothed_moves(
     of_hits = moves.diagonal() ** 2
     of_misses = np.einsum("ij,ij->i", moves, moves) - of_hits
     return moves, float((own * sizes) @ of_hits + (off * sizes) @ of_misses)
+
+
+def standard_error(
+    cell_moves: Callable[[np.ndarray], np.ndarray],
+    over_classes: bool,
+    truth: np.ndarray,
+    guess: np.ndarray,
+    counts: np.ndarray,
+    sizes: np.ndarray,
+    numbers: np.ndarray | None,
+) -> float:
+    """Of a decision metric's score, over rows, or over groups.
+
+    truth, guess: (N,) int; counts: (K, K) of them; sizes: their `unit_sizes`; numbers: (N,) int, those
+    of the groups from 0 without a gap, or None.
+    """
+    if numbers is not None:
+        plain = cell_moves(counts)[truth, guess]
+        whole = np.bincount(numbers, plain)
+        sizes = effective_sizes(sizes, float(plain @ plain), float(whole @ whole))
+    moves, unseen = smoothed_moves(cell_moves, counts, sizes, over_classes)
+    own = moves[truth, guess]
+    of_units = own if numbers is None else np.bincount(numbers, own)
+    return error_of_squares(float(of_units @ of_units), len(of_units), len(own), unseen)

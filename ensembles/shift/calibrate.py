@@ -16,6 +16,8 @@ from ensembles.weights.offsets import fit_temperature
 
 STEPS = 60
 FURTHEST = 3.0  # of one step, in log-probability
+# A step that promises less is taken as it is: in sums of float64 the likelihood cannot judge it.
+ROUNDED = 1e-14
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ def calibrated(mixed: np.ndarray, labels: np.ndarray) -> Calibration:
         curvature = np.diag(mean + 1e-12) - fitted.T @ fitted / len(fitted) + 1 / len(there)
         step = np.linalg.solve(curvature, slope)
         step *= min(1.0, FURTHEST / abs(step).max())
+        if slope @ step <= ROUNDED:
+            biases = biases + step
+            continue
         for _ in range(STEPS):
             found = _likelihood(logits, shares, biases + step)
             if found >= best:

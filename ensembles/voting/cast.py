@@ -19,6 +19,7 @@ from ensembles.judging.estimate import (
     estimate,
     folds_for_weights,
     group_array,
+    is_all,
     nested_rules,
     refit_shifts,
 )
@@ -234,7 +235,9 @@ def _scored(
     begins(progress, "voting without each member")
     removed = removal(data, rules)
     rule = of_members(rule, removed)
-    voted = applied(rule, data.given)
+    whole = len(rules) == 1 and rules[0][1] is rule and not data.is_large
+    # a rule that was fitted to nothing has voted on all rows already
+    voted = held_out if whole and is_all(rules[0][0], data.n_rows) else applied(rule, data.given)
     figures |= {
         "rule": rule,
         "voted": voted,

@@ -11,6 +11,7 @@ from ensembles.errors import BadInput, examples
 from ensembles.files.align import align, common_rows, compare_classes
 from ensembles.files.compare import alike_tables
 from ensembles.files.table import OofTable, Table
+from ensembles.scores.groups import distinct, numbered
 from ensembles.second_level.leak import leak_of
 from ensembles.voting.kinds import LEAKING, MEAN, SIMPLEST, WITH_OFFSETS
 from ensembles.voting.request import VoteRequest
@@ -158,21 +159,21 @@ def require_folds(
     folds: np.ndarray, groups: np.ndarray | None, first: Table, request: VoteRequest
 ) -> None:
     """Raises BadInput where rows that err together stand in several folds, or there is but one."""
-    units = first.ids if groups is None else groups
-    n_folds, n_groups = len(np.unique(folds)), len(np.unique(units))
+    n_folds = len(np.unique(folds))
+    numbers = None if groups is None else numbered(groups)
     if request.needs_oof and n_folds < 2:
+        n_groups = len(first.ids) if numbers is None else int(numbers.max()) + 1
         raise BadInput(
             f"all OOF rows are of {n_groups} group in {n_folds} fold: weights fitted to it could "
             "not be judged by anything else. Give at least 2 groups, or vote with --mode soft."
         )
-    if groups is None:
+    if groups is None or numbers is None:
         return
-    of_group = np.unique(np.stack([np.unique(groups, return_inverse=True)[1], folds]), axis=1)
-    names, count = np.unique(of_group[0], return_counts=True)
-    if (count > 1).any():
-        straddling = np.unique(groups)[names[count > 1]]
+    in_folds = np.bincount(distinct(numbers * np.int64(n_folds) + numbered(folds)) // n_folds)
+    if (in_folds > 1).any():
+        straddling = np.unique(groups)[in_folds > 1]
         raise BadInput(
-            f"{len(straddling)} of {n_groups} groups stand in several of the {n_folds} folds: "
+            f"{len(straddling)} of {len(in_folds)} groups stand in several of the {n_folds} folds: "
             f"{examples(straddling)}. A group in training must not be scored: split by group, "
             "into no more folds than there are groups."
         )
@@ -193,14 +194,15 @@ def notes_on_rows(
         names = ", ".join(first.classes[k] for k in absent[:LISTED])
         more = f", ... ({len(absent)} in all)" if len(absent) > LISTED else ""
         notes.append(f"classes without any OOF row, which count as 0 in macro F1: {names}{more}.")
-    rows = np.arange(len(folds))
-    own = np.stack([table[rows, data.labels] for table in data.given])
+    at = np.arange(len(folds)) * data.n_classes + data.labels
+    own = np.stack([np.take(table, at) for table in data.given])
     if impossible := (own == 0).all(axis=0).sum():
         notes.append(
             f"{impossible} rows whose true class every member rules out: no weights help them."
         )
     for (name, table), favourites in zip(oof.items(), data.favourites, strict=True):
-        if len(folds) > 1 and (table.probabilities == table.probabilities[0]).all():
+        said = table.probabilities
+        if len(folds) > 1 and (said[1] == said[0]).all() and (said == said[0]).all():
             notes.append(f"{name} says the same of every photograph.")
         right = float(np.mean(favourites == table.label))
         chance = 1 / table.n_classes

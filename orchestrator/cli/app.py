@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import importlib
 import io
 import os
 import sys
@@ -9,15 +12,14 @@ import traceback
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from ensembles import object_store
 from ensembles.errors import wrong_place
 from ensembles.store_errors import store_problem
 from members.errors import first_line
 from orchestrator import stopping
-from orchestrator.cli import inference, photos, training, votes, writing
-from orchestrator.cli.completing.shells import VARIABLE, answer
+from orchestrator.cli.completing import VARIABLE
+from orchestrator.cli.plain_values import PlainCommand, PlainGroup
 from orchestrator.cli.several_values import SeveralValues
 from orchestrator.errors import (
     BAD_INPUT,
@@ -31,8 +33,35 @@ from orchestrator.printable import printable, printable_lines, shortened
 from orchestrator.program import called
 from orchestrator.version import __version__, environment
 
+# the commands as `--help` lists them, and the file here that has the function of that name
+_FILES = {
+    "sample": "photos",
+    "prepare": "photos",
+    "init": "writing",
+    "check": "training",
+    "train-members": "training",
+    "status": "training",
+    "vote": "votes",
+    "leaderboard": "votes",
+    "audit": "votes",
+    "predict": "inference",
+    "serve": "inference",
+    "export": "inference",
+    "evaluate": "votes",
+    "compare": "votes",
+    "report": "votes",
+    "schema": "writing",
+    "completion": "writing",
+}
+# New objects before Python looks for circles among them. By its own 700 it looks through modules and through
+# rows of text, which are none, hundreds of times: a fifth of a hard vote's time.
+_NEW_OBJECTS = 10_000
+_WITH_SEVERAL_VALUES = frozenset(
+    ["init", "check", "train-members", "vote", "leaderboard", "audit", "predict", "export"]
+)
 
-class Commands(TyperGroup):
+
+class Commands(PlainGroup):
     """Typer would print `Aborted!` for an EOFError, which a file that is cut short may raise."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -45,31 +74,24 @@ class Commands(TyperGroup):
             raise UnexpectedEnd(f"EOFError: {first_line(error)}") from error
 
 
-app = typer.Typer(
-    help="An ensemble of image classifiers: from photographs to a vote.",
-    cls=Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command()(photos.sample)
-app.command()(photos.prepare)
-app.command(cls=SeveralValues)(writing.init)
-app.command(cls=SeveralValues)(training.check)
-app.command("train-members", cls=SeveralValues)(training.train_members)
-app.command()(training.status)
-app.command(cls=SeveralValues)(votes.vote)
-app.command(cls=SeveralValues)(votes.leaderboard)
-app.command(cls=SeveralValues)(votes.audit)
-app.command(cls=SeveralValues)(inference.predict)
-app.command()(inference.serve)
-app.command(cls=SeveralValues)(inference.export)
-app.command()(votes.evaluate)
-app.command()(votes.compare)
-app.command()(votes.report)
-app.command()(writing.schema)
-app.command()(writing.completion)
+@functools.cache
+def commands(only: str | None = None) -> typer.Typer:
+    """All commands, or the one of that name: Typer takes milliseconds for each of them."""
+    program = typer.Typer(
+        help="An ensemble of image classifiers: from photographs to a vote.",
+        cls=Commands,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for name in _FILES if only is None else (only,):
+        file = importlib.import_module(f"orchestrator.cli.{_FILES[name]}")
+        several = name in _WITH_SEVERAL_VALUES
+        added = program.command(name, cls=SeveralValues if several else PlainCommand)
+        added(getattr(file, name.replace("-", "_")))
+    program.callback()(of_all_commands)
+    return program
 
 
 def _print_version(wanted: bool) -> None:
@@ -78,7 +100,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def of_all_commands(
     version: Annotated[
         bool,
@@ -96,18 +117,23 @@ def of_all_commands(
 def main() -> NoReturn:
     """Run one command. A wrong request ends with its mistakes and code 2, without a traceback."""
     if shell := os.environ.get(VARIABLE):
-        answer(shell, typer.main.get_command(app))
+        from orchestrator.cli.completing.shells import answer
+
+        answer(shell, typer.main.get_command(commands()))
         sys.exit(0)
     for stream in (sys.stdout, sys.stderr):
         # a file name that is no text is shown, and ends nothing
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
     object_store.ask_first()
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    # an option before it, --help say, may be of all commands
+    only = arguments[0] if arguments and arguments[0] in _FILES else None
     with stopping.stops():
         try:
-            app(arguments, prog_name=called(), standalone_mode=True)
+            commands(only)(arguments, prog_name=called(), standalone_mode=True)
         except (SystemExit, KeyboardInterrupt):
             if not stopping.exit_code():
                 raise

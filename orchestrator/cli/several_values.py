@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+
+from orchestrator.cli.plain_values import PlainCommand
 
 
 @dataclass
@@ -23,7 +24,7 @@ class _Words:
     words: list[str] = field(default_factory=list)
 
 
-class SeveralValues(TyperCommand):
+class SeveralValues(PlainCommand):
     """Gives each repeatable option (`list[...]`) all values that follow it.
 
     One whose metavar has a `=` (KEY=VALUE) takes what has one too. Others take all up to the next

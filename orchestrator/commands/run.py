@@ -13,6 +13,7 @@ from pathlib import Path
 import ensembles
 from ensembles.files import places
 from ensembles.files.digests import is_there
+from ensembles.files.reading.table import Seen
 from ensembles.voting.matching import optimistic_notes
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import command, settings
@@ -215,9 +216,9 @@ def left_out(run: Run) -> list[str]:
 
 def read_tables(store: Store, names: Sequence[str], kind: str) -> dict[str, ensembles.Table]:
     """Those of a kind, "oof" or "test", that are there, of finished folds where a member has no others."""
-    found = {}
+    found, seen = {}, Seen()
     for name in names:
         folder = store.uri(folder_of(name, store))
         if is_there(places.join(folder, f"{kind}.parquet")):
-            found[name] = ensembles.read_table(places.join(folder, f"{kind}.parquet"))
+            found[name] = ensembles.read_table(places.join(folder, f"{kind}.parquet"), seen)
     return found

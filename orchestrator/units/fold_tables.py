@@ -9,6 +9,7 @@ import numpy as np
 
 import ensembles
 from ensembles.errors import BadInput
+from ensembles.files.reading.table import Seen
 from ensembles.files.table import Table
 from ensembles.judging.averaging import LEAST_FOLDS, expected_gains, votes_by_fold
 from ensembles.voting.result import Vote
@@ -41,9 +42,11 @@ def averaging_gains(
     temperature = _temperature(vote, [oof[name] for name in vote.weights])
     total = np.zeros(mean.shape)
 
+    seen = Seen()
+
     def each() -> Iterator[np.ndarray]:
         for places in folds:
-            own = _of_fold(places, vote.ids, mean.shape)
+            own = _of_fold(places, vote.ids, mean.shape, seen)
             np.add(total, own, out=total)
             yield own
 
@@ -94,11 +97,11 @@ def _of_member(name: str, store: Store) -> dict[int, list[str]]:
     return {fold: [store.uri(path) for path in own] for fold, own in found.items()}
 
 
-def _of_fold(places: Places, ids: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _of_fold(places: Places, ids: np.ndarray, shape: tuple[int, ...], seen: Seen) -> np.ndarray:
     """(M, T, K) float32, the predictions of one fold's models. Raises BadInput."""
     own = np.empty(shape, np.float32)
     for member, seeds in enumerate(places):
-        parts = _stack([ensembles.read_table(place) for place in seeds], ids)
+        parts = _stack([ensembles.read_table(place, seen) for place in seeds], ids)
         if parts.shape[1:] != shape[1:]:
             raise BadInput(f"{seeds[0]}: {parts.shape[2]} classes, not {shape[2]}.")
         own[member] = parts.mean(axis=0, dtype=np.float64)
@@ -109,6 +112,9 @@ def _stack(tables: Sequence[Table], ids: np.ndarray) -> np.ndarray:
     """(S, T, K) float32, the tables' rows in the order of `ids`. Raises BadInput."""
     found = []
     for table in tables:
+        if np.array_equal(table.ids, ids):
+            found.append(table.probabilities)
+            continue
         at = {image_id: row for row, image_id in enumerate(table.ids)}
         if any(image_id not in at for image_id in ids):
             raise BadInput("the units' test tables lack photographs that were voted on.")

@@ -87,7 +87,7 @@ class Workspace:
 
     def commands(self) -> dict[str, list[Any]]:
         """The parameters of each command."""
-        group = typer.main.get_command(app.app)
+        group = typer.main.get_command(app.commands())
         return {name: command.params for name, command in group.commands.items()}
 
     def run(self, *command: str) -> Ended:

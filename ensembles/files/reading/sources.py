@@ -13,6 +13,7 @@ from ensembles.errors import BadInput, reads
 from ensembles.files import places
 from ensembles.files.digests import require_right
 from ensembles.files.places import Place
+from ensembles.files.reading.same_texts import SeenTexts
 from ensembles.files.reading.unpacked import read_bounded
 
 ENDINGS = ("parquet", "csv")  # the first that is there is read
@@ -21,16 +22,16 @@ _DELIMITERS = ",;\t|"
 
 
 @reads(A_TABLE)
-def read_arrow(place: Place) -> pa.Table:
+def read_arrow(place: Place, seen: SeenTexts | None = None) -> pa.Table:
     """Columns with their types as written; those of a CSV are all text, and null where empty.
 
     Raises BadInput: no such file, one that has not the digest that stands beside it, or not readable
-    as what its ending says.
+    as what its ending says. seen: as of `read_bounded`.
     """
     require_right(place)
     if str(place).lower().endswith(".csv"):
         return _csv_columns(read_content(place), str(place))
-    return read_bounded(place)
+    return read_bounded(place, seen)
 
 
 def read_content(place: Place) -> bytes:

@@ -17,6 +17,7 @@ from ensembles.files.reading.cells import is_number, plain, real_numbers, texts,
 from ensembles.files.reading.labels import class_labels
 from ensembles.files.reading.repeats import averaged
 from ensembles.files.reading.roles import Roles, find_roles
+from ensembles.files.reading.same_texts import SeenTexts
 from ensembles.files.rounding import rescale
 from ensembles.files.table import Table, table_problems
 from ensembles.files.typed import type_problem
@@ -36,11 +37,13 @@ _METADATA: dict[str, Any] = {
 class Seen:
     """What the tables of other members held: of the same rows, texts are the same and made once.
 
-    texts: column -> as it was read, and its (N,) str. unique: ids that hold each once.
+    texts: column -> as it was read, and its (N,) str. unique: ids that hold each once. written: their
+    texts as the file has them.
     """
 
     texts: dict[str, tuple[pa.Array, np.ndarray]] = field(default_factory=dict)
     unique: np.ndarray | None = None
+    written: SeenTexts = field(default_factory=SeenTexts)
 
 
 def table_of(

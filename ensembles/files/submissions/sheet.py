@@ -98,7 +98,8 @@ def _of_csv(name: str, text: str) -> Sheet:
         if '"' not in text:  # every line is a row
             rows = list(reader)
             lines = list(range(start, start + len(rows)))
-            if blank := {i for i, row in enumerate(rows) if not any(map(str.strip, row))}:
+            blank = _blank_rows(rows) if _has_blank_lines(text, separator) else ()
+            if blank:
                 lines = [line for i, line in enumerate(lines) if i not in blank]
                 rows = [row for i, row in enumerate(rows) if i not in blank]
         else:
@@ -118,7 +119,8 @@ def _of_csv(name: str, text: str) -> Sheet:
             "take it out."
         )
     sheet = Sheet(name, header, rows, lines)
-    if set(map(len, rows)) - {len(header)}:  # perhaps a separator at the end of each line
+    is_ragged = bool(set(map(len, rows)) - {len(header)})
+    if is_ragged:  # perhaps a separator at the end of each line
         for row in rows:
             while len(row) > len(header) and not row[-1].strip():
                 row.pop()
@@ -126,13 +128,23 @@ def _of_csv(name: str, text: str) -> Sheet:
         shown = {"\t": "tabs"}.get(separator, repr(separator))
         sheet.notes.append(f"{name}: columns are separated by {shown}.")
         _dots_for_commas(sheet)
-    if ragged := [i for i, row in enumerate(rows) if len(row) != len(header)]:
+    if is_ragged and (ragged := [i for i, row in enumerate(rows) if len(row) != len(header)]):
         more = any(len(rows[i]) > len(header) for i in ragged)
         raise BadInput(
             f"{name}: {len(ragged)} rows do not have {len(header)} fields: {sheet.at(ragged)}."
             + (' Write cells that hold a comma in quotation marks ("...").' if more else "")
         )
     return _not_empty(sheet)
+
+
+def _has_blank_lines(text: str, separator: str) -> bool:
+    """Whether some line of a text without quotation marks, but the first, has nothing in its cells."""
+    end = text.removesuffix("\n").removesuffix("\r")
+    return re.search(rf"[\r\n][\s{re.escape(separator)}]*(?:[\r\n]|\Z)", end) is not None
+
+
+def _blank_rows(rows: Sequence[list[str]]) -> set[int]:
+    return {i for i, row in enumerate(rows) if not any(map(str.strip, row))}
 
 
 def _separator(text: str) -> str:

@@ -14,8 +14,6 @@ from typing import Any
 
 from orchestrator.cli.completing.candidates import Candidate, candidates
 
-VARIABLE = "ENSEMBLE_COMPLETE"
-
 # bash cuts words at = and :, so that it gives the line, and gets what follows the last of them
 _BASH = """\
 _ensemble_complete() {

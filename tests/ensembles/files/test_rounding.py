@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ensembles.files.rounding import ROW_SUM_TOLERANCE, rescale
+from ensembles.files.rounding import ROW_SUM_TOLERANCE, rescale, surely_sum_to_1
+from ensembles.files.table import Table, table_problems
 
 
 @pytest.fixture
@@ -63,3 +64,22 @@ def test_no_rounding_explains_more(exact, scale):
 def test_votes_for_several_classes_are_no_probabilities():
     found = rescale(np.array([[1, 1, 0], [0, 0, 0], [0, 1, 0]], np.float32))
     assert found.off.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 18, 500, 1000])
+def test_a_quick_sum_lets_no_row_pass_that_an_exact_one_refuses(n_classes):
+    rng = np.random.default_rng(n_classes)
+    for off in (*rng.normal(scale=ROW_SUM_TOLERANCE, size=40), 1.001e-4, -1.001e-4, 0.0):
+        row = rng.dirichlet(np.ones(n_classes), 1) * (1 + off)
+        row = row.clip(0, 1).astype(np.float32)
+        exactly = abs(row.sum(axis=1, dtype=np.float64) - 1) <= ROW_SUM_TOLERANCE
+        assert exactly or not surely_sum_to_1(row)
+        problems = table_problems(Table(np.array(["a"], object), row), "t")
+        assert bool(problems) == (not exactly[0])
+
+
+def test_a_nan_is_no_sure_sum():
+    values = np.array([[0.5, 0.5], [np.nan, 0.5]], np.float32)
+    assert not surely_sum_to_1(values)
+    (problem,) = table_problems(Table(np.array(["a", "b"], object), values), "t")
+    assert "NaN in 1 rows: b" in problem

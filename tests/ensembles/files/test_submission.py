@@ -33,6 +33,36 @@ def test_files_of_other_people_are_read(file, content):
     assert found.answers.tolist() == ["13", "0", "5"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("at", [1, 2, 4, None], ids=["first", "middle", "last", "nowhere"])
+def test_lines_with_nothing_in_them_are_no_rows(file, end, at):
+    for separator in ",;\t|":
+        for blank in ("", " ", separator, f" {separator} ", "\u00a0", f"\x0b{separator}"):
+            lines = [
+                f"ImageID{separator}ans",
+                *(f"{own}{separator}{k}" for k, own in enumerate("abc")),
+            ]
+            if at is not None:
+                lines[at:at] = [blank] * 2
+            for last in ("", end):
+                found = read_submission(file("s.csv", end.join(lines).encode() + last.encode()))
+                assert found.ids.tolist() == ["a", "b", "c"]
+                assert found.answers.tolist() == ["0", "1", "2"]
+
+
+def test_ids_as_in_the_file_before_are_checked_in_their_own_file(file):
+    first = file("a.csv", "ImageID,ans\n x ,1\ny,2\n")
+    same = file("b.csv", "ImageID,ans\n x ,2\ny,2\n")
+    vote = cast_submissions([first, same])
+    assert vote.ids.tolist() == ["x", "y"]
+    twice = [file(f"{name}.csv", "ImageID,ans\nx,1\nx,2\n") for name in "cd"]
+    with pytest.raises(BadInput) as refused:
+        cast_submissions([first, *twice])
+    assert [p.rpartition("/")[2] for p in refused.value.problems] == [
+        f"{name}.csv: ids that stand there twice: x. Keep one row of each." for name in "cd"
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "texts"),
     [

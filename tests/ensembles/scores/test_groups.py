@@ -14,6 +14,7 @@ from ensembles.scores.groups import distinct, numbered
         np.array([10**12, 5, 5]),
         np.array([-1, 4, -1]),
         np.array(["b", "a", "b"]),
+        np.array(["b", "a", "b", "B", "ä", ""], object),
         np.array([], int),
     ],
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import optimize
 
+from ensembles.shift import calibrate
 from ensembles.shift.calibrate import calibrated
 from ensembles.shift.prior import prior_of
 from ensembles.shift.rows import HeldOut, Rows
@@ -115,6 +118,21 @@ def test_calibrated_means_are_the_label_shares_and_no_biases_fit_better():
 
     best = optimize.minimize(loss, np.zeros(3), tol=1e-12).fun
     assert loss(found.biases) == pytest.approx(best, abs=1e-8)
+
+
+def test_the_fit_ends_where_the_likelihood_says_no_more(monkeypatch):
+    """Below its rounding a step cannot be judged: halving it there took a thousand likelihoods."""
+    asked, likelihood = [], calibrate._likelihood
+    monkeypatch.setattr(calibrate, "_likelihood", lambda *of: asked.append(of) or likelihood(*of))
+    for scale, n_classes, seed in itertools.product((0.1, 0.3, 1.0), (3, 18), range(4)):
+        rng = np.random.default_rng(seed)
+        labels = rng.choice(n_classes, 700, p=rng.dirichlet(np.ones(n_classes)))
+        signal = rng.normal(size=(700, n_classes)) + np.eye(n_classes)[labels]
+        mixed = softmax(scale * signal)
+        fitted = calibrated(mixed, labels).apply(mixed)
+        shares = np.bincount(labels, minlength=n_classes) / 700
+        np.testing.assert_allclose(fitted.mean(axis=0), shares, atol=1e-12)
+    assert len(asked) < 24 * 20
 
 
 @pytest.mark.parametrize("rare", [1, 0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.cli.app import app  # noqa: F401 (the commands, before they are looked at)
 from orchestrator.commands import check, train_members, vote
 
 SPEC = """\

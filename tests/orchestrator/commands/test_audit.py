@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import ensembles
 from members.data.codec import Codec
-from orchestrator.cli.app import app
+from orchestrator.cli.app import commands
 
 SPEC = """\
 name: pets
@@ -68,7 +68,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def asked(*arguments: str) -> str:
-    found = CliRunner().invoke(app, ["audit", *arguments])
+    found = CliRunner().invoke(commands(), ["audit", *arguments])
     assert found.exit_code == 0, found.output + repr(found.exception)
     return found.output
 
@@ -97,7 +97,7 @@ def test_its_corrections_are_taken_by_the_spec_as_they_are(folder):
     (folder / "again.yaml").write_text(
         SPEC.replace("train: pets", f"train: pets, corrections: {file}")
     )
-    checked = CliRunner().invoke(app, ["check", "again.yaml"])
+    checked = CliRunner().invoke(commands(), ["check", "again.yaml"])
     assert checked.exit_code == 0, checked.output
     assert "1 photos have other labels than the data say" in checked.output
 
@@ -130,12 +130,12 @@ def test_a_run_is_named_by_its_folder_or_its_spec(folder):
         asked(*given, "--json", "found.json")
         records.append((folder / "found.json").read_text())
     assert len(set(records)) == 1
-    twice = CliRunner().invoke(app, ["audit", "runs/pets", "--run", "runs/other"])
+    twice = CliRunner().invoke(commands(), ["audit", "runs/pets", "--run", "runs/other"])
     assert "two run folders" in str(twice.exception)
 
 
 def test_without_rows_held_out_there_is_nothing_to_ask(folder):
     for place in folder.glob("runs/pets/tables/*/oof.parquet"):
         place.rename(place.with_name("test.parquet"))
-    found = CliRunner().invoke(app, ["audit", "spec.yaml"])
+    found = CliRunner().invoke(commands(), ["audit", "spec.yaml"])
     assert "no member held photographs out" in str(found.exception)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ensembles import Table, write_table
-from orchestrator.cli.app import app
+from orchestrator.cli.app import commands
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def tables(tmp_path):
 
 
 def run(*arguments):
-    done = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    done = CliRunner().invoke(commands(), list(map(str, arguments)), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 

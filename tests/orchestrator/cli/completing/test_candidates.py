@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from ensembles.scores.metrics import METRICS
-from orchestrator.cli.app import app
+from orchestrator.cli.app import commands
 from orchestrator.cli.completing import found
 from orchestrator.cli.completing.candidates import candidates
 from orchestrator.cli.completing.shells import split
@@ -19,7 +19,7 @@ from orchestrator.spec.spec import Spec
 from tests.orchestrator.cli.completing.a_run import write_run
 
 ROOT = Path(__file__).parents[4]
-GROUP = typer.main.get_command(app)
+GROUP = typer.main.get_command(commands())
 
 
 @pytest.fixture(autouse=True)
