@@ -41,6 +41,7 @@ def loop(run: Path, threads: int) -> None:
     """Train and ask every network of a finished run once more, one after the other."""
     import torch
 
+    from members.networks.compiling import same_each_time
     from orchestrator.photographs.cache import cache_folder
     from orchestrator.photographs.table import codec_of, in_fold
     from orchestrator.runs.store import Store
@@ -48,7 +49,7 @@ def loop(run: Path, threads: int) -> None:
     from orchestrator.worker.inputs import Inputs
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    same_each_time()
     store = Store(run)
     inputs = Inputs(store, cache_folder())
     photographs = inputs.photographs

@@ -23,6 +23,18 @@ def keep_programs(folder: str) -> None:
     os.environ.setdefault(_PROGRAMS, folder)
 
 
+def same_each_time(compiled: bool = False) -> None:
+    """Have torch compute alike each time wherever it can; where it cannot, it warns.
+
+    compiled: compiled programs, too. For these alone `torch.use_deterministic_algorithms` imports the
+    compiler, which takes more than a second.
+    """
+    if compiled:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    else:
+        torch.set_deterministic_debug_mode("warn")
+
+
 def compiled_network(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """`model` as a compiled function of the same weights; the module itself stays as it is.
 

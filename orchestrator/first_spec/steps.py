@@ -55,11 +55,12 @@ def serve(pipe: Any, threads: int, device: str, loaders: int) -> None:
     import torch
 
     from members.batches import photos  # noqa: F401
+    from members.networks.compiling import same_each_time
     from members.training import fit, predict  # noqa: F401
 
     torch.set_num_threads(threads)
     if device == "cpu":
-        torch.use_deterministic_algorithms(True, warn_only=True)  # as where units are trained
+        same_each_time()  # as where units are trained
     pipe.send("ready")
     while True:
         try:

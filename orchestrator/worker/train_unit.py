@@ -65,7 +65,7 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> bool:
         return True
     import torch
 
-    from members.networks.compiling import keep_programs
+    from members.networks.compiling import keep_programs, same_each_time
     from members.out_of_memory import limit_gpu_memory
 
     if unit.member.recipe.compile:
@@ -74,7 +74,7 @@ def train_unit(unit: Unit, process: Process, report: Reporter) -> bool:
     if process.device == "cuda":
         limit_gpu_memory(setup.gpus)
     if process.device == "cpu":
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        same_each_time(unit.member.recipe.compile)
     if record:  # only the test photographs are new, or a table was damaged
         report.predicting()
         try:

@@ -88,3 +88,18 @@ def test_where_no_compiler_is_there_the_problem_says_what_to_install():
     )  # fmt: skip
     assert done.stdout.startswith("compile: torch.compile does not work on this machine (")
     assert "apt-get install g++" in done.stdout
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_only_compiled_programs_are_made_alike_each_time_by_importing_the_compiler(compiled):
+    code = (
+        "import sys, torch\n"
+        "from members.networks.compiling import same_each_time\n"
+        f"same_each_time({compiled})\n"
+        "assert torch.are_deterministic_algorithms_enabled()\n"
+        "assert torch.is_deterministic_algorithms_warn_only_enabled()\n"
+        "config = sys.modules.get('torch._inductor.config')\n"
+        f"assert bool(config and config.deterministic) is {compiled}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
