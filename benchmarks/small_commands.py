@@ -49,12 +49,14 @@ def main() -> None:
         else:
             folder = given.run.resolve().parent.parent
         run = folder / "runs" / "demo"
+        # as it was trained: the run's own spec.yaml has the winner, and would begin another search
+        spec = [DEMO, *SHORT] if given.run is None else [DEMO]
         commands: dict[str, list[object]] = {
             "--help": ["--help"],
             "vote --help": ["vote", "--help"],
             "vote of the demo": ["vote", "--run", run],
             "vote --mode soft of the demo": ["vote", "--run", run, "--mode", "soft"],
-            "train-members, all done": ["train-members", run / "spec.yaml", "--run", run],
+            "train-members, all done": ["train-members", *spec, "--run", run],
         }
         sides = {FLOOR: python("-c", FLOOR)}
         for words, arguments in commands.items():

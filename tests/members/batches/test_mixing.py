@@ -124,6 +124,19 @@ def of_timm(**settings):
     )  # fmt: skip
 
 
+def give_rectangles(drawn, monkeypatch):
+    """timm draws the rectangles of `drawn`, one after the other."""
+    rectangles = iter([way for way in drawn if way.kind == "cutmix" and way.share != 1])
+
+    def same_rectangle(shape, lam, **_):
+        way = next(rectangles)
+        top, bottom, left, right = rectangle(way.share, way.centre, *shape[-2:])
+        share = 1 - (bottom - top) * (right - left) / (shape[-2] * shape[-1])
+        return (top, bottom, left, right), share
+
+    monkeypatch.setattr(timm.data.mixup, "cutmix_bbox_and_lam", same_rectangle)
+
+
 @pytest.mark.parametrize("mode", ["elem", "pair"])
 def test_photos_mixed_each_in_a_way_of_its_own_are_timm_s(mode, monkeypatch):
     n = 6
@@ -135,15 +148,7 @@ def test_photos_mixed_each_in_a_way_of_its_own_are_timm_s(mode, monkeypatch):
     assert len(mix.ways) == n
 
     drawn = mix.ways[: n if mode == "elem" else n // 2]
-    rectangles = iter([way for way in drawn if way.kind == "cutmix" and way.share != 1])
-
-    def same_rectangle(shape, lam, **_):
-        way = next(rectangles)
-        top, bottom, left, right = rectangle(way.share, way.centre, *shape[-2:])
-        share = 1 - (bottom - top) * (right - left) / (shape[-2] * shape[-1])
-        return (top, bottom, left, right), share
-
-    monkeypatch.setattr(timm.data.mixup, "cutmix_bbox_and_lam", same_rectangle)
+    give_rectangles(drawn, monkeypatch)
     theirs = of_timm(mode=mode)
     shares = np.array([way.share for way in drawn], np.float32)
     cut = np.array([way.kind == "cutmix" for way in drawn])
@@ -163,15 +168,7 @@ def test_half_of_a_batch_is_timm_s(probability, monkeypatch):
     mix = draw_mix(settings, 0, n, None, seed=5)
     assert seen(settings, 0, n) == len(mix.ways) == n // 2
 
-    rectangles = iter([way for way in mix.ways if way.kind == "cutmix" and way.share != 1])
-
-    def same_rectangle(shape, lam, **_):
-        way = next(rectangles)
-        top, bottom, left, right = rectangle(way.share, way.centre, *shape[-2:])
-        share = 1 - (bottom - top) * (right - left) / (shape[-2] * shape[-1])
-        return (top, bottom, left, right), share
-
-    monkeypatch.setattr(timm.data.mixup, "cutmix_bbox_and_lam", same_rectangle)
+    give_rectangles(mix.ways, monkeypatch)
     theirs = timm.data.mixup.FastCollateMixup(
         0.8, 1.0, label_smoothing=0, num_classes=9, mode="half"
     )
