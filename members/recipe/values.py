@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from members.recipe.blocks import NAMED_STATISTICS, Balance, RunningMean, Statistics, View, known
 from members.recipe.chains import read_chain
@@ -16,6 +16,8 @@ NORMALIZATIONS = (*NAMED_STATISTICS, "model", "computed")
 
 
 def _square(size: Any) -> Any:
+    if isinstance(size, str):
+        raise ValueError(f"[height, width] in pixels, or one number for a square; got {size!r}")
     return (size, size) if isinstance(size, int) and not isinstance(size, bool) else size
 
 
@@ -98,10 +100,6 @@ def _known_beforehand(value: str | Statistics | None) -> str | Statistics | None
     return value
 
 
-def _number_or_mapping(value: Any) -> str:
-    return "mapping" if isinstance(value, dict | RunningMean) else "number"
-
-
 def _a_source(value: bool | str) -> bool | str:
     if isinstance(value, str) and value.removeprefix("package:").strip() == "":
         raise ValueError(f"true, false, a weights file, or package:NAME; got {value!r}")
@@ -125,14 +123,7 @@ Views = Annotated[tuple[View, ...], AfterValidator(_each_once)]
 ViewsToChoose = Annotated[tuple[tuple[View, ...], ...], AfterValidator(_different)]
 Loss = Annotated[str | dict[str, float], AfterValidator(_known_loss)]
 Sampling = Annotated[Literal["shuffle"] | Balance, BeforeValidator(_known_sampling)]
-# told apart before they are read, so that a mistake is one of what was meant
-Mean = (
-    Annotated[
-        Annotated[float, Field(gt=0, lt=1), Tag("number")] | Annotated[RunningMean, Tag("mapping")],
-        Discriminator(_number_or_mapping),
-    ]
-    | None
-)
+Mean = Annotated[float, Field(gt=0, lt=1)] | RunningMean | None
 ClassWeights = Annotated[
     Literal["balanced"] | tuple[float, ...] | None,
     BeforeValidator(_known_weights),

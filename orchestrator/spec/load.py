@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from members.errors import nearest
+from members.recipe.recipe import Recipe
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.spec.reader import read
 from orchestrator.spec.shipped import names, shipped
@@ -61,25 +62,36 @@ def located(spec: Spec, file: str | Path, *, small: bool, sets: Sequence[str]) -
 def _located(
     text: str, spec: Spec, document: Document, file: str, small: bool, sets: Sequence[str]
 ) -> str:
-    key, colon, _ = text.partition(": ")
-    written = document.data.get("members") if isinstance(document.data, dict) else None
-    # where a member stands in the file, which may hold more than `small` leaves, and stacks
-    at = {
-        str(own.get("name")): i
-        for i, own in enumerate(written if isinstance(written, list) else [])
-        if isinstance(own, dict)
-    }
+    key, colon, rest = text.partition(": ")
     names = [member.name for member in spec.members]
     if not colon or (key.partition(".")[0] not in Spec.model_fields and key not in names):
         return text
-    for given in reversed(sets):  # the last one counts; `folds={k: 9}` gives folds.k, too
-        if f"{key}.".startswith(given.partition("=")[0].strip() + "."):
-            return f"--set {given}: {text}"
-    first, *rest = key.removeprefix("members.").split(".")
-    path: tuple = tuple(key.split("."))
-    if key in names or (key.startswith("members.") and first in at):
-        path = ("members", at.get(first, -1), *rest)
-    own = ("small", "members", first, *rest) if path[0] == "members" else ("small", *path)
-    if small and own in document.lines:
-        path = own
-    return f"{file}, line {document.line(path)}: {text}"
+    keys = [f"members.{key}" if key in names else key]
+    setting = rest.partition(": ")[0]
+    if key in names and setting in Recipe.model_fields:  # of the member, or of the defaults
+        keys = [f"members.{key}.{setting}", f"defaults.{setting}", *keys]
+    for own in keys:
+        for given in reversed(sets):  # the last one counts; `folds={k: 9}` gives folds.k, too
+            if f"{own}.".startswith(given.partition("=")[0].strip() + "."):
+                return f"--set {given}: {text}"
+        paths = _paths(own, document, small)
+        line = next((document.lines[path] for path in paths if path in document.lines), None)
+        if line:
+            return f"{file}, line {line}: {text}"
+    return f"{file}, line {document.line(paths[-1])}: {text}"
+
+
+def _paths(key: str, document: Document, small: bool) -> list[tuple]:
+    """Where a dotted key, `folds.k` or `members.NAME.lr`, may stand in the file."""
+    own: tuple = tuple(key.split("."))
+    written = document.data.get("members") if isinstance(document.data, dict) else None
+    # the file may hold more members than `small` leaves, and stacks
+    at = {
+        str(member.get("name")): i
+        for i, member in enumerate(written if isinstance(written, list) else [])
+        if isinstance(member, dict)
+    }
+    in_small = [("small", *own)] if small else []
+    if own[0] == "members" and len(own) > 1 and own[1] in at:
+        own = ("members", at[own[1]], *own[2:])
+    return [*in_small, own]

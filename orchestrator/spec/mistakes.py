@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
-from members.errors import nearest
-from orchestrator.spec.pointers import unknown_key
-from orchestrator.spec.search import Search
-from orchestrator.spec.spec import Member, Spec
+from orchestrator.spec.messages.wording import keys, said
 from orchestrator.spec.yaml_lines import Document
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -25,18 +21,29 @@ class Mistakes:
         self.problems: list[str] = document.problems
         self.elsewhere: dict[tuple, str] = {}  # what stands in no line of this file
 
-    def where(self, path: tuple) -> str:
+    def where(self, path: tuple, inherited: Collection[str] = ()) -> str:
+        """The line of `path`, with the options that changed it. inherited: its keys from `defaults`."""
         for depth in range(len(path), 0, -1):
             if path[:depth] in self.elsewhere:
                 return self.elsewhere[path[:depth]]
         line = self.document.line(path)
-        return f"{self.name}, line {line}" if line else self.name
+        place = f"{self.name}, line {line}" if line else self.name
+        within = [path] if path else []
+        within += [("defaults", key) for key in inherited]
+        changed = [
+            text
+            for at, text in self.elsewhere.items()
+            if text.startswith("--set ") and any(at[: len(own)] == own for own in within)
+        ]
+        return f"{place}, with {' '.join(changed)}" if changed else place
 
-    def add(self, path: tuple, text: str, shown: str | None = None) -> None:
+    def add(
+        self, path: tuple, text: str, shown: str | None = None, inherited: Collection[str] = ()
+    ) -> None:
         dotted = shown or ".".join(map(str, path))
-        self.problems.append(
-            f"{self.where(path)}: {dotted}: {text}" if dotted else f"{self.where(path)}: {text}"
-        )
+        text = ": ".join(filter(None, [self.where(path, inherited), dotted, text]))
+        if text not in self.problems:
+            self.problems.append(text)
 
     def relocate(self, path: tuple, source: tuple) -> None:
         """Messages about `path` point from now on at the line of `source`."""
@@ -61,82 +68,27 @@ class Mistakes:
 
     def keys(self, model: type[BaseModel]) -> list[str]:
         """The keys that a file may have in the block of `model`."""
-        return _keys(model, ())
+        return keys(model)
 
     def build(
-        self, model: type[Model], values: dict, path: tuple, shown: str = "", fallback: tuple = ()
+        self,
+        model: type[Model],
+        values: dict,
+        path: tuple,
+        shown: str = "",
+        inherited: Collection[str] = (),
     ) -> Model | None:
-        """`model(**values)`, or None with its mistakes added to the list."""
+        """`model(**values)`, or None with its mistakes added to the list, each once.
+
+        shown: how messages call `path`. inherited: keys of `values` that stand in `defaults`.
+        """
         try:
             return model(**values)
         except ValidationError as error:
-            for mistake in error.errors():
-                loc = tuple(mistake["loc"])
-                here = (*path, *loc)
-                if fallback and (*fallback, *loc[:1]) in self.document.lines:
-                    here = (
-                        here if here[: len(path) + 1] in self.document.lines else (*fallback, *loc)
-                    )
-                text = _words(mistake, model)
-                known = mistake["type"] in (*_UNKNOWN_KEY, "missing")
-                dotted = ".".join(map(str, loc[:-1] if known else loc))
-                self.add(here, text, ".".join(filter(None, [shown, dotted])))
+            for at, block, text in said(error.errors(), values, model):
+                here, called = (*path, *at), shown
+                if at and at[0] in inherited:
+                    here, called = ("defaults", *at), "defaults"
+                dotted = ".".join(filter(None, [called, *map(str, block)]))
+                self.add(here, text, dotted, () if at else inherited)
             return None
-
-
-_UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")  # of a model, a dataclass
-
-
-def _words(mistake: ErrorDetails, model: type[BaseModel]) -> str:
-    """One pydantic mistake in the project's words."""
-    kind, loc, given = mistake["type"], mistake["loc"], mistake["input"]
-    if kind in _UNKNOWN_KEY:
-        return unknown_key(loc[-1], _keys(model, loc[:-1]))
-    if kind == "missing":
-        return f"the key {loc[-1]!r} is missing"
-    if kind == "literal_error":
-        allowed = mistake["ctx"]["expected"]
-        names = [n.strip("' ") for n in allowed.replace(" or ", ",").split(",")]
-        return f"got {given!r}.{nearest(given, names)} Allowed: {allowed}."
-    if kind == "string_pattern_mismatch":
-        return (
-            f"got {given!r}. A name becomes a folder: letters, digits, '.', '_' and '-', "
-            "beginning with a letter or digit."
-        )
-    message = mistake["msg"].removeprefix("Value error, ")
-    shown = "" if kind == "value_error" else f", got {given!r}"
-    return f"{message[0].lower() + message[1:]}{shown}"
-
-
-def _keys(model: type[BaseModel], loc: tuple) -> list[str]:
-    """The keys allowed in the block of `model` that `loc` leads to."""
-    block: type = model
-    for part in loc:
-        inner: list[Any] = []
-        if isinstance(part, str) and issubclass(block, BaseModel) and part in block.model_fields:
-            inner = _arguments(block.model_fields[part].annotation)
-        block = next((type_ for type_ in inner if _has_keys(type_)), block)
-    if is_dataclass(block):
-        return [own.name for own in fields(block)]
-    assert issubclass(block, BaseModel)
-    own = [key for key in block.model_fields if key not in _MADE.get(block, ())]
-    return [*own, *_GONE_BEFORE.get(block, ())]
-
-
-# keys that are read and taken out before the model is built
-_GONE_BEFORE: dict[type, tuple[str, ...]] = {Spec: ("defaults", "small"), Search: ("names",)}
-
-# what a model has and no file: made of other keys
-_MADE: dict[type, tuple[str, ...]] = {Spec: ("stacks",), Member: ("teachers",)}
-
-
-def _has_keys(annotation: Any) -> bool:
-    # an Annotated has the attributes of its class and is none
-    return isinstance(annotation, type) and (
-        is_dataclass(annotation) or hasattr(annotation, "model_fields")
-    )
-
-
-def _arguments(annotation: Any) -> list[Any]:
-    inner = getattr(annotation, "__args__", ())
-    return [annotation, *(a for i in inner for a in _arguments(i))]

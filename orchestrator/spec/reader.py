@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from members.errors import BadInput
@@ -11,9 +11,9 @@ from members.recipe.families import family
 from members.recipe.recipe import Recipe
 from orchestrator.errors import WrongRequest
 from orchestrator.spec import checks, member_metrics, search_checks, search_reader
+from orchestrator.spec.messages.pointers import unknown_key
 from orchestrator.spec.mistakes import Mistakes
 from orchestrator.spec.overrides import merge, override
-from orchestrator.spec.pointers import unknown_key
 from orchestrator.spec.spec import Member, Spec, StackedMember
 from orchestrator.spec.students.checks import teacher_names
 from orchestrator.spec.yaml_lines import Document
@@ -118,13 +118,13 @@ def _validate(raw: dict, mistakes: Mistakes) -> Spec | None:
     base = _family(defaults.get("recipe"), ("defaults", "recipe"), "defaults.recipe", mistakes)
     defaults = {k: v for k, v in defaults.items() if k in Recipe.model_fields}
     members = raw.pop("members", None)
+    complaints = len(mistakes.problems)
     if not isinstance(members, list) or not members:
         mistakes.add(
             ("members",),
             "a spec needs at least one member: `members: [{name: effnet, model: efficientnet_b3}]`",
         )
         members = []
-    complaints = len(mistakes.problems)
     built = [_member(i, m, base, defaults, mistakes) for i, m in enumerate(members)]
     members_wrong = stacks_wrong or len(mistakes.problems) > complaints or None in built
     if "search" in raw:
@@ -179,8 +179,9 @@ def _member(index: int, raw: Any, base: dict, defaults: dict, mistakes: Mistakes
     rest = {k: v for k, v in rest.items() if k not in unknowns}
     # keys of the spec, of one member or of all, come before those of a recipe file
     settings = {**base, **defaults, **rest}
-    settings |= _metric(settings, path, shown, mistakes)
-    recipe = mistakes.build(Recipe, settings, path, shown, fallback=("defaults",))
+    inherited = defaults.keys() - rest.keys()
+    settings |= _metric(settings, path, shown, inherited, mistakes)
+    recipe = mistakes.build(Recipe, settings, path, shown, inherited)
     if recipe is None:  # still look for mistakes in the other keys
         mistakes.build(Member, {**own, "recipe": _ANY_RECIPE}, path, shown)
         return None
@@ -188,7 +189,11 @@ def _member(index: int, raw: Any, base: dict, defaults: dict, mistakes: Mistakes
 
 
 def _metric(
-    settings: dict[str, Any], path: tuple, shown: str, mistakes: Mistakes
+    settings: dict[str, Any],
+    path: tuple,
+    shown: str,
+    inherited: Collection[str],
+    mistakes: Mistakes,
 ) -> dict[str, Any]:
     """A recipe's metric by its canonical name, so that no hash depends on the spelling."""
     given = settings.get("metric")
@@ -197,9 +202,9 @@ def _metric(
     try:
         return {"metric": member_metrics.read(given)}
     except ValueError as error:
-        own = (*path, "metric")
-        where = own if own in mistakes.document.lines else ("defaults", "metric")
-        mistakes.add(where, str(error), f"{shown}.metric")
+        if "metric" in inherited:
+            path, shown = ("defaults",), "defaults"
+        mistakes.add((*path, "metric"), str(error), f"{shown}.metric")
         return {"metric": "macro_f1"}  # still look for mistakes in the other keys
 
 

@@ -108,12 +108,10 @@ def _check_space(spec: Spec, search: Search, searched: list[str], mistakes: Mist
             del space[key]
     if not space:
         return
-    before = len(mistakes.problems)
     for name in searched:
         base = spec.member(name).recipe.model_dump(mode="json")
         for settings in samples(space):
             mistakes.build(Recipe, {**base, **settings}, _AT, "search.space")
-    mistakes.problems[before:] = dict.fromkeys(mistakes.problems[before:])
 
 
 def _is_whole(key: str) -> bool:

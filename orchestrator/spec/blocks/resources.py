@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from orchestrator.sizes import Size
 from orchestrator.spec.blocks.block import Block
@@ -42,13 +42,18 @@ class Resources(Block):
         "step, or a network that takes longer to compile",
     )
 
-    @model_validator(mode="after")
-    def _gpus(self) -> Resources:
-        if self.gpus != "auto" and not 0 <= self.gpus <= 1:
+    @field_validator("gpus")
+    @classmethod
+    def _one_at_most(cls, gpus: Literal["auto"] | float) -> Literal["auto"] | float:
+        if gpus != "auto" and not 0 <= gpus <= 1:
             raise ValueError(
-                "gpus must be auto, 1, 0, or the share of a GPU that a training process gets, e.g. 0.25; got "
-                f"{self.gpus:g}. A process uses one GPU at most; for several a unit write workers: 2, or more"
+                "auto, 1, 0, or the share of a GPU that a training process gets, e.g. 0.25; got "
+                f"{gpus:g}. A process uses one GPU at most; for several a unit write workers: 2, or more"
             )
+        return gpus
+
+    @model_validator(mode="after")
+    def _each_its_own(self) -> Resources:
         if self.workers > 1 and self.gpus != "auto" and 0 < self.gpus < 1:
             raise ValueError(
                 f"{self.workers} workers cannot share a GPU (NCCL wants one for each), got gpus: "

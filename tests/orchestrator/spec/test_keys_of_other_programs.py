@@ -9,7 +9,7 @@ from orchestrator.errors import WrongRequest
 from orchestrator.spec import load
 from orchestrator.spec.blocks.data import Data
 from orchestrator.spec.blocks.resources import Resources
-from orchestrator.spec.pointers import POINTERS
+from orchestrator.spec.messages.pointers import POINTERS
 from orchestrator.spec.spec import Folds, Member, Spec
 
 

@@ -15,6 +15,8 @@ folds:
   k: 5
 members:
   - {name: net, model: test_resnet}
+defaults:
+  optimizer: sgd
 small:
   folds:
     k: 2
@@ -25,7 +27,7 @@ small:
     ("text", "small", "sets", "place"),
     [
         ("folds.k: 5, but ...", False, (), "mine.yaml, line 4: "),
-        ("folds.k: 2, but ...", True, (), "mine.yaml, line 9: "),
+        ("folds.k: 2, but ...", True, (), "mine.yaml, line 11: "),
         ("folds.k: 7, but ...", False, ("folds.k=7",), "--set folds.k=7: "),
         ("folds.k: 7, but ...", False, ("folds.k=6", "folds.k=7"), "--set folds.k=7: "),
         ("folds.k: 9, but ...", False, ("folds={k: 9}",), "--set folds={k: 9}: "),
@@ -34,6 +36,22 @@ small:
         ("data.copies.cut.train: no photo ...", False, (), "mine.yaml, line 2: "),
         ("resources.gpus: there is none", False, (), "mine.yaml, line 1: "),
         ("net: no batch of ...", False, (), "mine.yaml, line 6: "),
+        ("net: no batch of ...", False, ("defaults.lr=1",), "mine.yaml, line 6: "),
+        ("net: model: no such one", False, (), "mine.yaml, line 6: "),
+        ("net: optimizer: no such one", False, (), "mine.yaml, line 8: "),
+        (
+            "net: optimizer: no ...",
+            False,
+            ("defaults.optimizer=x",),
+            "--set defaults.optimizer=x: ",
+        ),
+        (
+            "net: optimizer: no ...",
+            False,
+            ("members.net.optimizer=x",),
+            "--set members.net.optimizer=x: ",
+        ),
+        ("net: lr: ...", False, ("defaults={lr: 3}",), "--set defaults={lr: 3}: "),
         ("photos.csv: row 3: no label", False, (), ""),
         ("nothing of the spec", False, (), ""),
     ],

@@ -113,7 +113,7 @@ WRONG = [
     ("epochs: 6", "epoch: 6", ["line 4", "'epoch'", "Did you mean 'epochs'"]),
     ("loss: f1}", "losss: f1}", ["line 6", "members.effnet", "'losss'", "Did you mean 'loss'"]),
     ("loss: f1}", "loss: focl}", ["line 6", "members.effnet", "'focl'", "Did you mean 'focal'"]),
-    ("loss: f1}", "ema: 2}", ["line 6", "ema.number: input should be less than 1, got 2"]),
+    ("loss: f1}", "ema: 2}", ["line 6", "ema: input should be less than 1, got 2"]),
     ("loss: f1}", "ema: {decay: 0.9, warmup_powr: 1}}", ["line 6", "Did you mean 'warmup_power'?"]),
     ("loss: f1}", "auto_augment: rand-x9}", ["line 6", "'x9' is no section of 'rand'"]),
     ("loss: f1}", "augmentation: bas}", ["line 6", "'bas'", "Did you mean 'base'"]),
@@ -122,7 +122,7 @@ WRONG = [
     (
         "name: resnet",
         "name: [resnet]",
-        ["line 7", "name: input should be a valid string", "['resnet']"],
+        ["line 7", "name: got ['resnet']. Allowed: a text."],
     ),
     ("name: resnet", "name: ../resnet", ["line 7", "'../resnet'", "A name becomes a folder"]),
     ("name: good", "name: ../good", ["line 1", "'../good'", "A name becomes a folder"]),
@@ -269,9 +269,9 @@ def test_a_metric_s_alias_is_read_as_its_name_so_that_no_hash_depends_on_the_spe
 
 def test_an_unknown_metric_is_named_with_its_line_and_the_nearest_name(spec_file):
     text = GOOD.replace("lr: 1e-3}", "lr: 1e-3, metric: f1_makro}")
-    for found, member in zip(problems(spec_file(text)), ("effnet", "resnet"), strict=True):
-        assert f"line 4: members.{member}.metric: got 'f1_makro'. Did you mean 'f1_macro'?" in found
-        assert "quadratic_kappa" in found
+    (found,) = problems(spec_file(text))
+    assert "line 4: defaults.metric: got 'f1_makro'. Did you mean 'f1_macro'?" in found
+    assert "quadratic_kappa" in found
 
 
 def test_a_search_by_a_metric_that_its_members_epochs_are_not_scored_by_is_refused(spec_file):

@@ -1,0 +1,1 @@
+"""How the mistakes of a spec are said, and where to look for keys of other programs."""
