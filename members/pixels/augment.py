@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from members.errors import message_of, nearest
 from members.recipe.chains import CHAINS, CROPS, Chain, Transform
@@ -187,10 +188,19 @@ def _shape_after(
     photo = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     certain = {**arguments, "p": 1.0} if "p" in allowed else arguments
     try:
+        _compose(((name, _sized(name, arguments, size)),))  # with the `p` that was given
         varied = _composed(((name, _sized(name, certain, size)),))(photo, 0)
     except (
         Exception
     ) as error:  # whatever a transform raises, its arguments or the size are the cause
+        of_arguments = error.__context__
+        if isinstance(of_arguments, ValidationError):
+            wrong = [
+                f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}, "
+                f"got {one['input']!r}"
+                for one in of_arguments.errors()
+            ]
+            return f"{name}: {'; '.join(wrong)}"
         text = "; ".join(message_of(error).splitlines()[:3])
         return f"{name} with {arguments} does not work on a photo of {list(shape)}: {text}"
     if varied.dtype != np.uint8 or varied.shape[2:] != (3,):

@@ -64,10 +64,11 @@ def targets(spec: Spec) -> Iterator[Mistake]:
     for i, member in enumerate(spec.members):
         for target in member.targets or ():
             if target not in allowed:
-                yield ("members", i, "targets"), unknown("target", target, allowed), None
+                shown = f"members.{member.name}.targets"
+                yield ("members", i, "targets"), unknown("target", target, allowed), shown
         if member.age_bounds and "age" not in (member.targets or allowed):
             text = f"{member.name} does not learn ages in years"
-            yield ("members", i, "age_bounds"), text, None
+            yield ("members", i, "age_bounds"), text, f"members.{member.name}.age_bounds"
 
 
 def joins(spec: Spec) -> Iterator[Mistake]:

@@ -120,12 +120,15 @@ def test_a_chain_of_one_s_own_survives_json_however_it_was_written():
         (["BasicTransform"], "no transform of albumentations"),
         (["Compose"], "no transform of albumentations"),
         ([{"GaussNoise": {"std_rang": [0, 1]}}], "'std_rang'. Did you mean 'std_range'"),
-        ([{"GaussNoise": {"std_range": [2, 3]}}], "does not work"),
+        ([{"GaussNoise": {"std_range": [2, 3]}}], "GaussNoise: std_range: All values in (2.0, 3.0)"),
+        ([{"HorizontalFlip": {"p": 3}}],
+         "HorizontalFlip: p: Input should be less than or equal to 1, got 3"),
+        ([{"HorizontalFlip": {"p": "often"}}], "HorizontalFlip: p: Input should be a valid number"),
         ([{"CenterCrop": {"height": 90, "width": 90}}], "does not work on a photo of [64, 64]"),
         ([{"CenterCrop": {"height": 9, "width": 9}}], "makes uint8 [9, 9, 3]"),
         (["ToFloat"], "makes float32"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_transform_is_refused_before_training(chain, message):
     problems = recipe_problems(Recipe(model="test_resnet", image_size=64, augmentation=chain))
     assert len(problems) == 1

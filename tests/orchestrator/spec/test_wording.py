@@ -66,6 +66,8 @@ def said(tmp_path, *sets, text=SPEC, small=False):
           "A process uses one GPU at most; for several a unit write workers: 2, or more"]),
         ("join", "{of: [a, b]}", ["join: the key 'name' is missing"]),
         ("data.columns", "{label: 3}", ["data.columns.label: got 3. Allowed: a text, or a list."]),
+        ("members.a.targets", "[agee]",
+         ["members.a.targets: unknown target 'agee'. Allowed: label."]),
         ("hours", "soon", ["hours: got 'soon'. Allowed: a number."]),
         ("members", "[]",
          ["members: a spec needs at least one member: `members: [{name: effnet, model: efficientnet_b3}]`"]),
