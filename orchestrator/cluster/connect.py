@@ -9,7 +9,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,12 @@ from orchestrator.cluster import joining
 from orchestrator.cluster.alive import Watch
 from orchestrator.cluster.private import private_folder, private_token, show_token
 from orchestrator.cluster.processes import Started
-from orchestrator.cluster.ray_internals.process import on_loopback, silence, without_signal_handlers
+from orchestrator.cluster.ray_internals.process import (
+    on_loopback,
+    silence,
+    without_services,
+    without_signal_handlers,
+)
 from orchestrator.errors import RunFailed
 from orchestrator.tracking.settings import open_settings
 
@@ -232,7 +237,8 @@ def _start_local(ray, folder: Path, dashboard: bool) -> str:
         print(f"note: {note}", file=sys.stderr)
     port = _free_port()
     address = f"{ray.util.get_node_ip_address()}:{port}"
-    with _inherited({**_environment(address), "RAY_GCS_SERVER_PORT": str(port)}):
+    lean = nullcontext() if dashboard else without_services()
+    with lean, _inherited({**_environment(address), "RAY_GCS_SERVER_PORT": str(port)}):
         _init(
             ray,
             address="local",  # a plain init() would join whatever cluster last ran here

@@ -9,8 +9,7 @@ import sys
 import pytest
 
 from orchestrator.cluster import ray_internals
-from orchestrator.cluster.ray_internals import trials
-from orchestrator.cluster.ray_internals.process import resolved
+from orchestrator.cluster.ray_internals import process, trials
 from tests.orchestrator.command_line import environment, finished
 
 PRIVATE = ("ray.train.v2", "ray._private")
@@ -44,7 +43,7 @@ def test_without_private_modules_the_public_trainer_is_taken(monkeypatch):
     block(monkeypatch)
     assert trials.train_parts() == trials.TrainParts(TorchTrainer, TuneReportCallback)
     assert trials.asks_the_dashboard()
-    assert resolved("10.0.0.1:6379") == "10.0.0.1:6379"
+    assert process.resolved("10.0.0.1:6379") == "10.0.0.1:6379"
 
 
 @pytest.mark.parametrize("name", ["_create_default_callbacks", "_initialize_and_run_controller"])
@@ -77,9 +76,9 @@ def test_a_trial_of_a_ray_started_here_gets_no_environment_of_its_own(monkeypatc
 
 
 def test_an_address_is_resolved_to_host_and_port():
-    assert resolved("10.0.0.1:6379") == "10.0.0.1:6379"
+    assert process.resolved("10.0.0.1:6379") == "10.0.0.1:6379"
     with pytest.raises(ValueError, match="nonsense"):
-        resolved("nonsense")
+        process.resolved("nonsense")
 
 
 SPEC = """\
@@ -139,3 +138,45 @@ def test_the_public_trainer_trains_and_reports_to_tune(tmp_path, eighteen_people
     assert len(finished(tmp_path)) >= 2
     assert "wins with macro_f1" in done.stdout
     assert (tmp_path / "runs/e2e/tables/net/oof.parquet").exists()
+
+
+@pytest.mark.ray
+def test_a_ray_of_the_command_s_own_has_only_processes_that_run_tasks(tmp_path):
+    code = (
+        "import psutil, ray\n"
+        "from orchestrator.cluster.connect import connect\n"
+        "with connect():\n"
+        "    assert ray.get(ray.remote(lambda: 3).remote()) == 3\n"
+        "    print([' '.join(p.cmdline()) for p in psutil.Process().children(recursive=True)])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = done.stdout
+    for there in ("gcs_server", "raylet"):
+        assert there in shown
+    for of_no_use in ("dashboard.py", "monitor.py"):
+        assert of_no_use not in shown
+
+
+def test_what_a_block_leaves_out_is_there_again_after_it():
+    from ray._private.node import Node
+
+    before = {name: getattr(Node, name) for name in process._SERVICES}
+    with process.without_services():
+        assert Node.start_monitor is not before["start_monitor"]
+    assert {name: getattr(Node, name) for name in before} == before
+
+
+def test_where_one_of_the_services_has_another_name_ray_starts_as_it_does(monkeypatch):
+    from ray._private.node import Node
+
+    monkeypatch.delattr(Node, "start_monitor")
+    before = Node.start_log_monitor
+    with process.without_services():
+        assert Node.start_log_monitor is before
