@@ -65,7 +65,8 @@ class Script:
         return ""
 
 
-SOLAR = ("data/elpv/train.csv", "make elpv")
+SOLAR = ("data/elpv/photos.csv", "make elpv")
+SETS = ("data/table-sets", "python benchmarks/table_sets.py data/table-sets")
 SAMPLE = ("data/sample/train", "make demo")
 SCRIPTS = (
     Script("small_commands", 3, ("--run", "runs/demo"), data=("runs/demo/tables", "make demo")),
@@ -78,7 +79,7 @@ SCRIPTS = (
     Script("cluster_reading", 8, memory=8, disk=2),
     Script("training_step", 3),
     Script("gpu_step", 5, gpu=True),
-    Script("margin", 8, data=SOLAR),
+    Script("margin", 8, ("data/elpv",), data=SOLAR),
     Script("schedule", 1),
     Script("sleeping_units", 12, memory=8),
     Script("many_members", 10, memory=4),
@@ -89,7 +90,7 @@ SCRIPTS = (
     Script("digests", 2),
     Script("cache_check", 4),
     Script("scan_memory", 3, memory=4),
-    Script("lazy", 3),
+    Script("lazy", 3, ("data/table-sets",), data=SETS),
 )
 
 

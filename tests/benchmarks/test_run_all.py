@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import run_all
 from benchmarks.run_all import Script
+from orchestrator.spec import load
 
 
 @pytest.fixture
@@ -72,3 +73,15 @@ def test_other_options_are_another_measurement(place, monkeypatch):
 def test_every_script_of_the_list_is_there():
     missing = [s.name for s in run_all.SCRIPTS if not Path(f"benchmarks/{s.name}.py").is_file()]
     assert missing == []
+
+
+def test_what_a_script_reads_is_what_its_maker_writes():
+    needed = {script.name: script.data[0] for script in run_all.SCRIPTS if script.data}
+    assert needed["margin"] == load(run_all.ROOT / "ensembles/elpv.yaml").data.train
+    assert needed["time_left"] == load(run_all.ROOT / "ensembles/demo.yaml").data.train
+
+
+def test_a_script_that_takes_a_folder_is_given_the_one_it_needs():
+    options = {script.name: script.options for script in run_all.SCRIPTS}
+    for name, folder in (("margin", "data/elpv"), ("lazy", "data/table-sets")):
+        assert options[name] == (folder,)
