@@ -16,7 +16,7 @@ from torch import nn
 
 from members.errors import BadInput, first_line
 from members.networks.timm_import import timm
-from members.networks.weights_file import PACKAGE, SUFFIXES, weights_file
+from members.networks.weights_file import PACKAGE, require_weights_file
 
 Weights = dict[str, torch.Tensor]
 
@@ -26,12 +26,7 @@ def read_weights(source: str) -> tuple[Weights, bool]:
 
     Only a package's may: there, the author of the spec has no way to rename them. Raises BadInput.
     """
-    package, path = source.startswith(PACKAGE), weights_file(source)
-    if not path.is_file():
-        what = "a folder, pipe or device" if path.exists() else "not there"
-        raise BadInput(f"pretrained: there is no weights file {str(path)!r}: it is {what}")
-    if path.suffix not in SUFFIXES:
-        raise BadInput(f"pretrained: {path.name} must end in one of {', '.join(SUFFIXES)}")
+    package, path = source.startswith(PACKAGE), require_weights_file(source)
     _require_unpacked(path)
     try:
         with warnings.catch_warnings(action="ignore"):  # of torch, about how a pickle is written

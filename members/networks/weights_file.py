@@ -21,6 +21,17 @@ def weights_file(source: str) -> Path:
         raise BadInput(f"pretrained: there is no weights file {source!r}: {error}") from None
 
 
+def require_weights_file(source: str) -> Path:
+    """As `weights_file`; the file is there and of a kind that is read. Raises BadInput."""
+    path = weights_file(source)
+    if not path.is_file():
+        what = "a folder, pipe or device" if path.exists() else "not there"
+        raise BadInput(f"pretrained: there is no weights file {str(path)!r}: it is {what}")
+    if path.suffix not in SUFFIXES:
+        raise BadInput(f"pretrained: {path.name} must end in one of {', '.join(SUFFIXES)}")
+    return path
+
+
 def in_package(name: str) -> Path:
     """The one weights file inside the installed package `name`. Raises BadInput."""
     try:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from members.errors import BadInput
+from members.networks.weights_file import require_weights_file
 from members.recipe.recipe import Recipe
 from orchestrator.cluster.known_recipes import known_recipes
 from orchestrator.photographs.table import Photographs, codec_of, in_fold
@@ -30,6 +32,19 @@ def training_problems(spec: Spec) -> list[str]:
                 found = known.of("problems", recipe, find=partial(find, recipe))
                 problems |= dict.fromkeys(f"{member.name}: {text}" for text in found)
     return list(problems)
+
+
+def lacks_weights(spec: Spec) -> bool:
+    """Whether a file is not there that a recipe starts from: `training_problems` names it, with torch."""
+    drawn = spec.search.space.get("pretrained") if spec.search else None
+    sources = [*(m.recipe.pretrained for m in spec.members), *(drawn.probes() if drawn else ())]
+    for source in sources:
+        try:
+            if isinstance(source, str):
+                require_weights_file(source)
+        except BadInput:
+            return True
+    return False
 
 
 def batch_problems(spec: Spec, photographs: Photographs, whole: bool = False) -> list[str]:

@@ -122,7 +122,7 @@ def _trains_on_all_rows(command: Command, run: Run) -> str:
         words += [word for own in command.sets for word in ("--set", own)]
     elif run.spec.search is None:
         words += [run.store.uri("spec.yaml"), "--run", run.store.root]
-    else:  # what a search has found is known by the settings that it began from
+    else:  # a search of an earlier version is known by the settings that it began from only
         words += ["SPEC", "--run", run.store.root]
     return f"{called()} {shlex.join([*words, '--refit'])}"
 

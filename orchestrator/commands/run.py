@@ -48,7 +48,7 @@ class Run:
         """Another command on this run, to paste."""
         words = self.words or ("--run", self.store.root)
         if name == "train-members" and not self.words:
-            # what a search chose stands in the recorded spec, which is no base to search from again
+            # what a search chose stands in the recorded spec; one of an earlier version is not known by it
             exact = self.store.local and self.spec.search is None
             words = (self.store.uri("spec.yaml") if exact else "SPEC", *words)
         return command(name, *words, *more)

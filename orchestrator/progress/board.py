@@ -238,7 +238,7 @@ class Board:
         epoch = self._pace.usual(
             "epoch", name, self._cost(search.member) / search.member.recipe.epochs
         )
-        whole = (epoch or 0.0) * search.member.recipe.epochs
+        whole = (epoch or 0.0) * search.longest
         others = search.n_units - 1
         return [Group(search.may_begin(), share * whole), Group(others, whole)]
 
@@ -285,7 +285,7 @@ def _of_search(search: MemberSearch) -> dict[str, Any]:
     scored = [c for c in search.candidates if c.score is not None]
     best = max(scored, key=lambda c: sign * (c.score or 0.0), default=None)
     asha = search.search.asha
-    rungs = rungs_of(asha.grace_epochs, search.member.recipe.epochs, asha.reduction_factor)
+    rungs = rungs_of(asha.grace_epochs, search.longest, asha.reduction_factor)
     states = [c.state for c in search.candidates]
     return {
         "metric": metric,

@@ -26,6 +26,7 @@ from orchestrator.runs.damage import Damage
 from orchestrator.runs.store import Store
 from orchestrator.search.asha import Bracket, Stop
 from orchestrator.search.draws import draw, grid
+from orchestrator.search.keys import key_as_written, search_key
 from orchestrator.search.record import (
     Candidate,
     SearchRecord,
@@ -48,8 +49,8 @@ def searches(spec: Spec, photographs: Photographs, store: Store) -> dict[str, Me
     if search is None:
         return {}
     if search.scope == "ensemble":
-        longest = max(spec.member(name).recipe.epochs for name in spec.searched())
-        shared = Bracket(search.asha, longest)
+        longest = [search.longest(spec.member(name).recipe.epochs) for name in spec.searched()]
+        shared = Bracket(search.asha, max(longest))
     return {
         name: MemberSearch(spec.member(name), search, photographs, store, shared)
         for name in spec.searched()
@@ -88,6 +89,7 @@ class MemberSearch:
     """One member's search: gives out candidates, takes their epochs, stops some, and has a winner.
 
     damage: what is wrong with the record of an earlier call, which is then as if there were none.
+    longest: epochs of its longest candidate.
     """
 
     def __init__(
@@ -102,8 +104,9 @@ class MemberSearch:
         self.member, self.search, self.store = member, search, store.live
         self._photographs = photographs
         self._sign = member_metrics.sign(search.metric)
-        self._key = _key(member, search, photographs)
-        self._bracket = bracket or Bracket(search.asha, member.recipe.epochs)
+        self._key = search_key(member, search, photographs)
+        self.longest = search.longest(member.recipe.epochs)
+        self._bracket = bracket or Bracket(search.asha, self.longest)
         self._clock = clock
         self._began: float | None = None
         self._grid = grid(search.space) if search.sampler == "grid" else None
@@ -239,7 +242,7 @@ class MemberSearch:
         self.save()
 
     def _epochs(self, candidate: Candidate) -> int:
-        return candidate.settings.get("epochs", self.member.recipe.epochs)
+        return int(candidate.settings.get("epochs", self.member.recipe.epochs))
 
     def is_over(self) -> bool:
         left = self._waiting if self.is_closed else []
@@ -304,7 +307,10 @@ class MemberSearch:
         if isinstance(record, Damage):
             self.damage = record
             return
-        if record is None or record.key != self._key:
+        if record is None or (
+            record.key != self._key
+            and record.key != key_as_written(self.member, self.search, self._photographs)
+        ):
             return  # the space, the member or the data changed: a new search
         self.damage = self._of_no_unit(record)
         if self.damage:
@@ -340,15 +346,3 @@ def _seed(seed: int, number: int, attempt: int) -> int:
     """A seed of its own for each draw, so that a resumed search goes on as it would have."""
     text = f"{seed}/{number}/{attempt}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
-
-
-def _key(member: Member, search: Search, photographs: Photographs) -> str:
-    """What a search's record belongs to: the member as written, the space, the data.
-
-    Not its limits: with higher ones it goes on.
-    """
-    base = of_member(member, photographs)[0].hash
-    limits = {"members", "candidates", "hours"}
-    # defaults left out: a key that a later version adds does not begin every search again
-    block = search.model_dump(mode="json", exclude=limits, exclude_defaults=True)
-    return hashlib.blake2b(f"{base}{json.dumps(block)}".encode(), digest_size=8).hexdigest()

@@ -147,6 +147,15 @@ class Search(Block):
         whole = grid_size(info.data.get("space", {})) if info.data.get("sampler") == "grid" else 0
         return whole or _CANDIDATES
 
+    def first(self) -> dict[str, Any]:
+        """The first value of each key that is drawn."""
+        return {key: distribution.probes()[0] for key, distribution in self.space.items()}
+
+    def longest(self, epochs: int) -> int:
+        """Epochs of the longest candidate of a member that itself has `epochs`."""
+        drawn = self.space.get("epochs")
+        return epochs if drawn is None else max(map(int, drawn.probes()))
+
 
 def samples(
     space: Mapping[str, Distribution], fixed: frozenset[str] = frozenset()

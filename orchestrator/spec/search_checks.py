@@ -37,14 +37,6 @@ def check_search(spec: Spec, mistakes: Mistakes) -> None:
             mistakes.add(("search", "members"), unknown("member", name, names))
     searched = [name for name in search.members if name in names]
     _check_space(spec, search, searched, mistakes)
-    for name in searched:
-        epochs = spec.member(name).recipe.epochs
-        if search.asha.grace_epochs > epochs:
-            mistakes.add(
-                ("search", "asha", "grace_epochs"),
-                f"{search.asha.grace_epochs} is more than the {epochs} epochs of "
-                f"{name}: no candidate could ever be stopped",
-            )
     _check_comparable(spec, search, searched, mistakes)
     counts = {"kfold": spec.folds.k, "holdout": 1, "balanced_holdout": 1, "all": 0}
     last = counts.get(spec.folds.scheme, search.fold + 1) - 1  # `own` folds: not known yet
@@ -59,12 +51,14 @@ def check_search(spec: Spec, mistakes: Mistakes) -> None:
 
 
 def check_influence(spec: Spec, mistakes: Mistakes) -> None:
-    """Add a mistake for each searched key that no score depends on. Not of a recorded spec: earlier
-    versions took them.
+    """Add a mistake for each searched key that no score depends on, and where no candidate is ever stopped.
+    Not of a recorded spec: earlier versions took them.
     """
     search = spec.search
     if search is None:
         return
+    if "epochs" not in search.space or not mistakes.problems:  # drawn, its values must be right
+        _check_grace(spec, search, mistakes)
     why = {key: text for key, text in _WITHOUT_INFLUENCE.items() if key in search.space}
     asked = [
         member.name
@@ -82,6 +76,17 @@ def check_influence(spec: Spec, mistakes: Mistakes) -> None:
             f"{key} has no influence on a candidate's score: {text}. Candidates that differ in it "
             "alone would be compared by chance. Write it into the member instead",
         )
+
+
+def _check_grace(spec: Spec, search: Search, mistakes: Mistakes) -> None:
+    for member in spec.members:
+        epochs = search.longest(member.recipe.epochs)
+        if member.name in search.members and epochs < search.asha.grace_epochs:
+            mistakes.add(
+                ("search", "asha", "grace_epochs"),
+                f"{search.asha.grace_epochs} is more than the {epochs} epochs of "
+                f"{member.name}: no candidate could ever be stopped",
+            )
 
 
 def _check_space(spec: Spec, search: Search, searched: list[str], mistakes: Mistakes) -> None:

@@ -13,6 +13,7 @@ from orchestrator.cluster.known_recipes import known_recipes
 from orchestrator.cluster.preflight import (
     cost_of,
     device_problems,
+    lacks_weights,
     memory_of_unit,
     room_on,
 )
@@ -70,6 +71,8 @@ def train_on_ray(
     clock = Clock(outcome.timing)
     photographs, todo = plan.now.photographs, plan.todo
     checks = Checks(spec, photographs, store, whole)
+    if lacks_weights(spec):
+        checks.require()  # and all else that is wrong, for which no Ray need start
     from orchestrator.cluster.connect import connect
     from orchestrator.cluster.ray_internals.trials import asks_the_dashboard
     from orchestrator.running.capacity import Capacity
@@ -88,10 +91,9 @@ def train_on_ray(
     checks.require_so_far()
     clock.lap("check")
     with (
-        connect(address, dashboard=asks_the_dashboard()) as cluster,
+        connect(address, dashboard=asks_the_dashboard(), require=checks.require) as cluster,
         Capacity(cluster, spec.resources, console.print) as capacity,
     ):
-        checks.require()
         create_experiment(spec.tracking, store, spec.name)
         if spec.tracking and not cluster.started_here:
             _require_trackers(spec.tracking, console)

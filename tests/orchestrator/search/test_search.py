@@ -194,7 +194,7 @@ def test_every_candidate_stands_in_the_csv_with_its_whole_curve(make, tmp_path):
     """Also where settings and outcomes have the same names, and values are lists."""
     space = {"loss": {"choice": ["focal"]}, "epochs": {"choice": [2, 3]},
              "image_size": {"choice": [[64, 48]]}}  # fmt: skip
-    search = make(space=space, sampler="grid", metric="accuracy", asha={"grace_epochs": 8})
+    search = make(space=space, sampler="grid", metric="accuracy", asha={"grace_epochs": 3})
     run(search, [[0.5, 0.25], [0.1, 0.4, 0.3]])
     rows = list(csv.DictReader(io.StringIO((tmp_path / "search/m.csv").read_text())))
     assert [json.loads(row["curve"]) for row in rows] == [[0.5, 0.25], [0.1, 0.4, 0.3]]
