@@ -188,7 +188,7 @@ def test_rungs_reach_up_to_the_longest_that_is_drawn(make, written):
         (2, "choice: [2, 8]", 4, None),
         (2, "int_uniform: [1, 4]", 4, None),
         (9, "quniform: [2, 6, 2]", 7, "7 is more than the 6 epochs of m"),
-        (9, "choice: [many, 2]", 7, "valid integer"),
+        (9, "choice: [many, 2]", 7, "Allowed: a whole number"),
     ],
 )
 def test_grace_epochs_are_judged_by_the_longest_that_is_drawn(
