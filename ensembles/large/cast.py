@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from ensembles.errors import BadInput
 from ensembles.files import places
-from ensembles.files.parquet import members_in, table_place
+from ensembles.files.parquet import members_in
 from ensembles.files.places import Place
 from ensembles.files.table import (
     CONFIDENCE,
@@ -169,30 +169,6 @@ def cast_large(
     record.seconds = time.perf_counter() - started
     places.write_bytes(paths[RECORD], record.to_json())
     return record
-
-
-def too_large(folder: Place, members: Sequence[str] | None = None, limit: int = 1 << 29) -> bool:
-    """Whether the probabilities of either kind take more than `limit` bytes, as far as the footers
-    say; a CSV of that size counts as well.
-    """
-    sizes = [0]
-    for kind in ("oof", "test"):
-        try:
-            names = list(members) if members is not None else members_in(folder)[0]
-            found = [place for name in names if (place := table_place(folder, name, kind))]
-            sizes.append(sum(map(_size, found)))
-        except (BadInput, pa.ArrowException, OSError):
-            return False  # the reader of whole tables explains what is wrong
-    return max(sizes) > limit
-
-
-def _size(path: str) -> int:
-    """Bytes of all numbers of a table as float32."""
-    if path.endswith(".csv"):
-        return places.size(path)
-    file = places.open_parquet(path)
-    kinds = [field.type for field in file.schema_arrow]
-    return 4 * file.metadata.num_rows * sum(map(pa.types.is_floating, kinds))
 
 
 def _write(

@@ -1,8 +1,10 @@
-"""One table too large for memory, from its footer alone: its size, its classes, and its layout."""
+"""Tables from their footers alone: whether they are too large for memory, and the size, classes and
+layout of one that is."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,8 @@ import pyarrow as pa
 from ensembles.errors import BadInput, examples
 from ensembles.files import places
 from ensembles.files.class_columns import class_columns
+from ensembles.files.parquet import members_in, table_place
+from ensembles.files.places import Place
 from ensembles.files.reading.table import metadata
 
 types = pa.types
@@ -68,6 +72,30 @@ def open_table(name: str, path: str, is_oof: bool) -> Footer:
     groups = range(file.metadata.num_row_groups)
     sizes = [file.metadata.row_group(i).num_rows for i in groups]
     return Footer(sizes, len(numbered), found, schema.names)
+
+
+def too_large(folder: Place, members: Sequence[str] | None = None, limit: int = 1 << 29) -> bool:
+    """Whether the probabilities of either kind take more than `limit` bytes, as far as the footers
+    say; a CSV of that size counts as well.
+    """
+    sizes = [0]
+    for kind in ("oof", "test"):
+        try:
+            names = list(members) if members is not None else members_in(folder)[0]
+            found = [place for name in names if (place := table_place(folder, name, kind))]
+            sizes.append(sum(map(_size, found)))
+        except (BadInput, pa.ArrowException, OSError):
+            return False  # the reader of whole tables explains what is wrong
+    return max(sizes) > limit
+
+
+def _size(path: str) -> int:
+    """Bytes of all numbers of a table as float32."""
+    if path.endswith(".csv"):
+        return places.size(path)
+    file = places.open_parquet(path)
+    kinds = [field.type for field in file.schema_arrow]
+    return 4 * file.metadata.num_rows * sum(map(pa.types.is_floating, kinds))
 
 
 def rewrite(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import importlib
@@ -126,6 +127,8 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
+    # the interpreter's end would look for circles among all of them: a tenth of a vote's time
+    atexit.register(gc.freeze)
     object_store.ask_first()
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]

@@ -210,7 +210,7 @@ def _pareto(source: _Source, request: VoteRequest, console: Console) -> dict[str
 
 
 def _too_large(source: _Source) -> bool:
-    from ensembles.large.cast import too_large
+    from ensembles.large.footers import too_large
 
     return too_large(source.folder, source.whole)
 

@@ -22,7 +22,6 @@ from ensembles.voting.stored import rule_of
 from orchestrator.audit import contradictions
 from orchestrator.audit.contradictions import COPIES, Contradiction, read_contradictions
 from orchestrator.commands.leaderboard import standings, unit_records
-from orchestrator.commands.pages.maps import add_maps
 from orchestrator.commands.pages.truth import read_test_part
 from orchestrator.commands.run import Run, read_tables
 from orchestrator.errors import BAD_INPUT, WrongRequest
@@ -66,6 +65,8 @@ def write_report(
     """
     material = material_of(run, truth, vote, ballot)
     if maps is not None:
+        from orchestrator.commands.pages.maps import add_maps
+
         add_maps(material, run, maps)
     content = page.page(material).encode("utf-8", "backslashreplace")
     place = out or run.store.uri(page.NAME)
@@ -199,7 +200,7 @@ def _members(run: Run, record: VoteRecord | None) -> list[str]:
 
 
 def _too_large(run: Run, members: list[str]) -> bool:
-    from ensembles.large.cast import too_large
+    from ensembles.large.footers import too_large
 
     return too_large(run.store.uri("tables"), members)
 

@@ -12,8 +12,8 @@ import pytest
 from ensembles import BadInput, cast, cast_large, read_members, read_table, write_table
 from ensembles.files import parquet as tables
 from ensembles.files.digests import unsealed
-from ensembles.large.cast import too_large
 from ensembles.large.derived import stratified_rows
+from ensembles.large.footers import too_large
 
 TARGETS = {"targets": [["cover", ["off", "on"]], ["age", ["young", "old"]]]}
 

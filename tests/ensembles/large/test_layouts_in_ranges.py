@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ensembles import BadInput, cast_large, read_members, read_table, write_table
-from ensembles.large.cast import too_large
+from ensembles.large.footers import too_large
 
 ROOT = Path(__file__).parents[3]
 

@@ -82,7 +82,7 @@ def test_drift_is_a_note_and_prior_is_offered_never_taken(command, members):
 
 @pytest.mark.parametrize("in_ranges", [False, True])
 def test_all_at_once_in_memory_and_in_ranges(command, members, monkeypatch, in_ranges):
-    monkeypatch.setattr("ensembles.large.cast.too_large", lambda *_: in_ranges)
+    monkeypatch.setattr("ensembles.large.footers.too_large", lambda *_: in_ranges)
     arguments = ["--tables", "tables", "--mode", "soft", "--prior", "test", "--sets", "0.9",
                  "--unknown", "0.6", "--answers", "names", "--out", "o", "--json", "o.json"]  # fmt: skip
     code, out, err = command("vote", *arguments)

@@ -126,7 +126,7 @@ def test_options_of_a_vote_reach_it(tables, tmp_path):
 def test_tables_too_large_for_memory_are_voted_over_in_ranges(tables, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     run("vote", "--tables", tables, "--out", tmp_path / "whole")
-    monkeypatch.setattr("ensembles.large.cast.too_large", lambda *_: True)
+    monkeypatch.setattr("ensembles.large.footers.too_large", lambda *_: True)
     text = run("vote", "--tables", tables, "--out", tmp_path / "ranges")
     assert "in ranges of rows" in text
     assert "fitted to a stratified sample, 240 of 240 rows" in text

@@ -217,7 +217,7 @@ def test_the_leaderboard_shows_votes_in_memory_and_in_ranges(
 ):
     run = make_run(tmp_path, "vote: {mode: weighted, objective: log_loss}\n")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("ensembles.large.cast.too_large", lambda *_: in_ranges)
+    monkeypatch.setattr("ensembles.large.footers.too_large", lambda *_: in_ranges)
     (run / "search").mkdir()
     code, out, err = command("vote", "--run", run, "--json", "vote.json")
     assert code == 0, err

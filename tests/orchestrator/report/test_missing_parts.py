@@ -194,7 +194,7 @@ def test_of_many_classes_the_pairs_confused_most_are_listed(tmp_path):
 
 
 def test_tables_too_large_for_memory_are_not_read(copied, monkeypatch):
-    monkeypatch.setattr("ensembles.large.cast.too_large", lambda *_: True)
+    monkeypatch.setattr("ensembles.large.footers.too_large", lambda *_: True)
     page = page_of(copied)
     assert "too large to be looked at row by row" in page.texts["confusion"]
     assert "three" in {row[0] for row in page.tables["Members and votes"]}
