@@ -14,6 +14,7 @@ from ensembles.rules import votes
 from ensembles.scores import metrics
 from ensembles.voting.record import VoteRecord
 from orchestrator.audit.contradictions import Contradiction
+from orchestrator.report.thumbnails import Kept
 from orchestrator.search.record import SearchRecord
 from orchestrator.spec.spec import Spec
 from orchestrator.units.record import UnitRecord
@@ -43,8 +44,8 @@ class Material:
     rows, None where the plain mean of the members stands in for it; `how` says of which rules, a sentence,
     and `nested` whether of such that did not see the row. copies: look-alikes under two labels, None where
     nobody looked for them. front: what `vote --pareto` fitted for the vote, None where it did not.
-    paths: image id -> its file. units: member -> unit -> record. maps: image id -> as of `blocks.Card`;
-    `about_maps`: sentences on them.
+    paths: image id -> its file. thumbnails: of earlier pages, to which this one adds its own. units: member
+    -> unit -> record. maps: image id -> as of `blocks.Card`; `about_maps`: sentences on them.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Material:
     test: TestPart | None = None
     front: dict[str, Any] | None = None
     paths: dict[str, str] = field(default_factory=dict)
+    thumbnails: Kept = field(default_factory=dict)
     units: dict[str, dict[str, UnitRecord]] = field(default_factory=dict)
     searches: dict[str, SearchRecord] = field(default_factory=dict)
     timing: dict[str, float] = field(default_factory=dict)

@@ -34,7 +34,7 @@ MOST_BYTES = 5_000_000
 
 def page(run: Material) -> str:
     """The whole HTML document, the same for the same run."""
-    pictures = photographs.Pictures(run.paths)
+    pictures = photographs.Pictures(run.paths, run.thumbnails)
     sections = [
         standings.section(run),
         choice.section(run),

@@ -1,4 +1,4 @@
-"""Photographs as small JPEG pictures inside the page."""
+"""Photographs as small JPEG pictures inside the page, kept in the run folder for its next page."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ensembles.files.digests import sealed, unsealed
 from members.photo_kind import require_file
 from orchestrator.errors import BAD_INPUT
+from orchestrator.runs.store import Store
 
 if TYPE_CHECKING:
     from PIL import Image
 
+NAME = "thumbnails.json"
 SIDE = 96  # pixels of the longer side
 _QUALITY = 70
 _MOST_PIXELS = 2**26  # of a photograph of which a small picture is worth the time
 _MOST_BYTES = 6_000  # of one: noise compresses badly
+_MOST_KEPT = 300  # those that pages showed last
+_JPEG = "data:image/jpeg;base64,"
 
 
 @dataclass(frozen=True)
@@ -32,21 +37,47 @@ class Thumbnail:
     why: str = ""
 
 
-def thumbnail(path: str | None) -> Thumbnail:
+# by the path, the state of the file and what is made of it
+Kept = dict[str, Thumbnail]
+
+
+def read_kept(store: Store) -> Kept:
+    """What `write_kept` wrote; nothing where that cannot be read."""
+    try:
+        found = unsealed(store.read_json(NAME))["shown"]
+        kept = {key: Thumbnail(*own) for key, own in found.items()}
+    except (*BAD_INPUT, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+    return {key: own for key, own in kept.items() if str(own.source).startswith(_JPEG)}
+
+
+def write_kept(store: Store, kept: Kept) -> None:
+    last = list(kept.items())[-_MOST_KEPT:]
+    shown = {key: [own.source, own.width, own.height] for key, own in last}
+    store.write_json(NAME, sealed({"shown": shown}))
+
+
+def thumbnail(path: str | None, kept: Kept | None = None) -> Thumbnail:
     """Of a photograph in a file of this machine: upright, RGB, its longer side SIDE pixels.
 
-    JPEG files are decoded at a fraction of their size, so that large ones take milliseconds.
+    JPEG files are decoded at a fraction of their size, so that large ones take milliseconds. kept: of
+    files that did not change since, the last one shown at the end; new ones are added.
     """
     if not path or "://" in path:
         return Thumbnail(None, why="not on this machine")
     try:
-        require_file(path)
-        return _made(path)
+        state = require_file(path)
+        key = f"{path} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {SIDE} {_QUALITY}"
+        found = kept.pop(key, None) if kept else None
+        found = found or _made(path)
     except FileNotFoundError:
         return Thumbnail(None, why="moved")
     except (*BAD_INPUT, OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         gone = not Path(path).exists()
         return Thumbnail(None, why="moved" if gone else f"cannot be read ({type(error).__name__})")
+    if kept is not None and found.source:
+        kept[key] = found
+    return found
 
 
 def _made(path: str) -> Thumbnail:
@@ -76,7 +107,7 @@ def _encoded(small: Image.Image) -> Thumbnail:
         if content.tell() <= _MOST_BYTES:
             break
     text = base64.b64encode(content.getvalue()).decode()
-    return Thumbnail(f"data:image/jpeg;base64,{text}", small.width, small.height)
+    return Thumbnail(f"{_JPEG}{text}", small.width, small.height)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

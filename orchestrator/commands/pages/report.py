@@ -28,6 +28,7 @@ from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.program import called
 from orchestrator.report import page
 from orchestrator.report.material import Material
+from orchestrator.report.thumbnails import read_kept, write_kept
 from orchestrator.runs.ballot import Ballot
 from orchestrator.runs.contents import groups_of, paths_of, recorded_spec
 from orchestrator.runs.damage import PARTIAL, read_json
@@ -68,12 +69,16 @@ def write_report(
         from orchestrator.commands.pages.maps import add_maps
 
         add_maps(material, run, maps)
+    material.thumbnails = read_kept(run.store)
+    known = set(material.thumbnails)
     content = page.page(material).encode("utf-8", "backslashreplace")
     place = out or run.store.uri(page.NAME)
     if out:
         places.write_bytes(out, content)
     else:
         run.store.write(page.NAME, content)
+        if not known.issuperset(material.thumbnails):
+            write_kept(run.store, material.thumbnails)
     return {
         "report": place,
         "bytes": len(content),
@@ -149,7 +154,7 @@ def material_of(
         return found
     read = ballot or Ballot(read_tables(run.store, members, "oof"), {}, groups_of(run.store))
     _read_rows(run, found, {n: t for n, t in read.oof.items() if n in members}, read.groups)
-    found.test = read_test_part(run, members, records, others, truth)
+    found.test = read_test_part(run, members, records, others, truth, read.test)
     found.front = _front(run, found, standing)
     return found
 

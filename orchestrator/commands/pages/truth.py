@@ -24,14 +24,22 @@ def read_test_part(
     records: Mapping[str, VoteRecord],
     others: Mapping[str, bool | None],
     truth: Path | None,
+    voted: Mapping[str, Table],
 ) -> TestPart | None:
     """The members' answers and the votes', of the rows whose label is known; None where no label is.
 
     Labels are taken as `evaluate` and `leaderboard` do: those of the file `truth`, else those of the list of
     photographs that the run was given, else those of the test tables. records: vote -> its record;
-    others: whether it is of other tables than the run has now. Raises WrongRequest for a truth of no rows.
+    others: whether it is of other tables than the run has now. voted: test tables of members that were read
+    already. Raises WrongRequest for a truth of no rows.
     """
-    one = read_tables(run.store, members[:1], "test")
+
+    def tables_of(names: list[str]) -> dict[str, Table]:
+        lacking = [name for name in names if name not in voted]
+        found = {**voted, **read_tables(run.store, lacking, "test")}
+        return {name: found[name] for name in names if name in found}
+
+    one = tables_of(members[:1])
     if not one:
         if truth is not None:
             raise WrongRequest(
@@ -45,7 +53,7 @@ def read_test_part(
         return None
     if len(rows) < len(labels):
         source += f" ({len(rows)} of {len(labels)} photographs have one)"
-    test = ensembles.align(one | read_tables(run.store, members[1:], "test"), "test")
+    test = ensembles.align(one | tables_of(members[1:]), "test")
     tables: dict[str, np.ndarray] = {
         f"member {name}": t.probabilities[rows] for name, t in test.items()
     }

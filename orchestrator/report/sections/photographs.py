@@ -7,7 +7,7 @@ import numpy as np
 from ensembles.judging.hardest import hardest
 from orchestrator.report.blocks import Card, Gallery, Section
 from orchestrator.report.material import Material
-from orchestrator.report.thumbnails import Thumbnail, thumbnail
+from orchestrator.report.thumbnails import Kept, Thumbnail, thumbnail
 
 # Bounds of what is shown, so that the page stays small whatever the run is.
 HARDEST = 18
@@ -15,15 +15,15 @@ MOST_OPINIONS = 30
 
 
 class Pictures:
-    """Thumbnails by image id; each is made once."""
+    """Thumbnails by image id; each is made once, or taken of those that are kept."""
 
-    def __init__(self, paths: dict[str, str]):
-        self._paths = paths
+    def __init__(self, paths: dict[str, str], kept: Kept):
+        self._paths, self._kept = paths, kept
         self._made: dict[str, Thumbnail] = {}
 
     def of(self, image_id: str) -> Thumbnail:
         if image_id not in self._made:
-            self._made[image_id] = thumbnail(self._paths.get(image_id))
+            self._made[image_id] = thumbnail(self._paths.get(image_id), self._kept)
         return self._made[image_id]
 
     def without(self) -> str:

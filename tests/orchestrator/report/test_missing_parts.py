@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +16,10 @@ from sklearn.metrics import f1_score
 
 import ensembles
 from ensembles.files.digests import write_sums
+from ensembles.voting.record import VoteRecord
 from members.data.codec import Codec
 from orchestrator.commands.pages.report import report_beside, write_report
+from orchestrator.commands.run import ballot_of
 from orchestrator.errors import BAD_INPUT, WrongRequest
 from orchestrator.runs.store import Store
 from tests.orchestrator.report.conftest import page_of
@@ -264,3 +267,20 @@ def test_a_list_without_labels_says_nothing_and_a_truth_goes_before_it(tmp_path)
     given = tmp_path / "truth.csv"
     given.write_text("ImageID,ans\n" + "".join(f"test-{i},{i % 4}\n" for i in range(30)))
     assert str(given) in page_of(run, truth=given).texts["leaderboard"]
+
+
+def test_beside_a_vote_its_tables_are_not_read_again_and_the_page_is_the_same(copied, monkeypatch):
+    run = run_of(copied)
+    expected = Path(write_report(run, vote="soft")["report"]).read_text()
+    members = list(VoteRecord.from_json((copied / "votes/soft/vote.json").read_bytes(), "").weights)
+    ballot, read, read_table = ballot_of(run, members), [], ensembles.read_table
+
+    def counted(place, *options):
+        read.append(Path(place).parent.parent.name)
+        return read_table(place, *options)
+
+    monkeypatch.setattr(ensembles, "read_table", counted)
+    found = write_report(run, vote="soft", ballot=ballot)
+    assert Path(found["report"]).read_text() == expected
+    assert "votes" in read
+    assert "tables" not in read
