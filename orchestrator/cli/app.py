@@ -56,7 +56,7 @@ _FILES = {
 }
 # New objects before Python looks for circles among them. By its own 700 it looks through modules and through
 # rows of text, which are none, hundreds of times: a fifth of a hard vote's time.
-_NEW_OBJECTS = 10_000
+_NEW_OBJECTS = 50_000
 _WITH_SEVERAL_VALUES = frozenset(
     ["init", "check", "train-members", "vote", "leaderboard", "audit", "predict", "export"]
 )
