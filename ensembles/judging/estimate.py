@@ -20,6 +20,7 @@ from ensembles.judging.steps import Progress, Steps
 from ensembles.rules.mean import AnyRule
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
+from ensembles.scores.groups import distinct
 from ensembles.scores.together import scores_and_errors
 from ensembles.weights.predicted import predicted
 from ensembles.weights.stack import Stack
@@ -35,7 +36,7 @@ def nested_rules(
     progress: Progress | None = None,
 ) -> list[tuple[np.ndarray, Rule]]:
     """For each fold its rows (indices) and the rule fitted to all others."""
-    names = np.unique(folds)
+    names = distinct(folds)
     steps = Steps(len(names), progress)
     return [
         (np.flatnonzero(folds == fold), steps.counted(fit(stack.take(folds != fold))))
@@ -130,7 +131,7 @@ def folds_for_weights(
 
     No member saw the row that it predicts, so any split of the groups is honest for weights.
     """
-    if len(np.unique(folds)) >= least:
+    if len(distinct(folds)) >= least:
         return folds
     return draw_folds(len(folds), groups).astype(folds.dtype)
 

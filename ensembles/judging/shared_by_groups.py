@@ -84,7 +84,7 @@ def inconstant_groups(values: np.ndarray, groups: np.ndarray) -> list[np.ndarray
         return []
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order])) + 1
-    differ = [rows for rows in np.split(order, starts) if len(np.unique(values[rows])) > 1]
+    differ = [rows for rows in np.split(order, starts) if (values[rows] != values[rows[:1]]).any()]
     return sorted(differ, key=len, reverse=True)
 
 

@@ -1,4 +1,4 @@
-"""Numbers of groups, by counting where `np.unique` would sort."""
+"""Numbers of groups or folds, by counting where `np.unique` would sort, and import `numpy.ma`."""
 
 from __future__ import annotations
 

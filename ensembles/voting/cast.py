@@ -30,6 +30,7 @@ from ensembles.rules import votes
 from ensembles.rules.mean import AnyRule, applied
 from ensembles.rules.pools import Rule
 from ensembles.scores import metrics
+from ensembles.scores.groups import distinct
 from ensembles.shift.after import after_vote
 from ensembles.shift.rows import HeldOut, disagreement, numbered
 from ensembles.voting import gate
@@ -226,7 +227,7 @@ def _scored(
         figures |= _certified(request, rule, data)
     begins(progress, "voting on all rows")
     single = np.empty((data.n_rows, data.n_classes), np.float32)
-    for fold in np.unique(folds):
+    for fold in distinct(folds):
         own, others = (np.flatnonzero(part) for part in (folds == fold, folds != fold))
         best = best_member(data, request.metric, others)
         single[own] = votes.soft([data.given[best][own]])

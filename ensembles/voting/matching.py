@@ -159,7 +159,7 @@ def require_folds(
     folds: np.ndarray, groups: np.ndarray | None, first: Table, request: VoteRequest
 ) -> None:
     """Raises BadInput where rows that err together stand in several folds, or there is but one."""
-    n_folds = len(np.unique(folds))
+    n_folds = len(distinct(folds))
     numbers = None if groups is None else numbered(groups)
     if request.needs_oof and n_folds < 2:
         n_groups = len(first.ids) if numbers is None else int(numbers.max()) + 1
@@ -189,7 +189,7 @@ def notes_on_rows(
             f"all OOF rows are of one fold: weights were refitted inside {len(np.unique(folds))} "
             "drawn parts of it for the estimate."
         )
-    absent = np.setdiff1d(np.arange(first.n_classes), data.labels)
+    absent = np.flatnonzero(np.bincount(data.labels, minlength=first.n_classes) == 0)
     if absent.size:
         names = ", ".join(first.classes[k] for k in absent[:LISTED])
         more = f", ... ({len(absent)} in all)" if len(absent) > LISTED else ""

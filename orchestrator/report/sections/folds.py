@@ -25,7 +25,7 @@ def section(run: Material) -> Section:
     whole = counts.sum(axis=1) / counts.sum()
     off = abs(shares - whole[:, None])
     worst = np.unravel_index(off.argmax(), off.shape)
-    n_groups = None if groups is None else len(np.unique(groups))
+    n_groups = None if groups is None else len(set(groups.tolist()))
     of = "" if n_groups is None else f" of {n_groups} groups"
     found.say(
         f"{counts.sum()} photographs{of} in {len(names)} folds of {counts.sum(axis=0).min()} to "

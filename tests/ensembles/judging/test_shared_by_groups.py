@@ -98,6 +98,7 @@ def test_groups_that_differ_in_what_groups_share():
     # of what differs within most groups, nothing can be said
     assert inconstant_groups(np.arange(60) % 3, groups) == []
     assert inconstant_groups(values, np.arange(60)) == []
+    assert inconstant_groups(values[:0], groups[:0]) == []
     assert inconstant_groups(np.array([], int), np.array([], int)) == []
 
 
