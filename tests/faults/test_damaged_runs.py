@@ -50,7 +50,14 @@ def root(run, folder) -> Iterator[Path]:
 
 def contents(root: Path) -> dict[str, bytes]:
     """Of what a run is made of; times of training and what is put aside left out."""
-    left_out = ("damaged", "timing.json", "progress.json", "report.html", ".lock")
+    left_out = (
+        "damaged",
+        "timing.json",
+        "progress.json",
+        "report.html",
+        "thumbnails.json",
+        ".lock",
+    )
     return {
         str(file.relative_to(root)): file.read_bytes()
         for file in sorted(root.rglob("*"))
