@@ -203,7 +203,7 @@ class Room:
 
 
 # measured: the command and Ray's own processes; those that lead the training of a unit
-_OF_RAY, _OF_A_RUN = 1_150 << 20, 280 << 20
+_OF_RAY, _OF_A_RUN = 1_000 << 20, 280 << 20
 _LOWER = "Lower batch_size, image_size or resources.loader_workers in the spec"
 
 
