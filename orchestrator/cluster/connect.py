@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orchestrator
-from members.errors import BadInput, first_line
+from members.errors import first_line
 from orchestrator import stopping
 from orchestrator.cluster import joining
 from orchestrator.cluster.alive import Watch
@@ -64,18 +64,11 @@ class Cluster:
 
 
 @contextmanager
-def connect(
-    address: str | None = None,
-    *,
-    dashboard: bool = False,
-    require: Callable[[], None] = lambda: None,
-) -> Iterator[Cluster]:
+def connect(address: str | None = None, *, dashboard: bool = False) -> Iterator[Cluster]:
     """Join the Ray at `address`, or start one on this machine and stop it at the end.
 
     None and `local` start one, `auto` is the Ray of this job or machine. A Ray that dies within the
-    block ends the process, see `watched`. dashboard: it has one, whose State API answers. require: is called
-    once Ray is there; after a BadInput of it a Ray that was started here is killed, and the process can only
-    `stopping.end`.
+    block ends the process, see `watched`. dashboard: it has one, whose State API answers.
     """
     address = None if address == "local" else address
     _quiet()
@@ -108,12 +101,6 @@ def connect(
             _preflight(ray, pinned)
         watch = Watch(pinned, _own_raylet(ray), address is None)
         stack.callback(watch.close)
-        try:
-            require()
-        except BadInput:
-            if address is None:
-                stopping.tear()  # nothing has begun, so that nothing need end in order, which takes seconds
-            raise
         total = ray.cluster_resources()
         try:
             yield Cluster(pinned, total.get("CPU", 0.0), total.get("GPU", 0.0), address is None)

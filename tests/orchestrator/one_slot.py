@@ -7,7 +7,7 @@ import io
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,13 +89,7 @@ class Commands:
 
 
 @contextlib.contextmanager
-def no_ray(
-    address: str | None = None,
-    *,
-    dashboard: bool = False,
-    require: Callable[[], None] = lambda: None,
-) -> Iterator[connect.Cluster]:
-    require()
+def no_ray(address: str | None = None, *, dashboard: bool = False) -> Iterator[connect.Cluster]:
     yield connect.Cluster("nowhere", 1.0, 0.0, True)
 
 

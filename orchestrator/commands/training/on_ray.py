@@ -91,9 +91,10 @@ def train_on_ray(
     checks.require_so_far()
     clock.lap("check")
     with (
-        connect(address, dashboard=asks_the_dashboard(), require=checks.require) as cluster,
+        connect(address, dashboard=asks_the_dashboard()) as cluster,
         Capacity(cluster, spec.resources, console.print) as capacity,
     ):
+        checks.require()
         create_experiment(spec.tracking, store, spec.name)
         if spec.tracking and not cluster.started_here:
             _require_trackers(spec.tracking, console)

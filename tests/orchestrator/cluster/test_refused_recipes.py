@@ -58,38 +58,6 @@ def test_a_recipe_that_cannot_be_trained_leaves_nothing_of_ray(
         assert list(place.iterdir()) == []
 
 
-PROGRAM = """\
-import time
-from members.errors import BadInput
-from orchestrator import stopping
-from orchestrator.cluster.connect import connect
-
-def refuse():
-    raise BadInput("not this one")
-
-with stopping.stops():
-    try:
-        with connect(require=refuse):
-            print("begun")
-    except BadInput as error:
-        import ray
-        print(f"refused: {error}; in order: {not ray.is_initialized()}", flush=True)
-        stopping.end(2)
-"""
-
-
-@pytest.mark.ray
-def test_what_is_refused_once_ray_is_there_ends_it_at_once(tmp_path, place):
-    with started(tmp_path, "-c", PROGRAM, env={"RAY_TMPDIR": str(place)}) as command:
-        command.wait_for(lambda: "gcs_server" in str([p.name() for p in command.family()]))
-        family = command.family()
-        assert command.end() == 2
-        assert "refused: not this one; in order: False" in command.printed
-        assert "begun" not in command.printed
-        assert all_gone(family, seconds=1)
-        assert list(place.iterdir()) == []
-
-
 def test_a_weights_file_is_looked_for_wherever_training_may_start_from_it(tmp_path):
     def asks(member: str, search: str = "") -> bool:
         file = tmp_path / "spec.yaml"
