@@ -149,7 +149,7 @@ def test_a_join_follows_its_parts(run):
     [
         ("{name: both, of: [two, on]}", "Did you mean 'one'"),
         ("{name: both, of: [one, whole]}", "must predict 'mask', but one and whole do"),
-        ("{name: both, of: [one]}", "at least 2 items"),
+        ("{name: both, of: [one]}", "of: a list of 2 or more"),
         ("{name: whole, of: [two, one]}", "a member or join of this name exists"),
         ("{nam: both, of: [two, one]}", "Did you mean 'name'"),
     ],
