@@ -89,6 +89,11 @@ def _is_echo(mistake: ErrorDetails) -> bool:
     return mistake["type"] == "too_short" and len(mistake["input"]) >= mistake["ctx"]["min_length"]
 
 
+def _lacks_item(mistake: ErrorDetails) -> bool:
+    """That a list of a certain length is shorter, one mistake for each item."""
+    return mistake["type"] == "missing" and isinstance(mistake["loc"][-1], int)
+
+
 def _found(mistake: ErrorDetails, values: Any) -> _Found:
     """A mistake at the keys and list items that stand in `values`.
 
@@ -100,6 +105,8 @@ def _found(mistake: ErrorDetails, values: Any) -> _Found:
     for i, part in enumerate(loc):
         if _has(value, part):
             value = value[part]
+        elif i == len(loc) - 1 and _lacks_item(mistake):
+            break
         elif mistake["type"] != "missing" or i < len(loc) - 1:
             if branch is None:
                 branch, of = part, tuple(at)
@@ -123,10 +130,9 @@ def _said(own: _Found, model: type[BaseModel], others: list[_Found]) -> Said:
     block = at
     if kind in _UNKNOWN_KEY:
         block, text = at[:-1], unknown_key(at[-1], keys(model, at[:-1]))
-    elif kind == "missing" and isinstance(at[-1], int):
-        least = 1 + max(one.at[-1] for one in others if one.at[:-1] == at[:-1])
-        at = block = at[:-1]
-        text = f"a list of {least}{shown}"
+    elif _lacks_item(mistake):
+        missing = [one.mistake for one in others if one.at == at and _lacks_item(one.mistake)]
+        text = f"a list of {1 + max(int(one['loc'][-1]) for one in missing)}{shown}"
     elif kind == "missing":
         block, text = at[:-1], f"the key {at[-1]!r} is missing"
     elif kind == "literal_error":

@@ -60,6 +60,9 @@ def said(tmp_path, *sets, text=SPEC, small=False):
         ("defaults.image_size", "[96]", ["defaults.image_size: a list of 2, got [96]"]),
         ("defaults.image_size", "large",
          ["defaults.image_size: [height, width] in pixels, or one number for a square; got 'large'"]),
+        ("defaults.image_size", "[]", ["defaults.image_size: a list of 2, got []"]),
+        ("search", "{members: [a], space: {lr: {quniform: [1]}}}",
+         ["search.space.lr.quniform: a list of 3, got [1]"]),
         ("resources.gpus", "all", ["resources.gpus: got 'all'. Allowed: 'auto', or a number."]),
         ("resources.gpus", "2",
          ["resources.gpus: auto, 1, 0, or the share of a GPU that a training process gets, e.g. 0.25; got 2. "
