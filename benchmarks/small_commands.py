@@ -49,7 +49,7 @@ def main() -> None:
         else:
             folder = given.run.resolve().parent.parent
         run = folder / "runs" / "demo"
-        # as it was trained: the run's own spec.yaml has the winner, and would begin another search
+        # as it was trained: by a run's own spec.yaml a search of an earlier version is not known
         spec = [DEMO, *SHORT] if given.run is None else [DEMO]
         commands: dict[str, list[object]] = {
             "--help": ["--help"],
