@@ -83,7 +83,20 @@ class Command:
 
 
 def all_gone(processes: list[psutil.Process], seconds: float = 60) -> bool:
-    return psutil.wait_procs(processes, timeout=seconds)[1] == []
+    """None of them runs any more; one that has ended need not have been reaped by whoever inherited it."""
+    deadline = time.monotonic() + seconds
+    while any(map(_runs, processes)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 C = TypeVar("C", bound=Command)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from orchestrator.runs.store import Store
+from tests.faults.started_command import all_gone
 from tests.orchestrator.command_line import (
     SPEC,
     another_ray,
@@ -42,8 +43,7 @@ def test_ctrl_c_stops_all_that_was_started_and_says_how_to_go_on(place):
             kill_everything(driver)
     assert "Stopped. Nothing is lost: the same command goes on" in printed.read_text()
     assert "Traceback" not in printed.read_text()
-    _, alive = psutil.wait_procs(family, timeout=60)
-    assert alive == []
+    assert all_gone(family)
 
 
 def test_a_running_ray_is_joined_and_a_run_folder_in_a_bucket_is_a_run_folder(place, bucket):

@@ -54,7 +54,7 @@ def test_a_recipe_that_cannot_be_trained_leaves_nothing_of_ray(
         assert all(text in command.printed for text in named), command.printed
         assert "Traceback" not in command.printed
         assert of_ray is begins
-        assert all_gone([*family.values()], seconds=1)
+        assert all_gone([*family.values()])
         assert list(place.iterdir()) == []
 
 
