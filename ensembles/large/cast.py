@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput
 from ensembles.files import places
@@ -50,7 +51,6 @@ from ensembles.voting.record import VoteRecord
 from ensembles.voting.request import Mode, VoteRequest
 from ensembles.voting.stored import of_rule, write_stackers
 from ensembles.weights.stack import stack_members
-from ensembles.weights.stacker import one_blas_thread
 
 
 def cast_large(
@@ -113,7 +113,8 @@ def cast_large(
     figures: dict[str, Any] = {}
     rule: AnyRule
     held_out = None
-    with one_blas_thread(request.gated):
+    # products as small as a vote's are slower on several threads, by far where cores are busy
+    with threadpool_limits(1, "blas"):
         if oof is None:
             rule = fixed_rule(request, source.names)
         else:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ensembles.errors import BadInput
 from ensembles.files.compare import alike_tables
@@ -58,7 +59,6 @@ from ensembles.voting.stored import of_rule
 from ensembles.weights.fit import best_member
 from ensembles.weights.simplex import certified_gap
 from ensembles.weights.stack import Stack, stack_members
-from ensembles.weights.stacker import one_blas_thread
 
 __all__ = ["MODES", "cast"]
 
@@ -87,7 +87,8 @@ def cast(
     Raises BadInput with every problem: unknown or useless choices, tables that do not fit.
     """
     request = VoteRequest.of(mode, objective, **options)
-    with one_blas_thread(request.gated):
+    # products as small as a vote's are slower on several threads, by far where cores are busy
+    with threadpool_limits(1, "blas"):
         return _cast(oof or {}, test or {}, request, groups, digests, progress)
 
 

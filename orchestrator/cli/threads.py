@@ -6,7 +6,7 @@ import os
 
 
 def one_blas_thread() -> None:
-    """One for numpy's and scipy's OpenBLAS, unless the variable is set. Before they are imported.
+    """One for numpy's OpenBLAS, unless the variable is set. Before it is imported.
 
     Their threads wait for work by spinning, and a table has little: what they add is CPU time.
     """
