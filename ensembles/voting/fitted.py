@@ -32,8 +32,8 @@ class Shared:
 
     Logs are taken once and serve every fit where few rows are not quicker copied and they are the same
     for all: where members rule classes out, how much is mixed in before logs is of each fit's own rows.
-    Of a large stack rows are not copied and what candidates say is not kept; of logs are those of ridge
-    pools, unless they are more than LOGS_KEPT, in blocks.
+    Of a large stack rows are not copied and what candidates say is not kept; logs are, in blocks, of both
+    floors, of ridge pools' alone, or of none, so that they are no more than LOGS_KEPT.
     """
 
     def __init__(
@@ -48,9 +48,11 @@ class Shared:
         self.candidates, self.objective = candidates, objective
         self.names = np.unique(folds).tolist()
         _ = stack.favourites  # here, not by every fit anew
-        # of a large stack those of most steps
-        logged = [] if stack.has_zeros else [SOFT_FLOOR] if stack.is_large else [FLOOR, SOFT_FLOOR]
+        # first those of most steps
+        logged = [] if stack.has_zeros else [SOFT_FLOOR, FLOOR]
         size = stack.n_members * stack.n_rows * stack.n_classes
+        if stack.is_large:
+            logged = logged[: LOGS_KEPT // size]
         self.in_parts = len(folds) > MANY and len(logged) * size in range(1, LOGS_KEPT)
         if not self.in_parts and not stack.is_large:
             _ = [stack.logs(floor) for floor in logged]

@@ -107,11 +107,22 @@ class Stack:
         return Stack(own, self.labels[at], self.true[:, at], self.values)
 
     def with_logs(self, floors: Sequence[float]) -> Stack:
-        """The same rows of a large stack, whose logs are kept, block by block."""
+        """The same rows of a large stack, whose logs are kept, block by block.
+
+        All of a floor lie in one array: what is as large goes back to the system when nothing holds it
+        any more, which the memory of many small ones does not.
+        """
+        size, begin = self.n_members * self.n_classes, 0
+        room = {(floor, 0.0): np.empty(size * self.n_rows, np.float32) for floor in floors}
         parts = []
         for at, block in self.in_blocks():
             part = self.take(np.arange(self.n_rows)[at])
-            part._logs = {(floor, 0.0): block.logs(floor) for floor in floors}
+            for (floor, epsilon), whole in room.items():
+                own = whole[begin : begin + size * part.n_rows]
+                own = own.reshape(self.n_members, self.n_classes, part.n_rows)
+                own[:] = block.logs(floor)
+                part._logs[floor, epsilon] = own
+            begin += size * part.n_rows
             parts.append((np.arange(self.n_rows)[at], part))
         return self.held_in(parts)
 

@@ -88,12 +88,12 @@ def test_an_offset_step_is_the_best_of_a_grid_of_all_classes():
         assert right(now).sum() >= max(tried)
 
 
-@pytest.mark.parametrize("kept", [0, 1 << 40])
+@pytest.mark.parametrize("kept", [0, 4 * 1500 * 6 + 1, 1 << 40])
 @pytest.mark.parametrize("with_zeros", [False, True])
 def test_a_large_stack_gives_the_same_vote_without_copies_of_it(
     monkeypatch, draw, kept, with_zeros
 ):
-    """Whose rows are gone through in blocks, and whose logs are kept or taken anew."""
+    """Whose rows are gone through in blocks, and whose logs are taken anew, kept of one floor, or of both."""
     probabilities, labels = draw(4, 1500, 6)
     if with_zeros:
         probabilities[probabilities < 0.02] = 0
@@ -132,3 +132,17 @@ def test_tables_of_a_large_stack_are_not_copied(monkeypatch, draw):
         np.concatenate([block.probabilities for _, block in part.in_blocks()], axis=1),
         probabilities[:, ::3],
     )
+
+
+def test_kept_logs_are_those_of_the_rows_and_lie_in_one_array(monkeypatch, draw):
+    probabilities, labels = draw(3, 200, 7)
+    expected = {floor: stack_members(probabilities, labels).logs(floor) for floor in (1e-6, 1e-3)}
+    monkeypatch.setattr(stack, "LARGE", 0)
+    monkeypatch.setattr(stack, "BLOCK", 3 * 7 * 64)
+    kept = stack_members(probabilities, labels).with_logs(list(expected))
+    assert [len(at) for at, _ in kept.held] == [64, 64, 64, 8]
+    for floor, logs in expected.items():
+        parts = kept.log_parts(floor)
+        for at, own in parts:
+            np.testing.assert_array_equal(own, logs[:, :, at])
+        assert {id(own.base) for _, own in parts} == {id(parts[0][1].base)}
