@@ -16,6 +16,7 @@ from ray.tune.search import Searcher
 
 from orchestrator.cluster import machine
 from orchestrator.cluster.ray_internals.trials import (
+    callbacks_uncounted,
     free_slot,
     kill_trial,
     train_parts,
@@ -71,7 +72,7 @@ def run_all(schedule: Schedule, store: Store, setup: Setup, capacity: Capacity) 
     )
     inherit = contextlib.nullcontext() if setup.grows else trials_inherit()
     try:
-        with own, inherit:
+        with own, inherit, callbacks_uncounted():
             tuner.fit()
     finally:
         with contextlib.suppress(OSError):  # the next call does it where the store is away

@@ -166,6 +166,26 @@ def trials_inherit() -> Iterator[None]:
         class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = before
 
 
+@contextmanager
+def callbacks_uncounted() -> Iterator[None]:
+    """Tune begins without a count of the kinds of callbacks for its usage statistics, which are off.
+
+    To know them it imports W&B, MLflow and Comet where they are installed, which takes 2 s.
+    """
+    try:
+        from ray.air._internal import usage
+
+        before = usage.tag_callbacks
+    except (ImportError, AttributeError):
+        yield
+        return
+    usage.tag_callbacks = lambda callbacks: False
+    try:
+        yield
+    finally:
+        usage.tag_callbacks = before
+
+
 def kill_trial(trial: Any) -> None:
     """Kill the process of a Tune trial, whatever it does; its Train workers end with it, wherever
     they run, also those that are stopped or hang.

@@ -75,6 +75,25 @@ def test_a_trial_of_a_ray_started_here_gets_no_environment_of_its_own(monkeypatc
     assert given() == before
 
 
+def test_tune_counts_no_callbacks_meanwhile():
+    """Of a process of its own: what is imported stays."""
+    code = """
+import sys
+from ray.air._internal import usage
+from ray.tune import Callback
+from orchestrator.cluster.ray_internals.trials import callbacks_uncounted
+def loggers(): return [name for name in sys.modules if name.startswith('ray.air.integrations.')]
+with callbacks_uncounted():
+    usage.tag_callbacks([Callback()])
+    print(loggers())
+usage.tag_callbacks([])
+usage._count_callbacks([Callback()])
+print(bool(loggers()), usage.tag_callbacks.__module__)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == ["[]", "True ray.air._internal.usage"]
+
+
 def test_an_address_is_resolved_to_host_and_port():
     assert process.resolved("10.0.0.1:6379") == "10.0.0.1:6379"
     with pytest.raises(ValueError, match="nonsense"):
