@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from members.pixels.open import open_photo
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -28,8 +30,6 @@ class _Layout(NamedTuple):
 
 def load_jpeg(photo: Image.Image, data: bytes) -> tuple[Image.Image, str]:
     """Decode it; with it a text where its data ends early, goes on afterwards or is zeros."""
-    from members.pixels.open import open_photo
-
     layout = _layout(data)
     if layout is None:
         photo.load()
@@ -55,13 +55,26 @@ def load_jpeg(photo: Image.Image, data: bytes) -> tuple[Image.Image, str]:
 
 
 def _load_counting(photo: Image.Image, data: bytes, start: int, end: int) -> int | None:
-    """Decode without the marker that ends the picture: bytes left over, None where more is needed."""
+    """Decode without the marker that ends the picture: bytes left over, None where more is needed.
+
+    How much of a piece the decoder has taken is not known, so the end of the data is given in small ones.
+    All before it is one: with each the decoder lets other threads run, and then waits for them.
+    """
+    most = max(256, min(65536, (end - start) // 64)) + 64  # as many may be left over
+    first = end - 2 * most
+    left = _left_over(photo, data, first, most // 4, end)
+    if left is not None and left >= end - first:  # it has not taken all of the first piece
+        left = _left_over(open_photo(data), data, 0, most // 4, end)
+    return left if left is None or left > most else 0
+
+
+def _left_over(photo: Image.Image, data: bytes, first: int, piece: int, end: int) -> int | None:
+    """As `_load_counting`. The decoder gets all before `first`, and then `piece` bytes at once."""
     at, padded = 0, False
-    block = max(256, min(65536, (end - start) // 64))
 
     def read(size: int) -> bytes:
         nonlocal at, padded
-        found = data[at : min(at + size, end)]
+        found = data[at : max(first, min(at + piece, end))]
         at += len(found)
         if not found and not padded:
             padded = True
@@ -69,15 +82,13 @@ def _load_counting(photo: Image.Image, data: bytes, start: int, end: int) -> int
         return found
 
     photo.load_read = read  # type: ignore[attr-defined]
-    photo.decodermaxblock = block  # type: ignore[attr-defined]
     try:
         photo.load()
     except OSError as error:
         if "truncated" in str(error):
             return None
         raise
-    left = end - at
-    return left if left > block + 64 else 0
+    return end - at
 
 
 def _content_warning(data: bytes, layout: _Layout) -> str:

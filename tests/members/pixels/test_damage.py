@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, JpegImagePlugin
 
 from members.pixels.decode import decode_bytes
 from members.reading.scan import damage_notes, scan
@@ -42,6 +42,31 @@ def test_a_jpeg_that_lacks_data_is_named(how):
     without_middle = data[: len(data) * 2 // 5] + data[len(data) * 3 // 5 :]
     assert any(text in warning(without_middle) for text in end.split("|"))
     assert warning(zeroed(data, 0.3, 0.6))
+
+
+@pytest.mark.parametrize("extra", [450, 700, 1000, 5000, 60_000])
+def test_data_after_the_last_row_is_named_with_its_size(extra):
+    data = saved(photo(120, 90), "JPEG", quality=90)
+    assert data.endswith(b"\xff\xd9")
+    told = warning(data[:-2] + b"a" * extra + b"\xff\xd9")
+    assert told.endswith(" bytes of its data are left over after its last row")
+    assert int(told.split()[0]) == pytest.approx(extra, abs=max(128, extra / 100))
+
+
+def test_a_sound_jpeg_is_decoded_in_few_pieces(monkeypatch):
+    """With each Pillow lets other threads run, and one that decodes waits for all of them."""
+    read = []
+    load = JpegImagePlugin.JpegImageFile.load
+
+    def counted(self):
+        own = self.load_read
+        self.load_read = lambda size: read.append(size) or own(size)
+        return load(self)
+
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", counted)
+    data = saved(photo(640, 480), "JPEG", quality=90)
+    assert warning(data) == ""
+    assert 0 < len(read) < 16
 
 
 def test_a_hole_of_zeros_in_a_jpeg_is_named():
