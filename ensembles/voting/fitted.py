@@ -53,7 +53,7 @@ class Shared:
         size = stack.n_members * stack.n_rows * stack.n_classes
         if stack.is_large:
             logged = logged[: LOGS_KEPT // size]
-        self.in_parts = len(folds) > MANY and len(logged) * size in range(1, LOGS_KEPT)
+        self.in_parts = len(folds) > MANY and 0 < len(logged) * size <= LOGS_KEPT
         if not self.in_parts and not stack.is_large:
             _ = [stack.logs(floor) for floor in logged]
 

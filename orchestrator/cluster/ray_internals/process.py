@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
+
+from orchestrator.cluster.ray_internals.replaced import replaced
 
 
 def resolved(address: str) -> str:
@@ -60,21 +62,9 @@ def silence() -> None:
         worker.print_to_stdstream = lambda *data, **options: None
 
 
-@contextmanager
-def without_signal_handlers() -> Iterator[None]:
+def without_signal_handlers() -> AbstractContextManager[None]:
     """`ray.init` leaves SIGTERM alone: its handlers would end the process in its own ways."""
-    try:
-        from ray._private import utils
-
-        handler = utils.set_sigterm_handler
-    except (ImportError, AttributeError):
-        yield
-        return
-    utils.set_sigterm_handler = lambda handler: None
-    try:
-        yield
-    finally:
-        utils.set_sigterm_handler = handler
+    return replaced("ray._private.utils", set_sigterm_handler=lambda handler: None)
 
 
 # What a head starts beside what runs tasks: the dashboard's server, what starts nodes, what brings the
@@ -82,28 +72,15 @@ def without_signal_handlers() -> Iterator[None]:
 _SERVICES = ("start_api_server", "start_monitor", "start_log_monitor")
 
 
-@contextmanager
-def without_services() -> Iterator[None]:
+def without_services() -> AbstractContextManager[None]:
     """A Ray that is started within the block has no process but those that run tasks.
 
     On one machine, whose prints nobody asks for, the others do nothing: 1.7 processor seconds, 170 MiB, 1 to
     3 s of its start and 1 of its end. `ray.init` can leave out the pages of the dashboard alone, not
     its server.
     """
-    try:
-        from ray._private.node import Node
-
-        before = {name: getattr(Node, name) for name in _SERVICES}
-    except (ImportError, AttributeError):
-        yield
-        return
-    for name in _SERVICES:
-        setattr(Node, name, lambda self, **options: None)
-    try:
-        yield
-    finally:
-        for name, own in before.items():
-            setattr(Node, name, own)
+    nothing = dict.fromkeys(_SERVICES, lambda self, **options: None)
+    return replaced("ray._private.node", "Node", **nothing)
 
 
 def serve_listens() -> tuple[str, int] | None:

@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from orchestrator.cluster.ray_internals.replaced import replaced
 
 _END_OF_LOG = 100_000  # characters
 
@@ -144,46 +146,23 @@ def _in_one_process(grows: bool) -> TrainParts:
     return TrainParts(Trainer, ReportToTune)
 
 
-@contextmanager
-def trials_inherit() -> Iterator[None]:
+def trials_inherit() -> AbstractContextManager[None]:
     """Trials of a Ray that was started here, with all that they need in its environment, use processes as
     it has them ready.
 
     Tune gives each an environment of its own, which costs .4 CPU seconds a process, and has the agent
     for environments log AWS_SECRET_ACCESS_KEY where that is set.
     """
-    try:
-        from ray.tune.execution import class_cache
-
-        before = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
-    except (ImportError, AttributeError):
-        yield
-        return
-    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
-    try:
-        yield
-    finally:
-        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = before
+    nothing: dict[str, Any] = {"DEFAULT_ENV_VARS": {}, "ENV_VARS_TO_PROPAGATE": set()}
+    return replaced("ray.tune.execution.class_cache", **nothing)
 
 
-@contextmanager
-def callbacks_uncounted() -> Iterator[None]:
+def callbacks_uncounted() -> AbstractContextManager[None]:
     """Tune begins without a count of the kinds of callbacks for its usage statistics, which are off.
 
     To know them it imports W&B, MLflow and Comet where they are installed, which takes 2 s.
     """
-    try:
-        from ray.air._internal import usage
-
-        before = usage.tag_callbacks
-    except (ImportError, AttributeError):
-        yield
-        return
-    usage.tag_callbacks = lambda callbacks: False
-    try:
-        yield
-    finally:
-        usage.tag_callbacks = before
+    return replaced("ray.air._internal.usage", tag_callbacks=lambda callbacks: False)
 
 
 def kill_trial(trial: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.cluster import ray_internals
 from orchestrator.cluster.ray_internals import process, trials
+from orchestrator.cluster.ray_internals.replaced import replaced
 from tests.orchestrator.command_line import environment, finished
 
 PRIVATE = ("ray.train.v2", "ray._private")
@@ -73,6 +74,32 @@ def test_a_trial_of_a_ray_started_here_gets_no_environment_of_its_own(monkeypatc
     with trials.trials_inherit():
         assert given() == {}
     assert given() == before
+
+
+@pytest.mark.parametrize(
+    ("where", "values"),
+    [
+        (("ray._private.nothing",), {"PRIVATE": ()}),
+        ((__name__, "nothing"), {"PRIVATE": ()}),
+        ((__name__,), {"PRIVATE": (), "nothing": ()}),
+    ],
+)
+def test_what_this_ray_lacks_is_left_as_it_is(where, values):
+    with replaced(*where, **values):
+        assert PRIVATE == ("ray.train.v2", "ray._private")
+
+
+def test_what_was_replaced_is_as_before_whatever_happens():
+    seen = []
+
+    def fail() -> None:
+        seen.append(PRIVATE)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), replaced(__name__, PRIVATE=()):
+        fail()
+    assert seen == [()]
+    assert PRIVATE == ("ray.train.v2", "ray._private")
 
 
 def test_tune_counts_no_callbacks_meanwhile():
